@@ -1,0 +1,37 @@
+#include "shm/lock_byte.hpp"
+
+#include <fcntl.h>
+
+namespace shmetrics::shm {
+namespace {
+
+// OFD, not POSIX, locks (also not Boost's file_lock): those vanish when anyone in the process closes any descriptor of the file.
+int lock_call(int fd, int command, short type, std::uint64_t byte, struct flock& request) noexcept {
+  request = {};
+  request.l_type = type;
+  request.l_whence = SEEK_SET;
+  request.l_start = static_cast<off_t>(byte);
+  request.l_len = 1;
+  return fcntl(fd, command, &request);
+}
+
+}  // namespace
+
+bool try_lock(int fd, std::uint64_t byte) noexcept {
+  struct flock request;
+  return lock_call(fd, F_OFD_SETLK, F_WRLCK, byte, request) == 0;
+}
+
+void unlock(int fd, std::uint64_t byte) noexcept {
+  struct flock request;
+  lock_call(fd, F_OFD_SETLK, F_UNLCK, byte, request);
+}
+
+Held probe(int fd, std::uint64_t byte) noexcept {
+  // Asking for a read lock ignores the read locks that other people could take to lie about liveness.
+  struct flock request;
+  if (lock_call(fd, F_OFD_GETLK, F_RDLCK, byte, request) != 0) return Held::kUnknown;
+  return request.l_type == F_UNLCK ? Held::kNo : Held::kYes;
+}
+
+}  // namespace shmetrics::shm

@@ -1,0 +1,67 @@
+// A segment as a file: create it, open it, refuse what is not one.
+//
+// Nothing here keeps a lock or a mapping. Both ways of opening give a descriptor and a checked copy of the header; what is
+// mapped, and how, is the business of who uses it: the client reserves address space (client/attachment.hpp), the reader maps
+// read-only (collector/snapshot.hpp).
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "shm/descriptor.hpp"
+#include "shm/error.hpp"
+#include "shm/geometry.hpp"
+
+namespace shmetrics::shm {
+
+inline constexpr char kDefaultPath[] = "/dev/shm/shmetrics.seg";
+inline constexpr char kPathVariable[] = "SHMETRICS_SEGMENT";
+
+/// $SHMETRICS_SEGMENT if it is set and not empty, else kDefaultPath.
+std::string default_path();
+
+/// Which file a path or descriptor stands for; equal means the same inode.
+struct FileId {
+  dev_t device = 0;
+  ino_t inode = 0;
+  bool operator==(const FileId&) const = default;
+};
+
+struct OpenedSegment {
+  Descriptor file;
+  FileId id;
+  Header header;
+  Geometry geometry;
+};
+
+struct CreationOptions {
+  Geometry geometry;
+  mode_t mode = 0600;
+  std::optional<gid_t> group;
+};
+
+/// Opens `path` read-only; needs read permission and nothing else.
+/// Throws Error: kNotReady (no file, empty file), kRefused, kIncompatible, kDamaged, kIo.
+OpenedSegment open_for_reading(const std::string& path);
+
+/// Opens `path` for writing, creates it when there is none, replaces it when it is of no further use: empty, or of another boot or
+/// an older layout with no live worker. Another creator may win the race: then its file is opened, with its geometry.
+/// With `fresh` a new file takes the path first; workers of the old file go on in it, unseen.
+/// Throws Error: all faults.
+OpenedSegment open_or_create(const std::string& path, const CreationOptions& options, bool fresh = false);
+
+/// Opens the same file again with a descriptor of its own, fit to carry a lock: through `kept` while it still is the file `id`,
+/// else by path. Returns an empty Descriptor when neither leads to that file. Never throws: also used after fork.
+Descriptor reopen(int kept, const char* path, FileId id) noexcept;
+
+/// The file behind a descriptor or a path; nothing when there is none.
+std::optional<FileId> file_id(int fd) noexcept;
+std::optional<FileId> file_id(const std::string& path) noexcept;
+
+/// Checks, in this order: file size, magic, layout version, ABI fingerprint, geometry, checksum. Throws Error naming both values.
+Geometry check_header(const Header& header, std::uint64_t actual_file_bytes, const std::string& path);
+
+}  // namespace shmetrics::shm
