@@ -1,7 +1,7 @@
 // Records of the directory: encode one, parse what is committed.
 //
-// The parser reads each field once into memory of its own and checks it there, so it may run over a private copy (reader) or over the
-// live mapping (client) alike: other processes can make its answer wrong, not its behaviour.
+// The parser reads each field once into memory of its own and checks it there, so it may run over a private copy
+// (reader) or over the live mapping (client) alike: other processes can make its answer wrong, not its behaviour.
 #pragma once
 
 #include <array>
@@ -28,12 +28,14 @@ struct CellCursor {
 struct ParsedFamily {
   std::uint32_t offset = 0;  // of the record in the directory; a family's identity
   FamilyRecord record{};
-  Schema schema;  // its views point into the parsed bytes
+  bool gap = false;  // cells lie unused before it: no writer leaves that
+  Schema schema;     // its views point into the parsed bytes
 };
 
 struct ParsedSeries {
   std::uint32_t offset = 0;
   SeriesRecord record{};
+  bool gap = false;
   std::uint32_t value_count = 0;
   std::array<std::string_view, kMaxLabels> value_storage;  // points into the parsed bytes
   std::span<const std::string_view> values() const { return {value_storage.data(), value_count}; }
@@ -52,7 +54,8 @@ class DirectoryParser {
  public:
   explicit DirectoryParser(const Geometry& geometry) : geometry_(geometry) {}
 
-  /// The next record in `directory`, which holds the directory from its first byte up to `committed`; monostate at the end.
+  /// The next record in `directory`, which holds the directory from its first byte up to `committed`; monostate at the
+  /// end.
   using Step = std::variant<std::monostate, ParsedFamily, ParsedSeries, Defect>;
   Step next(std::span<const std::byte> directory);
 
@@ -74,6 +77,7 @@ class DirectoryParser {
   Geometry geometry_;
   std::uint32_t position_ = sizeof(DirectoryHead);
   CellCursor cells_;
+  bool gap_ = false;
   std::unordered_map<std::uint32_t, Known> families_;
 };
 

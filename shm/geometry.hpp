@@ -38,7 +38,9 @@ struct Geometry {
   constexpr std::uint64_t file_bytes() const { return thread_slot(thread_slots); }
 
  private:
-  static constexpr std::uint64_t pages(std::uint64_t bytes) { return (bytes + kPageBytes - 1) / kPageBytes * kPageBytes; }
+  static constexpr std::uint64_t pages(std::uint64_t bytes) {
+    return (bytes + kPageBytes - 1) / kPageBytes * kPageBytes;
+  }
 };
 
 static_assert(Geometry{}.within_caps());

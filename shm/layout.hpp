@@ -3,13 +3,13 @@
 //
 //   offset                    bytes                         who writes it
 //   0                         4096                          Header         its creator, before the file has a name
-//   4096                      (workers + 1) * 128           WorkerEntry    the process that holds the entry's claim byte
-//   next page                 (thread_slots + 2) * 64       SlotEntry      the slot's owner
-//   next page                 directory_bytes               Directory      who holds the directory byte
-//   next page                 cells * 8                     spill slot, thread cells     every process
-//   next page                 cells * 8                     spill slot, process cells    every process
-//   next page, per worker     cells * 8                     process slot                 the threads of one process
-//   next page, per thread     cells * 8                     thread slot                  one thread
+//   4096                      (workers + 1) * 128           WorkerEntry    the process that holds the entry's claim
+//   byte next page                 (thread_slots + 2) * 64       SlotEntry      the slot's owner next page
+//   directory_bytes               Directory      who holds the directory byte next page                 cells * 8 spill
+//   slot, thread cells     every process next page                 cells * 8                     spill slot, process
+//   cells    every process next page, per worker     cells * 8                     process slot                 the
+//   threads of one process next page, per thread     cells * 8                     thread slot                  one
+//   thread
 //   --- end of the file ---
 //   kLockBase ...             no bytes, only locks          see LockByte below
 //
@@ -26,14 +26,19 @@ namespace shmetrics::shm {
 
 inline constexpr std::uint64_t kMagic = 0x316765732e6d6873;  // "shm.seg1" in the file, on a little-endian machine
 inline constexpr std::uint32_t kLayoutVersion = 1;
-inline constexpr std::uint64_t kPageBytes = 4096;  // the file's grain on every machine, whatever the machine's own page is
+inline constexpr std::uint64_t kPageBytes =
+    4096;  // the file's grain on every machine, whatever the machine's own page is
 
-// --- Limits: each has a reason; the relations between them are asserted below. -----------------------------------------
-inline constexpr std::uint32_t kMaxWorkers = 1024;       // the kernel's cost of testing locks is quadratic beyond
-inline constexpr std::uint32_t kMaxThreadSlots = 16384;  // an owner word has 16 bits for the worker, a scrape visits all slots
-inline constexpr std::uint32_t kMaxCells = 16u << 20;    // a slot of 128 MiB; a cell's number fits 32 bits with room for arithmetic
+// --- Limits: each has a reason; the relations between them are asserted below.
+// -----------------------------------------
+inline constexpr std::uint32_t kMaxWorkers = 1024;  // the kernel's cost of testing locks is quadratic beyond
+inline constexpr std::uint32_t kMaxThreadSlots =
+    16384;  // an owner word has 16 bits for the worker, a scrape visits all slots
+inline constexpr std::uint32_t kMaxCells =
+    16u << 20;  // a slot of 128 MiB; a cell's number fits 32 bits with room for arithmetic
 inline constexpr std::uint64_t kMaxDirectoryBytes = 1u << 30;  // record offsets are 32 bits wide
-inline constexpr std::uint32_t kGrowthCells = 2048;      // a slot grows by 16 KiB: four faults, 200 counters of 8 bytes, little waste
+inline constexpr std::uint32_t kGrowthCells =
+    2048;  // a slot grows by 16 KiB: four faults, 200 counters of 8 bytes, little waste
 inline constexpr std::uint32_t kMaxNameBytes = 128;
 inline constexpr std::uint32_t kMaxHelpBytes = 4096;
 inline constexpr std::uint32_t kMaxUnitBytes = 64;
@@ -42,7 +47,8 @@ inline constexpr std::uint32_t kMaxLabels = 16;
 inline constexpr std::uint32_t kMaxBounds = 64;  // finite bounds; +Inf comes on top
 inline constexpr std::uint32_t kProgramBytes = 48;
 
-// --- Header: constant from the moment the file has a name. -------------------------------------------------------------
+// --- Header: constant from the moment the file has a name.
+// -------------------------------------------------------------
 struct Header {
   std::uint64_t magic;            //   0  stored last, so a half-written header is never taken for a segment
   std::uint32_t layout_version;   //   8
@@ -57,8 +63,8 @@ struct Header {
   std::uint32_t reserved1;        //  60  zero
   std::uint64_t created_unix_ns;  //  64
   std::uint8_t segment_id[16];    //  72  random
-  std::uint8_t boot_id[16];       //  88  of the machine's boot that created it; liveness and stamps mean nothing in another
-  std::uint8_t reserved2[3992];   // 104  zero
+  std::uint8_t boot_id[16];  //  88  of the machine's boot that created it; liveness and stamps mean nothing in another
+  std::uint8_t reserved2[3992];  // 104  zero
 };
 static_assert(sizeof(Header) == kPageBytes && alignof(Header) == 8);
 static_assert(offsetof(Header, layout_version) == 8 && offsetof(Header, abi_fingerprint) == 16 &&
@@ -68,14 +74,14 @@ static_assert(offsetof(Header, layout_version) == 8 && offsetof(Header, abi_fing
               offsetof(Header, created_unix_ns) == 64 && offsetof(Header, segment_id) == 72 &&
               offsetof(Header, boot_id) == 88 && offsetof(Header, reserved2) == 104);
 
-// --- Worker entry: one a process. The last entry of the table, number `workers`, is never claimed. ----------------------
-// Every field but `released` is written between claiming the claim byte and the even epoch that ends the claim. A stale
-// reader of pid, start or program sees the former owner's: they are labels for people.
+// --- Worker entry: one a process. The last entry of the table, number `workers`, is never claimed.
+// ---------------------- Every field but `released` is written between claiming the claim byte and the even epoch that
+// ends the claim. A stale reader of pid, start or program sees the former owner's: they are labels for people.
 struct WorkerEntry {
-  SharedWord epoch;            //   0  0 = virgin, odd = being claimed, even = claimed; only grows. Release at the end of a
-                               //      claim, pairs with the reader's acquire; a crash leaves it odd for the next claimer
-  SharedWord released;         //   8  1 = the owner exited in order (release); a claimer that finds 0 counts a death
-  SharedWord pid;              //  16  as its owner saw it
+  SharedWord epoch;     //   0  0 = virgin, odd = being claimed, even = claimed; only grows. Release at the end of a
+                        //      claim, pairs with the reader's acquire; a crash leaves it odd for the next claimer
+  SharedWord released;  //   8  1 = the owner exited in order (release); a claimer that finds 0 counts a death
+  SharedWord pid;       //  16  as its owner saw it
   SharedWord start_unix_ns;    //  24  when the entry was claimed
   SharedWord adoptions;        //  32  claims after the first
   SharedWord deaths;           //  40  owners that never released; a crash inside the claim can count one twice
@@ -90,19 +96,22 @@ static_assert(offsetof(WorkerEntry, released) == 8 && offsetof(WorkerEntry, pid)
               offsetof(WorkerEntry, deaths) == 40 && offsetof(WorkerEntry, cells_allocated) == 48 &&
               offsetof(WorkerEntry, program) == 64 && offsetof(WorkerEntry, reserved2) == 112);
 
-// --- Slot entry: one a thread slot; then one for the spill's thread cells, one for its process cells. -------------------
+// --- Slot entry: one a thread slot; then one for the spill's thread cells, one for its process cells.
+// -------------------
 struct SlotEntry {
-  SharedWord owner;            //   0  0 = free, else (entry + 1) << 48 | epoch; CAS by claimers (acq_rel), 0 by its owner (release)
-  SharedWord cells_allocated;  //   8  owner only, in the spill CAS-max; release after the memory is there; never shrinks
-  SharedWord reserved[6];      //  16  zero; keeps two owners off one cache line
+  SharedWord
+      owner;  //   0  0 = free, else (entry + 1) << 48 | epoch; CAS by claimers (acq_rel), 0 by its owner (release)
+  SharedWord
+      cells_allocated;     //   8  owner only, in the spill CAS-max; release after the memory is there; never shrinks
+  SharedWord reserved[6];  //  16  zero; keeps two owners off one cache line
 };
 static_assert(sizeof(SlotEntry) == 64 && offsetof(SlotEntry, cells_allocated) == 8);
 inline constexpr std::uint32_t kOwnerEpochBits = 48;
 static_assert(kMaxWorkers < (1u << 16));
 
-// --- Cells: a slot begins with a line for its redo record and a line of tallies; series follow. -------------------------
-// Redo: written before the histogram's sequence becomes odd, read by adopter and reader only while it is odd.
-// Tallies: used in the spill's thread cells alone, by atomic add; zero in every other slot.
+// --- Cells: a slot begins with a line for its redo record and a line of tallies; series follow.
+// ------------------------- Redo: written before the histogram's sequence becomes odd, read by adopter and reader only
+// while it is odd. Tallies: used in the spill's thread cells alone, by atomic add; zero in every other slot.
 struct SlotPrefix {
   SharedWord redo_position;  //   0  cell of the sequence word | cell of the bucket << 32
   SharedWord redo_bucket;    //   8  the bucket's new value
@@ -123,18 +132,19 @@ enum class Tally : std::uint32_t {  // numbers are on disk: never renumber
 };
 
 // Offsets, in cells, inside a series. Counter: 1 cell, u64 or the bits of a double.
-inline constexpr std::uint32_t kGaugeStamp = 0;         // 0 = never set; release after the value
-inline constexpr std::uint32_t kGaugeValue = 1;         // bits of a double
+inline constexpr std::uint32_t kGaugeStamp = 0;  // 0 = never set; release after the value
+inline constexpr std::uint32_t kGaugeValue = 1;  // bits of a double
 inline constexpr std::uint32_t kGaugeCells = 2;
 inline constexpr std::uint32_t kHistogramSequence = 0;  // odd = between two states; 0 in the spill
 inline constexpr std::uint32_t kHistogramSum = 1;       // bits of a double
-inline constexpr std::uint32_t kHistogramBuckets = 2;   // bounds + 1 cells, not cumulative; a summary has one: its count
+inline constexpr std::uint32_t kHistogramBuckets = 2;  // bounds + 1 cells, not cumulative; a summary has one: its count
 inline constexpr std::uint32_t kSummaryCells = 3;
 
-// --- Directory: an append-only log. Everything beyond `committed` is nobody's. ------------------------------------------
+// --- Directory: an append-only log. Everything beyond `committed` is nobody's.
+// ------------------------------------------
 struct DirectoryHead {
-  SharedWord committed;    //   0  end of the last record, counted from the directory's start; release after the record's
-                           //      bytes, pairs with every parser's acquire; 0 = no record yet
+  SharedWord committed;  //   0  end of the last record, counted from the directory's start; release after the record's
+                         //      bytes, pairs with every parser's acquire; 0 = no record yet
   SharedWord reserved[7];  //   8  zero
 };
 static_assert(sizeof(DirectoryHead) == 64);
@@ -143,8 +153,16 @@ enum class RecordKind : std::uint32_t { kFamily = 1, kSeries = 2 };
 enum class MetricType : std::uint32_t { kCounter = 1, kGauge = 2, kHistogram = 3, kSummary = 4, kInfo = 5 };
 enum class CellKind : std::uint32_t { kUnsigned = 1, kDouble = 2 };  // of a counter; everything else is double
 enum class GaugeMode : std::uint32_t {
-  kLivesum = 0, kLivemin = 1, kLivemax = 2, kLiveall = 3, kLivemostrecent = 4,
-  kSum = 5, kMin = 6, kMax = 7, kMostrecent = 8, kAll = 9,
+  kLivesum = 0,
+  kLivemin = 1,
+  kLivemax = 2,
+  kLiveall = 3,
+  kLivemostrecent = 4,
+  kSum = 5,
+  kMin = 6,
+  kMax = 7,
+  kMostrecent = 8,
+  kAll = 9,
 };
 
 // Records are 8-byte aligned and written by plain stores before `committed` covers them; they never change after.
@@ -155,7 +173,8 @@ struct RecordHead {
 };
 static_assert(sizeof(RecordHead) == 16);
 
-// Followed by: bounds (8 bytes each), label name lengths (2 bytes each), name, help, unit, label names; zeros up to a multiple of 8.
+// Followed by: bounds (8 bytes each), label name lengths (2 bytes each), name, help, unit, label names; zeros up to a
+// multiple of 8.
 struct FamilyRecord {
   RecordHead head;                //   0
   std::uint64_t created_unix_ns;  //  16
@@ -163,15 +182,16 @@ struct FamilyRecord {
   std::uint32_t cell_kind;        //  28  CellKind
   std::uint32_t gauge_mode;       //  32  GaugeMode, 0 for other types
   std::uint32_t series_limit;     //  36  most series; later label sets share the overflow series
-  std::uint32_t first_cell;       //  40  of the one series without labels, or of the overflow series; 0 for labelled gauges and info
-  std::uint32_t overflow_tally;   //  44  thread cell that counts refused label sets; 0 without labels
-  std::uint32_t supersedes;       //  48  offset of the family record that this one replaces; 0 = none
-  std::uint16_t label_count;      //  52
-  std::uint16_t bound_count;      //  54
-  std::uint16_t name_bytes;       //  56
-  std::uint16_t help_bytes;       //  58
-  std::uint16_t unit_bytes;       //  60
-  std::uint16_t reserved;         //  62  zero
+  std::uint32_t
+      first_cell;  //  40  of the one series without labels, or of the overflow series; 0 for labelled gauges and info
+  std::uint32_t overflow_tally;  //  44  thread cell that counts refused label sets; 0 without labels
+  std::uint32_t supersedes;      //  48  offset of the family record that this one replaces; 0 = none
+  std::uint16_t label_count;     //  52
+  std::uint16_t bound_count;     //  54
+  std::uint16_t name_bytes;      //  56
+  std::uint16_t help_bytes;      //  58
+  std::uint16_t unit_bytes;      //  60
+  std::uint16_t reserved;        //  62  zero
 };
 static_assert(sizeof(FamilyRecord) == 64 && offsetof(FamilyRecord, created_unix_ns) == 16 &&
               offsetof(FamilyRecord, type) == 24 && offsetof(FamilyRecord, first_cell) == 40 &&
@@ -187,14 +207,16 @@ struct SeriesRecord {
 };
 static_assert(sizeof(SeriesRecord) == 32 && offsetof(SeriesRecord, family) == 24);
 
-// --- Locks: OFD write locks on bytes that no file reaches. ---------------------------------------------------------------
+// --- Locks: OFD write locks on bytes that no file reaches. At the same place in every layout version.
+// --------------------
 inline constexpr std::uint64_t kLockBase = std::uint64_t{1} << 60;
 inline constexpr std::uint64_t kDirectoryLock = kLockBase;     // held for an append
 inline constexpr std::uint64_t kCreationLock = kLockBase + 1;  // held on an old file while it is replaced
 inline constexpr std::uint64_t kClaimLocks = kLockBase + 64;   // claim byte of entry e: + 2e; its live byte: + 2e + 1
 
 inline constexpr std::uint64_t kAbiFingerprint =
-    std::uint64_t{sizeof(WorkerEntry)} << 48 | std::uint64_t{sizeof(SlotEntry)} << 32 | std::uint64_t{sizeof(FamilyRecord)} << 16 |
-    std::uint64_t{sizeof(SeriesRecord)} << 8 | std::uint64_t{0x5a};  // read with the other byte order it is another number
+    std::uint64_t{sizeof(WorkerEntry)} << 48 | std::uint64_t{sizeof(SlotEntry)} << 32 |
+    std::uint64_t{sizeof(FamilyRecord)} << 16 | std::uint64_t{sizeof(SeriesRecord)} << 8 |
+    std::uint64_t{0x5a};  // read with the other byte order it is another number
 
 }  // namespace shmetrics::shm

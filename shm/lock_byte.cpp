@@ -2,16 +2,20 @@
 
 #include <fcntl.h>
 
+#include <thread>
+
 namespace shmetrics::shm {
 namespace {
 
-// OFD, not POSIX, locks (also not Boost's file_lock): those vanish when anyone in the process closes any descriptor of the file.
-int lock_call(int fd, int command, short type, std::uint64_t byte, struct flock& request) noexcept {
+// OFD, not POSIX, locks (also not Boost's file_lock): those vanish when anyone in the process closes any descriptor of
+// the file.
+int lock_call(int fd, int command, short type, std::uint64_t byte, std::uint64_t count,
+              struct flock& request) noexcept {
   request = {};
   request.l_type = type;
   request.l_whence = SEEK_SET;
   request.l_start = static_cast<off_t>(byte);
-  request.l_len = 1;
+  request.l_len = static_cast<off_t>(count);
   return fcntl(fd, command, &request);
 }
 
@@ -19,18 +23,27 @@ int lock_call(int fd, int command, short type, std::uint64_t byte, struct flock&
 
 bool try_lock(int fd, std::uint64_t byte) noexcept {
   struct flock request;
-  return lock_call(fd, F_OFD_SETLK, F_WRLCK, byte, request) == 0;
+  return lock_call(fd, F_OFD_SETLK, F_WRLCK, byte, 1, request) == 0;
+}
+
+bool lock_until(int fd, std::uint64_t byte, std::chrono::steady_clock::time_point deadline) noexcept {
+  constexpr auto kPause = std::chrono::microseconds(50);  // an append takes some 20
+  while (!try_lock(fd, byte)) {
+    if (std::chrono::steady_clock::now() >= deadline) return false;
+    std::this_thread::sleep_for(kPause);
+  }
+  return true;
 }
 
 void unlock(int fd, std::uint64_t byte) noexcept {
   struct flock request;
-  lock_call(fd, F_OFD_SETLK, F_UNLCK, byte, request);
+  lock_call(fd, F_OFD_SETLK, F_UNLCK, byte, 1, request);
 }
 
-Held probe(int fd, std::uint64_t byte) noexcept {
+Held probe(int fd, std::uint64_t byte, std::uint64_t count) noexcept {
   // Asking for a read lock ignores the read locks that other people could take to lie about liveness.
   struct flock request;
-  if (lock_call(fd, F_OFD_GETLK, F_RDLCK, byte, request) != 0) return Held::kUnknown;
+  if (lock_call(fd, F_OFD_GETLK, F_RDLCK, byte, count, request) != 0) return Held::kUnknown;
   return request.l_type == F_UNLCK ? Held::kNo : Held::kYes;
 }
 

@@ -1,7 +1,7 @@
 // The grammar of names, labels and schemas: the same for the worker that declares and the reader that trusts nothing.
 //
-// Sources: Prometheus data model and text format 0.0.4; OpenMetrics 1.0.0 for the names that a family claims; docs/merge-rules.md for
-// the house's own refusals.
+// Sources: Prometheus data model and text format 0.0.4; OpenMetrics 1.0.0 for the names that a family claims;
+// docs/merge-rules.md for the house's own refusals.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +25,8 @@ struct Schema {
   std::vector<double> bounds;  // finite, increasing
 };
 
-/// Well-formed UTF-8 (RFC 3629): no overlong form, no surrogate, nothing beyond U+10FFFF. NUL is refused: it ends a line somewhere.
+/// Well-formed UTF-8 (RFC 3629): no overlong form, no surrogate, nothing beyond U+10FFFF. NUL is refused: it ends a
+/// line somewhere.
 bool is_valid_text(std::string_view text);
 /// [a-zA-Z_][a-zA-Z0-9_]*, at most kMaxNameBytes. No colon: recording rules own it.
 bool is_valid_name(std::string_view name);
@@ -38,26 +39,34 @@ std::string refusal(const Schema& schema);
 /// Every family or sample name that this family gives rise to in any format; two families must not share one.
 std::vector<std::string> claimed_names(MetricType type, std::string_view name);
 
-/// Whether two declarations of one name mean the same family (help is tolerated: the first wins). If not, says how they differ,
-/// e.g. "other bounds".
+/// Whether two declarations of one name mean the same family (help is tolerated: the first wins). If not, says how they
+/// differ, e.g. "other bounds".
 std::string schema_difference(const Schema& before, const Schema& after);
 
 /// Whether its series live in process slots (gauges, info) rather than in thread slots.
-constexpr bool in_process_slots(MetricType type) { return type == MetricType::kGauge || type == MetricType::kInfo; }
+constexpr bool in_process_slots(MetricType type) {
+  return type == MetricType::kGauge || type == MetricType::kInfo;
+}
 /// Cells of one series.
 constexpr std::uint32_t series_cells(MetricType type, std::size_t bound_count) {
   switch (type) {
-    case MetricType::kCounter: return 1;
+    case MetricType::kCounter:
+      return 1;
     case MetricType::kGauge:
-    case MetricType::kInfo: return kGaugeCells;
-    case MetricType::kSummary: return kSummaryCells;
-    case MetricType::kHistogram: return kHistogramBuckets + static_cast<std::uint32_t>(bound_count) + 1;
+    case MetricType::kInfo:
+      return kGaugeCells;
+    case MetricType::kSummary:
+      return kSummaryCells;
+    case MetricType::kHistogram:
+      return kHistogramBuckets + static_cast<std::uint32_t>(bound_count) + 1;
   }
   return 0;
 }
-constexpr bool is_live_mode(GaugeMode mode) { return mode <= GaugeMode::kLivemostrecent; }
+constexpr bool is_live_mode(GaugeMode mode) {
+  return mode <= GaugeMode::kLivemostrecent;
+}
 
-std::string_view type_name(MetricType type);   // counter gauge histogram summary info
-std::string_view mode_name(GaugeMode mode);    // livesum ... all
+std::string_view type_name(MetricType type);  // counter gauge histogram summary info
+std::string_view mode_name(GaugeMode mode);   // livesum ... all
 
 }  // namespace shmetrics::shm

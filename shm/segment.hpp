@@ -1,8 +1,8 @@
 // A segment as a file: create it, open it, refuse what is not one.
 //
-// Nothing here keeps a lock or a mapping. Both ways of opening give a descriptor and a checked copy of the header; what is
-// mapped, and how, is the business of who uses it: the client reserves address space (client/attachment.hpp), the reader maps
-// read-only (collector/snapshot.hpp).
+// Nothing here keeps a lock or a mapping. Both ways of opening give a descriptor and a checked copy of the header; what
+// is mapped, and how, is the business of who uses it: the client reserves address space (client/attachment.hpp), the
+// reader maps read-only (collector/snapshot.hpp).
 #pragma once
 
 #include <sys/types.h>
@@ -35,6 +35,7 @@ struct OpenedSegment {
   FileId id;
   Header header;
   Geometry geometry;
+  bool on_tmpfs = true;  // elsewhere the kernel's write-back can stall a worker for a moment
 };
 
 struct CreationOptions {
@@ -47,21 +48,23 @@ struct CreationOptions {
 /// Throws Error: kNotReady (no file, empty file), kRefused, kIncompatible, kDamaged, kIo.
 OpenedSegment open_for_reading(const std::string& path);
 
-/// Opens `path` for writing, creates it when there is none, replaces it when it is of no further use: empty, or of another boot or
-/// an older layout with no live worker. Another creator may win the race: then its file is opened, with its geometry.
-/// With `fresh` a new file takes the path first; workers of the old file go on in it, unseen.
-/// Throws Error: all faults.
+/// Opens `path` for writing, creates it when there is none, replaces it when it is of no further use: empty, or of
+/// another boot or an older layout with no live worker. Another creator may win the race: then its file is opened, with
+/// its geometry. With `fresh` a new file takes the path first; workers of the old file go on in it, unseen. Throws
+/// Error: all faults.
 OpenedSegment open_or_create(const std::string& path, const CreationOptions& options, bool fresh = false);
 
-/// Opens the same file again with a descriptor of its own, fit to carry a lock: through `kept` while it still is the file `id`,
-/// else by path. Returns an empty Descriptor when neither leads to that file. Never throws: also used after fork.
+/// Opens the same file again with a descriptor of its own, fit to carry a lock: through `kept` while it still is the
+/// file `id`, else by path. Returns an empty Descriptor when neither leads to that file. Never throws: also used after
+/// fork.
 Descriptor reopen(int kept, const char* path, FileId id) noexcept;
 
 /// The file behind a descriptor or a path; nothing when there is none.
 std::optional<FileId> file_id(int fd) noexcept;
 std::optional<FileId> file_id(const std::string& path) noexcept;
 
-/// Checks, in this order: file size, magic, layout version, ABI fingerprint, geometry, checksum. Throws Error naming both values.
+/// Checks, in this order: file size, magic, layout version, ABI fingerprint, geometry, checksum. Throws Error naming
+/// both values.
 Geometry check_header(const Header& header, std::uint64_t actual_file_bytes, const std::string& path);
 
 }  // namespace shmetrics::shm

@@ -1,7 +1,7 @@
 // The only type that touches words which another process may touch at the same time.
 //
-// Eight bytes, naturally aligned, lock-free; the memory order stands in the name of each operation, so that a call site reads
-// as what it is. Wider atomics fault on a read-only mapping, narrower ones are not needed.
+// Eight bytes, naturally aligned, lock-free; the memory order stands in the name of each operation, so that a call site
+// reads as what it is. Wider atomics fault on a read-only mapping, narrower ones are not needed.
 #pragma once
 
 #include <atomic>
@@ -34,7 +34,8 @@ class SharedWord {
   }
   void raise_to_release(std::uint64_t value) noexcept {
     std::uint64_t seen = load_relaxed();
-    while (seen < value && !word_.compare_exchange_weak(seen, value, std::memory_order_release, std::memory_order_relaxed)) {
+    while (seen < value &&
+           !word_.compare_exchange_weak(seen, value, std::memory_order_release, std::memory_order_relaxed)) {
     }
   }
   void add_double_relaxed(double n) noexcept {

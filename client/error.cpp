@@ -1,0 +1,85 @@
+#include "client/error.hpp"
+
+#include <array>
+#include <atomic>
+#include <new>
+
+#include "shmetrics/shmetrics.hpp"
+
+namespace shmetrics {
+namespace {
+
+constexpr int kPlaces = 1024;
+constexpr int kFaultBits = 8;  // an error's value: place + 1 above, fault below
+
+const char* fault_text(int fault) {
+  switch (static_cast<shm::Fault>(fault)) {
+    case shm::Fault::kNotReady:
+      return "the segment is not ready yet: try again later";
+    case shm::Fault::kIncompatible:
+      return "the segment or the declaration is incompatible";
+    case shm::Fault::kFull:
+      return "space or a limit is used up";
+    case shm::Fault::kDamaged:
+      return "the segment is damaged: remove the file";
+    case shm::Fault::kInvalidArgument:
+      return "invalid argument";
+    case shm::Fault::kRefused:
+      return "the segment's file is refused";
+    case shm::Fault::kIo:
+      return "the kernel refused a call";
+  }
+  return "unknown error";
+}
+
+class Category final : public std::error_category {
+ public:
+  const char* name() const noexcept override { return "shmetrics"; }
+
+  std::string message(int value) const override {
+    const int place = (value >> kFaultBits) - 1;
+    if (place >= 0 && place < kPlaces) {
+      if (const std::string* text = texts_[place].load(std::memory_order_acquire)) return *text;
+    }
+    return fault_text(value & ((1 << kFaultBits) - 1));
+  }
+
+  std::error_condition default_error_condition(int value) const noexcept override {
+    return {value & ((1 << kFaultBits) - 1), *this};
+  }
+
+  int value_of(shm::Fault fault, const std::string& text) noexcept {
+    const int code = static_cast<int>(fault);
+    for (int place = 0; place < kPlaces; ++place) {
+      const std::string* known = texts_[place].load(std::memory_order_acquire);
+      if (known == nullptr) {
+        const std::string* mine = new (std::nothrow) std::string(text);
+        if (mine == nullptr) return code;
+        if (texts_[place].compare_exchange_strong(known, mine, std::memory_order_acq_rel)) known = mine;
+        if (known != mine) delete mine;
+      }
+      if (*known == text) return (place + 1) << kFaultBits | code;
+    }
+    return code;
+  }
+
+ private:
+  std::array<std::atomic<const std::string*>, kPlaces> texts_{};
+};
+
+Category& category() {
+  static Category& instance = *new Category;  // never destroyed: static families ask for messages until the very end
+  return instance;
+}
+
+}  // namespace
+
+std::error_condition make_error_condition(Errc code) noexcept {
+  return {static_cast<int>(code), category()};
+}
+
+std::error_code detail::make_error(shm::Fault fault, const std::string& message) noexcept {
+  return {category().value_of(fault, message), category()};
+}
+
+}  // namespace shmetrics

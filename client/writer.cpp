@@ -1,0 +1,148 @@
+#include "client/writer.hpp"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <bit>
+
+#include "shm/slot.hpp"
+
+namespace shmetrics::detail {
+
+constinit thread_local ThreadSlot thread_slots[kMaxRegistries] = {};
+
+namespace {
+
+constexpr std::uint32_t kFirstRetry =
+    1u << 10;  // slow updates before the next look for a slot, doubling up to kLastRetry
+constexpr std::uint32_t kLastRetry = 1u << 20;
+
+enum class Phase : std::uint8_t { kNone, kOwned, kExited };
+
+// What a thread keeps of a segment beside the two words of the fast path.
+struct ThreadState {
+  std::uint32_t slot;
+  std::uint32_t retry;  // last pause between looks for a slot
+  std::uint32_t pause;  // slow updates left until the next look
+  Phase phase;
+  Clock::rep no_growth_before;
+};
+constinit thread_local ThreadState thread_states[kMaxRegistries] = {};
+
+std::byte* bytes(shm::SharedWord* cells) {
+  return reinterpret_cast<std::byte*>(cells);
+}
+
+void release_thread_slots(void*) noexcept {
+  for (std::uint32_t registry = 0; registry < kMaxRegistries; ++registry) {
+    ThreadState& state = thread_states[registry];
+    if (state.phase == Phase::kOwned) {
+      ThreadSlot& fast = thread_slots[registry];
+      const std::uint32_t limit = fast.limit;
+      const auto& view = Attachment::at(registry)->view;
+      fast.limit = 0;
+      state.phase = Phase::kExited;
+      // A signal handler that counts from here on finds no slot, not one that is being given away.
+      std::atomic_signal_fence(std::memory_order_seq_cst);
+      std::byte* const cells = bytes(view.thread_cells(state.slot));
+      shm::make_inaccessible(cells, cells + std::uint64_t{limit} * 8);
+      view.slot(state.slot).owner.store_release(0);
+    }
+    state.phase = Phase::kExited;  // destructors of the application that run later count in the spill
+  }
+}
+
+// A key, not a thread_local object: keys are destroyed after the application's thread_local objects, which may still
+// count.
+pthread_key_t exit_key() {
+  static const pthread_key_t key = [] {
+    pthread_key_t made;
+    return pthread_key_create(&made, release_thread_slots) == 0 ? made : static_cast<pthread_key_t>(-1);
+  }();
+  return key;
+}
+
+void pause_before_retry(ThreadState& state) {
+  state.retry = std::clamp(state.retry * 2, kFirstRetry, kLastRetry);
+  state.pause = state.retry;
+}
+
+bool claim_slot(Attachment& attachment, ThreadState& state, ThreadSlot& fast) noexcept {
+  if (state.pause > 0) {
+    --state.pause;
+    return false;
+  }
+  const auto entry = attachment.entry(std::chrono::milliseconds(0));
+  if (!entry) return false;
+  const shm::SegmentView& view = attachment.view;
+  const shm::SegmentFile file = attachment.file();
+  const auto slot = shm::claim_thread_slot(view, *entry, file.kept_fd);
+  if (!slot) {
+    pause_before_retry(state);
+    return false;
+  }
+  shm::SlotEntry& claimed = view.slot(*slot);
+  const std::uint32_t allocated = static_cast<std::uint32_t>(
+      std::min<std::uint64_t>(claimed.cells_allocated.load_acquire(), view.geometry().cells));
+  const std::uint32_t limit = shm::cells_to_hold(std::max(allocated, 1u) - 1, view.geometry());
+  shm::SharedWord* const cells = view.thread_cells(*slot);
+  if (pthread_setspecific(exit_key(), &thread_states) != 0 ||
+      !shm::make_accessible(bytes(cells), bytes(cells) + std::uint64_t{limit} * 8, view, file)) {
+    claimed.owner.store_release(0);
+    pause_before_retry(state);
+    return false;
+  }
+  claimed.cells_allocated.raise_to_release(limit);
+  shm::complete_redo(cells, limit);
+  state = {*slot, 0, 0, Phase::kOwned, 0};
+  fast.cells = reinterpret_cast<std::atomic<std::uint64_t>*>(cells);
+  std::atomic_signal_fence(std::memory_order_seq_cst);  // base first, limit last: a signal handler may count in between
+  fast.limit = limit;
+  return true;
+}
+
+bool grow_slot(Attachment& attachment, ThreadState& state, ThreadSlot& fast, std::uint32_t last_cell) noexcept {
+  const std::uint32_t wanted = shm::cells_to_hold(last_cell, attachment.view.geometry());
+  if (wanted == 0 || Clock::now().time_since_epoch().count() < state.no_growth_before) return false;
+  std::byte* const cells = reinterpret_cast<std::byte*>(fast.cells);
+  if (!shm::make_accessible(cells + std::uint64_t{fast.limit} * 8, cells + std::uint64_t{wanted} * 8, attachment.view,
+                            attachment.file())) {
+    state.no_growth_before = (Clock::now() + kBreakerPause).time_since_epoch().count();
+    return false;
+  }
+  attachment.view.slot(state.slot).cells_allocated.store_release(wanted);
+  fast.limit = wanted;
+  return true;
+}
+
+}  // namespace
+
+shm::SharedWord* own_cells(Attachment& attachment, std::uint32_t last_cell) noexcept {
+  ThreadSlot& fast = thread_slots[attachment.registry];
+  ThreadState& state = thread_states[attachment.registry];
+  if (state.phase == Phase::kExited) return nullptr;
+  if (state.phase == Phase::kNone && !claim_slot(attachment, state, fast)) return nullptr;
+  if (last_cell >= fast.limit && !grow_slot(attachment, state, fast, last_cell)) return nullptr;
+  return reinterpret_cast<shm::SharedWord*>(fast.cells);
+}
+
+shm::SharedWord* gauge_cells(std::uint32_t registry, std::uint32_t cell) noexcept {
+  Attachment* attachment = Attachment::at(registry);
+  if (attachment == nullptr || cell == kInertCell) return nullptr;
+  if (cell == kDroppedCell) {
+    attachment->tally(shm::Tally::kDroppedSeriesLimit);
+    return nullptr;
+  }
+  shm::SharedWord* cells = attachment->gauge_cells(cell + shm::kGaugeCells - 1);
+  if (cells == nullptr) attachment->tally(shm::Tally::kDroppedNoEntry);
+  return cells;
+}
+
+void forget_threads() noexcept {
+  for (std::uint32_t registry = 0; registry < kMaxRegistries; ++registry) {
+    thread_slots[registry] = {};
+    thread_states[registry] = {};
+  }
+}
+
+}  // namespace shmetrics::detail

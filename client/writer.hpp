@@ -1,0 +1,22 @@
+// The slow path of updates: a thread's slot is claimed, grown and given back here, and what finds no slot goes to the
+// spill.
+#pragma once
+
+#include <cstdint>
+
+#include "client/attachment.hpp"
+
+namespace shmetrics::detail {
+
+/// The calling thread's slot, with cells up to `last_cell` accessible; claimed and grown as needed. Null: use the
+/// spill.
+shm::SharedWord* own_cells(Attachment& attachment, std::uint32_t last_cell) noexcept;
+
+/// The calling process's gauge cells, with the gauge at `cell` accessible. Null: the update is dropped, and counted as
+/// such.
+shm::SharedWord* gauge_cells(std::uint32_t registry, std::uint32_t cell) noexcept;
+
+/// In a forked child: the calling thread, its only one, has no slot.
+void forget_threads() noexcept;
+
+}  // namespace shmetrics::detail

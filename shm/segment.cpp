@@ -1,0 +1,319 @@
+#include "shm/segment.hpp"
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <xxhash.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+
+#include "shm/lock_byte.hpp"
+
+namespace shmetrics::shm {
+namespace {
+
+using std::to_string;
+
+constexpr int kOpenAttempts = 16;  // each lost to another creator or remover
+constexpr auto kReplaceWait = std::chrono::milliseconds(100);
+constexpr long kFuseMagic = 0x65735546;
+constexpr long kCifsMagic = 0xff534d42L;
+constexpr long kSmb2Magic = 0xfe534d42L;
+
+struct stat status_of(int fd, const std::string& path) {
+  struct stat status;
+  if (fstat(fd, &status) != 0) throw from_errno(errno, "fstat " + path);
+  return status;
+}
+
+// Locks of a network or user-space file system may be somebody else's idea of a lock.
+bool check_file_system(int fd, const std::string& path) {
+  struct statfs file_system;
+  if (fstatfs(fd, &file_system) != 0) throw from_errno(errno, "fstatfs " + path);
+  const long magic = static_cast<long>(file_system.f_type);
+  for (const long remote :
+       {static_cast<long>(NFS_SUPER_MAGIC), kFuseMagic, kCifsMagic, kSmb2Magic, static_cast<long>(V9FS_MAGIC)}) {
+    if (magic == remote)
+      throw Error(Fault::kRefused, path + " is on a network or FUSE file system: use tmpfs, such as /dev/shm");
+  }
+  return magic == TMPFS_MAGIC || magic == RAMFS_MAGIC;
+}
+
+void check_owner(const struct stat& status, const std::string& path, const CreationOptions& options) {
+  if (status.st_uid == geteuid() || status.st_uid == 0) return;
+  if (options.group && status.st_gid == *options.group && (status.st_mode & S_IWGRP) != 0) return;
+  throw Error(Fault::kRefused, path + " belongs to uid " + to_string(status.st_uid) + ", this process runs as uid " +
+                                   to_string(geteuid()) + ": set " + kPathVariable + " to a file of your own");
+}
+
+std::uint64_t header_checksum(const Header& header) {
+  constexpr std::size_t kFrom = offsetof(Header, file_bytes);
+  return XXH3_64bits(reinterpret_cast<const char*>(&header) + kFrom, sizeof header - kFrom);
+}
+
+std::array<std::uint8_t, 16> this_boot() {
+  std::array<std::uint8_t, 16> id{};
+  char text[64] = {};
+  const Descriptor file(open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
+  if (!file || read(file.get(), text, sizeof text - 1) < 36) return id;
+  std::size_t nibble = 0;
+  for (const char* at = text; *at != '\0' && nibble < 32; ++at) {
+    const int digit = *at >= '0' && *at <= '9' ? *at - '0' : *at >= 'a' && *at <= 'f' ? *at - 'a' + 10 : -1;
+    if (digit < 0) continue;
+    id[nibble / 2] = static_cast<std::uint8_t>(id[nibble / 2] << 4 | digit);
+    ++nibble;
+  }
+  return id;
+}
+
+// Without /proc nobody can tell the boots apart, and the segment gets the benefit of the doubt.
+bool of_this_boot(const Header& header) {
+  const auto boot = this_boot();
+  const auto unknown = [](const auto& id) {
+    return std::all_of(std::begin(id), std::end(id), [](auto byte) { return byte == 0; });
+  };
+  return unknown(boot) || unknown(header.boot_id) || std::equal(boot.begin(), boot.end(), header.boot_id);
+}
+
+Header make_header(const Geometry& geometry) {
+  Header header{};
+  header.layout_version = kLayoutVersion;
+  header.abi_fingerprint = kAbiFingerprint;
+  header.file_bytes = geometry.file_bytes();
+  header.directory_bytes = geometry.directory_bytes;
+  header.workers = geometry.workers;
+  header.thread_slots = geometry.thread_slots;
+  header.cells = geometry.cells;
+  header.created_unix_ns = static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch())
+          .count());
+  const auto boot = this_boot();
+  std::copy(boot.begin(), boot.end(), header.boot_id);
+  if (getrandom(header.segment_id, sizeof header.segment_id, 0) != sizeof header.segment_id)
+    throw from_errno(errno, "getrandom");
+  header.checksum = header_checksum(header);
+  return header;
+}
+
+void allocate(int fd, std::uint64_t offset, std::uint64_t bytes, const std::string& path) {
+  // Never posix_fallocate(3): where the file system cannot, it writes zeros, and later calls would hit live cells.
+  while (fallocate(fd, 0, static_cast<off_t>(offset), static_cast<off_t>(bytes)) != 0) {
+    if (errno != EINTR) throw from_errno(errno, "no room for " + path + ", " + to_string(bytes) + " bytes");
+  }
+}
+
+void check_file_limit(const std::string& path, std::uint64_t bytes) {
+  // Beyond RLIMIT_FSIZE the kernel would not fail the call but kill the process, by SIGXFSZ.
+  rlimit limit{};
+  if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < bytes) {
+    throw Error(Fault::kFull, path + " needs a file size of " + to_string(bytes) + " bytes, RLIMIT_FSIZE is " +
+                                  to_string(limit.rlim_cur) + ": raise it (ulimit -f) or lower slots and cells");
+  }
+}
+
+// A complete segment without a name: whoever is killed in here leaves nothing.
+Descriptor build(const std::string& path, const CreationOptions& options) {
+  const Geometry& geometry = options.geometry;
+  if (!geometry.within_caps()) {
+    throw Error(Fault::kInvalidArgument, "geometry out of range: workers 1.." + to_string(kMaxWorkers) + ", slots 1.." +
+                                             to_string(kMaxThreadSlots) + ", cells a multiple of " +
+                                             to_string(kGrowthCells) + " up to " + to_string(kMaxCells) +
+                                             ", directory_bytes a multiple of 4096 up to " +
+                                             to_string(kMaxDirectoryBytes));
+  }
+  check_file_limit(path, geometry.file_bytes());
+  const std::string folder = std::filesystem::absolute(path).parent_path().string();
+  Descriptor file(open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  if (!file) throw from_errno(errno, "create a segment in " + folder);
+  check_file_system(file.get(), path);
+  if (ftruncate(file.get(), static_cast<off_t>(geometry.file_bytes())) != 0)
+    throw from_errno(errno, "ftruncate " + path);
+  allocate(file.get(), 0, geometry.directory() + kPageBytes, path);
+  allocate(file.get(), geometry.spill_cells(), kGrowthCells * 8, path);
+  {
+    using boost::interprocess::mapped_region;
+    const mapped_region fixed(file, boost::interprocess::read_write, 0, geometry.directory());
+    auto* base = static_cast<std::byte*>(fixed.get_address());
+    auto* slots = reinterpret_cast<SlotEntry*>(base + geometry.slot_table());
+    slots[geometry.spill()].cells_allocated.store_relaxed(kGrowthCells);
+    const Header header = make_header(geometry);
+    std::memcpy(base, &header, sizeof header);
+    reinterpret_cast<SharedWord*>(base + offsetof(Header, magic))->store_release(kMagic);
+  }
+  if (fchmod(file.get(), options.mode) != 0) throw from_errno(errno, "fchmod " + path);
+  if (options.group && fchown(file.get(), static_cast<uid_t>(-1), *options.group) != 0) {
+    throw from_errno(errno, "give " + path + " to group " + to_string(*options.group));
+  }
+  return file;
+}
+
+// False: the name is taken. linkat, not rename: a rename would orphan the workers of a faster creator.
+bool give_name(const Descriptor& file, const std::string& path) {
+  const std::string self = "/proc/self/fd/" + to_string(file.get());
+  if (linkat(AT_FDCWD, self.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) == 0) return true;
+  if (errno == EEXIST) return false;
+  if (linkat(file.get(), "", AT_FDCWD, path.c_str(), AT_EMPTY_PATH) == 0) return true;  // a chroot without /proc
+  if (errno == EEXIST) return false;
+  throw from_errno(errno, "link " + path);
+}
+
+// Puts a new segment in the place of `old`. The lock on the old inode lets one process in at a time; who comes second
+// finds that the path names another file by then, and opens that.
+void replace(const Descriptor& old, const std::string& path, const CreationOptions& options) {
+  if (!lock_until(old.get(), kCreationLock, std::chrono::steady_clock::now() + kReplaceWait)) {
+    throw Error(Fault::kNotReady, path + " is being replaced by another process: try again");
+  }
+  if (file_id(path) != file_id(old.get())) return;
+  const Descriptor next = build(path, options);
+  const std::string temporary = path + ".new";
+  if (unlink(temporary.c_str()) != 0 && errno != ENOENT) throw from_errno(errno, "unlink " + temporary);
+  if (!give_name(next, temporary)) throw Error(Fault::kIo, temporary + " is in the way: remove it");
+  if (rename(temporary.c_str(), path.c_str()) != 0) throw from_errno(errno, "rename " + temporary);
+}
+
+Header read_header(int fd, const std::string& path) {
+  Header header{};  // constant since the file has a name: pread cannot tear what nobody writes
+  const ssize_t got = pread(fd, &header, sizeof header, 0);
+  if (got < 0) throw from_errno(errno, "read " + path);
+  return header;
+}
+
+bool is_of_no_use(int fd, const struct stat& status, const Header& header) {
+  if (status.st_size == 0) return true;
+  if (header.magic != kMagic) return false;
+  const bool outlived =
+      header.layout_version < kLayoutVersion || (header.layout_version == kLayoutVersion && !of_this_boot(header));
+  return outlived && probe(fd, kClaimLocks, 2 * kMaxWorkers) == Held::kNo;
+}
+
+Descriptor open_file(const std::string& path, int access) {
+  Descriptor file(open(path.c_str(), access | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  if (!file) return file;
+  if (!S_ISREG(status_of(file.get(), path).st_mode)) {
+    throw Error(Fault::kRefused, path + " is not a regular file: choose another path");
+  }
+  return file;
+}
+
+[[noreturn]] void throw_open_error(int error_number, const std::string& path) {
+  if (error_number == ELOOP) throw Error(Fault::kRefused, path + " is a symbolic link: name the file itself");
+  if (error_number == EISDIR) throw Error(Fault::kRefused, path + " is a directory: name a file in it");
+  if (error_number == ENXIO) throw Error(Fault::kRefused, path + " is not a regular file: choose another path");
+  throw from_errno(error_number, "open " + path);
+}
+
+}  // namespace
+
+std::string default_path() {
+  const char* path = std::getenv(kPathVariable);
+  return path != nullptr && *path != '\0' ? path : kDefaultPath;
+}
+
+std::optional<FileId> file_id(int fd) noexcept {
+  struct stat status;
+  if (fstat(fd, &status) != 0) return std::nullopt;
+  return FileId{status.st_dev, status.st_ino};
+}
+
+std::optional<FileId> file_id(const std::string& path) noexcept {
+  struct stat status;
+  if (lstat(path.c_str(), &status) != 0) return std::nullopt;
+  return FileId{status.st_dev, status.st_ino};
+}
+
+Geometry check_header(const Header& header, std::uint64_t actual_file_bytes, const std::string& path) {
+  if (actual_file_bytes < sizeof(Header)) {
+    throw Error(Fault::kDamaged, path + " has " + to_string(actual_file_bytes) + " bytes, a segment has at least " +
+                                     to_string(sizeof(Header)) + ": remove the file");
+  }
+  if (header.magic != kMagic) {
+    throw Error(Fault::kIncompatible,
+                path + " is not a segment: magic is " + to_string(header.magic) + ", expected " + to_string(kMagic));
+  }
+  if (header.layout_version != kLayoutVersion) {
+    throw Error(Fault::kIncompatible, path + " has layout version " + to_string(header.layout_version) +
+                                          ", this program reads version " + to_string(kLayoutVersion) +
+                                          ": use programs of one release");
+  }
+  if (header.abi_fingerprint != kAbiFingerprint) {
+    throw Error(Fault::kIncompatible, path + " has ABI fingerprint " + to_string(header.abi_fingerprint) +
+                                          ", this program has " + to_string(kAbiFingerprint) +
+                                          ": it was written on another kind of machine");
+  }
+  const Geometry geometry{header.workers, header.thread_slots, header.cells, header.directory_bytes};
+  if (!geometry.within_caps() || geometry.file_bytes() != header.file_bytes) {
+    throw Error(Fault::kIncompatible, path + " has a geometry (workers " + to_string(header.workers) + ", slots " +
+                                          to_string(header.thread_slots) + ", cells " + to_string(header.cells) +
+                                          ", directory " + to_string(header.directory_bytes) +
+                                          " bytes) that does not add up to its " + to_string(header.file_bytes) +
+                                          " bytes");
+  }
+  if (header.checksum != header_checksum(header)) {
+    throw Error(Fault::kDamaged, path + " has header checksum " + to_string(header.checksum) + ", expected " +
+                                     to_string(header_checksum(header)) + ": remove the file");
+  }
+  if (actual_file_bytes < header.file_bytes) {
+    throw Error(Fault::kDamaged, path + " has " + to_string(actual_file_bytes) + " bytes, its header says " +
+                                     to_string(header.file_bytes) + ": it was truncated, remove it");
+  }
+  return geometry;
+}
+
+OpenedSegment open_for_reading(const std::string& path) {
+  Descriptor file = open_file(path, O_RDONLY);
+  if (!file) throw_open_error(errno, path);
+  const struct stat status = status_of(file.get(), path);
+  if (status.st_size == 0) throw Error(Fault::kNotReady, path + " is empty: no worker has opened it yet");
+  const Header header = read_header(file.get(), path);
+  const Geometry geometry = check_header(header, static_cast<std::uint64_t>(status.st_size), path);
+  return {std::move(file), FileId{status.st_dev, status.st_ino}, header, geometry, true};
+}
+
+OpenedSegment open_or_create(const std::string& path, const CreationOptions& options, bool fresh) {
+  for (int attempt = 0; attempt < kOpenAttempts; ++attempt) {
+    Descriptor file = open_file(path, O_RDWR);
+    if (!file) {
+      if (errno != ENOENT) throw_open_error(errno, path);
+      give_name(build(path, options), path);  // lost the race or won it: the name leads to a segment now
+      fresh = false;
+      continue;
+    }
+    const struct stat status = status_of(file.get(), path);
+    check_owner(status, path, options);
+    const bool on_tmpfs = check_file_system(file.get(), path);
+    const Header header = read_header(file.get(), path);
+    if (fresh || is_of_no_use(file.get(), status, header)) {
+      replace(file, path, options);
+      fresh = false;
+      continue;
+    }
+    const Geometry geometry = check_header(header, static_cast<std::uint64_t>(status.st_size), path);
+    if (!of_this_boot(header))
+      throw Error(Fault::kIncompatible, path + " is of another boot, and somebody holds its locks: remove it");
+    return {std::move(file), FileId{status.st_dev, status.st_ino}, header, geometry, on_tmpfs};
+  }
+  throw Error(Fault::kNotReady, path + " is removed or replaced again and again: try later");
+}
+
+Descriptor reopen(int kept, const char* path, FileId id) noexcept {
+  char self[32];
+  std::snprintf(self, sizeof self, "/proc/self/fd/%d", kept);
+  if (kept >= 0 && file_id(kept) == id) {
+    Descriptor file(open(self, O_RDWR | O_NONBLOCK | O_CLOEXEC));
+    if (file && file_id(file.get()) == id) return file;
+  }
+  Descriptor file(open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  if (file && file_id(file.get()) != id) file.reset();
+  return file;
+}
+
+}  // namespace shmetrics::shm

@@ -1,0 +1,97 @@
+#include "shm/slot.hpp"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#include <cerrno>
+
+#include "shm/lock_byte.hpp"
+
+namespace shmetrics::shm {
+namespace {
+
+/// Tells dead owners from living ones; asks the kernel once an entry and scan.
+class Obituary {
+ public:
+  Obituary(const SegmentView& view, int kept_fd) : view_(view), fd_(kept_fd) {}
+
+  bool is_dead(std::uint64_t owner) {
+    const std::uint64_t worker = (owner >> kOwnerEpochBits) - 1;
+    if (owner >> kOwnerEpochBits == 0 || worker >= view_.geometry().workers) return true;  // no such owner can exist
+    const std::uint64_t epoch = owner & ((std::uint64_t{1} << kOwnerEpochBits) - 1);
+    if (view_.worker(static_cast<std::uint32_t>(worker)).epoch.load_acquire() != epoch) return true;
+    if (fd_ < 0) return false;  // nobody to ask: better a slot unused than one with two writers
+    Answer& answer = answers_[worker];
+    if (answer == Answer::kUnasked) {
+      answer = probe(fd_, live_byte(static_cast<std::uint32_t>(worker))) == Held::kNo ? Answer::kDead : Answer::kAlive;
+    }
+    return answer == Answer::kDead;
+  }
+
+ private:
+  enum class Answer : std::uint8_t { kUnasked, kAlive, kDead };
+  const SegmentView& view_;
+  int fd_;
+  Answer answers_[kMaxWorkers] = {};
+};
+
+}  // namespace
+
+std::optional<std::uint32_t> claim_thread_slot(const SegmentView& view, EntryClaim self, int kept_fd) noexcept {
+  enum Pass { kReleased, kDead, kVirgin, kPasses };
+  Obituary obituary(view, kept_fd);
+  for (int pass = kReleased; pass < kPasses; ++pass) {
+    for (std::uint32_t slot = 0; slot < view.geometry().thread_slots; ++slot) {
+      SlotEntry& entry = view.slot(slot);
+      const std::uint64_t owner = entry.owner.load_acquire();
+      if (owner == self.owner_word()) continue;  // another thread of this process
+      const bool used = entry.cells_allocated.load_relaxed() > 0;
+      const bool fits =
+          pass == kDead ? owner != 0 && obituary.is_dead(owner) : owner == 0 && used == (pass == kReleased);
+      // The whole word is exchanged, epoch and all: a claimer that slept between looking and taking just loses.
+      if (fits && entry.owner.exchange_if_equal_acq_rel(owner, self.owner_word())) return slot;
+    }
+  }
+  return std::nullopt;
+}
+
+void complete_redo(SharedWord* cells, std::uint32_t limit) noexcept {
+  if (limit < kPrefixCells) return;
+  const SlotPrefix& prefix = *reinterpret_cast<const SlotPrefix*>(cells);
+  const std::uint64_t position = prefix.redo_position.load_relaxed();
+  const std::uint64_t first_cell = position & 0xffffffff;
+  const std::uint64_t bucket_cell = position >> 32;
+  if (first_cell < kPrefixCells || bucket_cell < first_cell + kHistogramBuckets || bucket_cell >= limit) return;
+  const std::uint64_t sequence = cells[first_cell + kHistogramSequence].load_acquire();
+  if (sequence % 2 == 0) return;
+  cells[bucket_cell].store_relaxed(prefix.redo_bucket.load_relaxed());
+  cells[first_cell + kHistogramSum].store_relaxed(prefix.redo_sum.load_relaxed());
+  cells[first_cell + kHistogramSequence].store_release(sequence + 1);
+}
+
+bool make_accessible(std::byte* from, std::byte* to, const SegmentView& view, const SegmentFile& file) noexcept {
+  const auto bytes = static_cast<std::size_t>(to - from);
+  if (bytes == 0) return true;
+  const int saved = errno;  // an update must not change it
+  bool done = mprotect(from, bytes, PROT_READ | PROT_WRITE) == 0;
+  if (done) {
+    int result = 0;
+    do {
+      result = madvise(from, bytes, MADV_POPULATE_WRITE);  // full: EFAULT or ENOMEM, where a touch would be SIGBUS
+    } while (result != 0 && errno == EINTR);
+    if (result != 0 && errno == EINVAL) {  // Linux before 5.14
+      const Descriptor own = reopen(file.kept_fd, file.path, file.id);
+      result = own ? fallocate(own.get(), 0, from - view.base(), static_cast<off_t>(bytes)) : -1;
+    }
+    done = result == 0;
+    if (!done) make_inaccessible(from, to);
+  }
+  errno = saved;
+  return done;
+}
+
+void make_inaccessible(std::byte* from, std::byte* to) noexcept {
+  if (to > from) mprotect(from, static_cast<std::size_t>(to - from), PROT_NONE);
+}
+
+}  // namespace shmetrics::shm

@@ -1,0 +1,65 @@
+// A thread's slot: claim one, grow it, observe in it, and finish what its dead owner began.
+//
+// A slot is written by the thread that owns it and by nobody else; the compare-and-swap on the owner word decides.
+// Steps and reasons: docs/segment-format.md, "Claiming a thread slot" and "Observing".
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+
+#include "shm/segment_view.hpp"
+#include "shm/worker_entry.hpp"
+
+namespace shmetrics::shm {
+
+/// Takes the slot of nobody or of the dead, released and dead ones before virgin ones. Nothing: all belong to the
+/// living. `kept_fd` is for asking who is alive; without one only moved epochs and empty owner words count. Lock-free,
+/// bounded by slots + workers.
+std::optional<std::uint32_t> claim_thread_slot(const SegmentView& view, EntryClaim self, int kept_fd) noexcept;
+
+/// Completes the observation that the former owner was killed in. Cells [0, limit) must be accessible. Repeatable.
+void complete_redo(SharedWord* cells, std::uint32_t limit) noexcept;
+
+/// Makes [from, to) of the mapping writable and its memory allocated. False: no room, and the range is inaccessible as
+/// before. `file` opens the segment for kernels before 5.14 alone.
+bool make_accessible(std::byte* from, std::byte* to, const SegmentView& view, const SegmentFile& file) noexcept;
+/// Takes the access away again; the memory stays.
+void make_inaccessible(std::byte* from, std::byte* to) noexcept;
+
+/// Cells in whole growth steps, so that `last_cell` is among them; 0 when the geometry has no such cell.
+constexpr std::uint32_t cells_to_hold(std::uint32_t last_cell, const Geometry& geometry) {
+  if (last_cell >= geometry.cells) return 0;
+  return (last_cell / kGrowthCells + 1) * kGrowthCells;
+}
+
+/// Adds one observation to a histogram (or summary) in the caller's own slot: all of it or nothing, also under SIGKILL.
+/// `bucket` counts from the histogram's first bucket.
+inline void observe(SharedWord* cells, std::uint32_t first_cell, std::uint32_t bucket, double value) noexcept {
+  const std::uint32_t bucket_cell = first_cell + kHistogramBuckets + bucket;
+  SlotPrefix& prefix = *reinterpret_cast<SlotPrefix*>(cells);
+  SharedWord& sequence = cells[first_cell + kHistogramSequence];
+  SharedWord& sum = cells[first_cell + kHistogramSum];
+
+  const std::uint64_t odd = (sequence.load_relaxed() + 1) | 1;  // | 1 heals a stray odd word
+  const std::uint64_t new_bucket = cells[bucket_cell].load_relaxed() + 1;
+  const double new_sum = sum.load_double_relaxed() + value;
+  prefix.redo_position.store_relaxed(first_cell | std::uint64_t{bucket_cell} << 32);
+  prefix.redo_bucket.store_relaxed(new_bucket);
+  prefix.redo_sum.store_double_relaxed(new_sum);
+  sequence.store_release(odd);  // the record is complete before anyone may use it
+  // Release: who sees a new cell sees the odd word before it, and so knows of the record.
+  std::atomic_thread_fence(std::memory_order_release);
+  cells[bucket_cell].store_relaxed(new_bucket);
+  sum.store_double_relaxed(new_sum);
+  sequence.store_release(odd + 1);
+}
+
+/// The same in the spill, where many write: no sequence word, so a kill between the two leaves a bucket without its
+/// sum.
+inline void observe_shared(SharedWord* cells, std::uint32_t first_cell, std::uint32_t bucket, double value) noexcept {
+  cells[first_cell + kHistogramBuckets + bucket].add_relaxed(1);
+  cells[first_cell + kHistogramSum].add_double_relaxed(value);
+}
+
+}  // namespace shmetrics::shm

@@ -1,0 +1,139 @@
+#include "shm/worker_entry.hpp"
+
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cmath>
+#include <cstring>
+
+#include "shm/lock_byte.hpp"
+
+namespace shmetrics::shm {
+namespace {
+
+std::uint64_t unix_now_ns() {
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+// A mapping through the locked descriptor keeps the open file description, and with it the locks, when the descriptor
+// is closed. DONTFORK: in a child the mapping would keep the lock of its dead parent.
+void* pin(int fd) {
+  void* page = mmap(nullptr, kPageBytes, PROT_NONE, MAP_SHARED, fd, 0);
+  if (page == MAP_FAILED) return nullptr;
+  if (madvise(page, kPageBytes, MADV_DONTFORK) == 0) return page;
+  munmap(page, kPageBytes);
+  return nullptr;
+}
+
+void describe_owner(WorkerEntry& entry) {
+  entry.pid.store_relaxed(static_cast<std::uint64_t>(getpid()));
+  entry.start_unix_ns.store_relaxed(unix_now_ns());
+  std::uint64_t words[kProgramBytes / 8] = {};
+  const char* name = program_invocation_short_name;
+  std::memcpy(words, name, std::min(std::strlen(name), sizeof words - 1));
+  for (std::size_t i = 0; i < std::size(words); ++i) entry.program[i].store_relaxed(words[i]);
+}
+
+enum class Attempt { kClaimed, kTaken, kUnusable };
+
+// Claims entry `worker` on a descriptor of its own, or leaves no trace.
+Attempt try_claim(const SegmentView& view, const SegmentFile& file, Descriptor& own, std::uint32_t worker,
+                  EntryPreparer& preparer, EntryClaim& claim) noexcept {
+  if (!try_lock(own.get(), claim_byte(worker))) return Attempt::kTaken;
+  void* const page = pin(own.get());
+  // A file system whose locks do not conflict would give every entry to everybody.
+  if (page == nullptr || probe(file.kept_fd >= 0 ? file.kept_fd : own.get(), claim_byte(worker)) != Held::kYes) {
+    if (page != nullptr) munmap(page, kPageBytes);
+    own.reset();
+    return Attempt::kUnusable;
+  }
+  WorkerEntry& entry = view.worker(worker);
+  const std::uint64_t old = entry.epoch.load_relaxed();
+  const std::uint64_t odd = old | 1;
+  entry.epoch.store_relaxed(odd);
+  // From here no reader may take a gauge of the former owner for live: the odd epoch is out before anything else
+  // changes.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (old != 0) {
+    entry.adoptions.store_relaxed(entry.adoptions.load_relaxed() + 1);
+    if (entry.released.load_relaxed() == 0) entry.deaths.store_relaxed(entry.deaths.load_relaxed() + 1);
+  }
+  entry.released.store_relaxed(0);
+  preparer.prepare(worker);
+  describe_owner(entry);
+  if (!try_lock(own.get(), live_byte(worker))) {
+    munmap(page, kPageBytes);
+    own.reset();
+    return Attempt::kTaken;
+  }
+  own.reset();
+  entry.epoch.store_release(odd + 1);
+  claim = {worker, odd + 1};
+  return Attempt::kClaimed;
+}
+
+}  // namespace
+
+std::optional<EntryClaim> claim_entry(const SegmentView& view, const SegmentFile& file,
+                                      EntryPreparer& preparer) noexcept {
+  const std::uint32_t workers = view.geometry().workers;
+  const std::uint32_t hint = static_cast<std::uint32_t>(getpid()) % workers;  // siblings forked together start apart
+  Descriptor own;
+  EntryClaim claim;
+  for (const bool virgin : {false, true}) {
+    for (std::uint32_t i = 0; i < workers; ++i) {
+      const std::uint32_t worker = virgin ? i : (hint + i) % workers;  // used entries first, and the table stays dense
+      if ((view.worker(worker).epoch.load_relaxed() == 0) != virgin) continue;
+      if (!own) own = reopen(file.kept_fd, file.path, file.id);
+      if (!own) return std::nullopt;
+      switch (try_claim(view, file, own, worker, preparer, claim)) {
+        case Attempt::kClaimed:
+          return claim;
+        case Attempt::kTaken:
+          break;
+        case Attempt::kUnusable:
+          return std::nullopt;
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+bool other_worker_alive(int fd, std::optional<std::uint32_t> self) noexcept {
+  if (!self) return probe(fd, kClaimLocks, 2 * kMaxWorkers) != Held::kNo;
+  const std::uint64_t own = claim_byte(*self);
+  const bool before = own > kClaimLocks && probe(fd, kClaimLocks, own - kClaimLocks) != Held::kNo;
+  return before || probe(fd, own + 2, kClaimLocks + 2 * kMaxWorkers - own - 2) != Held::kNo;
+}
+
+void reset_gauges(SharedWord* slot, std::uint32_t limit, SharedWord* spill, std::uint32_t spill_limit,
+                  std::span<const GaugePlace> gauges) noexcept {
+  for (const auto& [first_cell, mode] : gauges) {
+    if (first_cell + kGaugeCells > limit) continue;
+    SharedWord& stamp = slot[first_cell + kGaugeStamp];
+    SharedWord& value = slot[first_cell + kGaugeValue];
+    const bool folds = mode == GaugeMode::kMin || mode == GaugeMode::kMax;
+    if (folds && stamp.load_relaxed() != 0 && first_cell + kGaugeCells <= spill_limit) {
+      // One word, so that a kill cannot come between two: 0 means unset, and +0.0 is stored as -0.0.
+      const double found = value.load_double_relaxed();
+      spill[first_cell + kGaugeValue].update_relaxed([found, mode](std::uint64_t bits) {
+        const double kept = std::bit_cast<double>(bits);
+        const bool wins = bits == 0 || std::isnan(kept) || (mode == GaugeMode::kMin ? found < kept : found > kept);
+        const std::uint64_t next = std::bit_cast<std::uint64_t>(found);
+        return wins ? (next == 0 ? std::bit_cast<std::uint64_t>(-0.0) : next) : bits;
+      });
+    }
+    if (mode == GaugeMode::kSum || mode == GaugeMode::kMostrecent) continue;
+    stamp.store_relaxed(0);
+    value.store_relaxed(0);
+  }
+}
+
+}  // namespace shmetrics::shm

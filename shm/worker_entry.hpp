@@ -1,0 +1,64 @@
+// A worker's entry in the table, held by two locks that live exactly as long as the process's address space.
+//
+// Steps and reasons: docs/segment-format.md, "Claiming an entry". One claim a process and segment; the caller
+// serialises claims within the process and keeps fork out while one runs.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "shm/segment.hpp"
+#include "shm/segment_view.hpp"
+
+namespace shmetrics::shm {
+
+/// An owner as thread slots name it.
+struct EntryClaim {
+  std::uint32_t worker = 0;
+  std::uint64_t epoch = 0;  // even
+  std::uint64_t owner_word() const { return std::uint64_t{worker + 1} << kOwnerEpochBits | epoch; }
+};
+
+/// The mapping's file, as needed to open it again.
+struct SegmentFile {
+  int kept_fd = -1;  // never carries a lock
+  const char* path = nullptr;
+  FileId id;
+};
+
+/// What a claim needs from its process between the two locks. Called with the entry odd, hence seen by nobody.
+class EntryPreparer {
+ public:
+  /// Makes the process slot writable and resets its gauges. May do less than wanted, never fails the claim.
+  virtual void prepare(std::uint32_t worker) noexcept = 0;
+
+ protected:
+  ~EntryPreparer() = default;
+};
+
+/// Claims a free entry. Nothing: all are taken, or the file cannot be opened again, or its locks do not lock.
+/// Async-signal-safe but for what `preparer` does, so it also runs in a freshly forked child.
+std::optional<EntryClaim> claim_entry(const SegmentView& view, const SegmentFile& file,
+                                      EntryPreparer& preparer) noexcept;
+
+/// Marks an orderly end. The locks stay: other threads may still count, and the kernel drops both with the address
+/// space.
+inline void release_entry(const SegmentView& view, EntryClaim claim) noexcept {
+  view.worker(claim.worker).released.store_release(1);
+}
+
+/// Whether any worker but `self` holds an entry of the segment behind `fd`.
+bool other_worker_alive(int fd, std::optional<std::uint32_t> self) noexcept;
+
+struct GaugePlace {
+  std::uint32_t first_cell;
+  GaugeMode mode;
+};
+/// What a new owner does with the gauges that it finds in cells [0, limit) of its process slot: min and max are folded
+/// into the spill, sum and mostrecent go on, all others start anew. Repeatable: a kill inside leaves it to the next
+/// claimer.
+void reset_gauges(SharedWord* slot, std::uint32_t limit, SharedWord* spill, std::uint32_t spill_limit,
+                  std::span<const GaugePlace> gauges) noexcept;
+
+}  // namespace shmetrics::shm
