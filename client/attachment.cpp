@@ -119,7 +119,7 @@ Attachment& Attachment::open(const Options& options) {
   install_process_hooks();
   const std::string path =
       std::filesystem::absolute(options.path.empty() ? shm::default_path() : options.path).string();
-  shm::OpenedSegment opened = shm::open_or_create(path, creation_options(options));
+  shm::OpenedSegment opened = shm::open_or_create(path, creation_options(options), options.start == Start::fresh);
   std::uint32_t index = 0;
   for (; index < kMaxRegistries; ++index) {
     Attachment* known = attachments[index].load(std::memory_order_acquire);

@@ -59,9 +59,16 @@ enum class Errc {
 };
 SHMETRICS_API std::error_condition make_error_condition(Errc code) noexcept;
 
+/// What open() does with a segment that is already there.
+enum class Start : std::uint32_t {
+  attach,  ///< go on with its numbers
+  fresh,   ///< put a new one in its place: for a master, before it forks. Who has the old one open goes on in it, unseen
+};
+
 /// How a segment is opened. Geometry and mode count when this process creates the file; an existing file keeps its own.
 struct Options {
   std::string path;                           ///< empty: $SHMETRICS_SEGMENT, then /dev/shm/shmetrics.seg
+  Start start = Start::attach;
   std::uint32_t workers = 256;                ///< processes at once, 1 to 1,024
   std::uint32_t slots = 1024;                 ///< threads at once, 1 to 16,384
   std::uint32_t cells = 65536;                ///< 8-byte cells a slot, a multiple of 2,048 up to 16 Mi

@@ -1,0 +1,147 @@
+#include "shm/naming.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+namespace shmetrics::shm {
+namespace {
+
+Schema schema(MetricType type, std::string_view name) {
+  Schema made;
+  made.type = type;
+  made.name = name;
+  made.help = "help";
+  if (type == MetricType::kHistogram) made.bounds = {1};
+  return made;
+}
+
+Schema with_labels(Schema made, std::vector<std::string_view> labels) {
+  made.labels = std::move(labels);
+  return made;
+}
+
+TEST(Naming, AcceptsWhatTheGuideDeclares) {
+  EXPECT_EQ(refusal(with_labels(schema(MetricType::kCounter, "mastercrm_http_requests_total"), {"method", "route"})),
+            "");
+  EXPECT_EQ(refusal(schema(MetricType::kGauge, "mastercrm_active_connections")), "");
+  EXPECT_EQ(refusal(schema(MetricType::kHistogram, "mastercrm_http_request_duration_seconds")), "");
+  EXPECT_EQ(refusal(schema(MetricType::kSummary, "crm_response_bytes")), "");
+  EXPECT_EQ(refusal(schema(MetricType::kInfo, "crm_build_info")), "");
+}
+
+TEST(Naming, RefusalNamesTheRightSpelling) {
+  const auto says = [](MetricType type, std::string_view name, const char* part) {
+    const std::string problem = refusal(schema(type, name));
+    EXPECT_NE(problem.find(part), std::string::npos) << name << ": " << problem;
+  };
+  says(MetricType::kCounter, "requests", "'requests_total'");
+  says(MetricType::kInfo, "build", "'build_info'");
+  says(MetricType::kGauge, "requests_total", "use 'requests'");
+  says(MetricType::kHistogram, "requests_total", "use 'requests'");
+  says(MetricType::kGauge, "queue_count", "use 'queue'");
+  says(MetricType::kGauge, "queue_sum", "use 'queue'");
+  says(MetricType::kGauge, "queue_bucket", "use 'queue'");
+  says(MetricType::kCounter, "a:b_total", "colon");
+  says(MetricType::kGauge, "shmetrics_x", "reserved");
+  says(MetricType::kGauge, "process_x", "reserved");
+  says(MetricType::kGauge, "1x", "must match");
+  says(MetricType::kGauge, "", "must match");
+  says(MetricType::kGauge, "größe", "must match");
+  says(MetricType::kGauge, std::string(129, 'a'), "at most 128");
+  EXPECT_EQ(refusal(schema(MetricType::kGauge, std::string(128, 'a'))), "");
+}
+
+TEST(Naming, RefusesLabelsThatOthersWrite) {
+  const Schema histogram = schema(MetricType::kHistogram, "h");
+  const Schema summary = schema(MetricType::kSummary, "s");
+  const Schema counter = schema(MetricType::kCounter, "c_total");
+  Schema per_worker = schema(MetricType::kGauge, "g");
+  per_worker.gauge_mode = GaugeMode::kLiveall;
+  EXPECT_NE(refusal(with_labels(histogram, {"le"})), "");
+  EXPECT_EQ(refusal(with_labels(counter, {"le"})), "");
+  EXPECT_NE(refusal(with_labels(summary, {"quantile"})), "");
+  EXPECT_EQ(refusal(with_labels(counter, {"quantile"})), "");
+  EXPECT_NE(refusal(with_labels(per_worker, {"worker"})), "");
+  EXPECT_EQ(refusal(with_labels(schema(MetricType::kGauge, "g"), {"worker"})), "");
+  EXPECT_NE(refusal(with_labels(counter, {"__name"})), "");
+  EXPECT_NE(refusal(with_labels(counter, {"a", "b", "a"})), "");
+  EXPECT_NE(refusal(with_labels(counter, {"a-b"})), "");
+  EXPECT_NE(refusal(with_labels(counter, {""})), "");
+  EXPECT_EQ(refusal(with_labels(counter, std::vector<std::string_view>{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j",
+                                                                       "k", "l", "m", "n", "o", "p"})),
+            "");
+  EXPECT_NE(refusal(with_labels(counter, std::vector<std::string_view>{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j",
+                                                                       "k", "l", "m", "n", "o", "p", "q"})),
+            "");
+}
+
+TEST(Naming, RefusesEmptyOrBinaryHelp) {
+  Schema counter = schema(MetricType::kCounter, "c_total");
+  counter.help = "";
+  EXPECT_NE(refusal(counter), "");
+  counter.help = "\xff";
+  EXPECT_NE(refusal(counter), "");
+  counter.help = "two\nlines \\ \"quoted\"";
+  EXPECT_EQ(refusal(counter), "");
+}
+
+TEST(Naming, RefusesBoundsThatDoNotIncreaseOrEnd) {
+  Schema histogram = schema(MetricType::kHistogram, "h");
+  const double infinity = std::numeric_limits<double>::infinity();
+  for (const std::vector<double>& bad : {std::vector<double>{},
+                                         {1, 1},
+                                         {2, 1},
+                                         {1, infinity},
+                                         {-infinity, 1},
+                                         {std::nan("")},
+                                         {1, std::nan("")},
+                                         std::vector<double>(65, 1)}) {
+    histogram.bounds = bad;
+    EXPECT_NE(refusal(histogram), "") << bad.size();
+  }
+  histogram.bounds = {-1, 0, 0.5};
+  EXPECT_EQ(refusal(histogram), "");
+}
+
+TEST(Naming, TextIsUtf8WithoutNul) {
+  for (const std::string_view good :
+       {"", "plain", "ü", "€", "𝄞", "\x7f", "tab\tnewline\n", "\xed\x9f\xbf", "\xf4\x8f\xbf\xbf"}) {
+    EXPECT_TRUE(is_valid_text(good)) << good;
+  }
+  using std::string_view_literals::operator""sv;
+  for (const std::string_view bad :
+       {"\0"sv, "a\0b"sv, "\x80"sv, "\xc3"sv, "\xc0\xaf"sv, "\xe0\x80\x80"sv, "\xed\xa0\x80"sv, "\xf0\x80\x80\x80"sv,
+        "\xf4\x90\x80\x80"sv, "\xf5\x80\x80\x80"sv, "\xff"sv, "\xe2\x82"sv}) {
+    EXPECT_FALSE(is_valid_text(bad));
+  }
+}
+
+TEST(Naming, LabelValueEndsAtItsLimit) {
+  EXPECT_TRUE(is_valid_label_value(std::string(1024, 'x')));
+  EXPECT_FALSE(is_valid_label_value(std::string(1025, 'x')));
+}
+
+TEST(Naming, ClaimsEveryNameThatAnyFormatWrites) {
+  EXPECT_EQ(claimed_names(MetricType::kCounter, "a_total"), (std::vector<std::string>{"a_total", "a", "a_created"}));
+  EXPECT_EQ(claimed_names(MetricType::kHistogram, "h"),
+            (std::vector<std::string>{"h", "h_bucket", "h_sum", "h_count", "h_created"}));
+  EXPECT_EQ(claimed_names(MetricType::kInfo, "b_info"), (std::vector<std::string>{"b_info", "b"}));
+}
+
+TEST(Naming, DifferenceIsNamedAndHelpIsNone) {
+  const Schema before = with_labels(schema(MetricType::kHistogram, "h"), {"a"});
+  Schema after = before;
+  after.help = "other words";
+  EXPECT_EQ(schema_difference(before, after), "");
+  after.bounds = {2};
+  EXPECT_EQ(schema_difference(before, after), "with other bounds");
+  after.labels = {"b"};
+  EXPECT_EQ(schema_difference(before, after), "with other labels");
+  after.type = MetricType::kGauge;
+  EXPECT_EQ(schema_difference(before, after), "as another type (histogram)");
+}
+
+}  // namespace
+}  // namespace shmetrics::shm
