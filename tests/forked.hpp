@@ -1,6 +1,7 @@
 // Real child processes: run a function in one, wait for it, kill it.
 #pragma once
 
+#include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -63,6 +64,11 @@ class Baton {
   void receive(int times = 1) const {
     char byte = 0;
     for (int i = 0; i < times; ++i) {
+      pollfd readable{ends_[0], POLLIN, 0};
+      if (poll(&readable, 1, 60'000) != 1) {
+        std::fputs("nobody passed the baton in 60 s\n", stderr);
+        std::abort();
+      }
       if (read(ends_[0], &byte, 1) != 1) std::abort();
     }
   }

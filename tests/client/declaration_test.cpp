@@ -1,0 +1,204 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <shmetrics/shmetrics.hpp>
+
+#include <cmath>
+#include <fstream>
+#include <limits>
+
+#include "tests/forked.hpp"
+#include "tests/scrape.hpp"
+#include "tests/temporary_folder.hpp"
+
+namespace shmetrics {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+Options at(const std::string& path) {
+  Options options;
+  options.path = path;
+  return options;
+}
+
+/// Each test opens segments of its own, a process at most eight: run by ctest, which gives each test a process.
+class DeclarationTest : public ::testing::Test {
+ protected:
+  tests::TemporaryFolder folder_;
+  std::string path_ = folder_.file("a.seg");
+};
+
+TEST_F(DeclarationTest, ARegistryOpensByOptionsOrEnvironment) {
+  const std::string other = folder_.file("env.seg");
+  setenv("SHMETRICS_SEGMENT", other.c_str(), 1);
+  EXPECT_EQ(Registry::open().path(), other);
+  EXPECT_EQ(Registry::open(at(path_)).path(), path_) << "a path in code wins";
+  unsetenv("SHMETRICS_SEGMENT");
+}
+
+TEST_F(DeclarationTest, TwoOpensOfOneFileShareIt) {
+  Registry::open(at(path_)).counter("a_total", "A").inc();
+  Registry::open(at(path_)).counter("a_total", "A").inc();
+  EXPECT_EQ(tests::scrape(path_)["a_total"], 2);
+}
+
+TEST_F(DeclarationTest, AFailedOpenThrowsOrIsInertAsAsked) {
+  const std::string nowhere = folder_.file("no/such/a.seg");
+  EXPECT_THROW(static_cast<void>(Registry::open(at(nowhere))), std::system_error);
+  std::error_code error;
+  const Registry registry = Registry::open(at(nowhere), error);
+  EXPECT_TRUE(error);
+  EXPECT_EQ(registry.error(), error);
+  EXPECT_FALSE(registry);
+  EXPECT_THAT(error.message(), HasSubstr(folder_.file("no/such")));
+  const auto hits = registry.counter("a_total", "A", {"l"});
+  EXPECT_EQ(hits.error(), error) << "what is declared in it says why it is inert";
+  hits.with("v").inc();
+  registry.gauge("g", "G").set(1);
+  registry.histogram("h", "H").observe(1);
+  EXPECT_THAT(registry.path(), IsEmpty());
+}
+
+TEST_F(DeclarationTest, EverythingDefaultConstructedIsInert) {
+  Counter().inc();
+  Gauge().set(1);
+  Histogram().observe(1);
+  Family<Counter, 1>().with("v").inc();
+  EXPECT_FALSE((Family<Counter, 1>()));
+  EXPECT_FALSE(Registry());
+  EXPECT_EQ(Registry().counter("a_total", "A").error(), Errc::not_ready);
+}
+
+TEST_F(DeclarationTest, FaultsCompareWithTheirRemedy) {
+  std::ofstream(path_) << "not a segment at all, but long enough to be read as a header" << std::string(5000, 'x');
+  std::error_code error;
+  static_cast<void>(Registry::open(at(path_), error));
+  EXPECT_EQ(error, Errc::incompatible);
+  EXPECT_NE(error, Errc::io);
+  EXPECT_EQ(error.message().find('\n'), std::string::npos);
+}
+
+TEST_F(DeclarationTest, ASecondDeclarationIsTheSameFamily) {
+  const Registry registry = Registry::open(at(path_));
+  registry.counter("a_total", "A", {"l"}).with("v").inc();
+  const auto again = registry.counter("a_total", "other words", {"l"});
+  EXPECT_FALSE(again.error());
+  again.with("v").inc();
+  EXPECT_EQ(tests::scrape(path_)["a_total{l=\"v\"}"], 2);
+  EXPECT_THAT(tests::scrape(path_).text, HasSubstr("# HELP a_total A\n"));
+}
+
+TEST_F(DeclarationTest, AnotherSchemaIsInertAndSaysSo) {
+  const Registry registry = Registry::open(at(path_));
+  registry.histogram("h_seconds", "H", {}, {1, 2}).observe(1);
+  const auto bounds = registry.histogram("h_seconds", "H", {}, {1, 3});
+  EXPECT_EQ(bounds.error(), Errc::incompatible);
+  EXPECT_THAT(bounds.error().message(), HasSubstr("with other bounds by live workers"));
+  bounds.observe(1);
+  EXPECT_EQ(registry.gauge("h_seconds", "H").error(), Errc::incompatible);
+  EXPECT_EQ(tests::scrape(path_)["h_seconds_count"], 1);
+}
+
+TEST_F(DeclarationTest, AStoppedApplicationMayComeBackWithOtherBounds) {
+  EXPECT_EQ(tests::wait_for(tests::forked([&] {
+              Registry::open(at(path_)).histogram("h_seconds", "H", {}, {1, 2}).observe(1);
+              return 0;
+            })),
+            0);
+  const auto changed = Registry::open(at(path_)).histogram("h_seconds", "H", {}, {5});
+  EXPECT_FALSE(changed.error()) << changed.error().message();
+  changed.observe(3);
+  const tests::Scrape scrape = tests::scrape(path_);
+  EXPECT_EQ(scrape["h_seconds_count"], 1) << "the family restarts at 0";
+  EXPECT_EQ(scrape["h_seconds_bucket{le=\"5\"}"], 1);
+  EXPECT_FALSE(scrape.has("h_seconds_bucket{le=\"2\"}"));
+}
+
+TEST_F(DeclarationTest, AFamilyMayNotProduceAnothersNames) {
+  const Registry registry = Registry::open(at(path_));
+  registry.histogram("h", "H");
+  EXPECT_FALSE(registry.gauge("h_max", "x").error()) << "h_max is nobody's";
+  const auto taken = registry.gauge("h_created", "x");
+  EXPECT_EQ(taken.error(), Errc::invalid_argument);
+  EXPECT_THAT(taken.error().message(), HasSubstr("'h'"));
+}
+
+TEST_F(DeclarationTest, NamesThatBreakARuleAreRefusedWithTheFix) {
+  const Registry registry = Registry::open(at(path_));
+  EXPECT_THAT(registry.counter("requests", "R").error().message(), HasSubstr("requests_total"));
+  EXPECT_EQ(registry.counter("requests", "R").error(), Errc::invalid_argument);
+  EXPECT_THAT(registry.counter("a_total", "").error().message(), HasSubstr("help"));
+  registry.counter("requests", "R").inc();
+  EXPECT_THAT(tests::scrape(path_).values, IsEmpty());
+}
+
+TEST_F(DeclarationTest, WithoutLabelsAFamilyIsAtZeroFromTheStart) {
+  const Registry registry = Registry::open(at(path_));
+  registry.counter("a_total", "A");
+  registry.counter("b_total", "B", {"l"});
+  registry.histogram("h", "H", {}, {1});
+  const tests::Scrape scrape = tests::scrape(path_);
+  EXPECT_EQ(scrape["a_total"], 0);
+  EXPECT_EQ(scrape["h_bucket{le=\"+Inf\"}"], 0);
+  EXPECT_EQ(scrape.text.find("b_total"), std::string::npos) << "a labelled one has no series yet";
+}
+
+TEST_F(DeclarationTest, LabelValuesOfAnyKindOfStringMeanTheSame) {
+  const auto hits = Registry::open(at(path_)).counter("a_total", "A", {"x", "y"});
+  const std::string x = "1";
+  const std::string_view y = "2";
+  hits.with(x, y).inc();
+  hits.with("1", "2").inc();
+  const std::string_view values[] = {"1", "2"};
+  hits.with(std::span(values)).inc();
+  hits.with(std::span(values).first(1)).inc();  // wrong number: inert
+  const tests::Scrape scrape = tests::scrape(path_);
+  EXPECT_EQ(scrape["a_total{x=\"1\",y=\"2\"}"], 3);
+  EXPECT_EQ(scrape.values.size(), 1u);
+}
+
+TEST_F(DeclarationTest, LabelSetsThatLookAlikeJoinedStayApart) {
+  const auto hits = Registry::open(at(path_)).counter("a_total", "A", {"x", "y"});
+  hits.with("ab", "c").inc();
+  hits.with("a", "bc").inc(2);
+  hits.with("", "abc").inc(3);
+  const tests::Scrape scrape = tests::scrape(path_);
+  EXPECT_EQ(scrape["a_total{x=\"ab\",y=\"c\"}"], 1);
+  EXPECT_EQ(scrape["a_total{x=\"a\",y=\"bc\"}"], 2);
+  EXPECT_EQ(scrape["a_total{x=\"\",y=\"abc\"}"], 3);
+}
+
+TEST_F(DeclarationTest, BucketHelpersCountFiniteBounds) {
+  EXPECT_THAT(linear_buckets(1, 2, 3), ElementsAre(1, 3, 5));
+  EXPECT_THAT(exponential_buckets(0.001, 2, 3), ElementsAre(0.001, 0.002, 0.004));
+  EXPECT_EQ(default_buckets().size(), 11u);
+  EXPECT_THAT(linear_buckets(1, 0, 3), IsEmpty());
+  EXPECT_THAT(exponential_buckets(0, 2, 3), IsEmpty());
+  EXPECT_THAT(exponential_buckets(1, 1e300, 3), IsEmpty());
+  EXPECT_THAT(linear_buckets(1, 1, 65), IsEmpty());
+  const auto inert = Registry::open(at(path_)).histogram("h", "H", {}, exponential_buckets(0, 2, 3));
+  EXPECT_THAT(inert.error().message(), HasSubstr("at least one finite bound"));
+}
+
+TEST_F(DeclarationTest, NineSegmentsAreOneTooMany) {
+  EXPECT_EQ(tests::wait_for(tests::forked([&] {
+              std::error_code error;
+              int opened = 0;
+              for (int i = 0; i < 9; ++i) opened += Registry::open(at(folder_.file(std::to_string(i))), error) ? 1 : 0;
+              return opened <= 8 && error == Errc::full ? 0 : 1;
+            })),
+            0);
+}
+
+TEST_F(DeclarationTest, FreshStartsAtZero) {
+  Registry::open(at(path_)).counter("a_total", "A").inc(5);
+  Options fresh = at(path_);
+  fresh.start = Start::fresh;
+  Registry::open(fresh).counter("a_total", "A").inc();
+  EXPECT_EQ(tests::scrape(path_)["a_total"], 1);
+}
+
+}  // namespace
+}  // namespace shmetrics

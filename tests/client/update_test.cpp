@@ -1,0 +1,150 @@
+#include <gtest/gtest.h>
+#include <shmetrics/shmetrics.hpp>
+
+#include <cmath>
+#include <limits>
+#include <thread>
+
+#include "tests/scrape.hpp"
+#include "tests/temporary_folder.hpp"
+
+namespace shmetrics {
+namespace {
+
+class UpdateTest : public ::testing::Test {
+ protected:
+  static Registry open(const std::string& path) {
+    Options options;
+    options.path = path;
+    return Registry::open(options);
+  }
+  tests::TemporaryFolder folder_;
+  std::string path_ = folder_.file("a.seg");
+  Registry registry_ = open(path_);
+};
+
+template <typename Number>
+concept Countable = requires(Counter counter, Number n) {
+  counter.inc(n);
+};
+
+TEST_F(UpdateTest, CountersTakeAnyIntegerAndNothingElse) {
+  static_assert(Countable<int> && Countable<unsigned> && Countable<long> && Countable<std::uint8_t>);
+  static_assert(!Countable<double> && !Countable<float> && !Countable<std::string>);
+  const Counter hits = registry_.counter("a_total", "A");
+  hits.inc();
+  hits.inc(5);
+  hits.inc(0);
+  hits.inc(std::uint8_t{200});
+  hits.inc(std::uint64_t{1} << 60);
+  EXPECT_NE(tests::scrape(path_).text.find("\na_total 1152921504606847182\n"), std::string::npos) << "in full digits";
+}
+
+TEST_F(UpdateTest, NegativeIncrementsAreRefusedAndCounted) {
+  const Counter hits = registry_.counter("a_total", "A");
+  hits.inc(3);
+  hits.inc(-1);
+  const tests::Scrape scrape = tests::scrape(path_);
+  EXPECT_EQ(scrape["a_total"], 3);
+  EXPECT_EQ(scrape.status.refused_negative, 1u);
+}
+
+TEST_F(UpdateTest, ObservationsFallIntoTheBucketWhoseBoundTheyDoNotExceed) {
+  const Histogram h = registry_.histogram("h", "H", {}, {0.1, 1, 10});
+  const double infinity = std::numeric_limits<double>::infinity();
+  for (const double value : {-infinity, -1.0, 0.1, 0.10000000000000002, 1.0, 10.0, 11.0}) h.observe(value);
+  tests::Scrape scrape = tests::scrape(path_);
+  EXPECT_EQ(scrape["h_bucket{le=\"0.1\"}"], 3);
+  EXPECT_EQ(scrape["h_bucket{le=\"1\"}"], 5);
+  EXPECT_EQ(scrape["h_bucket{le=\"10\"}"], 6);
+  EXPECT_EQ(scrape["h_bucket{le=\"+Inf\"}"], 7);
+  EXPECT_EQ(scrape["h_count"], 7);
+}
+
+TEST_F(UpdateTest, NanIsRefusedAndCounted) {
+  const Histogram h = registry_.histogram("h", "H", {}, {1});
+  h.observe(std::nan(""));
+  const tests::Scrape scrape = tests::scrape(path_);
+  EXPECT_EQ(scrape["h_count"], 0);
+  EXPECT_EQ(scrape["h_sum"], 0);
+  EXPECT_EQ(scrape.status.refused_nan, 1u);
+}
+
+TEST_F(UpdateTest, ThreadsOfOneProcessShareItsGauges) {
+  const Gauge active = registry_.gauge("active", "A");
+  active.inc(5);
+  std::thread([&] { active.dec(); }).join();
+  active.inc(0.5);
+  EXPECT_EQ(tests::scrape(path_)["active"], 4.5);
+  std::thread([&] { active.set(-2); }).join();
+  EXPECT_EQ(tests::scrape(path_)["active"], -2) << "the last set wins, whoever did it";
+}
+
+TEST_F(UpdateTest, InFlightHoldsForItsScope) {
+  const auto active = registry_.gauge("active", "A", {"kind"});
+  {
+    const InFlight guard(active.with("x"));
+    EXPECT_EQ(tests::scrape(path_)["active{kind=\"x\"}"], 1);
+  }
+  EXPECT_EQ(tests::scrape(path_)["active{kind=\"x\"}"], 0);
+}
+
+TEST_F(UpdateTest, ATimerObservesSeconds) {
+  const auto duration = registry_.histogram("d_seconds", "D", {"route"}, {0.001, 60});
+  {
+    const Timer timer(duration.with("/"));
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  const tests::Scrape scrape = tests::scrape(path_);
+  EXPECT_EQ(scrape["d_seconds_bucket{route=\"/\",le=\"0.001\"}"], 0);
+  EXPECT_EQ(scrape["d_seconds_bucket{route=\"/\",le=\"60\"}"], 1);
+  EXPECT_GE(scrape["d_seconds_sum{route=\"/\"}"], 0.005);
+}
+
+TEST_F(UpdateTest, HandlesOutliveTheRegistryObject) {
+  Counter hits;
+  {
+    const Registry copy = registry_;
+    hits = copy.counter("a_total", "A", {"l"}).with("v");
+  }
+  hits.inc();
+  EXPECT_EQ(tests::scrape(path_)["a_total{l=\"v\"}"], 1);
+}
+
+TEST_F(UpdateTest, ASlotGrowsWithItsSeries) {
+  Options wide;
+  wide.path = folder_.file("wide.seg");
+  wide.series_per_family = 20000;
+  const auto hits = Registry::open(wide).counter("a_total", "A", {"n"});
+  for (int i = 0; i < 10000; ++i) hits.with(std::to_string(i)).inc(i);
+  for (int i = 0; i < 10000; ++i) hits.with(std::to_string(i)).inc();
+  const tests::Scrape scrape = tests::scrape(wide.path);
+  for (int i = 0; i < 10000; i += 777) {
+    EXPECT_EQ(scrape["a_total{n=\"" + std::to_string(i) + "\"}"], i + 1);
+  }
+  EXPECT_EQ(scrape.status.series, 10000u);
+}
+
+TEST_F(UpdateTest, AThreadThatEndedLeavesItsCountsAndItsSlot) {
+  const Counter hits = registry_.counter("a_total", "A");
+  for (int i = 0; i < 100; ++i) std::thread([&] { hits.inc(); }).join();
+  const tests::Scrape scrape = tests::scrape(path_);
+  EXPECT_EQ(scrape["a_total"], 100);
+  EXPECT_LE(scrape.status.slots_used, 2u) << "the next thread took the slot over";
+}
+
+TEST_F(UpdateTest, DestructorsOfThreadLocalsStillCount) {
+  const Counter hits = registry_.counter("a_total", "A");
+  struct Last {
+    Counter counter;
+    ~Last() { counter.inc(); }
+  };
+  std::thread([&] {
+    thread_local Last last{hits};
+    last.counter.inc();
+  }).join();
+  EXPECT_EQ(tests::scrape(path_)["a_total"], 2);
+}
+
+}  // namespace
+}  // namespace shmetrics

@@ -1,0 +1,88 @@
+// Bounded by concurrency, never by churn: the two-thousandth worker generation leaves what the twentieth left.
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <shmetrics/shmetrics.hpp>
+
+#include <thread>
+#include <vector>
+
+#include "tests/forked.hpp"
+#include "tests/scrape.hpp"
+#include "tests/temporary_folder.hpp"
+
+namespace shmetrics {
+namespace {
+
+constexpr int kAtOnce = 8;
+
+struct Footprint {
+  long allocated_bytes;
+  std::uint64_t workers_ever_used;
+  std::uint64_t slots_ever_used;
+  bool operator==(const Footprint&) const = default;
+};
+
+void PrintTo(const Footprint& print, std::ostream* out) {
+  *out << print.allocated_bytes << " bytes, " << print.workers_ever_used << " workers, " << print.slots_ever_used
+       << " slots";
+}
+
+class ChurnTest : public ::testing::Test {
+ protected:
+  ChurnTest() { options_.path = folder_.file("a.seg"); }
+
+  /// Eight workers that live together; some end in order, some by _exit, some by kill -9.
+  void run_generation(const Counter& hits, const Histogram& duration, const Gauge& active) {
+    const tests::Baton counted;
+    const tests::Baton stop;
+    std::vector<pid_t> workers;
+    for (int i = 0; i < kAtOnce; ++i) {
+      workers.push_back(tests::forked([&, i] {
+        hits.inc();
+        duration.observe(1);
+        active.set(1);
+        counted.pass();
+        stop.receive();
+        if (i % 3 == 1) _exit(0);
+        return 0;
+      }));
+    }
+    counted.receive(kAtOnce);
+    for (int i = 2; i < kAtOnce; i += 3) tests::kill_and_wait(workers[i]);
+    for (int i = 0; i < kAtOnce; ++i) stop.pass();
+    for (int i = 0; i < kAtOnce; ++i) {
+      if (i % 3 == 2) continue;
+      EXPECT_EQ(tests::wait_for(workers[i]), 0);
+    }
+  }
+
+  Footprint footprint() const {
+    struct stat file {};
+    stat(options_.path.c_str(), &file);
+    const auto status = tests::scrape(options_.path).status;
+    return {file.st_blocks * 512, options_.workers - status.workers_unused, status.slots_used};
+  }
+
+  tests::TemporaryFolder folder_;
+  Options options_;
+};
+
+TEST_F(ChurnTest, TwoThousandWorkersLeaveWhatTwentyLeave) {
+  const Registry registry = Registry::open(options_);
+  const Counter hits = registry.counter("a_total", "A", {"l"}).with("v");
+  const Histogram duration = registry.histogram("d_seconds", "D");
+  const Gauge active = registry.gauge("active", "A");
+  int workers = 0;
+  for (; workers < 20; workers += kAtOnce) run_generation(hits, duration, active);
+  const Footprint after_twenty = footprint();
+  for (; workers < 2000; workers += kAtOnce) run_generation(hits, duration, active);
+  EXPECT_EQ(footprint(), after_twenty);
+  const tests::Scrape scrape = tests::scrape(options_.path);
+  EXPECT_EQ(scrape["a_total{l=\"v\"}"], workers);
+  EXPECT_EQ(scrape["d_seconds_count"], workers);
+  EXPECT_EQ(scrape["active"], 0);
+  std::printf("%d workers: %s\n", workers, ::testing::PrintToString(footprint()).c_str());
+}
+
+}  // namespace
+}  // namespace shmetrics

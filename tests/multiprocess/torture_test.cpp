@@ -1,0 +1,188 @@
+// Sixteen workers at full speed, killed with -9 and replaced, under scrapes: nothing lost, nothing doubled, nothing
+// goes down.
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <shmetrics/shmetrics.hpp>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <random>
+#include <vector>
+
+#include "tests/forked.hpp"
+#include "tests/scrape.hpp"
+#include "tests/temporary_folder.hpp"
+
+namespace shmetrics {
+namespace {
+
+constexpr int kWorkers = 16;
+constexpr int kSeries = 100;
+constexpr int kScrapes = 200;
+constexpr std::uint64_t kIncrements = 1'000'000;  // a worker
+constexpr std::uint64_t kObservations = 100'000;  // a worker
+
+/// What outlives a killed worker: how far it has come for sure. Written after each update, so acknowledged is never
+/// ahead.
+struct Acknowledged {
+  std::atomic<std::uint64_t> increments[kWorkers];
+  std::atomic<std::uint64_t> observations[kWorkers];
+  std::atomic<std::uint64_t> scrapes;  // the pace of who does not run at full speed
+  std::atomic<bool> stop;
+};
+
+template <typename T>
+T& shared() {
+  return *new (mmap(nullptr, sizeof(T), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) T{};
+}
+
+std::string series(const char* name, int i, const char* rest = "") {
+  return std::string(name) + "{set=\"" + std::to_string(i) + "\"" + rest + "}";
+}
+
+class TortureTest : public ::testing::Test {
+ protected:
+  TortureTest() {
+    Options options;
+    options.path = path_;
+    const Registry registry = Registry::open(options);
+    const auto hits = registry.counter("hits_total", "Increments", {"set"});
+    const auto duration = registry.histogram("duration_seconds", "Observations, all of 1.0", {"set"}, {0.5, 1.0, 2.0});
+    for (int i = 0; i < kSeries; ++i) {
+      hits_[i] = hits.with(std::to_string(i));
+      duration_[i] = duration.with(std::to_string(i));
+    }
+  }
+
+  /// Ten increments, one observation, each acknowledged when it is done.
+  void step(int worker, std::uint64_t& n, std::uint64_t& m) {
+    for (int i = 0; i < 10; ++i) {
+      hits_[n % kSeries].inc();
+      acknowledged_.increments[worker].store(++n, std::memory_order_release);
+    }
+    duration_[m % kSeries].observe(1.0);
+    acknowledged_.observations[worker].store(++m, std::memory_order_release);
+  }
+
+  /// A worker that goes on where its predecessor was killed. At a pace it never runs ahead of the scrapes, and ends by
+  /// itself.
+  pid_t start(int worker, bool paced) {
+    return tests::forked([&, worker, paced] {
+      std::uint64_t n = acknowledged_.increments[worker];
+      std::uint64_t m = acknowledged_.observations[worker];
+      if (!paced) {
+        while (!acknowledged_.stop.load(std::memory_order_relaxed)) step(worker, n, m);
+        return 0;
+      }
+      while (m < kObservations) {
+        const std::uint64_t until = std::min(kObservations * (acknowledged_.scrapes + 1) / kScrapes, kObservations);
+        while (m < until) step(worker, n, m);
+        sched_yield();
+      }
+      return 0;
+    });
+  }
+
+  void check_histograms(const tests::Scrape& scrape) {
+    for (int i = 0; i < kSeries; ++i) {
+      const double count = scrape[series("duration_seconds_count", i)];
+      ASSERT_EQ(scrape[series("duration_seconds_sum", i)], count);
+      ASSERT_EQ(scrape[series("duration_seconds_bucket", i, ",le=\"0.5\"")], 0);
+      ASSERT_EQ(scrape[series("duration_seconds_bucket", i, ",le=\"1\"")], count);
+      ASSERT_EQ(scrape[series("duration_seconds_bucket", i, ",le=\"+Inf\"")], count);
+    }
+  }
+
+  void check_nothing_went_down(const tests::Scrape& scrape) {
+    for (const auto& [name, value] : scrape.values) {
+      ASSERT_GE(value, highest_[name]) << name;
+      highest_[name] = value;
+    }
+  }
+
+  void scrape_and_check(collector::Scraper& scraper) {
+    const tests::Scrape scrape = tests::scrape(scraper);
+    ASSERT_TRUE(scrape.status.up) << scrape.status.problem;
+    ASSERT_NO_FATAL_FAILURE(check_histograms(scrape));
+    ASSERT_NO_FATAL_FAILURE(check_nothing_went_down(scrape));
+    acknowledged_.scrapes += 1;
+  }
+
+  /// acknowledged <= exposed <= acknowledged + kills, in all and for every series.
+  void check_bounds(collector::Scraper& scraper, int kills) {
+    const tests::Scrape scrape = tests::scrape(scraper);
+    check_histograms(scrape);
+    check_nothing_went_down(scrape);
+    double acknowledged[2] = {};
+    double exposed[2] = {};
+    for (int worker = 0; worker < kWorkers; ++worker) {
+      acknowledged[0] += static_cast<double>(acknowledged_.increments[worker]);
+      acknowledged[1] += static_cast<double>(acknowledged_.observations[worker]);
+    }
+    for (int i = 0; i < kSeries; ++i) {
+      exposed[0] += scrape[series("hits_total", i)];
+      exposed[1] += scrape[series("duration_seconds_count", i)];
+    }
+    for (const int kind : {0, 1}) {
+      EXPECT_GE(exposed[kind], acknowledged[kind]);
+      EXPECT_LE(exposed[kind], acknowledged[kind] + kills);
+    }
+    EXPECT_EQ(scrape.status.quarantined_series + scrape.status.quarantined_slots, 0u);
+    std::printf("kills %d, increments %.0f + %.0f, observations %.0f + %.0f, scrapes %llu, torn reads %llu\n", kills,
+                acknowledged[0], exposed[0] - acknowledged[0], acknowledged[1], exposed[1] - acknowledged[1],
+                static_cast<unsigned long long>(acknowledged_.scrapes.load()),
+                static_cast<unsigned long long>(scrape.status.torn_reads));
+  }
+
+  tests::TemporaryFolder folder_;
+  std::string path_ = folder_.file("a.seg");
+  std::array<Counter, kSeries> hits_;
+  std::array<Histogram, kSeries> duration_;
+  Acknowledged& acknowledged_ = shared<Acknowledged>();
+  std::map<std::string, double> highest_;
+  std::mt19937 random_{7};
+};
+
+TEST_F(TortureTest, AMillionIncrementsAWorkerAreExposedAndNothingElse) {
+  constexpr int kKills = kWorkers / 2;
+  std::vector<pid_t> workers;
+  for (int worker = 0; worker < kWorkers; ++worker) workers.push_back(start(worker, true));
+  collector::Scraper scraper(path_);
+  int kills = 0;
+  while (acknowledged_.scrapes < kScrapes) {
+    ASSERT_NO_FATAL_FAILURE(scrape_and_check(scraper));
+    if (acknowledged_.scrapes % (kScrapes / kKills) != 0 || kills == kKills) continue;
+    const int victim = 2 * kills++;
+    ASSERT_EQ(tests::kill_and_wait(workers[victim]), -SIGKILL) << "it waits for the next scrape, it cannot be done";
+    workers[victim] = start(victim, true);
+  }
+  for (const pid_t worker : workers) EXPECT_EQ(tests::wait_for(worker), 0);
+  for (int worker = 0; worker < kWorkers; ++worker) {
+    EXPECT_EQ(acknowledged_.observations[worker], kObservations);
+    EXPECT_GE(acknowledged_.increments[worker], kIncrements)
+        << "a kill between the two numbers leaves some to be done again";
+  }
+  check_bounds(scraper, kills);
+}
+
+TEST_F(TortureTest, KillsAtFullSpeedLoseNothing) {
+  constexpr int kKills = 200;
+  std::vector<pid_t> workers;
+  for (int worker = 0; worker < kWorkers; ++worker) workers.push_back(start(worker, false));
+  collector::Scraper scraper(path_);
+  for (int kills = 0; kills < kKills; ++kills) {
+    ASSERT_NO_FATAL_FAILURE(scrape_and_check(scraper));
+    const int victim = static_cast<int>(random_() % kWorkers);
+    usleep(static_cast<useconds_t>(random_() % 3000));  // until the victim is in the middle of something
+    ASSERT_EQ(tests::kill_and_wait(workers[victim]), -SIGKILL);
+    workers[victim] = start(victim, false);
+  }
+  acknowledged_.stop = true;
+  for (const pid_t worker : workers) EXPECT_EQ(tests::wait_for(worker), 0);
+  check_bounds(scraper, kKills);
+}
+
+}  // namespace
+}  // namespace shmetrics
