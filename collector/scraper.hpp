@@ -1,13 +1,19 @@
-// One segment, scraped: what exporter and tools call. It keeps what may be kept between scrapes (the mapping, the parsed
-// directory, sorted prefixes) and trusts nothing that it finds.
+// One segment, scraped: what exporter and tools call. It keeps what may be kept between scrapes (the mapping, the
+// parsed directory, sorted prefixes) and trusts nothing that it finds.
 //
-// Not thread-safe: one scrape at a time per Scraper. Reads only; takes no lock; an exporter that stops or dies disturbs no worker.
+// Not thread-safe: one scrape at a time per Scraper. Reads only; takes no lock; an exporter that stops or dies disturbs
+// no worker.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
+
+#include "collector/reading.hpp"
 
 namespace shmetrics::collector {
 
@@ -15,6 +21,9 @@ namespace shmetrics::collector {
 struct SegmentStatus {
   bool up = false;
   std::string problem;  // one line, empty when up: what is wrong and what to do
+  std::string notice;   // one line, for a log: up, but something is odd; mostly empty
+  std::string id;       // of the segment, 32 hex digits
+  std::uint32_t layout_version = 0;
   double created_unix_seconds = 0;
   std::uint64_t workers_live = 0, workers_dead = 0, workers_released = 0, workers_unused = 0;
   std::uint64_t slots_used = 0, slots_free = 0;
@@ -29,6 +38,9 @@ struct SegmentStatus {
   std::uint64_t quarantined_families = 0, quarantined_series = 0, quarantined_slots = 0, quarantined_workers = 0;
 };
 
+/// The client's default path: $SHMETRICS_SEGMENT if it is set and not empty, else /dev/shm/shmetrics.seg.
+std::string default_path();
+
 class Scraper {
  public:
   explicit Scraper(std::string path);
@@ -36,9 +48,18 @@ class Scraper {
   Scraper(Scraper&&) noexcept;
   Scraper& operator=(Scraper&&) noexcept;
 
-  /// Reads the segment and appends its families to `text` in Prometheus text format 0.0.4, sorted by name. A segment that is missing or
-  /// unusable appends nothing and says so in the status: no error, it may come. Throws std::bad_alloc only.
+  /// Reads the segment and appends its families to `text` in Prometheus text format 0.0.4, sorted by name. A segment
+  /// that is missing or unusable appends nothing and says so in the status: no error, it may come. Throws
+  /// std::bad_alloc only.
   SegmentStatus scrape(std::string& text);
+
+  /// The same in two steps. read() looks at the segment; the others speak of what the last read() saw, and are empty
+  /// when it was not up. `wanted` picks families by name; without it all are taken. Throws std::bad_alloc only.
+  using Wanted = std::function<bool(std::string_view)>;
+  SegmentStatus read();
+  void render(std::string& text, const Wanted& wanted = {}) const;
+  std::vector<Family> families(const Wanted& wanted = {}) const;
+  std::vector<WorkerRow> workers() const;
 
   const std::string& path() const;
 

@@ -162,12 +162,12 @@ DirectoryParser::Step DirectoryParser::parse_family(std::span<const std::byte> r
 
   const std::uint32_t cells = series_cells(schema.type, schema.bounds.size());
   std::string problem;
-  if (schema.labels.empty()) {
-    problem = place(schema.type, fields.first_cell, cells);
-  } else {
-    if (!in_process_slots(schema.type)) problem = place(schema.type, fields.first_cell, cells);
-    if (problem.empty()) problem = place(MetricType::kCounter, fields.overflow_tally, 1);
+  const bool has_own_cells = schema.labels.empty() || !in_process_slots(schema.type);
+  if ((!has_own_cells && fields.first_cell != 0) || (schema.labels.empty() && fields.overflow_tally != 0)) {
+    return reject("family record names a cell that it does not have", false);
   }
+  if (has_own_cells) problem = place(schema.type, fields.first_cell, cells);
+  if (problem.empty() && !schema.labels.empty()) problem = place(MetricType::kCounter, fields.overflow_tally, 1);
   if (!problem.empty()) return reject(problem, false);
   family.gap = gap_;
   families_[position_] = {schema.type, fields.label_count, fields.bound_count};

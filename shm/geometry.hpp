@@ -26,7 +26,7 @@ struct Geometry {
   constexpr std::uint32_t gauge_spill() const { return thread_slots + 1; }
 
   constexpr std::uint64_t worker_table() const { return sizeof(Header); }
-  constexpr std::uint64_t slot_table() const { return worker_table() + pages((workers + 1) * sizeof(WorkerEntry)); }
+  constexpr std::uint64_t slot_table() const { return worker_table() + pages(workers * sizeof(WorkerEntry)); }
   constexpr std::uint64_t directory() const { return slot_table() + pages((thread_slots + 2) * sizeof(SlotEntry)); }
   constexpr std::uint64_t slot_bytes() const { return std::uint64_t{cells} * 8; }
   constexpr std::uint64_t spill_cells() const { return directory() + directory_bytes; }

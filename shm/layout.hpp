@@ -1,17 +1,17 @@
 // The bytes of a segment, layout version 1: structs, limits and the proof that the picture is true. No behaviour.
 // Normative text, crash table and a worked example: docs/segment-format.md.
 //
-//   offset                    bytes                         who writes it
-//   0                         4096                          Header         its creator, before the file has a name
-//   4096                      (workers + 1) * 128           WorkerEntry    the process that holds the entry's claim
-//   byte next page                 (thread_slots + 2) * 64       SlotEntry      the slot's owner next page
-//   directory_bytes               Directory      who holds the directory byte next page                 cells * 8 spill
-//   slot, thread cells     every process next page                 cells * 8                     spill slot, process
-//   cells    every process next page, per worker     cells * 8                     process slot                 the
-//   threads of one process next page, per thread     cells * 8                     thread slot                  one
-//   thread
+//   offset                 bytes                what                         who writes it
+//   0                      4096                 Header                       its creator, before the file has a name
+//   4096                   workers * 128        WorkerEntry ...              who holds the entry's claim byte
+//   next page              (slots + 2) * 64     SlotEntry ...                the slot's owner
+//   next page              directory_bytes      DirectoryHead, records ...   who holds the directory byte
+//   next page              cells * 8            spill slot, thread cells     every process, by atomic add
+//   next page              cells * 8            spill slot, process cells    who claims a worker entry
+//   next page, per worker  cells * 8            process slot                 the threads of one process
+//   next page, per slot    cells * 8            thread slot                  one thread
 //   --- end of the file ---
-//   kLockBase ...             no bytes, only locks          see LockByte below
+//   kLockBase ...          no bytes             locks: see the end of this header
 //
 // What forces a new layout version: any change of an offset, a size or a meaning here, or of a memory order that the
 // protocol needs. New record kinds, metric types and cell kinds do not: an old reader skips and counts them.
@@ -26,29 +26,23 @@ namespace shmetrics::shm {
 
 inline constexpr std::uint64_t kMagic = 0x316765732e6d6873;  // "shm.seg1" in the file, on a little-endian machine
 inline constexpr std::uint32_t kLayoutVersion = 1;
-inline constexpr std::uint64_t kPageBytes =
-    4096;  // the file's grain on every machine, whatever the machine's own page is
+inline constexpr std::uint64_t kPageBytes = 4096;  // the file's grain; machines with larger pages are refused
 
-// --- Limits: each has a reason; the relations between them are asserted below.
-// -----------------------------------------
-inline constexpr std::uint32_t kMaxWorkers = 1024;  // the kernel's cost of testing locks is quadratic beyond
-inline constexpr std::uint32_t kMaxThreadSlots =
-    16384;  // an owner word has 16 bits for the worker, a scrape visits all slots
-inline constexpr std::uint32_t kMaxCells =
-    16u << 20;  // a slot of 128 MiB; a cell's number fits 32 bits with room for arithmetic
-inline constexpr std::uint64_t kMaxDirectoryBytes = 1u << 30;  // record offsets are 32 bits wide
-inline constexpr std::uint32_t kGrowthCells =
-    2048;  // a slot grows by 16 KiB: four faults, 200 counters of 8 bytes, little waste
+// --- Limits: each has a reason; the relations between them are asserted below. ---
+inline constexpr std::uint32_t kMaxWorkers = 1024;             // the kernel's cost of testing locks is quadratic beyond
+inline constexpr std::uint32_t kMaxThreadSlots = 16384;        // a scrape visits them all
+inline constexpr std::uint32_t kMaxCells = 16u << 20;          // 128 MiB a slot; numbers of cells fit 32 bits with room
+inline constexpr std::uint64_t kMaxDirectoryBytes = 1u << 30;  // offsets of records are 32 bits wide
+inline constexpr std::uint32_t kGrowthCells = 2048;            // a slot grows by 16 KiB: four faults, little waste
 inline constexpr std::uint32_t kMaxNameBytes = 128;
 inline constexpr std::uint32_t kMaxHelpBytes = 4096;
 inline constexpr std::uint32_t kMaxUnitBytes = 64;
 inline constexpr std::uint32_t kMaxLabelValueBytes = 1024;
 inline constexpr std::uint32_t kMaxLabels = 16;
-inline constexpr std::uint32_t kMaxBounds = 64;  // finite bounds; +Inf comes on top
+inline constexpr std::uint32_t kMaxBounds = 64;  // finite ones; +Inf comes on top
 inline constexpr std::uint32_t kProgramBytes = 48;
 
-// --- Header: constant from the moment the file has a name.
-// -------------------------------------------------------------
+// --- Header: constant from the moment the file has a name. ---
 struct Header {
   std::uint64_t magic;            //   0  stored last, so a half-written header is never taken for a segment
   std::uint32_t layout_version;   //   8
@@ -63,7 +57,7 @@ struct Header {
   std::uint32_t reserved1;        //  60  zero
   std::uint64_t created_unix_ns;  //  64
   std::uint8_t segment_id[16];    //  72  random
-  std::uint8_t boot_id[16];  //  88  of the machine's boot that created it; liveness and stamps mean nothing in another
+  std::uint8_t boot_id[16];       //  88  of its creator's boot; locks and stamps of another boot mean nothing
   std::uint8_t reserved2[3992];  // 104  zero
 };
 static_assert(sizeof(Header) == kPageBytes && alignof(Header) == 8);
@@ -74,9 +68,9 @@ static_assert(offsetof(Header, layout_version) == 8 && offsetof(Header, abi_fing
               offsetof(Header, created_unix_ns) == 64 && offsetof(Header, segment_id) == 72 &&
               offsetof(Header, boot_id) == 88 && offsetof(Header, reserved2) == 104);
 
-// --- Worker entry: one a process. The last entry of the table, number `workers`, is never claimed.
-// ---------------------- Every field but `released` is written between claiming the claim byte and the even epoch that
-// ends the claim. A stale reader of pid, start or program sees the former owner's: they are labels for people.
+// --- Worker entry: one a process. ---
+// Every field but `released` is written between claiming the claim byte and the even epoch that ends the claim. A stale
+// reader of pid, start or program sees the former owner's: they are labels for people.
 struct WorkerEntry {
   SharedWord epoch;     //   0  0 = virgin, odd = being claimed, even = claimed; only grows. Release at the end of a
                         //      claim, pairs with the reader's acquire; a crash leaves it odd for the next claimer
@@ -96,22 +90,21 @@ static_assert(offsetof(WorkerEntry, released) == 8 && offsetof(WorkerEntry, pid)
               offsetof(WorkerEntry, deaths) == 40 && offsetof(WorkerEntry, cells_allocated) == 48 &&
               offsetof(WorkerEntry, program) == 64 && offsetof(WorkerEntry, reserved2) == 112);
 
-// --- Slot entry: one a thread slot; then one for the spill's thread cells, one for its process cells.
-// -------------------
+// --- Slot entry: one a thread slot; then one for the spill's thread cells, one for its process cells. ---
 struct SlotEntry {
-  SharedWord
-      owner;  //   0  0 = free, else (entry + 1) << 48 | epoch; CAS by claimers (acq_rel), 0 by its owner (release)
-  SharedWord
-      cells_allocated;     //   8  owner only, in the spill CAS-max; release after the memory is there; never shrinks
-  SharedWord reserved[6];  //  16  zero; keeps two owners off one cache line
+  SharedWord owner;  //   0  0 = free, else (entry + 1) << 48 | epoch; CAS by claimers (acq_rel), 0 by its owner
+                     //      (release)
+  SharedWord cells_allocated;  //   8  owner only, in the spill CAS-max; release once the memory is there; never shrinks
+  SharedWord reserved[6];      //  16  zero; keeps two owners off one cache line
 };
 static_assert(sizeof(SlotEntry) == 64 && offsetof(SlotEntry, cells_allocated) == 8);
 inline constexpr std::uint32_t kOwnerEpochBits = 48;
 static_assert(kMaxWorkers < (1u << 16));
 
-// --- Cells: a slot begins with a line for its redo record and a line of tallies; series follow.
-// ------------------------- Redo: written before the histogram's sequence becomes odd, read by adopter and reader only
-// while it is odd. Tallies: used in the spill's thread cells alone, by atomic add; zero in every other slot.
+// --- Cells: a slot begins with a line for its redo record and a line of tallies; series follow. ---
+// Redo: written before the histogram's sequence becomes odd, read by adopter and reader only while it is odd.
+// Tallies: used in the spill's thread cells alone, by atomic add; zero in every other slot. Of the spill's process cells
+// only the values of min and max gauges are used, folded from dead workers; 0 = none, and +0.0 is stored as -0.0.
 struct SlotPrefix {
   SharedWord redo_position;  //   0  cell of the sequence word | cell of the bucket << 32
   SharedWord redo_bucket;    //   8  the bucket's new value
@@ -140,8 +133,7 @@ inline constexpr std::uint32_t kHistogramSum = 1;       // bits of a double
 inline constexpr std::uint32_t kHistogramBuckets = 2;  // bounds + 1 cells, not cumulative; a summary has one: its count
 inline constexpr std::uint32_t kSummaryCells = 3;
 
-// --- Directory: an append-only log. Everything beyond `committed` is nobody's.
-// ------------------------------------------
+// --- Directory: an append-only log. Everything beyond `committed` is nobody's. ---
 struct DirectoryHead {
   SharedWord committed;  //   0  end of the last record, counted from the directory's start; release after the record's
                          //      bytes, pairs with every parser's acquire; 0 = no record yet
@@ -182,16 +174,16 @@ struct FamilyRecord {
   std::uint32_t cell_kind;        //  28  CellKind
   std::uint32_t gauge_mode;       //  32  GaugeMode, 0 for other types
   std::uint32_t series_limit;     //  36  most series; later label sets share the overflow series
-  std::uint32_t
-      first_cell;  //  40  of the one series without labels, or of the overflow series; 0 for labelled gauges and info
-  std::uint32_t overflow_tally;  //  44  thread cell that counts refused label sets; 0 without labels
-  std::uint32_t supersedes;      //  48  offset of the family record that this one replaces; 0 = none
-  std::uint16_t label_count;     //  52
-  std::uint16_t bound_count;     //  54
-  std::uint16_t name_bytes;      //  56
-  std::uint16_t help_bytes;      //  58
-  std::uint16_t unit_bytes;      //  60
-  std::uint16_t reserved;        //  62  zero
+  std::uint32_t first_cell;       //  40  of the one series without labels, or of the overflow series; 0 for labelled
+                                  //      gauges and info, which have none
+  std::uint32_t overflow_tally;   //  44  thread cell that counts refused label sets; 0 without labels
+  std::uint32_t supersedes;       //  48  offset of the family record that this one replaces; 0 = none
+  std::uint16_t label_count;      //  52
+  std::uint16_t bound_count;      //  54
+  std::uint16_t name_bytes;       //  56
+  std::uint16_t help_bytes;       //  58
+  std::uint16_t unit_bytes;       //  60
+  std::uint16_t reserved;         //  62  zero
 };
 static_assert(sizeof(FamilyRecord) == 64 && offsetof(FamilyRecord, created_unix_ns) == 16 &&
               offsetof(FamilyRecord, type) == 24 && offsetof(FamilyRecord, first_cell) == 40 &&
@@ -207,12 +199,11 @@ struct SeriesRecord {
 };
 static_assert(sizeof(SeriesRecord) == 32 && offsetof(SeriesRecord, family) == 24);
 
-// --- Locks: OFD write locks on bytes that no file reaches. At the same place in every layout version.
-// --------------------
+// --- Locks: OFD write locks on bytes that no file reaches; at the same place in every layout version. ---
 inline constexpr std::uint64_t kLockBase = std::uint64_t{1} << 60;
 inline constexpr std::uint64_t kDirectoryLock = kLockBase;     // held for an append
 inline constexpr std::uint64_t kCreationLock = kLockBase + 1;  // held on an old file while it is replaced
-inline constexpr std::uint64_t kClaimLocks = kLockBase + 64;   // claim byte of entry e: + 2e; its live byte: + 2e + 1
+inline constexpr std::uint64_t kClaimLocks = kLockBase + 64;   // entry e: claim byte at + 2e, live byte at + 2e + 1
 
 inline constexpr std::uint64_t kAbiFingerprint =
     std::uint64_t{sizeof(WorkerEntry)} << 48 | std::uint64_t{sizeof(SlotEntry)} << 32 |

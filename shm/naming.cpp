@@ -42,7 +42,7 @@ std::size_t sequence_length(std::string_view text, std::size_t at) {
 }
 
 std::string quoted(std::string_view name) {
-  return "'" + std::string(name) + "'";
+  return std::string(1, '\'').append(name).append(1, '\'');
 }
 
 std::string refuse_name(const Schema& schema) {

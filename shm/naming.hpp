@@ -13,6 +13,9 @@
 
 namespace shmetrics::shm {
 
+/// The value of every label of an overflow series.
+inline constexpr std::string_view kOverflowValue = "__overflow__";
+
 /// What a family is, apart from its place. Views point into whatever the schema was made from.
 struct Schema {
   MetricType type = MetricType::kCounter;

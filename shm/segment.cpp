@@ -205,6 +205,8 @@ Descriptor open_file(const std::string& path, int access) {
 }
 
 [[noreturn]] void throw_open_error(int error_number, const std::string& path) {
+  if (error_number == ENOENT)
+    throw Error(Fault::kNotReady, "no segment at " + path + " yet: it appears when a worker opens it");
   if (error_number == ELOOP) throw Error(Fault::kRefused, path + " is a symbolic link: name the file itself");
   if (error_number == EISDIR) throw Error(Fault::kRefused, path + " is a directory: name a file in it");
   if (error_number == ENXIO) throw Error(Fault::kRefused, path + " is not a regular file: choose another path");
@@ -256,6 +258,10 @@ Geometry check_header(const Header& header, std::uint64_t actual_file_bytes, con
                                           ", directory " + to_string(header.directory_bytes) +
                                           " bytes) that does not add up to its " + to_string(header.file_bytes) +
                                           " bytes");
+  }
+  if (header.reserved0 != 0) {
+    throw Error(Fault::kDamaged, path + " has " + to_string(header.reserved0) +
+                                     " in its reserved word, a segment has 0: remove the file");
   }
   if (header.checksum != header_checksum(header)) {
     throw Error(Fault::kDamaged, path + " has header checksum " + to_string(header.checksum) + ", expected " +

@@ -18,7 +18,6 @@ class SegmentView {
   const Geometry& geometry() const { return geometry_; }
   std::byte* base() const { return base_; }
 
-  /// worker <= workers; the last is the spill's, never claimed.
   WorkerEntry& worker(std::uint32_t worker) const { return at<WorkerEntry>(geometry_.worker_table())[worker]; }
   /// slot < thread_slots, or Geometry::spill(), or Geometry::gauge_spill().
   SlotEntry& slot(std::uint32_t slot) const { return at<SlotEntry>(geometry_.slot_table())[slot]; }

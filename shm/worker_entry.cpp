@@ -115,7 +115,9 @@ bool other_worker_alive(int fd, std::optional<std::uint32_t> self) noexcept {
 
 void reset_gauges(SharedWord* slot, std::uint32_t limit, SharedWord* spill, std::uint32_t spill_limit,
                   std::span<const GaugePlace> gauges) noexcept {
-  for (const auto& [first_cell, mode] : gauges) {
+  for (const GaugePlace& gauge : gauges) {
+    const std::uint32_t first_cell = gauge.first_cell;
+    const GaugeMode mode = gauge.mode;
     if (first_cell + kGaugeCells > limit) continue;
     SharedWord& stamp = slot[first_cell + kGaugeStamp];
     SharedWord& value = slot[first_cell + kGaugeValue];

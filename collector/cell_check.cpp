@@ -1,0 +1,89 @@
+#include "collector/cell_check.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+namespace shmetrics::collector {
+namespace {
+
+using std::to_string;
+
+constexpr std::size_t kRedoCells = 3;
+constexpr std::size_t kTallies = offsetof(shm::SlotPrefix, tallies) / 8;
+
+bool has_nonzero(std::span<const std::uint64_t> cells) {
+  return std::any_of(cells.begin(), cells.end(), [](std::uint64_t cell) { return cell != 0; });
+}
+
+// The series of a histogram or summary that begins at `cell`, as first cell and width.
+const Run* observed_at(const Catalog& catalog, std::uint64_t cell) {
+  const auto& runs = catalog.runs();
+  const auto after =
+      std::partition_point(runs.begin(), runs.end(), [cell](const Run& run) { return run.first_cell <= cell; });
+  if (after == runs.begin()) return nullptr;
+  const Run& run = *std::prev(after);
+  const bool begins_here = cell < run.first_cell + run.cells && (cell - run.first_cell) % run.width == 0;
+  return run.kind == ColumnKind::kObserved && begins_here ? &run : nullptr;
+}
+
+// Worth a look only while the sequence that it names is odd; but its position names a series of the directory at any
+// time, unless it never was written, or speaks of a series that came after the directory was copied.
+void check_redo(std::span<const std::uint64_t> cells, const Catalog& catalog, const Report& report) {
+  const std::uint64_t position = cells[0];
+  const std::uint64_t first_cell = position & UINT32_MAX;
+  const std::uint64_t bucket = position >> 32;
+  if (position == 0 || first_cell >= catalog.cells().thread_cells) return;
+  const Run* run = observed_at(catalog, first_cell);
+  if (run == nullptr) return report("redo record names cell " + to_string(first_cell) + ", no histogram begins there");
+  if (bucket < first_cell + shm::kHistogramBuckets || bucket >= first_cell + run->width) {
+    report("redo record names bucket cell " + to_string(bucket) + ", outside the histogram at cell " +
+           to_string(first_cell));
+  }
+}
+
+void check_prefix(std::span<const std::uint64_t> cells, const Catalog& catalog, bool is_spill, const Report& report) {
+  if (has_nonzero(cells.subspan(kRedoCells, kTallies - kRedoCells)))
+    report("reserved words of its prefix are not zero");
+  if (is_spill) {
+    if (has_nonzero(cells.first(kRedoCells))) report("has a redo record, the spill uses none");
+  } else {
+    if (has_nonzero(cells.subspan(kTallies, shm::kPrefixCells - kTallies)))
+      report("has tallies, only the spill counts them");
+    check_redo(cells, catalog, report);
+  }
+}
+
+}  // namespace
+
+void check_thread_cells(std::span<const std::uint64_t> cells, const Catalog& catalog, bool is_spill,
+                        const Report& report) {
+  if (cells.size() < shm::kPrefixCells) return;
+  check_prefix(cells, catalog, is_spill, report);
+  for (const Run& run : catalog.runs()) {
+    const std::size_t end = std::min<std::size_t>(run.first_cell + run.cells, cells.size());
+    for (std::size_t cell = run.first_cell; cell < end; cell += run.width) {
+      const double value = std::bit_cast<double>(cells[cell]);
+      if (run.kind == ColumnKind::kDouble && !(value >= 0 && std::isfinite(value))) {
+        report("cell " + to_string(cell) + " of a float counter holds " + to_string(value));
+      }
+      if (run.kind == ColumnKind::kObserved && is_spill && cells[cell] != 0) {
+        report("cell " + to_string(cell) + " is the sequence of a histogram, the spill uses none");
+      }
+    }
+  }
+}
+
+void check_gauge_spill(std::span<const std::uint64_t> cells, const Catalog& catalog, const Report& report) {
+  for (const GaugePlace& gauge : catalog.gauges()) {
+    if (gauge.first_cell + shm::kGaugeCells > cells.size()) continue;
+    const bool folds = gauge.mode == shm::GaugeMode::kMin || gauge.mode == shm::GaugeMode::kMax;
+    const bool has_value = cells[gauge.first_cell + shm::kGaugeValue] != 0;
+    if (cells[gauge.first_cell + shm::kGaugeStamp] != 0 || (has_value && !folds)) {
+      report("cell " + to_string(gauge.first_cell) +
+             " of a gauge is not zero, only values of min and max are kept here");
+    }
+  }
+}
+
+}  // namespace shmetrics::collector

@@ -1,0 +1,20 @@
+// Validity of the cells of one slot. Pure: works on a private copy. Part of check.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+
+#include "collector/catalog.hpp"
+
+namespace shmetrics::collector {
+
+using Report = std::function<void(const std::string& problem)>;
+
+/// `cells` are the slot's from its first on, as many as are allocated, at most those that the directory knows.
+void check_thread_cells(std::span<const std::uint64_t> cells, const Catalog& catalog, bool is_spill,
+                        const Report& report);
+void check_gauge_spill(std::span<const std::uint64_t> cells, const Catalog& catalog, const Report& report);
+
+}  // namespace shmetrics::collector

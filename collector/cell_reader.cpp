@@ -1,0 +1,142 @@
+#include "collector/cell_reader.hpp"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <bit>
+
+namespace shmetrics::collector {
+namespace {
+
+using shm::SharedWord;
+
+constexpr std::size_t kMostObservedCells = shm::kHistogramBuckets + shm::kMaxBounds + 1;
+
+void pause_cpu() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm("yield");
+#endif
+}
+
+void copy_words(const SharedWord* from, std::span<std::uint64_t> to) {
+  for (std::size_t i = 0; i < to.size(); ++i) to[i] = from[i].load_relaxed();
+}
+
+// The redo record, if it is this series': its writer was stopped, or killed, between two states.
+void overlay_redo(const SharedWord* slot, std::uint32_t first_cell, std::span<std::uint64_t> copy) {
+  const auto& redo = *reinterpret_cast<const shm::SlotPrefix*>(slot);
+  const std::uint64_t position = redo.redo_position.load_relaxed();
+  const std::uint64_t bucket = redo.redo_bucket.load_relaxed();
+  const std::uint64_t sum = redo.redo_sum.load_relaxed();
+  const std::uint64_t bucket_cell = position >> 32;
+  if ((position & UINT32_MAX) != first_cell) return;
+  if (bucket_cell < first_cell + shm::kHistogramBuckets || bucket_cell >= first_cell + copy.size()) return;
+  copy[bucket_cell - first_cell] = bucket;
+  copy[shm::kHistogramSum] = sum;
+}
+
+// False: torn. Acquire pairs with the writer's release of the sequence; the fence keeps the copy before the second
+// look.
+bool copy_observed(const SharedWord* slot, std::uint32_t first_cell, std::span<std::uint64_t> copy) {
+  const SharedWord* series = slot + first_cell;
+  const SharedWord& sequence = series[shm::kHistogramSequence];
+  for (int attempt = 0; attempt < kObservedTries; ++attempt) {
+    const std::uint64_t before = sequence.load_acquire();
+    copy_words(series + 1, copy.subspan(1));
+    if (before % 2 == 1) overlay_redo(slot, first_cell, copy);
+    std::atomic_thread_fence(std::memory_order_acquire);
+    if (sequence.load_relaxed() == before) return true;
+    pause_cpu();
+  }
+  // Never an overlay here: record and cells would be of different moments, and buckets would go backwards.
+  std::atomic_thread_fence(std::memory_order_acquire);
+  copy_words(series + 1, copy.subspan(1));
+  return false;
+}
+
+void read_observed(const SharedWord* slot, const Run& run, std::uint32_t limit, const SigbusGuard& guard,
+                   Totals& totals, SlotReport& report) {
+  std::array<std::uint64_t, kMostObservedCells> room;
+  const std::span<std::uint64_t> copy = std::span(room).first(run.width);
+  const std::uint32_t end = std::min(run.first_cell + run.cells, limit);
+  for (std::uint32_t cell = run.first_cell; cell + run.width <= end; cell += run.width) {
+    if (!copy_observed(slot, cell, copy)) ++report.torn_reads;
+    if (guard.is_damaged()) return;
+    add_observations(std::span(totals.cells).subspan(cell, run.width), copy);
+  }
+}
+
+void read_counters(const SharedWord* slot, const Run& run, std::uint32_t limit, const SigbusGuard& guard,
+                   Totals& totals, SlotReport& report) {
+  std::array<std::uint64_t, kBlockCells> room;
+  const std::uint32_t end = std::min(run.first_cell + run.cells, limit);
+  for (std::size_t cell = run.first_cell; cell < end; cell += kBlockCells) {
+    const std::span<std::uint64_t> block = std::span(room).first(std::min(kBlockCells, end - cell));
+    copy_words(slot + cell, block);
+    if (guard.is_damaged()) return;
+    const auto column = std::span(totals.cells).subspan(cell, block.size());
+    if (run.kind == ColumnKind::kUnsigned) {
+      add_unsigned(column, block);
+    } else {
+      report.refused_values += add_doubles(column, block);
+    }
+  }
+}
+
+}  // namespace
+
+SlotReport read_thread_cells(const SharedWord* slot, std::uint32_t limit, const Catalog& catalog,
+                             const SigbusGuard& guard, Totals& totals) {
+  SlotReport report;
+  limit = std::min(limit, catalog.cells().thread_cells);
+  for (const Run& run : catalog.runs()) {
+    if (run.first_cell >= limit || guard.is_damaged()) break;
+    if (run.kind == ColumnKind::kObserved) {
+      read_observed(slot, run, limit, guard, totals, report);
+    } else {
+      read_counters(slot, run, limit, guard, totals, report);
+    }
+  }
+  return report;
+}
+
+void copy_gauges(const SharedWord* slot, std::uint32_t limit, const Catalog& catalog, bool and_live,
+                 std::span<GaugeCopy> to) {
+  const auto& gauges = catalog.gauges();
+  for (std::size_t i = 0; i < gauges.size(); ++i) {
+    to[i] = {};
+    if (gauges[i].first_cell + shm::kGaugeCells > limit) continue;
+    if (!and_live && shm::is_live_mode(gauges[i].mode)) continue;
+    const SharedWord* cells = slot + gauges[i].first_cell;
+    to[i].stamp = cells[shm::kGaugeStamp].load_acquire();  // pairs with the release after the value
+    if (to[i].stamp != 0) to[i].value = cells[shm::kGaugeValue].load_double_relaxed();
+  }
+}
+
+void add_gauges(std::span<const GaugeCopy> gauges, const Catalog& catalog, std::uint32_t worker,
+                WorkerStanding standing, Totals& totals) {
+  for (std::size_t i = 0; i < gauges.size(); ++i) {
+    const shm::GaugeMode mode = catalog.gauges()[i].mode;
+    if (gauges[i].stamp == 0 || !takes(mode, standing)) continue;
+    if (is_per_worker(mode)) {
+      totals.per_worker.push_back({static_cast<std::uint32_t>(i), worker, gauges[i].value});
+    } else {
+      add_gauge(totals.gauges[i], mode, gauges[i].stamp, gauges[i].value);
+    }
+  }
+}
+
+void read_gauge_spill(const SharedWord* slot, std::uint32_t limit, const Catalog& catalog, Totals& totals) {
+  const auto& gauges = catalog.gauges();
+  for (std::size_t i = 0; i < gauges.size(); ++i) {
+    if (gauges[i].mode != shm::GaugeMode::kMin && gauges[i].mode != shm::GaugeMode::kMax) continue;
+    if (gauges[i].first_cell + shm::kGaugeCells > limit) continue;
+    const std::uint64_t bits = slot[gauges[i].first_cell + shm::kGaugeValue].load_relaxed();
+    // Zero bits are "nothing folded"; a folded 0 is stored as -0, which adding 0 turns back.
+    if (bits != 0) add_gauge(totals.gauges[i], gauges[i].mode, 1, std::bit_cast<double>(bits) + 0.0);
+  }
+}
+
+}  // namespace shmetrics::collector

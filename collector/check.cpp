@@ -1,0 +1,201 @@
+#include "collector/check.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <fstream>
+#include <optional>
+
+#include "collector/catalog.hpp"
+#include "collector/cell_check.hpp"
+#include "collector/mapped_segment.hpp"
+
+namespace shmetrics::collector {
+namespace {
+
+using std::to_string;
+
+constexpr std::uint64_t kWarnPercent = 80;
+constexpr std::uint64_t kMostEpoch = (std::uint64_t{1} << shm::kOwnerEpochBits) - 1;
+constexpr std::size_t kCopyStep = 8192;  // words between two looks at the guard
+constexpr std::size_t kWorkerWords = sizeof(shm::WorkerEntry) / 8;
+constexpr std::size_t kSlotWords = sizeof(shm::SlotEntry) / 8;
+
+using Words = std::vector<std::uint64_t>;
+using WordsView = std::span<const std::uint64_t>;
+
+// A field of a table's entry, by its byte offset in layout.hpp.
+std::uint64_t field(WordsView entry, std::size_t byte_offset) {
+  return entry[byte_offset / 8];
+}
+
+bool is_zero(WordsView words) {
+  return std::all_of(words.begin(), words.end(), [](std::uint64_t word) { return word == 0; });
+}
+
+class Checker {
+ public:
+  Checker(const std::string& path, CheckReport& report)
+      : path_(path), report_(report), mapped_(path), guard_(mapped_.guard()), catalog_(mapped_.geometry()) {}
+
+  void run() {
+    check_directory();
+    // Slots before workers: an owner's epoch is never ahead of its entry's, if the entry is read later.
+    const Words slots = copy(shape().slot_table(), (shape().thread_slots + 2) * kSlotWords);
+    workers_ = copy(shape().worker_table(), shape().workers * kWorkerWords);
+    for (std::uint32_t i = 0; i < shape().workers; ++i) check_worker(i);
+    for (std::uint32_t i = 0; i < shape().thread_slots + 2; ++i) {
+      check_slot(i, WordsView(slots).subspan(i * kSlotWords, kSlotWords));
+    }
+    warn_all(slots);
+    if (guard_.is_damaged()) {
+      report_.findings = {path_ + " was truncated while it was read: remove the file"};
+    }
+  }
+
+ private:
+  const shm::Geometry& shape() const { return mapped_.geometry(); }
+
+  void find(const std::string& what) {
+    if (report_.findings.size() < kMaxFindings) {
+      report_.findings.push_back(what);
+    } else if (report_.findings.size() == kMaxFindings) {
+      report_.findings.push_back("more findings than " + to_string(kMaxFindings) + ": the rest is left out");
+    }
+  }
+
+  Words copy(std::uint64_t offset, std::uint64_t count) {
+    Words words(count);
+    for (std::size_t at = 0; at < count && !guard_.is_damaged(); at += kCopyStep) {
+      mapped_.copy(offset + at * 8, std::span(words).subspan(at, std::min<std::size_t>(kCopyStep, count - at)));
+    }
+    return words;
+  }
+
+  void check_directory() {
+    const Words head = copy(shape().directory(), sizeof(shm::DirectoryHead) / 8);
+    if (!is_zero(WordsView(head).subspan(1))) find("directory: reserved words of its head are not zero");
+    std::uint64_t committed = 0;
+    try {
+      committed = mapped_.committed(path_);
+    } catch (const shm::Error& error) {
+      return find(std::string("directory: ") + error.what());
+    }
+    const Words bytes = copy(shape().directory(), committed / 8);
+    if (guard_.is_damaged()) return;
+    catalog_.append(std::as_bytes(std::span(bytes)));
+    for (const std::string& problem : catalog_.problems()) find(problem);
+    for (const std::uint32_t offset : catalog_.gaps()) {
+      find("directory record at " + to_string(offset) + ": cells before its first cell belong to nobody");
+    }
+  }
+
+  // False: the count is not to be used.
+  bool check_allocation(const std::string& where, std::uint64_t allocated) {
+    if (allocated % shm::kGrowthCells == 0 && allocated <= shape().cells) return true;
+    find(where + ": cells_allocated is " + to_string(allocated) + ", not a multiple of " +
+         to_string(shm::kGrowthCells) + " up to " + to_string(shape().cells));
+    return false;
+  }
+
+  void check_worker(std::uint32_t worker) {
+    const WordsView entry = WordsView(workers_).subspan(worker * kWorkerWords, kWorkerWords);
+    const std::string where = "worker " + to_string(worker);
+    const std::uint64_t epoch = field(entry, offsetof(shm::WorkerEntry, epoch));
+    const std::uint64_t released = field(entry, offsetof(shm::WorkerEntry, released));
+    if (epoch > kMostEpoch) find(where + ": epoch is " + to_string(epoch) + ", more than 48 bits");
+    if (released > 1) find(where + ": released is " + to_string(released) + ", not 0 or 1");
+    const auto reserved2 = entry.subspan(offsetof(shm::WorkerEntry, reserved2) / 8);
+    if (field(entry, offsetof(shm::WorkerEntry, reserved)) != 0 || !is_zero(reserved2)) {
+      find(where + ": reserved words are not zero");
+    }
+    check_allocation(where, field(entry, offsetof(shm::WorkerEntry, cells_allocated)));
+  }
+
+  void check_owner(const std::string& where, std::uint64_t owner) {
+    if (owner == 0) return;
+    const std::uint64_t worker = (owner >> shm::kOwnerEpochBits) - 1;
+    const std::uint64_t epoch = owner & kMostEpoch;
+    if (worker >= shape().workers) return find(where + ": its owner is no worker entry");
+    const std::uint64_t now = workers_[worker * kWorkerWords + offsetof(shm::WorkerEntry, epoch) / 8];
+    if (epoch == 0 || epoch % 2 != 0 || epoch > now) {
+      find(where + ": owned by epoch " + to_string(epoch) + " of worker " + to_string(worker) + ", which is at epoch " +
+           to_string(now));
+    }
+  }
+
+  void check_slot(std::uint32_t slot, WordsView entry) {
+    const bool is_spill = slot == shape().spill();
+    const bool is_gauge_spill = slot == shape().gauge_spill();
+    const std::string where = is_spill ? "spill slot" : is_gauge_spill ? "gauge spill slot" : "slot " + to_string(slot);
+    if (!is_zero(entry.subspan(offsetof(shm::SlotEntry, reserved) / 8))) find(where + ": reserved words are not zero");
+    const std::uint64_t owner = field(entry, offsetof(shm::SlotEntry, owner));
+    if ((is_spill || is_gauge_spill) && owner != 0) {
+      find(where + ": has an owner");
+    } else {
+      check_owner(where, owner);
+    }
+    const std::uint64_t allocated = field(entry, offsetof(shm::SlotEntry, cells_allocated));
+    if (!check_allocation(where, allocated)) return;
+    const std::uint64_t known = is_gauge_spill ? catalog_.cells().process_cells : catalog_.cells().thread_cells;
+    if ((is_spill || is_gauge_spill) && allocated < known) {
+      find(where + ": holds " + to_string(allocated) + " cells, the directory's series need " + to_string(known));
+    }
+    const Report report = [&](const std::string& problem) { find(where + ": " + problem); };
+    const std::uint64_t offset = is_spill         ? shape().spill_cells()
+                                 : is_gauge_spill ? shape().gauge_spill_cells()
+                                                  : shape().thread_slot(slot);
+    const Words cells = copy(offset, std::min(allocated, known));
+    if (guard_.is_damaged()) return;
+    if (is_gauge_spill) return check_gauge_spill(cells, catalog_, report);
+    check_thread_cells(cells, catalog_, is_spill, report);
+  }
+
+  void warn(const std::string& what, const std::string& option, std::uint64_t used, std::uint64_t limit) {
+    const std::uint64_t percent = used * 100 / limit;
+    if (percent <= kWarnPercent) return;
+    report_.warnings.push_back("warning: " + to_string(used) + " of " + to_string(limit) + " " + what + " are used (" +
+                               to_string(percent) + " %): raise options." + option);
+  }
+
+  void warn_all(WordsView slots) {
+    std::uint64_t used_workers = 0, used_slots = 0;
+    for (std::uint32_t i = 0; i < shape().workers; ++i) used_workers += workers_[i * kWorkerWords] != 0;
+    for (std::uint32_t i = 0; i < shape().thread_slots; ++i) used_slots += !is_zero(slots.subspan(i * kSlotWords, 2));
+    // Used ones are taken first, so their number is that of the busiest moment so far.
+    warn("worker entries", "workers", used_workers, shape().workers);
+    warn("thread slots", "slots", used_slots, shape().thread_slots);
+    warn("cells", "cells", std::max(catalog_.cells().thread_cells, catalog_.cells().process_cells), shape().cells);
+    warn("directory bytes", "directory_bytes", catalog_.known_bytes(), shape().directory_bytes);
+  }
+
+  const std::string& path_;
+  CheckReport& report_;
+  MappedSegment mapped_;
+  SigbusGuard guard_;
+  Catalog catalog_;
+  Words workers_;
+};
+
+bool has_magic(const std::string& path) {
+  std::uint64_t magic = 0;
+  std::ifstream file(path, std::ios::binary);
+  return file.read(reinterpret_cast<char*>(&magic), sizeof magic) && magic == shm::kMagic;
+}
+
+}  // namespace
+
+CheckReport check_segment(const std::string& path) {
+  CheckReport report;
+  try {
+    Checker(path, report).run();
+    if (!report.findings.empty()) report.verdict = CheckReport::Verdict::kDamaged;
+  } catch (const shm::Error& error) {
+    // Too short for a header is damage in a segment, but any text file is that short.
+    const bool is_damage = error.fault() == shm::Fault::kDamaged && has_magic(path);
+    report.verdict = is_damage ? CheckReport::Verdict::kDamaged : CheckReport::Verdict::kNoAnswer;
+    report.findings = {error.what()};
+  }
+  return report;
+}
+
+}  // namespace shmetrics::collector

@@ -1,0 +1,26 @@
+// Verifies what docs/segment-format.md states under "Validity", on a private copy, of a segment live or dead.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace shmetrics::collector {
+
+inline constexpr std::size_t kMaxFindings = 1000;  // then one more line says so
+
+struct CheckReport {
+  enum class Verdict {
+    kSound,
+    kDamaged,   // a segment, and bytes in it that no writer leaves
+    kNoAnswer,  // missing, unreadable, not a segment, of another version or geometry: `findings` holds one line that
+                // says which
+  };
+  Verdict verdict = Verdict::kSound;
+  std::vector<std::string> findings;  // one line each; empty when sound
+  std::vector<std::string> warnings;  // nothing wrong, but something is above 80 %: the option to raise
+};
+
+/// Reads only. Throws std::bad_alloc only.
+CheckReport check_segment(const std::string& path);
+
+}  // namespace shmetrics::collector

@@ -1,0 +1,63 @@
+#include "collector/mapped_segment.hpp"
+
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstring>
+#include <vector>
+
+#include "shm/lock_byte.hpp"
+
+namespace shmetrics::collector {
+namespace {
+
+boost::interprocess::mapped_region map(const shm::OpenedSegment& segment, const std::string& path) {
+  using namespace boost::interprocess;
+  try {
+    return mapped_region(segment.file, read_only, 0, segment.geometry.file_bytes());
+  } catch (const interprocess_exception& error) {
+    throw shm::from_errno(error.get_native_error(), "map " + path);
+  }
+}
+
+}  // namespace
+
+MappedSegment::MappedSegment(const std::string& path)
+    : opened_(shm::open_for_reading(path)), region_(map(opened_, path)) {}
+
+void MappedSegment::copy(std::uint64_t offset, std::span<std::uint64_t> to) const {
+  const shm::SharedWord* from = words(offset);
+  for (std::size_t i = 0; i < to.size(); ++i) to[i] = from[i].load_relaxed();
+}
+
+std::uint64_t MappedSegment::committed(const std::string& path) const {
+  const auto& head = *reinterpret_cast<const shm::DirectoryHead*>(words(geometry().directory()));
+  const std::uint64_t committed = head.committed.load_acquire();  // pairs with the appender's release of its record
+  const bool in_range = committed >= sizeof(shm::DirectoryHead) && committed <= geometry().directory_bytes;
+  if (committed != 0 && (!in_range || committed % 8 != 0)) {
+    throw shm::Error(shm::Fault::kDamaged, path + " has a directory of " + std::to_string(committed) +
+                                               " bytes in room for " + std::to_string(geometry().directory_bytes) +
+                                               ": remove the file");
+  }
+  return committed;
+}
+
+bool MappedSegment::is_unchanged(const std::string& path) const {
+  struct stat status;
+  if (fstat(fd(), &status) != 0) throw shm::from_errno(errno, "fstat " + path);
+  if (static_cast<std::uint64_t>(status.st_size) < geometry().file_bytes()) {
+    throw shm::Error(shm::Fault::kDamaged, path + " has " + std::to_string(status.st_size) +
+                                               " bytes, its header says " + std::to_string(geometry().file_bytes()) +
+                                               ": it was truncated, remove it");
+  }
+  std::uint64_t now[sizeof(shm::Header) / 8];
+  const SigbusGuard guarded = guard();
+  copy(0, now);
+  return !guarded.is_damaged() && std::memcmp(now, &opened_.header, sizeof now) == 0;
+}
+
+bool MappedSegment::has_workers() const {
+  return shm::probe(fd(), shm::kClaimLocks, 2 * std::uint64_t{geometry().workers}) != shm::Held::kNo;
+}
+
+}  // namespace shmetrics::collector

@@ -1,0 +1,54 @@
+// A segment's file, mapped read-only. Belongs to the snapshot: nobody else sees shared memory.
+//
+// Not thread-safe. Every access to its words must happen under guard(), because the file can be truncated at any time.
+#pragma once
+
+#include <boost/interprocess/mapped_region.hpp>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "collector/sigbus_guard.hpp"
+#include "shm/segment.hpp"
+#include "shm/shared_word.hpp"
+
+namespace shmetrics::collector {
+
+class MappedSegment {
+ public:
+  /// Opens and checks `path`, maps what its header says and not a byte more. Throws shm::Error.
+  explicit MappedSegment(const std::string& path);
+
+  const shm::Header& header() const { return opened_.header; }
+  const shm::Geometry& geometry() const { return opened_.geometry; }
+  shm::FileId id() const { return opened_.id; }
+  int fd() const { return opened_.file.get(); }
+
+  SigbusGuard guard() const { return SigbusGuard(region_.get_address(), region_.get_size()); }
+
+  /// The words from byte `offset` on. The caller keeps within geometry().file_bytes().
+  const shm::SharedWord* words(std::uint64_t offset) const {
+    return reinterpret_cast<const shm::SharedWord*>(static_cast<const std::byte*>(region_.get_address()) + offset);
+  }
+  const shm::WorkerEntry& worker(std::uint32_t worker) const {
+    return reinterpret_cast<const shm::WorkerEntry*>(words(geometry().worker_table()))[worker];
+  }
+  const shm::SlotEntry& slot(std::uint32_t slot) const {
+    return reinterpret_cast<const shm::SlotEntry*>(words(geometry().slot_table()))[slot];
+  }
+  /// End of the directory's last record. Throws shm::Error when it lies outside the directory.
+  std::uint64_t committed(const std::string& path) const;
+  /// Copies words one by one, each read once.
+  void copy(std::uint64_t offset, std::span<std::uint64_t> to) const;
+
+  /// Whether the file still has its size and the header that was checked. Throws shm::Error when it shrank.
+  bool is_unchanged(const std::string& path) const;
+  /// Whether any process holds a claim or live byte.
+  bool has_workers() const;
+
+ private:
+  shm::OpenedSegment opened_;
+  boost::interprocess::mapped_region region_;
+};
+
+}  // namespace shmetrics::collector

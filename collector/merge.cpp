@@ -1,0 +1,116 @@
+#include "collector/merge.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+namespace shmetrics::collector {
+namespace {
+
+std::uint64_t add_bits(std::uint64_t total, std::uint64_t value) {
+  return std::bit_cast<std::uint64_t>(std::bit_cast<double>(total) + std::bit_cast<double>(value));
+}
+
+bool is_countable(std::uint64_t bits) {
+  const double value = std::bit_cast<double>(bits);
+  return value >= 0 && std::isfinite(value);
+}
+
+}  // namespace
+
+void add_unsigned(std::span<std::uint64_t> totals, std::span<const std::uint64_t> values) {
+  const std::size_t count = std::min(totals.size(), values.size());
+  // Two numbers below 2^63 cannot overflow: one test for the block keeps the loop of additions free of branches.
+  std::uint64_t seen = 0;
+  for (std::size_t i = 0; i < count; ++i) seen |= totals[i] | values[i];
+  if (seen >> 63 == 0) {
+    for (std::size_t i = 0; i < count; ++i) totals[i] += values[i];
+  } else {
+    for (std::size_t i = 0; i < count; ++i) totals[i] = accumulate(totals[i], values[i]);
+  }
+}
+
+std::uint64_t add_doubles(std::span<std::uint64_t> totals, std::span<const std::uint64_t> values) {
+  const std::size_t count = std::min(totals.size(), values.size());
+  std::uint64_t refused = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (is_countable(values[i])) {
+      totals[i] = add_bits(totals[i], values[i]);
+    } else {
+      ++refused;
+    }
+  }
+  return refused;
+}
+
+void add_observations(std::span<std::uint64_t> totals, std::span<const std::uint64_t> values) {
+  totals[shm::kHistogramSum] = add_bits(totals[shm::kHistogramSum], values[shm::kHistogramSum]);
+  for (std::size_t i = shm::kHistogramBuckets; i < values.size(); ++i) totals[i] = accumulate(totals[i], values[i]);
+}
+
+bool takes(shm::GaugeMode mode, WorkerStanding worker) {
+  switch (mode) {
+    case shm::GaugeMode::kMin:
+    case shm::GaugeMode::kMax:
+    case shm::GaugeMode::kMostrecent:
+      return true;
+    case shm::GaugeMode::kSum:
+    case shm::GaugeMode::kAll:
+      return worker.is_settled;
+    default:
+      return worker.is_settled && worker.is_live;
+  }
+}
+
+void add_gauge(GaugeTotal& total, shm::GaugeMode mode, std::uint64_t stamp, double value) {
+  const auto replace_if = [&](bool is_better) {
+    if (!total.is_seen || is_better) {
+      total.value = value;
+      total.stamp = stamp;
+    }
+  };
+  switch (mode) {
+    case shm::GaugeMode::kSum:
+    case shm::GaugeMode::kLivesum:
+      total.value += value;
+      break;
+    case shm::GaugeMode::kMin:
+    case shm::GaugeMode::kLivemin:
+      replace_if(value < total.value || std::isnan(total.value));
+      break;
+    case shm::GaugeMode::kMax:
+    case shm::GaugeMode::kLivemax:
+      replace_if(value > total.value || std::isnan(total.value));
+      break;
+    case shm::GaugeMode::kMostrecent:
+    case shm::GaugeMode::kLivemostrecent:
+      replace_if(stamp > total.stamp);
+      break;
+    case shm::GaugeMode::kAll:
+    case shm::GaugeMode::kLiveall:
+      return;
+  }
+  total.is_seen = true;
+}
+
+void Totals::reset(std::size_t cell_count, std::size_t gauge_count) {
+  cells.assign(cell_count, 0);
+  gauges.assign(gauge_count, GaugeTotal{});
+  per_worker.clear();
+}
+
+void Totals::sort_per_worker() {
+  std::sort(per_worker.begin(), per_worker.end(), [](const WorkerValue& a, const WorkerValue& b) {
+    return a.gauge != b.gauge ? a.gauge < b.gauge : a.worker < b.worker;
+  });
+}
+
+std::span<const WorkerValue> Totals::workers_of(std::uint32_t gauge) const {
+  const auto first = std::partition_point(per_worker.begin(), per_worker.end(),
+                                          [gauge](const WorkerValue& value) { return value.gauge < gauge; });
+  const auto last =
+      std::partition_point(first, per_worker.end(), [gauge](const WorkerValue& value) { return value.gauge == gauge; });
+  return {first, last};
+}
+
+}  // namespace shmetrics::collector

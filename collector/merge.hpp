@@ -1,0 +1,75 @@
+// Columns -> values: what becomes of the same cell in many slots. Pure: private copies in, totals out;
+// docs/merge-rules.md says the same in words.
+//
+// All of it is safe from any thread on totals of its own, and throws nothing.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "shm/layout.hpp"
+
+namespace shmetrics::collector {
+
+/// Counters: totals[i] += values[i], and stays at 2^64 - 1 rather than wrap, because an exposed value must not go down.
+void add_unsigned(std::span<std::uint64_t> totals, std::span<const std::uint64_t> values);
+
+/// Float counters, cells and totals as bits of doubles. Returns how many values no writer leaves (negative, not
+/// finite); these add nothing. Called in slot order, so that the same numbers are always rounded in the same way.
+std::uint64_t add_doubles(std::span<std::uint64_t> totals, std::span<const std::uint64_t> values);
+
+/// One histogram or summary, all of its cells: sums as doubles, buckets as counters; the sequence word is left alone.
+void add_observations(std::span<std::uint64_t> totals, std::span<const std::uint64_t> values);
+
+/// How many observations the buckets up to and including this one hold; stays at 2^64 - 1 rather than wrap.
+constexpr std::uint64_t accumulate(std::uint64_t below, std::uint64_t bucket) {
+  return below > UINT64_MAX - bucket ? UINT64_MAX : below + bucket;
+}
+
+/// What is known of the worker whose gauges were copied.
+struct WorkerStanding {
+  bool is_settled = false;  // its epoch was even, and the same before and after the copy
+  bool is_live = false;     // and its owner was alive
+};
+
+/// Whether the mode takes values of such a worker.
+bool takes(shm::GaugeMode mode, WorkerStanding worker);
+
+struct GaugeTotal {
+  double value = 0;
+  std::uint64_t stamp = 0;  // of the value, for the most recent
+  bool is_seen = false;     // somebody contributed
+};
+
+/// Adds one contribution. `all` and `liveall` do not add up: their contributions are kept as WorkerValue.
+void add_gauge(GaugeTotal& total, shm::GaugeMode mode, std::uint64_t stamp, double value);
+
+constexpr bool is_per_worker(shm::GaugeMode mode) {
+  return mode == shm::GaugeMode::kAll || mode == shm::GaugeMode::kLiveall;
+}
+/// Whether a series without a contribution shows 0; in all other modes it is left out.
+constexpr bool shows_zero(shm::GaugeMode mode) {
+  return mode == shm::GaugeMode::kSum || mode == shm::GaugeMode::kLivesum;
+}
+
+struct WorkerValue {
+  std::uint32_t gauge = 0;
+  std::uint32_t worker = 0;
+  double value = 0;
+};
+
+/// All that a scrape adds up.
+struct Totals {
+  std::vector<std::uint64_t> cells;     // by thread cell; u64 or bits of a double
+  std::vector<GaugeTotal> gauges;       // by gauge, in the catalog's numbering
+  std::vector<WorkerValue> per_worker;  // by gauge, then worker
+
+  /// Zero for everything.
+  void reset(std::size_t cell_count, std::size_t gauge_count);
+  /// Those of one gauge. Valid after sort_per_worker().
+  std::span<const WorkerValue> workers_of(std::uint32_t gauge) const;
+  void sort_per_worker();
+};
+
+}  // namespace shmetrics::collector

@@ -1,0 +1,17 @@
+// A family and its totals -> lines of text format 0.0.4: kept prefix, number, line feed. Pure.
+#pragma once
+
+#include <string>
+
+#include "collector/family.hpp"
+#include "collector/merge.hpp"
+
+namespace shmetrics::collector {
+
+/// Text that render_text() does not go beyond by more than a series: a segment cannot make a scrape bigger.
+inline constexpr std::size_t kMaxTextBytes = 256u << 20;
+
+/// Appends the family in format 0.0.4; nothing at all, not even its head, when none of its series is shown.
+void render_text(const CatalogFamily& family, const Totals& totals, std::string& out);
+
+}  // namespace shmetrics::collector

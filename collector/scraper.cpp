@@ -1,0 +1,192 @@
+#include "collector/scraper.hpp"
+
+#include <algorithm>
+#include <limits>
+
+#include "collector/render.hpp"
+#include "collector/snapshot.hpp"
+#include "shm/segment.hpp"
+
+namespace shmetrics::collector {
+namespace {
+
+constexpr double kNanosecond = 1e-9;
+
+WorkerState state_of(const WorkerCopy& worker) {
+  if (worker.epoch == 0) return WorkerState::kUnused;
+  if (worker.is_live) return WorkerState::kLive;
+  return worker.is_released ? WorkerState::kReleased : WorkerState::kDead;
+}
+
+// The entry that owns a slot now, or nothing: a free slot, one of a former owner, a word that no writer leaves.
+const WorkerCopy* owner_of(const Snapshot& snapshot, std::uint64_t owner) {
+  const std::uint64_t entry = (owner >> shm::kOwnerEpochBits) - 1;  // 0 becomes more than any entry
+  if (entry >= snapshot.workers.size()) return nullptr;
+  const std::uint64_t epoch = owner & ((std::uint64_t{1} << shm::kOwnerEpochBits) - 1);
+  return snapshot.workers[entry].epoch == epoch ? &snapshot.workers[entry] : nullptr;
+}
+
+std::string hex(std::span<const std::uint8_t> bytes) {
+  std::string text;
+  for (const std::uint8_t byte : bytes) {
+    text += "0123456789abcdef"[byte >> 4];
+    text += "0123456789abcdef"[byte & 15];
+  }
+  return text;
+}
+
+// Whatever the worker wrote, it ends up on a terminal.
+std::string printable(std::span<const char> bytes) {
+  std::string text(bytes.begin(), std::find(bytes.begin(), bytes.end(), '\0'));
+  for (char& c : text) {
+    if (c < ' ' || c > '~') c = '?';
+  }
+  return text;
+}
+
+void count_workers(const Snapshot& snapshot, SegmentStatus& status) {
+  for (const WorkerCopy& worker : snapshot.workers) {
+    switch (state_of(worker)) {
+      case WorkerState::kLive:
+        ++status.workers_live;
+        break;
+      case WorkerState::kDead:
+        ++status.workers_dead;
+        break;
+      case WorkerState::kReleased:
+        ++status.workers_released;
+        break;
+      case WorkerState::kUnused:
+        ++status.workers_unused;
+        break;
+    }
+    status.worker_deaths = accumulate(status.worker_deaths, worker.deaths);
+  }
+  for (const std::uint64_t owner : snapshot.owners) {
+    const WorkerCopy* worker = owner_of(snapshot, owner);
+    ++(worker != nullptr && worker->is_live ? status.slots_used : status.slots_free);
+  }
+}
+
+void count_catalog(const Catalog& catalog, const Snapshot& snapshot, SegmentStatus& status) {
+  status.families = catalog.families().size();
+  status.series = catalog.series_count();
+  // The two cell spaces have the same limit: what counts is which one is nearer to it.
+  status.cells_used = std::max(catalog.cells().thread_cells, catalog.cells().process_cells);
+  status.directory_used_bytes = catalog.known_bytes();
+  for (const CatalogFamily* family : catalog.families()) {
+    if (family->overflow_tally == 0) continue;
+    const std::uint64_t refused = snapshot.totals.cells[family->overflow_tally];
+    if (refused > 0) status.series_overflow.emplace_back(family->name, refused);
+  }
+  status.quarantined_families = catalog.quarantined_families();
+  status.quarantined_series = catalog.quarantined_series();
+}
+
+SegmentStatus describe(const SnapshotReader& reader) {
+  SegmentStatus status;
+  status.up = true;
+  if (reader.is_orphan()) {
+    status.notice = reader.path() + " was removed while in use: its workers go on unseen by new ones, restart them";
+  }
+  status.id = hex(reader.header().segment_id);
+  status.layout_version = reader.header().layout_version;
+  status.created_unix_seconds = static_cast<double>(reader.header().created_unix_ns) * kNanosecond;
+  status.cells_limit = reader.geometry().cells;
+  status.directory_limit_bytes = reader.geometry().directory_bytes;
+
+  const Snapshot& snapshot = reader.snapshot();
+  count_workers(snapshot, status);
+  count_catalog(reader.catalog(), snapshot, status);
+  const auto tally = [&](shm::Tally which) { return snapshot.tallies[static_cast<std::size_t>(which)]; };
+  status.dropped_series_limit = tally(shm::Tally::kDroppedSeriesLimit);
+  status.dropped_no_entry = tally(shm::Tally::kDroppedNoEntry);
+  status.refused_nan = tally(shm::Tally::kRefusedNan);
+  status.refused_infinite = tally(shm::Tally::kRefusedInfinite);
+  status.refused_negative = tally(shm::Tally::kRefusedNegative);
+  status.torn_reads = snapshot.torn_reads;
+  status.quarantined_slots = snapshot.quarantined_slots;
+  status.quarantined_workers = snapshot.quarantined_workers;
+  return status;
+}
+
+}  // namespace
+
+std::string default_path() {
+  return shm::default_path();
+}
+
+struct Scraper::State {
+  explicit State(std::string path) : reader(std::move(path)) {}
+  SnapshotReader reader;
+  bool is_up = false;
+};
+
+Scraper::Scraper(std::string path) : state_(std::make_unique<State>(std::move(path))) {}
+Scraper::~Scraper() = default;
+Scraper::Scraper(Scraper&&) noexcept = default;
+Scraper& Scraper::operator=(Scraper&&) noexcept = default;
+
+const std::string& Scraper::path() const {
+  return state_->reader.path();
+}
+
+SegmentStatus Scraper::scrape(std::string& text) {
+  SegmentStatus status = read();
+  render(text);
+  return status;
+}
+
+SegmentStatus Scraper::read() {
+  state_->is_up = false;
+  try {
+    state_->reader.read();
+    SegmentStatus status = describe(state_->reader);
+    state_->is_up = true;
+    return status;
+  } catch (const shm::Error& error) {
+    SegmentStatus status;
+    status.problem = error.what();
+    return status;
+  }
+}
+
+void Scraper::render(std::string& text, const Wanted& wanted) const {
+  if (!state_->is_up) return;
+  for (const CatalogFamily* family : state_->reader.catalog().families()) {
+    if (!wanted || wanted(family->name)) render_text(*family, state_->reader.snapshot().totals, text);
+  }
+}
+
+std::vector<Family> Scraper::families(const Wanted& wanted) const {
+  std::vector<Family> families;
+  if (!state_->is_up) return families;
+  for (const CatalogFamily* family : state_->reader.catalog().families()) {
+    if (wanted && !wanted(family->name)) continue;
+    families.push_back(collector::describe(*family, state_->reader.snapshot().totals));
+  }
+  return families;
+}
+
+std::vector<WorkerRow> Scraper::workers() const {
+  std::vector<WorkerRow> rows;
+  if (!state_->is_up) return rows;
+  const Snapshot& snapshot = state_->reader.snapshot();
+  for (const WorkerCopy& worker : snapshot.workers) {
+    WorkerRow& row = rows.emplace_back();
+    row.worker = static_cast<std::uint32_t>(rows.size() - 1);
+    row.state = state_of(worker);
+    row.pid = worker.pid;
+    row.program = printable(worker.program);
+    row.started_unix_ns = worker.start_unix_ns;
+    row.adopted = worker.adoptions;
+    row.deaths = worker.deaths;
+  }
+  for (const std::uint64_t owner : snapshot.owners) {
+    const WorkerCopy* worker = owner_of(snapshot, owner);
+    if (worker != nullptr) ++rows[static_cast<std::size_t>(worker - snapshot.workers.data())].slots;
+  }
+  return rows;
+}
+
+}  // namespace shmetrics::collector

@@ -1,0 +1,37 @@
+// Reads a mapping that somebody may truncate meanwhile: a SIGBUS inside the guarded range becomes a flag instead of the
+// end of the process.
+//
+// The handler is installed once, for the process, by the first guard: this is for programs of ours, never for the
+// client library. It maps a zero page over the address and returns (no longjmp: it would skip destructors); a SIGBUS
+// from elsewhere goes on to whoever handled it before. After damage the mapping holds foreign zeros: throw it and
+// everything copied from it away.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+namespace shmetrics::collector {
+
+/// Guards one range in the calling thread, for the guard's lifetime, and unblocks SIGBUS there. Guards nest.
+class SigbusGuard {
+ public:
+  SigbusGuard(const void* begin, std::size_t bytes);
+  ~SigbusGuard();
+  SigbusGuard(const SigbusGuard&) = delete;
+  SigbusGuard& operator=(const SigbusGuard&) = delete;
+
+  /// Whether a page was missing so far. Ask often: copying on through thousands of missing pages costs a fault each.
+  bool is_damaged() const noexcept { return is_damaged_.load(std::memory_order_relaxed); }
+
+  /// For the handler: mends the fault if the address is this guard's or an outer one's.
+  static bool mend(const void* address) noexcept;
+
+ private:
+  std::uintptr_t begin_;
+  std::uintptr_t end_;
+  SigbusGuard* outer_;
+  std::atomic<bool> is_damaged_{false};
+};
+
+}  // namespace shmetrics::collector

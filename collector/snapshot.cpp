@@ -1,0 +1,191 @@
+#include "collector/snapshot.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <iterator>
+#include <new>
+
+#include "collector/cell_reader.hpp"
+#include "shm/lock_byte.hpp"
+
+namespace shmetrics::collector {
+namespace {
+
+constexpr std::uint64_t kMostEpoch = (std::uint64_t{1} << shm::kOwnerEpochBits) - 1;
+
+// A count that no writer leaves is not to be believed even in part: behind it may be holes.
+bool is_allocation(std::uint64_t cells, const shm::Geometry& geometry) {
+  return cells % shm::kGrowthCells == 0 && cells <= geometry.cells;
+}
+
+shm::Error truncated(const std::string& path) {
+  return {shm::Fault::kDamaged, path + " was truncated while it was read: remove the file"};
+}
+
+}  // namespace
+
+void SnapshotReader::read() {
+  follow_path();
+  // A second try is for a directory that is not the one that was parsed: then everything known of it goes.
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    const SigbusGuard guard = mapped_->guard();
+    bool is_complete = false;
+    try {
+      is_complete = copy_all(guard);
+    } catch (const std::bad_alloc&) {
+      close();  // what was parsed so far may be half a record
+      throw;
+    }
+    if (guard.is_damaged()) break;
+    if (is_complete) return;
+    catalog_ = std::make_unique<Catalog>(geometry());
+  }
+  close();
+  throw truncated(path_);
+}
+
+void SnapshotReader::open() {
+  auto next = std::make_unique<MappedSegment>(path_);
+  catalog_ = std::make_unique<Catalog>(next->geometry());
+  mapped_ = std::move(next);
+  is_orphan_ = false;
+}
+
+void SnapshotReader::close() {
+  mapped_.reset();
+  catalog_.reset();
+  const std::uint64_t torn_reads = snapshot_.torn_reads;
+  snapshot_ = {};
+  snapshot_.torn_reads = torn_reads;
+}
+
+void SnapshotReader::follow_path() {
+  if (!mapped_) return open();
+  is_orphan_ = false;
+  if (shm::file_id(path_) != mapped_->id()) {
+    try {
+      return open();  // the path decides
+    } catch (const shm::Error&) {
+      // Removed, or not yet a segment: workers that are alive go on in the file that we have.
+      is_orphan_ = mapped_->has_workers();
+      if (!is_orphan_) {
+        close();
+        throw;
+      }
+    }
+  }
+  bool is_unchanged = false;
+  try {
+    is_unchanged = mapped_->is_unchanged(path_);
+  } catch (const shm::Error&) {
+    close();
+    throw;
+  }
+  if (is_unchanged) return;
+  close();
+  open();
+}
+
+bool SnapshotReader::copy_all(const SigbusGuard& guard) {
+  if (!copy_directory(guard)) return false;
+  const shm::Geometry& shape = geometry();
+  snapshot_.quarantined_slots = 0;
+  snapshot_.totals.reset(catalog_->cells().thread_cells, catalog_->gauges().size());
+  snapshot_.owners.assign(shape.thread_slots, 0);
+  for (std::uint32_t slot = 0; slot < shape.thread_slots && !guard.is_damaged(); ++slot) {
+    snapshot_.owners[slot] = mapped_->slot(slot).owner.load_relaxed();
+    add_slot(slot, shape.thread_slot(slot), guard);
+  }
+  copy_workers(guard);
+  // The spill is last: what a claimer folded away from a process slot before that was read is then surely found here.
+  std::atomic_thread_fence(std::memory_order_acquire);
+  if (!guard.is_damaged()) add_spill(guard);
+  snapshot_.totals.sort_per_worker();
+  return !guard.is_damaged();
+}
+
+void SnapshotReader::add_slot(std::uint32_t slot, std::uint64_t offset, const SigbusGuard& guard) {
+  const std::uint64_t allocated = mapped_->slot(slot).cells_allocated.load_acquire();
+  if (allocated == 0) return;
+  if (!is_allocation(allocated, geometry())) {
+    ++snapshot_.quarantined_slots;
+    return;
+  }
+  const SlotReport report = read_thread_cells(mapped_->words(offset), static_cast<std::uint32_t>(allocated), *catalog_,
+                                              guard, snapshot_.totals);
+  if (report.refused_values > 0) ++snapshot_.quarantined_slots;
+  snapshot_.torn_reads += report.torn_reads;
+}
+
+void SnapshotReader::add_spill(const SigbusGuard& guard) {
+  const shm::Geometry& shape = geometry();
+  add_slot(shape.spill(), shape.spill_cells(), guard);
+  snapshot_.tallies.fill(0);
+  if (mapped_->slot(shape.spill()).cells_allocated.load_acquire() >= shm::kPrefixCells) {
+    mapped_->copy(shape.spill_cells() + offsetof(shm::SlotPrefix, tallies), snapshot_.tallies);
+  }
+  const std::uint64_t gauges = mapped_->slot(shape.gauge_spill()).cells_allocated.load_acquire();
+  if (!is_allocation(gauges, shape)) {
+    ++snapshot_.quarantined_slots;
+    return;
+  }
+  read_gauge_spill(mapped_->words(shape.gauge_spill_cells()), static_cast<std::uint32_t>(gauges), *catalog_,
+                   snapshot_.totals);
+}
+
+// False: the log got shorter, which no writer does. Another log, then, has taken its place.
+bool SnapshotReader::copy_directory(const SigbusGuard& guard) {
+  const std::uint64_t committed = mapped_->committed(path_);
+  const std::uint64_t known = catalog_->known_bytes();
+  if (committed < known) return false;
+  if (committed == known) return true;
+  std::vector<std::uint64_t> fresh((committed - known) / 8);
+  constexpr std::size_t kStep = 8192;  // words between two looks at the guard
+  for (std::size_t at = 0; at < fresh.size() && !guard.is_damaged(); at += kStep) {
+    mapped_->copy(geometry().directory() + known + at * 8,
+                  std::span(fresh).subspan(at, std::min(kStep, fresh.size() - at)));
+  }
+  if (!guard.is_damaged()) catalog_->append(std::as_bytes(std::span(fresh)));
+  return !guard.is_damaged();
+}
+
+void SnapshotReader::copy_workers(const SigbusGuard& guard) {
+  const shm::Geometry& shape = geometry();
+  snapshot_.workers.assign(shape.workers, WorkerCopy{});
+  snapshot_.quarantined_workers = 0;
+  std::vector<GaugeCopy> gauges(catalog_->gauges().size());
+  for (std::uint32_t i = 0; i < shape.workers && !guard.is_damaged(); ++i) {
+    const shm::WorkerEntry& entry = mapped_->worker(i);
+    WorkerCopy& copy = snapshot_.workers[i];
+    copy.epoch = entry.epoch.load_acquire();  // pairs with the release that ends a claim
+    if (copy.epoch == 0) continue;
+    const std::uint64_t released = entry.released.load_acquire();
+    const bool is_even = copy.epoch % 2 == 0;
+    copy.is_released = released != 0;
+    copy.is_live = is_even && released == 0 && shm::probe(mapped_->fd(), shm::live_byte(i)) == shm::Held::kYes;
+    copy.pid = entry.pid.load_relaxed();
+    copy.start_unix_ns = entry.start_unix_ns.load_relaxed();
+    copy.adoptions = entry.adoptions.load_relaxed();
+    copy.deaths = entry.deaths.load_relaxed();
+    for (std::size_t word = 0; word < std::size(entry.program); ++word) {
+      const std::uint64_t eight = entry.program[word].load_relaxed();
+      std::memcpy(copy.program.data() + word * sizeof eight, &eight, sizeof eight);
+    }
+
+    const std::uint64_t allocated = entry.cells_allocated.load_acquire();
+    if (released > 1 || copy.epoch > kMostEpoch || !is_allocation(allocated, shape)) {
+      ++snapshot_.quarantined_workers;
+      continue;
+    }
+    if (allocated == 0 || gauges.empty()) continue;
+    copy_gauges(mapped_->words(shape.process_slot(i)), static_cast<std::uint32_t>(allocated), *catalog_, copy.is_live,
+                gauges);
+    std::atomic_thread_fence(std::memory_order_acquire);  // keeps the copy before the second look at the epoch
+    const bool is_settled = is_even && entry.epoch.load_relaxed() == copy.epoch;
+    if (guard.is_damaged()) return;
+    add_gauges(gauges, *catalog_, i, {is_settled, copy.is_live}, snapshot_.totals);
+  }
+}
+
+}  // namespace shmetrics::collector

@@ -1,0 +1,74 @@
+// One look at a segment: what the shared memory held, copied under a guard, checked, and added up on the way.
+//
+// The last room that sees shared memory: no pointer into it leaves. The order of every read is the one of
+// docs/segment-format.md
+// ("Reading"); each shared word is read once, but for sequences and epochs, which are read again to see whether they
+// held. Holes are never touched: a cell beyond what a slot says is allocated does not exist.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "collector/catalog.hpp"
+#include "collector/mapped_segment.hpp"
+#include "collector/merge.hpp"
+
+namespace shmetrics::collector {
+
+struct WorkerCopy {
+  std::uint64_t epoch = 0, pid = 0, start_unix_ns = 0, adoptions = 0, deaths = 0;
+  bool is_released = false;
+  bool is_live = false;
+  std::array<char, shm::kProgramBytes> program{};
+};
+
+struct Snapshot {
+  Totals totals;
+  std::array<std::uint64_t, 8> tallies{};  // by shm::Tally
+  std::vector<WorkerCopy> workers;         // by entry
+  std::vector<std::uint64_t> owners;       // by thread slot; its owner word
+  std::uint64_t torn_reads = 0;            // since the reader exists
+  std::uint64_t quarantined_slots = 0;
+  std::uint64_t quarantined_workers = 0;
+};
+
+/// Follows one path. Not thread-safe.
+class SnapshotReader {
+ public:
+  explicit SnapshotReader(std::string path) : path_(std::move(path)) {}
+
+  /// Looks again. Throws shm::Error when there is nothing to serve: no file, not a segment, damaged, truncated while it
+  /// was read. Nothing of a damaged copy is left then.
+  void read();
+
+  /// What follows speaks of the last read(), which must not have thrown.
+  const Snapshot& snapshot() const { return snapshot_; }
+  const Catalog& catalog() const { return *catalog_; }
+  const shm::Header& header() const { return mapped_->header(); }
+  const shm::Geometry& geometry() const { return mapped_->geometry(); }
+  /// Whether the file has lost its name, and is served because its workers go on in it.
+  bool is_orphan() const { return is_orphan_; }
+
+  const std::string& path() const { return path_; }
+
+ private:
+  void follow_path();
+  void open();
+  void close();
+  bool copy_all(const SigbusGuard& guard);
+  bool copy_directory(const SigbusGuard& guard);
+  void add_slot(std::uint32_t slot, std::uint64_t offset, const SigbusGuard& guard);
+  void copy_workers(const SigbusGuard& guard);
+  void add_spill(const SigbusGuard& guard);
+
+  std::string path_;
+  std::unique_ptr<MappedSegment> mapped_;
+  std::unique_ptr<Catalog> catalog_;
+  Snapshot snapshot_;
+  bool is_orphan_ = false;
+};
+
+}  // namespace shmetrics::collector

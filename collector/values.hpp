@@ -1,0 +1,84 @@
+// Which series of a family are shown, and what with: the one place that knows, for every format.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+#include <span>
+
+#include "collector/family.hpp"
+#include "collector/merge.hpp"
+
+namespace shmetrics::collector {
+
+/// Calls, for each series that is shown, in order, one of
+///   visitor.number(index, std::uint64_t), visitor.number(index, double)   counter, gauge, info
+///   visitor.of_worker(index, worker, double)                              gauge of a mode with a series per worker
+///   visitor.observed(index, buckets, sum)                                 histogram, summary: buckets are not
+///   cumulative
+/// where `index` is the series' place in family.series. `gauges` and `cells` of the totals must be the catalog's.
+template <typename Visitor>
+void visit_series(const CatalogFamily& family, const Totals& totals, Visitor&& visitor);
+
+namespace detail {
+
+template <typename Visitor>
+void visit_counters(const CatalogFamily& family, const Totals& totals, Visitor&& visitor) {
+  const bool is_unsigned = family.cell_kind == shm::CellKind::kUnsigned;
+  for (std::size_t i = 0; i < family.series.size(); ++i) {
+    const std::uint64_t cell = totals.cells[family.series[i].place];
+    if (cell == 0 && family.series[i].is_overflow) continue;
+    if (is_unsigned) {
+      visitor.number(i, cell);
+    } else {
+      visitor.number(i, std::bit_cast<double>(cell));
+    }
+  }
+}
+
+template <typename Visitor>
+void visit_gauges(const CatalogFamily& family, const Totals& totals, Visitor&& visitor) {
+  const bool is_info = family.type == shm::MetricType::kInfo;
+  for (std::size_t i = 0; i < family.series.size(); ++i) {
+    const std::uint32_t gauge = family.series[i].place;
+    if (is_per_worker(family.gauge_mode)) {
+      for (const WorkerValue& value : totals.workers_of(gauge)) visitor.of_worker(i, value.worker, value.value);
+      continue;
+    }
+    const GaugeTotal& total = totals.gauges[gauge];
+    if (!total.is_seen && !shows_zero(family.gauge_mode)) continue;
+    visitor.number(i, is_info ? 1.0 : total.value);
+  }
+}
+
+template <typename Visitor>
+void visit_observed(const CatalogFamily& family, const Totals& totals, Visitor&& visitor) {
+  const std::size_t buckets = family.type == shm::MetricType::kHistogram ? family.bounds.size() + 1 : 1;
+  for (std::size_t i = 0; i < family.series.size(); ++i) {
+    const std::span cells = std::span(totals.cells).subspan(family.series[i].place, shm::kHistogramBuckets + buckets);
+    const auto counts = cells.subspan(shm::kHistogramBuckets);
+    if (family.series[i].is_overflow) {
+      std::uint64_t any = 0;
+      for (const std::uint64_t count : counts) any |= count;
+      if (any == 0) continue;
+    }
+    visitor.observed(i, counts, std::bit_cast<double>(cells[shm::kHistogramSum]));
+  }
+}
+
+}  // namespace detail
+
+template <typename Visitor>
+void visit_series(const CatalogFamily& family, const Totals& totals, Visitor&& visitor) {
+  switch (family.type) {
+    case shm::MetricType::kCounter:
+      return detail::visit_counters(family, totals, visitor);
+    case shm::MetricType::kGauge:
+    case shm::MetricType::kInfo:
+      return detail::visit_gauges(family, totals, visitor);
+    case shm::MetricType::kHistogram:
+    case shm::MetricType::kSummary:
+      return detail::visit_observed(family, totals, visitor);
+  }
+}
+
+}  // namespace shmetrics::collector

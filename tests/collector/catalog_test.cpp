@@ -1,0 +1,231 @@
+#include "collector/catalog.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/collector/segment_builder.hpp"
+
+namespace shmetrics::collector {
+namespace {
+
+using shm::GaugeMode;
+using shm::MetricType;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+/// A directory in memory, and the catalog that reads it.
+class CatalogTest : public ::testing::Test {
+ protected:
+  std::uint32_t append(const std::string& record) {
+    log_ += record;
+    return static_cast<std::uint32_t>(log_.size() - record.size());
+  }
+  std::uint32_t family(const shm::Schema& schema, std::uint32_t supersedes = 0) {
+    return append(
+        shm::encode_family(schema, {.created_unix_ns = 0, .series_limit = 10, .supersedes = supersedes}, cells_));
+  }
+  void series(std::uint32_t offset, const shm::Schema& schema, std::vector<std::string_view> values) {
+    append(shm::encode_series(offset, schema.type, schema.bounds.size(), values, 0, cells_));
+  }
+  void read() {
+    const auto bytes = std::as_bytes(std::span(log_));
+    catalog_.append(bytes.subspan(catalog_.known_bytes()));
+  }
+  std::vector<std::string> names() {
+    std::vector<std::string> names;
+    for (const CatalogFamily* family : catalog_.families()) names.push_back(family->name);
+    return names;
+  }
+  /// All line prefixes of a family, one a line.
+  std::string prefixes(std::size_t family = 0) {
+    const CatalogFamily& of = *catalog_.families().at(family);
+    std::string text;
+    std::uint32_t from = 0;
+    for (const std::uint32_t end : of.ends) {
+      text += of.prefixes.substr(from, end - from) + "|\n";
+      from = end;
+    }
+    return text;
+  }
+
+  std::string log_ = std::string(sizeof(shm::DirectoryHead), '\0');
+  shm::CellCursor cells_;
+  Catalog catalog_{test::kSmall};
+};
+
+TEST_F(CatalogTest, AnEmptyDirectoryHasNothing) {
+  read();
+  EXPECT_THAT(catalog_.families(), IsEmpty());
+  EXPECT_THAT(catalog_.problems(), IsEmpty());
+}
+
+TEST_F(CatalogTest, FamiliesAreSortedByNameAndSeriesByLabelValues) {
+  const auto schema = test::counter("b_total", {"x", "y"});
+  const auto offset = family(schema);
+  family(test::counter("a_total"));
+  series(offset, schema, {"2", "1"});
+  series(offset, schema, {"1", "b"});
+  read();
+  series(offset, schema, {"1", "a"});
+  read();
+  EXPECT_THAT(names(), ElementsAre("a_total", "b_total"));
+  EXPECT_EQ(prefixes(1),
+            "b_total{x=\"1\",y=\"a\"} |\n"
+            "b_total{x=\"1\",y=\"b\"} |\n"
+            "b_total{x=\"2\",y=\"1\"} |\n"
+            "b_total{x=\"__overflow__\",y=\"__overflow__\"} |\n");
+  EXPECT_EQ(catalog_.series_count(), 4u);
+}
+
+TEST_F(CatalogTest, LabelValuesAreEscapedInThePrefix) {
+  const auto schema = test::gauge("g", GaugeMode::kSum, {"x"});
+  series(family(schema), schema, {"a\\b\"c\nd"});
+  read();
+  EXPECT_EQ(prefixes(), "g{x=\"a\\\\b\\\"c\\nd\"} |\n");
+}
+
+TEST_F(CatalogTest, AHistogramHasALineABoundAndThenSumAndCount) {
+  family(test::histogram("h", {0.1, 2.5}));
+  read();
+  EXPECT_EQ(prefixes(),
+            "h_bucket{le=\"0.1\"} |\nh_bucket{le=\"2.5\"} |\nh_bucket{le=\"+Inf\"} |\nh_sum |\nh_count |\n");
+}
+
+TEST_F(CatalogTest, PerWorkerGaugesEndBeforeTheWorker) {
+  const auto schema = test::gauge("g", GaugeMode::kAll, {"x"});
+  series(family(schema), schema, {"1"});
+  family(test::gauge("h", GaugeMode::kLiveall));
+  read();
+  EXPECT_EQ(prefixes(0), "g{x=\"1\",worker=\"|\n");
+  EXPECT_EQ(prefixes(1), "h{worker=\"|\n");
+}
+
+TEST_F(CatalogTest, InfoIsAGaugeInTheTextFormat) {
+  family(test::plain(MetricType::kInfo, "a_info"));
+  read();
+  EXPECT_EQ(catalog_.families()[0]->head, "# HELP a_info Help.\n# TYPE a_info gauge\n");
+}
+
+TEST_F(CatalogTest, NeighbouringColumnsAreOneRun) {
+  const auto schema = test::counter("a_total", {"x"});
+  const auto offset = family(schema);
+  series(offset, schema, {"1"});
+  series(offset, schema, {"2"});
+  family(test::counter("c_total", {}, shm::CellKind::kDouble));
+  family(test::histogram("h", {1}));
+  read();
+  ASSERT_EQ(catalog_.runs().size(), 3u);
+  EXPECT_EQ(catalog_.runs()[0].cells, 4u);  // overflow, tally, two series
+  EXPECT_EQ(catalog_.runs()[1].kind, ColumnKind::kDouble);
+  EXPECT_EQ(catalog_.runs()[2].width, 4u);
+}
+
+TEST_F(CatalogTest, ALabelSetIsThereOnceAndTheFirstWins) {
+  const auto schema = test::counter("a_total", {"x"});
+  const auto offset = family(schema);
+  series(offset, schema, {"1"});
+  const std::uint32_t second = cells_.thread_cells;
+  series(offset, schema, {"1"});
+  read();
+  series(offset, schema, {"1"});
+  read();
+  EXPECT_EQ(catalog_.quarantined_series(), 2u);
+  EXPECT_EQ(catalog_.series_count(), 1u);
+  EXPECT_EQ(catalog_.families()[0]->series[0].place, second - 1);
+}
+
+TEST_F(CatalogTest, AFamilyThatNeedsATakenNameIsQuarantined) {
+  family(test::histogram("a", {1}));
+  const auto schema = test::gauge("a_created", GaugeMode::kSum, {"x"});
+  series(family(schema), schema, {"1"});
+  read();
+  EXPECT_THAT(names(), ElementsAre("a"));
+  EXPECT_EQ(catalog_.quarantined_families(), 1u);
+  EXPECT_EQ(catalog_.quarantined_series(), 1u);
+  ASSERT_FALSE(catalog_.problems().empty());
+  EXPECT_THAT(catalog_.problems()[0], HasSubstr("a_created"));
+}
+
+TEST_F(CatalogTest, AFamilyDeclaredTwiceIsServedOnce) {
+  family(test::counter("a_total"));
+  family(test::counter("a_total"));
+  read();
+  EXPECT_THAT(names(), ElementsAre("a_total"));
+  EXPECT_EQ(catalog_.quarantined_families(), 1u);
+}
+
+TEST_F(CatalogTest, ASupersedingFamilyTakesThePlaceAndTheSeriesOfTheOldGo) {
+  const auto before = test::histogram("a", {1}, {"x"});
+  const auto after = test::histogram("a", {1, 2}, {"x"});
+  const auto old = family(before);
+  series(old, before, {"old"});
+  read();
+  const auto fresh = family(after, old);
+  series(fresh, after, {"new"});
+  series(old, before, {"late"});
+  read();
+  EXPECT_THAT(names(), ElementsAre("a"));
+  EXPECT_EQ(catalog_.families()[0]->bounds.size(), 2u);
+  EXPECT_EQ(catalog_.series_count(), 1u);
+  EXPECT_EQ(catalog_.quarantined_families() + catalog_.quarantined_series(), 0u);
+}
+
+TEST_F(CatalogTest, OnlyAFamilyOfTheSameNameCanBeSuperseded) {
+  const auto old = family(test::counter("a_total"));
+  family(test::counter("b_total"), old);
+  family(test::counter("a_total"), 8);
+  read();
+  EXPECT_THAT(names(), ElementsAre("a_total", "b_total"));
+  EXPECT_EQ(catalog_.quarantined_families(), 1u);
+}
+
+TEST_F(CatalogTest, ABadRecordIsSkippedAndTheRestIsServed) {
+  const auto offset = family(test::counter("a_total"));
+  family(test::counter("b_total"));
+  log_[offset + sizeof(shm::FamilyRecord)] ^= 1;
+  read();
+  EXPECT_THAT(names(), ElementsAre("b_total"));
+  EXPECT_EQ(catalog_.quarantined_families(), 1u);
+  EXPECT_THAT(catalog_.gaps(), ElementsAre(offset + shm::encode_family(test::counter("a_total"), {}, cells_).size()));
+}
+
+TEST_F(CatalogTest, ASeriesOfNoFamilyIsSkippedAndCounted) {
+  const auto schema = test::counter("a_total", {"x"});
+  series(4711, schema, {"1"});
+  read();
+  EXPECT_EQ(catalog_.quarantined_series(), 1u);
+}
+
+TEST_F(CatalogTest, NamesThatNoWriterMayUseAreQuarantined) {
+  for (const auto& schema : {test::counter("a"), test::counter("shmetrics_a_total"), test::counter("a:b_total"),
+                             test::counter("a_total", {"__x"}), test::counter("b_total", {"x", "x"})}) {
+    family(schema);
+  }
+  read();
+  EXPECT_THAT(catalog_.families(), IsEmpty());
+  EXPECT_EQ(catalog_.quarantined_families(), 5u);
+}
+
+TEST_F(CatalogTest, TextBeyondTheBoundIsQuarantinedNotBuilt) {
+  // Series whose text would be more than kMaxPrefixBytes: long label values times many bounds.
+  std::vector<double> bounds;
+  for (int i = 0; i < 64; ++i) bounds.push_back(i);
+  const std::vector<std::string_view> labels{"a", "b", "c", "d", "e", "f", "g", "h"};
+  const auto schema = test::histogram("h", bounds, labels);
+  Catalog catalog({.workers = 1, .thread_slots = 1, .cells = 1u << 20, .directory_bytes = 64u << 20});
+  const auto offset = family(schema);
+  constexpr std::uint64_t kSeries = 600;  // 600 x 67 lines x 8 KiB = 330 MB
+  for (std::uint64_t i = 0; i < kSeries; ++i) {
+    const std::string value(1000, static_cast<char>('a' + i % 26));
+    const std::string last = value + std::to_string(i);
+    series(offset, schema, {value, value, value, value, value, value, value, last});
+  }
+  catalog.append(std::as_bytes(std::span(log_)));
+  EXPECT_GT(catalog.quarantined_series(), 0u);
+  EXPECT_EQ(catalog.series_count() + catalog.quarantined_series(), kSeries);
+  EXPECT_LE(catalog.families()[0]->prefixes.size(), kMaxPrefixBytes);
+}
+
+}  // namespace
+}  // namespace shmetrics::collector

@@ -1,0 +1,182 @@
+// The reader trusts nothing: whatever the bytes are, it does not crash or hang, and what it writes is well-formed.
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "collector/check.hpp"
+#include "collector/scraper.hpp"
+#include "tests/collector/segment_builder.hpp"
+#include "tests/collector/text_checker.hpp"
+
+namespace shmetrics::collector {
+namespace {
+
+using shm::GaugeMode;
+using shm::MetricType;
+using test::SegmentBuilder;
+
+constexpr int kRounds = 4000;  // seeded: the same ones every time
+
+/// A segment with something of everything in it.
+class Hostile : public ::testing::Test {
+ protected:
+  Hostile() {
+    const auto requests = segment_.family(test::counter("requests_total", {"method", "route"}));
+    for (const char* route : {"/", "/users", "a\\b\"c\n"}) {
+      segment_.thread(0, segment_.series(requests, {"GET", route})).store_relaxed(3);
+    }
+    segment_.thread(1, segment_.family(test::counter("cost_total", {}, shm::CellKind::kDouble)).cell)
+        .store_double_relaxed(1);
+    const auto times = segment_.family(test::histogram("seconds", {0.1, 1, 10}, {"route"}));
+    for (const char* route : {"/", "/users"}) {
+      const std::uint32_t cell = segment_.series(times, {route});
+      for (std::uint32_t i = 0; i < 4; ++i) segment_.thread(i % 3, cell + 2 + i).store_relaxed(i);
+    }
+    segment_.family(test::plain(MetricType::kSummary, "bytes"));
+    segment_.series(segment_.family(test::plain(MetricType::kInfo, "build_info", {"version"})), {"1"});
+    for (int mode = 0; mode <= static_cast<int>(GaugeMode::kAll); ++mode) {
+      const std::string name = "gauge_" + std::to_string(mode);
+      const auto family = segment_.family(test::gauge(name, static_cast<GaugeMode>(mode)));
+      for (std::uint32_t worker = 0; worker < 3; ++worker) segment_.set_gauge(worker, family.cell, worker);
+      segment_.gauge_spill(family.cell + 1).store_relaxed(0);
+    }
+    segment_.dead(1);
+    alive_ = segment_.live(0);
+    regions_ = regions();
+  }
+
+  /// What may be read at all: the tables, the directory's records, what the slots have allocated.
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> regions() const {
+    const shm::Geometry& shape = segment_.geometry();
+    std::vector<std::pair<std::uint64_t, std::uint64_t>> regions{
+        {shape.worker_table(), shape.directory() - shape.worker_table()}, {shape.directory(), segment_.committed()}};
+    for (std::uint32_t slot = 0; slot < 3; ++slot) regions.emplace_back(shape.thread_slot(slot), 1024);
+    regions.emplace_back(shape.spill_cells(), 1024);
+    regions.emplace_back(shape.gauge_spill_cells(), 256);
+    regions.emplace_back(shape.process_slot(0), 256);
+    return regions;
+  }
+  std::uint64_t random_offset(std::mt19937_64& random) const {
+    const auto& [begin, bytes] = regions_[random() % regions_.size()];
+    return begin + random() % bytes;
+  }
+
+  void expect_well_formed(Scraper& scraper, const std::string& what) {
+    std::string text;
+    const SegmentStatus status = scraper.scrape(text);
+    ASSERT_EQ(test::TextChecker::problem(text), "") << what;
+    ASSERT_TRUE(status.up || text.empty()) << what;
+    ASSERT_EQ(status.up, status.problem.empty()) << what;
+    scraper.families();
+    scraper.workers();
+  }
+  void expect_all_well_formed(const std::string& what) {
+    expect_well_formed(long_lived_, what);
+    Scraper fresh(segment_.path());
+    expect_well_formed(fresh, what);
+    check_segment(segment_.path());
+  }
+
+  SegmentBuilder segment_;
+  shm::Descriptor alive_;
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> regions_;  // of the sound segment
+  Scraper long_lived_{segment_.path()};
+};
+
+TEST_F(Hostile, TheSegmentItselfIsSound) {
+  std::string text;
+  EXPECT_TRUE(long_lived_.scrape(text).up);
+  EXPECT_EQ(test::TextChecker::problem(text), "") << text;
+  EXPECT_TRUE(check_segment(segment_.path()).findings.empty()) << check_segment(segment_.path()).findings[0];
+}
+
+TEST_F(Hostile, EveryByteOfTheHeaderIsMissedWhenItIsFlipped) {
+  for (std::size_t at = 0; at < sizeof(shm::Header); at += at < 256 ? 1 : 61) {
+    segment_.base()[at] ^= std::byte{0x10};
+    Scraper fresh(segment_.path());
+    std::string text;
+    EXPECT_FALSE(fresh.scrape(text).up) << at;
+    EXPECT_FALSE(check_segment(segment_.path()).findings.empty()) << at;
+    expect_all_well_formed("header byte " + std::to_string(at));
+    segment_.base()[at] ^= std::byte{0x10};
+  }
+  std::string text;
+  EXPECT_TRUE(long_lived_.scrape(text).up);
+}
+
+TEST_F(Hostile, FlippedBytesAnywhereLeaveTheOutputWellFormed) {
+  std::mt19937_64 random(2);
+  const std::vector<std::byte> image(segment_.base(), segment_.base() + segment_.geometry().file_bytes());
+  for (int round = 0; round < kRounds; ++round) {
+    std::vector<std::uint64_t> touched(1 + random() % 8);
+    for (std::uint64_t& at : touched) {
+      at = random_offset(random);
+      segment_.base()[at] = static_cast<std::byte>(random());
+    }
+    expect_all_well_formed("round " + std::to_string(round));
+    if (HasFatalFailure()) return;
+    for (const std::uint64_t at : touched) segment_.base()[at] = image[at];
+  }
+}
+
+TEST_F(Hostile, RandomWordsInAllTablesAndCellsLeaveTheOutputWellFormed) {
+  std::mt19937_64 random(3);
+  for (int round = 0; round < kRounds / 20; ++round) {
+    for (const auto& [begin, bytes] : regions_) {
+      if (begin == segment_.geometry().directory()) continue;
+      for (std::uint64_t at = 0; at + 8 <= bytes; at += 8) {
+        const std::uint64_t word = random() % 3 == 0 ? random() : random() % 5000;
+        std::memcpy(segment_.base() + begin + at, &word, 8);
+      }
+    }
+    expect_all_well_formed("round " + std::to_string(round));
+    if (HasFatalFailure()) return;
+  }
+}
+
+// A writer that knows the format can seal any record: checksums keep out accidents, not people.
+TEST_F(Hostile, RecordsThatAreSealedButWrongLeaveTheOutputWellFormed) {
+  std::mt19937_64 random(4);
+  const std::uint64_t directory = segment_.geometry().directory();
+  const std::vector<std::byte> image(segment_.base() + directory, segment_.base() + directory + segment_.committed());
+  std::vector<std::uint64_t> records;
+  for (std::uint64_t at = sizeof(shm::DirectoryHead); at < image.size();) {
+    records.push_back(at);
+    shm::RecordHead head;
+    std::memcpy(&head, image.data() + at, sizeof head);
+    at += head.length;
+  }
+  for (int round = 0; round < kRounds; ++round) {
+    for (int i = 0; i < 3; ++i) {
+      std::byte* record = segment_.base() + directory + records[random() % records.size()];
+      shm::RecordHead head;
+      std::memcpy(&head, record, sizeof head);
+      record[16 + random() % (head.length - 16)] = static_cast<std::byte>(random() % 2 == 0 ? random() : random() % 4);
+      head.checksum = shm::record_checksum({record, head.length});
+      std::memcpy(record, &head, sizeof head);
+    }
+    Scraper fresh(segment_.path());
+    expect_well_formed(fresh, "round " + std::to_string(round));
+    check_segment(segment_.path());
+    if (HasFatalFailure()) return;
+    std::memcpy(segment_.base() + directory, image.data(), image.size());
+  }
+}
+
+TEST_F(Hostile, AnyCommittedLengthIsSurvived) {
+  std::mt19937_64 random(5);
+  auto& committed = segment_.view().directory().committed;
+  const std::uint64_t sound = committed.load_relaxed();
+  for (int round = 0; round < kRounds / 4; ++round) {
+    committed.store_relaxed(round % 2 == 0 ? random() >> (random() % 64)
+                                           : random() % segment_.geometry().directory_bytes / 8 * 8);
+    expect_all_well_formed("round " + std::to_string(round));
+    if (HasFatalFailure()) return;
+  }
+  committed.store_relaxed(sound);
+  std::string text;
+  EXPECT_TRUE(long_lived_.scrape(text).up);
+}
+
+}  // namespace
+}  // namespace shmetrics::collector

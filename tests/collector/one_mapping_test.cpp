@@ -1,0 +1,93 @@
+// Writer and reader as threads on one mapping, where the thread sanitizer can see both.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <bit>
+#include <memory>
+#include <thread>
+
+#include "collector/cell_reader.hpp"
+#include "shm/directory.hpp"
+#include "shm/slot.hpp"
+
+namespace shmetrics::collector {
+namespace {
+
+constexpr int kReads = 20000;
+
+/// The directory of one counter and one histogram, as the reader parses it.
+std::string directory_of(std::uint32_t& counter, std::uint32_t& histogram) {
+  shm::CellCursor cells;
+  std::string bytes(sizeof(shm::DirectoryHead), '\0');
+  shm::Schema schema;
+  schema.help = "help";
+  schema.type = shm::MetricType::kCounter;
+  schema.cell_kind = shm::CellKind::kUnsigned;
+  schema.name = "a_total";
+  counter = cells.thread_cells;
+  bytes += shm::encode_family(schema, {}, cells);
+  schema.type = shm::MetricType::kHistogram;
+  schema.cell_kind = shm::CellKind::kDouble;
+  schema.name = "h";
+  schema.bounds = {1, 2, 3};
+  histogram = cells.thread_cells;
+  bytes += shm::encode_family(schema, {}, cells);
+  return bytes;
+}
+
+TEST(OneMapping, AReaderSeesWholeObservationsOfARunningWriter) {
+  std::uint32_t counter = 0;
+  std::uint32_t histogram = 0;
+  const std::string directory = directory_of(counter, histogram);
+  Catalog catalog{shm::Geometry{}};
+  // The directory's head is the reader's own.
+  catalog.append(std::as_bytes(std::span(directory)).subspan(catalog.known_bytes()));
+  const std::unique_ptr<shm::SharedWord[]> slot(new shm::SharedWord[shm::kGrowthCells]());
+  std::atomic<bool> stop{false};
+  std::thread writer([&] {
+    for (std::uint32_t i = 0; !stop.load(std::memory_order_relaxed); ++i) {
+      shm::observe(slot.get(), histogram, i % 4, 1.0);
+      slot[counter].store_relaxed(slot[counter].load_relaxed() + 1);
+    }
+  });
+  const SigbusGuard guard(slot.get(), shm::kGrowthCells * 8);
+  Totals totals;
+  std::uint64_t last_count = 0;
+  for (int i = 0; i < kReads && !HasFailure(); ++i) {
+    totals.reset(catalog.cells().thread_cells, 0);
+    const SlotReport report = read_thread_cells(slot.get(), shm::kGrowthCells, catalog, guard, totals);
+    std::uint64_t count = 0;
+    for (std::uint32_t bucket = 0; bucket < 4; ++bucket)
+      count += totals.cells[histogram + shm::kHistogramBuckets + bucket];
+    EXPECT_GE(count, last_count);
+    last_count = count;
+    if (report.torn_reads > 0) continue;
+    EXPECT_EQ(std::bit_cast<double>(totals.cells[histogram + shm::kHistogramSum]), static_cast<double>(count));
+  }
+  stop = true;
+  writer.join();
+}
+
+TEST(OneMapping, AnObservationInTheMiddleIsCompletedByTheReader) {
+  std::uint32_t counter = 0;
+  std::uint32_t histogram = 0;
+  const std::string directory = directory_of(counter, histogram);
+  Catalog catalog{shm::Geometry{}};
+  catalog.append(std::as_bytes(std::span(directory)).subspan(catalog.known_bytes()));
+  const std::unique_ptr<shm::SharedWord[]> slot(new shm::SharedWord[shm::kGrowthCells]());
+  shm::observe(slot.get(), histogram, 0, 1.0);
+  auto& prefix = *reinterpret_cast<shm::SlotPrefix*>(slot.get());
+  prefix.redo_position.store_relaxed(histogram | std::uint64_t{histogram + shm::kHistogramBuckets + 2} << 32);
+  prefix.redo_bucket.store_relaxed(1);
+  prefix.redo_sum.store_double_relaxed(3.0);
+  slot[histogram].store_relaxed(3);  // as a kill behind the odd word leaves it
+  const SigbusGuard guard(slot.get(), shm::kGrowthCells * 8);
+  Totals totals;
+  totals.reset(catalog.cells().thread_cells, 0);
+  EXPECT_EQ(read_thread_cells(slot.get(), shm::kGrowthCells, catalog, guard, totals).torn_reads, 0u);
+  EXPECT_EQ(totals.cells[histogram + shm::kHistogramBuckets + 2], 1u);
+  EXPECT_EQ(std::bit_cast<double>(totals.cells[histogram + shm::kHistogramSum]), 3.0);
+}
+
+}  // namespace
+}  // namespace shmetrics::collector

@@ -1,0 +1,317 @@
+// What a scrape makes of a segment's tables and cells.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <bit>
+
+#include "collector/check.hpp"
+#include "collector/scraper.hpp"
+#include "tests/collector/segment_builder.hpp"
+#include "tests/collector/text_checker.hpp"
+
+namespace shmetrics::collector {
+namespace {
+
+using shm::GaugeMode;
+using shm::MetricType;
+using test::SegmentBuilder;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::Pair;
+
+class Snapshot : public ::testing::Test {
+ protected:
+  std::string scrape() {
+    std::string text;
+    status_ = scraper_.scrape(text);
+    EXPECT_TRUE(status_.up) << status_.problem;
+    EXPECT_EQ(test::TextChecker::problem(text), "") << text;
+    return text;
+  }
+  /// The lines that are no comment.
+  std::string samples() {
+    std::string samples;
+    const std::string text = scrape();
+    for (std::size_t at = 0; at < text.size();) {
+      const std::size_t end = text.find('\n', at);
+      if (text[at] != '#') samples.append(text, at, end + 1 - at);
+      at = end + 1;
+    }
+    return samples;
+  }
+
+  SegmentBuilder segment_;
+  Scraper scraper_{segment_.path()};
+  SegmentStatus status_;
+};
+
+TEST_F(Snapshot, AnEmptySegmentIsUpAndSaysNothing) {
+  EXPECT_EQ(scrape(), "");
+  EXPECT_EQ(status_.slots_free, segment_.geometry().thread_slots);
+  EXPECT_EQ(status_.workers_unused, segment_.geometry().workers);
+}
+
+TEST_F(Snapshot, AFamilyWithoutLabelsIsShownAtZeroFromItsDeclaration) {
+  segment_.family(test::counter("a_total"));
+  EXPECT_EQ(scrape(), "# HELP a_total Help.\n# TYPE a_total counter\na_total 0\n");
+}
+
+TEST_F(Snapshot, ALabelledFamilyIsShownFromItsFirstSeries) {
+  const auto family = segment_.family(test::counter("a_total", {"x"}));
+  EXPECT_EQ(scrape(), "");
+  segment_.series(family, {"1"});
+  EXPECT_EQ(samples(), "a_total{x=\"1\"} 0\n");
+}
+
+TEST_F(Snapshot, CountersOfAllSlotsAndTheSpillAddUpWhoeverOwnsThem) {
+  const auto family = segment_.family(test::counter("a_total"));
+  segment_.thread(0, family.cell).store_relaxed(1);
+  segment_.thread(3, family.cell).store_relaxed(20);
+  segment_.spill(family.cell).store_relaxed(300);
+  EXPECT_EQ(samples(), "a_total 321\n");
+}
+
+TEST_F(Snapshot, FloatCountersAddUp) {
+  const auto family = segment_.family(test::counter("a_total", {}, shm::CellKind::kDouble));
+  segment_.thread(0, family.cell).store_double_relaxed(0.5);
+  segment_.spill(family.cell).store_double_relaxed(0.25);
+  EXPECT_EQ(samples(), "a_total 0.75\n");
+}
+
+TEST_F(Snapshot, AFloatCounterThatNoWriterLeavesIsSkippedAndItsSlotCounted) {
+  const auto family = segment_.family(test::counter("a_total", {}, shm::CellKind::kDouble));
+  segment_.thread(0, family.cell).store_double_relaxed(-1);
+  segment_.thread(1, family.cell).store_double_relaxed(2);
+  EXPECT_EQ(samples(), "a_total 2\n");
+  EXPECT_EQ(status_.quarantined_slots, 1u);
+}
+
+TEST_F(Snapshot, TheOverflowSeriesIsShownOnceItHasCounted) {
+  const auto family = segment_.family(test::counter("a_total", {"x"}));
+  const auto times = segment_.family(test::histogram("h", {1}, {"x"}));
+  EXPECT_EQ(scrape(), "");
+  segment_.spill(family.cell).store_relaxed(2);
+  segment_.spill(family.tally).store_relaxed(1);
+  segment_.spill(times.cell + shm::kHistogramBuckets + 1).store_relaxed(1);
+  const std::string text = samples();
+  EXPECT_THAT(text, HasSubstr("a_total{x=\"__overflow__\"} 2\n"));
+  EXPECT_THAT(text, HasSubstr("h_count{x=\"__overflow__\"} 1\n"));
+  EXPECT_THAT(status_.series_overflow, ElementsAre(Pair("a_total", 1)));
+}
+
+TEST_F(Snapshot, HistogramsAreCumulativeAndCountIsTheLastBucket) {
+  const auto family = segment_.family(test::histogram("h", {0.5, 1}));
+  for (const std::uint32_t slot : {0u, 1u}) {
+    segment_.thread(slot, family.cell + shm::kHistogramSum).store_double_relaxed(1.5);
+    for (std::uint32_t bucket = 0; bucket < 3; ++bucket) {
+      segment_.thread(slot, family.cell + shm::kHistogramBuckets + bucket).store_relaxed(bucket + 1);
+    }
+  }
+  EXPECT_EQ(samples(), "h_bucket{le=\"0.5\"} 2\nh_bucket{le=\"1\"} 6\nh_bucket{le=\"+Inf\"} 12\nh_sum 3\nh_count 12\n");
+}
+
+TEST_F(Snapshot, ASummaryIsASumAndACount) {
+  const auto family = segment_.family(test::plain(MetricType::kSummary, "s"));
+  segment_.thread(2, family.cell + shm::kHistogramSum).store_double_relaxed(-2.5);
+  segment_.thread(2, family.cell + shm::kHistogramBuckets).store_relaxed(4);
+  EXPECT_EQ(samples(), "s_sum -2.5\ns_count 4\n");
+}
+
+TEST_F(Snapshot, AnOpenObservationIsCompletedFromItsRedoRecord) {
+  const auto family = segment_.family(test::histogram("h", {1}));
+  const std::uint32_t bucket = family.cell + shm::kHistogramBuckets;
+  segment_.thread(0, family.cell).store_relaxed(1);
+  segment_.thread(0, bucket).store_relaxed(7);
+  segment_.thread(0, 0).store_relaxed(family.cell | std::uint64_t{bucket} << 32);
+  segment_.thread(0, 1).store_relaxed(8);
+  segment_.thread(0, 2).store_double_relaxed(2.5);
+  EXPECT_EQ(samples(), "h_bucket{le=\"1\"} 8\nh_bucket{le=\"+Inf\"} 8\nh_sum 2.5\nh_count 8\n");
+  EXPECT_EQ(status_.torn_reads, 0u);
+}
+
+TEST_F(Snapshot, ARedoRecordOfAnotherHistogramOrOutOfBoundsIsIgnored) {
+  const auto other = segment_.family(test::histogram("a", {1}));
+  const auto family = segment_.family(test::histogram("h", {1}));
+  segment_.thread(0, family.cell).store_relaxed(1);
+  segment_.thread(0, 1).store_relaxed(1000);
+  for (const std::uint64_t position :
+       {other.cell | std::uint64_t{other.cell + 2} << 32, family.cell | std::uint64_t{family.cell + 4} << 32,
+        family.cell | std::uint64_t{family.cell} << 32, family.cell | std::uint64_t{UINT32_MAX} << 32}) {
+    segment_.thread(0, 0).store_relaxed(position);
+    EXPECT_THAT(samples(), Not(HasSubstr("1000")));
+  }
+}
+
+TEST_F(Snapshot, AFinishedObservationIgnoresTheRedoRecord) {
+  const auto family = segment_.family(test::histogram("h", {1}));
+  const std::uint32_t bucket = family.cell + shm::kHistogramBuckets;
+  segment_.thread(0, family.cell).store_relaxed(2);
+  segment_.thread(0, bucket).store_relaxed(9);
+  segment_.thread(0, 0).store_relaxed(family.cell | std::uint64_t{bucket} << 32);
+  segment_.thread(0, 1).store_relaxed(8);
+  EXPECT_THAT(samples(), HasSubstr("h_count 9\n"));
+}
+
+TEST_F(Snapshot, CellsBeyondWhatASlotHasAllocatedDoNotExist) {
+  segment_.family(test::counter("a_total"));
+  segment_.cells().thread_cells = shm::kGrowthCells - 1;  // the histogram straddles two steps of growth
+  const auto family = segment_.family(test::histogram("h", {1}));
+  auto& entry = segment_.view().slot(0);
+  entry.cells_allocated.store_relaxed(shm::kGrowthCells);
+  segment_.view().thread_cells(0)[family.cell + shm::kHistogramBuckets].store_relaxed(5);
+  EXPECT_THAT(samples(), HasSubstr("h_count 0\n"));
+  entry.cells_allocated.store_relaxed(2 * shm::kGrowthCells);
+  EXPECT_THAT(samples(), HasSubstr("h_count 5\n"));
+}
+
+TEST_F(Snapshot, ASlotWithAnImpossibleAllocationIsSkippedAndCounted) {
+  const auto family = segment_.family(test::counter("a_total"));
+  segment_.thread(0, family.cell).store_relaxed(1);
+  segment_.thread(1, family.cell).store_relaxed(2);
+  for (const std::uint64_t allocated : {std::uint64_t{1}, std::uint64_t{1} << 40, UINT64_MAX}) {
+    segment_.view().slot(1).cells_allocated.store_relaxed(allocated);
+    EXPECT_EQ(samples(), "a_total 1\n");
+    EXPECT_EQ(status_.quarantined_slots, 1u);
+  }
+}
+
+TEST_F(Snapshot, GaugesFollowTheirMode) {
+  std::vector<std::pair<GaugeMode, const char*>> modes{{GaugeMode::kLivesum, "a_livesum"},
+                                                       {GaugeMode::kLivemin, "b_livemin"},
+                                                       {GaugeMode::kLivemax, "c_livemax"},
+                                                       {GaugeMode::kLiveall, "d_liveall"},
+                                                       {GaugeMode::kLivemostrecent, "e_recent"},
+                                                       {GaugeMode::kSum, "f_add"},
+                                                       {GaugeMode::kMin, "g_min"},
+                                                       {GaugeMode::kMax, "h_max"},
+                                                       {GaugeMode::kMostrecent, "i_recent"},
+                                                       {GaugeMode::kAll, "j_all"}};
+  const shm::Descriptor first = segment_.live(0), second = segment_.live(2);
+  segment_.dead(1);
+  for (const auto& [mode, name] : modes) {
+    const auto family = segment_.family(test::gauge(name, mode));
+    segment_.set_gauge(0, family.cell, 1, 10);
+    segment_.set_gauge(1, family.cell, 100, 30);
+    segment_.set_gauge(2, family.cell, 4, 20);
+  }
+  EXPECT_EQ(samples(),
+            "a_livesum 5\nb_livemin 1\nc_livemax 4\nd_liveall{worker=\"0\"} 1\nd_liveall{worker=\"2\"} 4\ne_recent 4\n"
+            "f_add 105\ng_min 1\nh_max 100\ni_recent 100\n"
+            "j_all{worker=\"0\"} 1\nj_all{worker=\"1\"} 100\nj_all{worker=\"2\"} 4\n");
+}
+
+TEST_F(Snapshot, WithoutAContributionSumsShowZeroAndOthersNothing) {
+  for (int mode = 0; mode <= static_cast<int>(GaugeMode::kAll); ++mode) {
+    segment_.family(test::gauge(std::string("g") + std::to_string(mode), static_cast<GaugeMode>(mode)));
+  }
+  EXPECT_EQ(samples(), "g0 0\ng5 0\n");
+}
+
+TEST_F(Snapshot, WhatTheDeadLeftInTheSpillCountsForMinAndMaxAlone) {
+  const auto least = segment_.family(test::gauge("a", GaugeMode::kMin));
+  const auto greatest = segment_.family(test::gauge("b", GaugeMode::kMax));
+  const auto live = segment_.family(test::gauge("c", GaugeMode::kLivesum));
+  for (const auto& family : {least, greatest, live}) segment_.gauge_spill(family.cell + 1).store_double_relaxed(-0.0);
+  segment_.dead(0);
+  segment_.set_gauge(0, least.cell, 7);
+  segment_.set_gauge(0, greatest.cell, -7);
+  EXPECT_EQ(samples(), "a 0\nb 0\nc 0\n");
+}
+
+TEST_F(Snapshot, AnEntryThatIsBeingClaimedHasNoLiveGauge) {
+  const auto family = segment_.family(test::gauge("g", GaugeMode::kLivemax));
+  const shm::Descriptor holder = segment_.live(0);
+  segment_.set_gauge(0, family.cell, 5);
+  EXPECT_EQ(samples(), "g 5\n");
+  segment_.view().worker(0).epoch.store_relaxed(3);
+  EXPECT_EQ(samples(), "");
+}
+
+TEST_F(Snapshot, AWorkerThatReleasedIsNotLiveThoughItHoldsItsLocks) {
+  const auto family = segment_.family(test::gauge("g", GaugeMode::kLivemax));
+  const shm::Descriptor holder = segment_.live(0);
+  segment_.set_gauge(0, family.cell, 5);
+  segment_.view().worker(0).released.store_relaxed(1);
+  EXPECT_EQ(samples(), "");
+  EXPECT_EQ(status_.workers_released, 1u);
+}
+
+TEST_F(Snapshot, InfoIsShownWhileAWorkerOfItIsAlive) {
+  const auto family = segment_.family(test::plain(MetricType::kInfo, "a_info", {"version"}));
+  const std::uint32_t cell = segment_.series(family, {"1.2"});
+  segment_.set_gauge(0, cell, 42);
+  segment_.dead(0);
+  EXPECT_EQ(samples(), "");
+  const shm::Descriptor holder = segment_.live(0);
+  EXPECT_EQ(samples(), "a_info{version=\"1.2\"} 1\n");
+}
+
+TEST_F(Snapshot, WorkersAreListedWithTheSlotsOfTheirPresentOwner) {
+  const shm::Descriptor holder = segment_.live(1);
+  auto& entry = segment_.view().worker(1);
+  entry.pid.store_relaxed(77);
+  entry.deaths.store_relaxed(3);
+  entry.program[0].store_relaxed(0x1b706170);  // "pap" and an escape
+  segment_.view().slot(0).owner.store_relaxed(std::uint64_t{2} << shm::kOwnerEpochBits | 2);
+  segment_.view().slot(1).owner.store_relaxed(std::uint64_t{2} << shm::kOwnerEpochBits | 4);      // not yet
+  segment_.view().slot(2).owner.store_relaxed(std::uint64_t{60000} << shm::kOwnerEpochBits | 2);  // never
+  scrape();
+  const WorkerRow row = scraper_.workers().at(1);
+  EXPECT_EQ(row.state, WorkerState::kLive);
+  EXPECT_EQ(row.pid, 77u);
+  EXPECT_EQ(row.slots, 1u);
+  EXPECT_EQ(row.program, "pap?");
+  EXPECT_EQ(status_.slots_used, 1u);
+  EXPECT_EQ(status_.worker_deaths, 3u);
+  EXPECT_EQ(status_.workers_live, 1u);
+}
+
+TEST_F(Snapshot, TalliesComeFromTheSpill) {
+  for (std::uint32_t i = 0; i < 5; ++i) segment_.spill(8 + i).store_relaxed(i + 1);
+  scrape();
+  EXPECT_EQ(status_.dropped_series_limit, 1u);
+  EXPECT_EQ(status_.dropped_no_entry, 2u);
+  EXPECT_EQ(status_.refused_nan, 3u);
+  EXPECT_EQ(status_.refused_infinite, 4u);
+  EXPECT_EQ(status_.refused_negative, 5u);
+}
+
+TEST_F(Snapshot, FamiliesTellTheSameAsTheText) {
+  const auto family = segment_.family(test::histogram("h", {1}, {"x"}));
+  const std::uint32_t cell = segment_.series(family, {"y"});
+  segment_.thread(0, cell + shm::kHistogramBuckets).store_relaxed(3);
+  scrape();
+  const auto families = scraper_.families();
+  ASSERT_EQ(families.size(), 1u);
+  ASSERT_EQ(families[0].series.size(), 1u);
+  EXPECT_THAT(families[0].series[0].labels, ElementsAre(Pair("x", "y")));
+  EXPECT_EQ(std::get<Distribution>(families[0].series[0].value).count, 3u);
+}
+
+TEST_F(Snapshot, WantedFamiliesAloneAreRendered) {
+  segment_.family(test::counter("a_total"));
+  segment_.family(test::counter("b_total"));
+  scrape();
+  std::string text;
+  scraper_.render(text, [](std::string_view name) { return name == "b_total"; });
+  EXPECT_THAT(text, Not(HasSubstr("a_total")));
+  EXPECT_THAT(text, HasSubstr("b_total 0\n"));
+}
+
+TEST_F(Snapshot, AHoleIsNeverTouched) {
+  const auto family = segment_.family(test::counter("a_total"));
+  const auto gauge = segment_.family(test::gauge("g", GaugeMode::kMax));
+  segment_.thread(1, family.cell).store_relaxed(1);
+  segment_.dead(2);
+  segment_.set_gauge(2, gauge.cell, 1);
+  struct stat before, after;
+  ASSERT_EQ(stat(segment_.path().c_str(), &before), 0);
+  EXPECT_EQ(samples(), "a_total 1\ng 1\n");
+  EXPECT_EQ(check_segment(segment_.path()).verdict, CheckReport::Verdict::kSound);
+  ASSERT_EQ(stat(segment_.path().c_str(), &after), 0);
+  EXPECT_EQ(before.st_blocks, after.st_blocks);
+}
+
+}  // namespace
+}  // namespace shmetrics::collector

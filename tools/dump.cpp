@@ -1,0 +1,151 @@
+#include "tools/dump.hpp"
+
+#include <fnmatch.h>
+
+#include <algorithm>
+#include <ctime>
+
+#include "collector/scraper.hpp"
+#include "collector/text_format.hpp"
+#include "tools/exit_code.hpp"
+
+namespace shmetrics::tools {
+namespace {
+
+using collector::Distribution;
+using collector::Family;
+using collector::Series;
+using collector::WorkerRow;
+using collector::WorkerState;
+
+constexpr std::uint64_t kNanosecondsPerSecond = 1'000'000'000;
+constexpr std::size_t kWidestColumn = 100;  // a longer name pushes its number out, not everybody's
+
+// RFC 3339, UTC.
+std::string time_text(std::uint64_t unix_ns) {
+  const auto seconds = static_cast<std::time_t>(unix_ns / kNanosecondsPerSecond);
+  std::tm utc{};
+  char text[64];
+  if (gmtime_r(&seconds, &utc) == nullptr || std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc) == 0)
+    return "-";
+  return text;
+}
+
+void pad(std::string& out, std::string_view text, std::size_t width) {
+  out += text;
+  out.append(width > text.size() ? width - text.size() : 0, ' ');
+  out += "  ";
+}
+
+void append_value(std::string& out, const Series& series) {
+  if (const auto* whole = std::get_if<std::uint64_t>(&series.value)) return collector::append_number(out, *whole);
+  if (const auto* number = std::get_if<double>(&series.value)) return collector::append_number(out, *number);
+  const auto& distribution = std::get<Distribution>(series.value);
+  out += "count ";
+  collector::append_number(out, distribution.count);
+  out += "  sum ";
+  collector::append_number(out, distribution.sum);
+  if (distribution.count > 0) {
+    out += "  mean ";
+    collector::append_number(out, distribution.sum / static_cast<double>(distribution.count));
+  }
+}
+
+std::string series_text(const Family& family, const Series& series) {
+  std::string text = family.name;
+  for (std::size_t i = 0; i < series.labels.size(); ++i) {
+    if (i == 0) text += '{';
+    collector::append_label(text, series.labels[i].first, series.labels[i].second, i == 0);
+  }
+  if (!series.labels.empty()) text += '}';
+  return text;
+}
+
+void append_family(std::string& out, const Family& family) {
+  out += "\n" + family.name + "  " + family.type + (family.mode.empty() ? "" : ", " + family.mode) + "  ";
+  collector::append_escaped_help(out, family.help);
+  out += '\n';
+  std::vector<std::string> names;
+  std::size_t width = 0;
+  for (const Series& series : family.series) {
+    names.push_back(series_text(family, series));
+    width = std::max(width, std::min(names.back().size(), kWidestColumn));
+  }
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    out += "  ";
+    pad(out, names[i], width);
+    append_value(out, family.series[i]);
+    out += '\n';
+  }
+}
+
+void append_workers(std::string& out, const std::vector<WorkerRow>& workers) {
+  out += "\n";
+  for (const auto& [title, width] : {std::pair{"WORKER", 6},
+                                     {"STATE", 8},
+                                     {"PID", 10},
+                                     {"SLOTS", 6},
+                                     {"ADOPTED", 8},
+                                     {"DEATHS", 8},
+                                     {"STARTED", 20}}) {
+    pad(out, title, static_cast<std::size_t>(width));
+  }
+  out += "PROGRAM\n";
+  for (const WorkerRow& row : workers) {
+    if (row.state == WorkerState::kUnused) continue;
+    pad(out, std::to_string(row.worker), 6);
+    pad(out, collector::state_name(row.state), 8);
+    pad(out, std::to_string(row.pid), 10);
+    pad(out, std::to_string(row.slots), 6);
+    pad(out, std::to_string(row.adopted), 8);
+    pad(out, std::to_string(row.deaths), 8);
+    pad(out, time_text(row.started_unix_ns), 20);
+    out += row.program + '\n';
+  }
+}
+
+void append_summary(std::string& out, const std::string& path, const collector::SegmentStatus& status) {
+  const auto of = [](std::uint64_t used, std::uint64_t limit) {
+    return std::to_string(used) + " of " + std::to_string(limit);
+  };
+  const auto created = static_cast<std::uint64_t>(std::max(0.0, status.created_unix_seconds));
+  out += "segment   " + path + "\n";
+  out += "id        " + status.id + ", layout version " + std::to_string(status.layout_version) + "\n";
+  out += "created   " + time_text(created * kNanosecondsPerSecond) + "\n";
+  out += "workers   " + std::to_string(status.workers_live) + " live, " + std::to_string(status.workers_dead) +
+         " dead, " + std::to_string(status.workers_released) + " released, " + std::to_string(status.workers_unused) +
+         " unused\n";
+  out += "slots     " + of(status.slots_used, status.slots_used + status.slots_free) + "\n";
+  out += "families  " + std::to_string(status.families) + ", series " + std::to_string(status.series) + "\n";
+  out += "cells     " + of(status.cells_used, status.cells_limit) + "\n";
+  out += "directory " + of(status.directory_used_bytes, status.directory_limit_bytes) + " bytes\n";
+  const std::uint64_t quarantined =
+      status.quarantined_families + status.quarantined_series + status.quarantined_slots + status.quarantined_workers;
+  if (quarantined > 0)
+    out += "damaged   " + std::to_string(quarantined) + " parts are left out: see `shmetrics check`\n";
+}
+
+}  // namespace
+
+int dump(const DumpOptions& options, std::string& out, std::string& problem) {
+  collector::Scraper scraper(options.path);
+  const collector::SegmentStatus status = scraper.read();
+  if (!status.up) {
+    problem = status.problem;
+    return kFailed;
+  }
+  collector::Scraper::Wanted wanted;
+  if (!options.family.empty()) {
+    wanted = [&](std::string_view name) { return fnmatch(options.family.c_str(), std::string(name).c_str(), 0) == 0; };
+  }
+  if (options.format == DumpFormat::kText) {
+    scraper.render(out, wanted);
+    return kFine;
+  }
+  append_summary(out, options.path, status);
+  if (options.with_workers) append_workers(out, scraper.workers());
+  for (const Family& family : scraper.families(wanted)) append_family(out, family);
+  return kFine;
+}
+
+}  // namespace shmetrics::tools

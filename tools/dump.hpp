@@ -1,0 +1,20 @@
+// `shmetrics dump`: what a segment holds, as a table or in the text format.
+#pragma once
+
+#include <string>
+
+namespace shmetrics::tools {
+
+enum class DumpFormat { kTable, kText };
+
+struct DumpOptions {
+  std::string path;
+  DumpFormat format = DumpFormat::kTable;
+  std::string family;         // shell pattern; empty: all families
+  bool with_workers = false;  // table only
+};
+
+/// Appends to `out`. Returns the exit code; then, when it is not 0, `problem` is one line that says what to do.
+int dump(const DumpOptions& options, std::string& out, std::string& problem);
+
+}  // namespace shmetrics::tools

@@ -1,0 +1,12 @@
+// What the program's end says to a script; section "Exit codes" of docs and --help.
+#pragma once
+
+namespace shmetrics::tools {
+
+inline constexpr int kFine = 0;      // and, for check: sound
+inline constexpr int kFailed = 1;    // dump: no segment to show
+inline constexpr int kUsage = 2;     // the command line is wrong
+inline constexpr int kDamaged = 1;   // check
+inline constexpr int kNoAnswer = 2;  // check: missing, unreadable, not a segment, another version or geometry
+
+}  // namespace shmetrics::tools

@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# Installs the Debian 12 packages that a group needs and that are missing; silent when nothing is.
+#
+#   tools/install-dependencies.sh build          what it takes to build
+#   tools/install-dependencies.sh build test     and to run the tests
+#
+# As root, or by sudo where that asks for no password; otherwise it prints the one line to run and exits 1.
+set -euo pipefail
+
+readonly policy=/usr/sbin/policy-rc.d
+
+packages_of() {
+  case "$1" in
+    build)
+      echo cmake g++ ninja-build libboost1.81-dev libssl-dev libspdlog-dev libfmt-dev libcli11-dev libxxhash-dev curl
+      echo libgtest-dev libgmock-dev libbenchmark-dev python3 # looked for when CMake configures, tests built or not
+      ;;
+    test)
+      echo prometheus python3-prometheus-client clang libclang-rt-14-dev clang-format clang-tidy git
+      ;;
+    *)
+      echo "usage: tools/install-dependencies.sh [build] [test]" >&2
+      exit 2
+      ;;
+  esac
+}
+
+is_installed() {
+  [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+# Debian starts a service when its package is installed (prometheus is one); a test's dependency must not.
+policy_is_ours=no
+forbid_services() {
+  [ -e "$policy" ] && return
+  policy_is_ours=yes
+  printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+  "${as_root[@]}" chmod 755 "$policy"
+}
+allow_services() {
+  [ "$policy_is_ours" = no ] || "${as_root[@]}" rm -f "$policy"
+}
+
+apt_update() {
+  "${as_root[@]}" apt-get update -q >>"$log" 2>&1
+}
+apt_install() {
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y -q -o DPkg::Lock::Timeout=120 --no-install-recommends "$@" >>"$log" 2>&1
+}
+
+wanted=()
+for group in "$@"; do
+  names=$(packages_of "$group")
+  read -r -d '' -a names <<<"$names" || true
+  wanted+=("${names[@]}")
+done
+missing=()
+for package in "${wanted[@]}"; do
+  is_installed "$package" || missing+=("$package")
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+  if ! sudo -n true 2>/dev/null; then
+    echo "missing packages; run: sudo apt-get install --no-install-recommends ${missing[*]}" >&2
+    exit 1
+  fi
+  as_root=(sudo -n)
+fi
+
+log=$(mktemp)
+trap 'allow_services; rm -f "$log"' EXIT
+trap 'exit 1' INT TERM
+echo "installing ${#missing[@]} packages: ${missing[*]}"
+forbid_services
+# The package lists may be absent or stale: they are fetched only when it does not work without.
+if ! apt_install "${missing[@]}" && ! { apt_update && apt_install "${missing[@]}"; }; then
+  tail -n 20 "$log" >&2
+  echo "could not install: ${missing[*]}" >&2
+  exit 1
+fi
+# Not now, and not at the next boot either.
+case " ${missing[*]} " in
+  *" prometheus "*) "${as_root[@]}" systemctl disable prometheus >/dev/null 2>&1 || true ;;
+esac
