@@ -1,0 +1,130 @@
+#include "exporter/auth.hpp"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+#include <optional>
+
+namespace shmetrics::exporter {
+namespace {
+
+int hex_value(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+/// Once, so that %2561 is %61. Nothing for a broken escape.
+std::optional<std::string> percent_decoded(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '%') {
+      out += text[i];
+      continue;
+    }
+    const int high = i + 1 < text.size() ? hex_value(text[i + 1]) : -1;
+    const int low = i + 2 < text.size() ? hex_value(text[i + 2]) : -1;
+    if (high < 0 || low < 0) return std::nullopt;
+    out += static_cast<char>(high * 16 + low);
+    i += 2;
+  }
+  return out;
+}
+
+struct QueryTokens {
+  std::size_t count = 0;
+  std::optional<std::string> value;  // of the last one; nothing when its escapes are broken
+};
+
+QueryTokens query_tokens(std::string_view query) {
+  QueryTokens found;
+  while (!query.empty()) {
+    const std::string_view pair = query.substr(0, query.find('&'));
+    query.remove_prefix(std::min(query.size(), pair.size() + 1));
+    const std::size_t equals = std::min(pair.find('='), pair.size());
+    // The name is decoded too: else %74oken would be a credential that is overlooked, and a wrong one would pass as
+    // none.
+    if (percent_decoded(pair.substr(0, equals)) != "token") continue;
+    ++found.count;
+    found.value = percent_decoded(pair.substr(std::min(equals + 1, pair.size())));
+  }
+  return found;
+}
+
+bool is_bearer_valid(const TokenSet& tokens, std::string_view authorization) {
+  const std::size_t blank = std::min(authorization.find(' '), authorization.size());
+  if (!same_name(authorization.substr(0, blank), "Bearer")) return false;
+  const std::size_t start = std::min(authorization.find_first_not_of(' ', blank), authorization.size());
+  return tokens.matches(authorization.substr(start));
+}
+
+bool is_loopback4(std::string_view host) {
+  in_addr address;
+  // inet_pton and not inet_aton: that one takes 127.1 and octal, and browsers do not agree with it.
+  return inet_pton(AF_INET, std::string(host).c_str(), &address) == 1 && (ntohl(address.s_addr) >> 24) == 127;
+}
+
+bool is_local_host(std::string_view host) {
+  const std::size_t name_end = host.starts_with('[') ? std::min(host.find(']'), host.size()) : 0;
+  const std::size_t colon = host.find(':', name_end);
+  const std::string_view name = host.substr(0, colon);
+  if (colon != std::string_view::npos) {
+    const std::string_view port = host.substr(colon + 1);
+    if (port.size() > 5 || port.find_first_not_of("0123456789") != std::string_view::npos) return false;
+  }
+  return same_name(name, "localhost") || name == "[::1]" || is_loopback4(name);
+}
+
+bool betrays_foreign_origin(const Field& f) {
+  constexpr std::string_view kForwarded = "X-Forwarded-";
+  if (same_name(f.name.substr(0, kForwarded.size()), kForwarded)) return true;
+  for (const std::string_view name : {"Forwarded", "X-Real-IP", "Via", "Origin"}) {
+    if (same_name(f.name, name)) return true;
+  }
+  return same_name(f.name, "Sec-Fetch-Site") && f.value != "none" && f.value != "same-origin";
+}
+
+}  // namespace
+
+const char* name_of(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::kBearer:
+      return "bearer";
+    case Verdict::kQueryToken:
+      return "query_token";
+    case Verdict::kLocal:
+      return "local";
+    case Verdict::kNoCredential:
+      return "no_credential";
+    case Verdict::kInvalidCredential:
+      return "invalid_credential";
+    case Verdict::kAmbiguousCredential:
+      return "ambiguous_credential";
+  }
+  return "unknown";
+}
+
+Verdict authenticate(const AuthPolicy& policy, const Request& request) {
+  const std::size_t headers = count_fields(request, "Authorization");
+  const QueryTokens query = query_tokens(query_of(request.target));
+  if (headers + query.count > 1) return Verdict::kAmbiguousCredential;
+  if (headers == 1) {
+    const bool is_valid = is_bearer_valid(policy.tokens, field(request, "Authorization"));
+    return is_valid ? Verdict::kBearer : Verdict::kInvalidCredential;
+  }
+  if (query.count == 1) {
+    const bool is_valid = policy.query_token && query.value && policy.tokens.matches(*query.value);
+    return is_valid ? Verdict::kQueryToken : Verdict::kInvalidCredential;
+  }
+  return policy.localhost_bypass && is_local(request) ? Verdict::kLocal : Verdict::kNoCredential;
+}
+
+bool is_local(const Request& request) {
+  if (request.peer.kind != Peer::Kind::kUnix && !request.peer.is_loopback()) return false;
+  if (request.version != 11 || count_fields(request, "Host") != 1) return false;
+  if (!is_local_host(field(request, "Host"))) return false;
+  return std::none_of(request.fields.begin(), request.fields.end(), betrays_foreign_origin);
+}
+
+}  // namespace shmetrics::exporter

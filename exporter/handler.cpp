@@ -1,0 +1,133 @@
+#include "exporter/handler.hpp"
+
+#include <exception>
+
+namespace shmetrics::exporter {
+namespace {
+
+constexpr const char* kPlainText = "text/plain; charset=utf-8";
+constexpr const char* kMetricsText =
+    "text/plain; version=0.0.4; charset=utf-8";  // Prometheus 3 refuses anything vaguer
+
+Response make_response(unsigned status, const char* content_type, std::string body, Route route) {
+  Response response{.status = status, .body = std::move(body), .route = route};
+  response.headers = {{"Content-Type", content_type},
+                      {"Cache-Control", "no-store"},
+                      {"X-Content-Type-Options", "nosniff"},
+                      {"Referrer-Policy", "no-referrer"}};
+  return response;
+}
+
+std::string escaped_html(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    switch (c) {
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      case '\'':
+        out += "&#39;";
+        break;
+      default:
+        out += c;
+    }
+  }
+  return out;
+}
+
+Response landing_page(const Site& site) {
+  const std::string path = escaped_html(site.telemetry_path);
+  std::string body =
+      "<!doctype html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>shmetrics-exporter</title></head>\n"
+      "<body>\n<h1>shmetrics-exporter</h1>\n<p>Metrics of many processes from one shared segment. Version ";
+  body += escaped_html(site.version) + ".</p>\n<ul>\n<li><a href=\"" + path + "\">Metrics</a></li>\n";
+  body +=
+      "<li><a href=\"/-/healthy\">Healthy</a></li>\n<li><a href=\"/-/ready\">Ready</a></li>\n</ul>\n</body>\n</html>\n";
+  Response response = make_response(200, "text/html; charset=utf-8", std::move(body), Route::kIndex);
+  response.headers.emplace_back("Content-Security-Policy", "default-src 'none'");
+  return response;
+}
+
+Response metrics(const Site& site) {
+  try {
+    Response response = make_response(200, kMetricsText, site.collect(), Route::kMetrics);
+    response.headers.emplace_back("Vary", "Accept, Accept-Encoding");
+    return response;
+  } catch (const std::exception&) {
+    return make_response(500, kPlainText, "cannot collect\n", Route::kMetrics);
+  }
+}
+
+Response refuse_unknown(Route route) {
+  Response response = make_response(401, kPlainText, "unauthorized\n", route);
+  response.headers.emplace_back("WWW-Authenticate", "Bearer realm=\"shmetrics\"");
+  return response;
+}
+
+Response refuse_method(Route route) {
+  Response response = make_response(405, kPlainText, "method not allowed\n", route);
+  response.headers.emplace_back("Allow", "GET, HEAD");
+  return response;
+}
+
+Route route_of(const Site& site, std::string_view path) {
+  if (path == "/-/healthy" || path == "/-/ready") return Route::kHealth;
+  if (path == site.telemetry_path || path == "/metrics") return Route::kMetrics;
+  return path == "/" ? Route::kIndex : Route::kOther;
+}
+
+Response route_admitted(const Site& site, Route route, bool reads) {
+  if (route == Route::kOther) return make_response(404, kPlainText, "not found\n", route);
+  if (!reads) return refuse_method(route);
+  return route == Route::kMetrics ? metrics(site) : landing_page(site);
+}
+
+}  // namespace
+
+const char* name_of(Route route) {
+  switch (route) {
+    case Route::kMetrics:
+      return "metrics";
+    case Route::kHealth:
+      return "health";
+    case Route::kIndex:
+      return "index";
+    case Route::kUi:
+      return "ui";
+    case Route::kOther:
+      return "other";
+  }
+  return "other";
+}
+
+Response respond(const Site& site, const Request& request) {
+  const Route route = route_of(site, path_of(request.target));
+  const bool reads = request.method == "GET" || request.method == "HEAD";
+  Response response;
+  if (route == Route::kHealth && reads) {
+    response = make_response(200, kPlainText, "ok\n", route);
+  } else {
+    const Verdict verdict = authenticate(site.auth, request);
+    response = is_admitted(verdict) ? route_admitted(site, route, reads) : refuse_unknown(route);
+    response.verdict = verdict;
+  }
+  response.omits_body = request.method == "HEAD";
+  return response;
+}
+
+Response refuse_malformed() {
+  Response response = make_response(400, kPlainText, "bad request\n", Route::kOther);
+  response.closes = true;
+  return response;
+}
+
+}  // namespace shmetrics::exporter

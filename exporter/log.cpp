@@ -1,0 +1,153 @@
+#include "exporter/log.hpp"
+
+#include <spdlog/pattern_formatter.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <memory>
+
+namespace shmetrics::exporter {
+namespace {
+
+constexpr std::chrono::minutes kThrottlePeriod{1};
+
+const char* name_of(LogLevel level) {
+  switch (level) {
+    case LogLevel::kDebug:
+      return "debug";
+    case LogLevel::kInfo:
+      return "info";
+    case LogLevel::kWarn:
+      return "warn";
+    case LogLevel::kError:
+      return "error";
+  }
+  return "error";
+}
+
+spdlog::level::level_enum spdlog_level(LogLevel level) {
+  switch (level) {
+    case LogLevel::kDebug:
+      return spdlog::level::debug;
+    case LogLevel::kInfo:
+      return spdlog::level::info;
+    case LogLevel::kWarn:
+      return spdlog::level::warn;
+    case LogLevel::kError:
+      return spdlog::level::err;
+  }
+  return spdlog::level::err;
+}
+
+/// Only printable ASCII passes as it is: a byte that is no UTF-8 would make the line unreadable for every log shipper.
+void append_escaped(std::string& out, std::string_view text, std::string_view byte_escape) {
+  constexpr std::string_view kHex = "0123456789abcdef";
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (c == '\n') {
+      out += "\\n";
+    } else if (byte < 0x20 || byte >= 0x7f) {
+      out += byte_escape;
+      out += kHex[byte >> 4];
+      out += kHex[byte & 15];
+    } else {
+      out += c;
+    }
+  }
+}
+
+void append_quoted(std::string& out, std::string_view text, std::string_view byte_escape) {
+  out += '"';
+  append_escaped(out, text, byte_escape);
+  out += '"';
+}
+
+bool is_plain(std::string_view value) {
+  return !value.empty() && std::all_of(value.begin(), value.end(), [](char c) {
+    return c > 0x20 && c < 0x7f && c != '"' && c != '\\' && c != '=';
+  });
+}
+
+struct Log {
+  std::shared_ptr<spdlog::logger> logger =
+      std::make_shared<spdlog::logger>("exporter", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  LogFormat format = LogFormat::kLogfmt;
+
+  void set_pattern() {
+    const char* pattern =
+        format == LogFormat::kLogfmt ? "ts=%Y-%m-%dT%H:%M:%S.%eZ %v" : "{\"ts\":\"%Y-%m-%dT%H:%M:%S.%eZ\",%v}";
+    logger->set_formatter(std::make_unique<spdlog::pattern_formatter>(pattern, spdlog::pattern_time_type::utc));
+  }
+  Log() { set_pattern(); }
+};
+
+Log& the_log() {
+  static Log instance;
+  return instance;
+}
+
+}  // namespace
+
+void start_log(LogLevel level, LogFormat format) {
+  Log& current = the_log();
+  current.format = format;
+  current.logger->set_level(spdlog_level(level));
+  current.set_pattern();
+}
+
+void log(LogLevel level, std::string_view message, LogFields fields) {
+  Log& current = the_log();
+  if (!current.logger->should_log(spdlog_level(level))) return;
+  const std::string line = current.format == LogFormat::kLogfmt ? render_logfmt(level, message, fields)
+                                                                : render_json(level, message, fields);
+  // The string overload: a brace in a value is no format.
+  current.logger->log(spdlog_level(level), spdlog::string_view_t(line));
+  current.logger->flush();
+}
+
+std::string render_logfmt(LogLevel level, std::string_view message, LogFields fields) {
+  std::string out = std::string("level=") + name_of(level) + " msg=";
+  append_quoted(out, message, "\\x");
+  for (const auto& [key, value] : fields) {
+    out.append(" ").append(key).append("=");
+    if (is_plain(value)) {
+      out += value;
+    } else {
+      append_quoted(out, value, "\\x");
+    }
+  }
+  return out;
+}
+
+std::string render_json(LogLevel level, std::string_view message, LogFields fields) {
+  std::string out = std::string("\"level\":\"") + name_of(level) + "\",\"msg\":";
+  append_quoted(out, message, "\\u00");
+  for (const auto& [key, value] : fields) {
+    out += ',';
+    append_quoted(out, key, "\\u00");
+    out += ':';
+    append_quoted(out, value, "\\u00");
+  }
+  return out;
+}
+
+std::optional<std::uint64_t> LogThrottle::pass(std::string_view line_class, Time now) {
+  const auto found = states_.find(line_class);
+  if (found == states_.end()) {
+    states_.emplace(line_class, State{now});
+    return 0;
+  }
+  State& state = found->second;
+  if (now - state.last < kThrottlePeriod) {
+    ++state.held_back;
+    return std::nullopt;
+  }
+  state.last = now;
+  return std::exchange(state.held_back, 0);
+}
+
+}  // namespace shmetrics::exporter

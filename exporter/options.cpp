@@ -1,0 +1,149 @@
+#include "exporter/options.hpp"
+
+#include <CLI/CLI.hpp>
+#include <map>
+#include <memory>
+
+#include "exporter/build_info.hpp"
+
+namespace shmetrics::exporter {
+namespace {
+
+const std::map<std::string, LogLevel> kLevels{
+    {"debug", LogLevel::kDebug}, {"info", LogLevel::kInfo}, {"warn", LogLevel::kWarn}, {"error", LogLevel::kError}};
+const std::map<std::string, LogFormat> kFormats{{"logfmt", LogFormat::kLogfmt}, {"json", LogFormat::kJson}};
+
+/// What CLI11 fills: words, checked afterwards, so that every refusal is in our own words.
+struct Words {
+  std::string segment, level = "info", format = "logfmt";
+  std::vector<std::string> listen{"127.0.0.1:5000"};
+};
+
+class HelpFormatter : public CLI::Formatter {
+ public:
+  std::string make_option_name(const CLI::Option* option, bool) const override {
+    if (option->get_lnames().size() < 2) return option->get_name(false, true);
+    return "--[no-]" + option->get_lnames().front();
+  }
+  std::string make_usage(const CLI::App*, std::string name) const override { return "Usage: " + name + " [flags]\n"; }
+};
+
+std::string version_text() {
+  std::string text = "shmetrics-exporter, version " + std::string(build_version());
+  text += " (revision: " + std::string(build_revision()) + ")\n";
+  return text + "  compiler: " + std::string(build_compiler());
+}
+
+void declare_segment_and_web(CLI::App& app, Options& options, Words& words, const std::string& default_segment) {
+  app.add_option("--segment", words.segment, "Shared-memory segment to read. It may appear later.")
+      ->group("Segment")
+      ->option_text("PATH (default " + default_segment + ", from $SHMETRICS_SEGMENT if set)");
+  app.add_option("--web.listen-address", words.listen, "Where to listen; unix sockets get mode 0660. Repeatable.")
+      ->group("Web")
+      ->allow_extra_args(false)
+      ->option_text(":PORT|HOST:PORT|[::1]:PORT|unix:/PATH (default 127.0.0.1:5000)");
+  app.add_option("--web.telemetry-path", options.telemetry_path, "Where the metrics are; /metrics is served too.")
+      ->group("Web")
+      ->option_text("PATH (default /api/metrics)");
+  const auto flag = [&app](const std::string& name, bool& value, const std::string& text) {
+    app.add_flag("--" + name + ",!--no-" + name, value, text)->group("Web")->disable_flag_override()->option_text(" ");
+  };
+  flag("web.localhost-bypass", options.localhost_bypass,
+       "Let local requests in without a credential (default: on). Turn it off behind a proxy.");
+  flag("web.query-token", options.query_token, "Accept ?token=TOKEN beside the Authorization header (default: on).");
+  flag("web.disable-exporter-metrics", options.disable_exporter_metrics,
+       "Leave out shmetrics_exporter_* and process_* (default: off).");
+}
+
+void declare_log(CLI::App& app, Words& words) {
+  app.add_option("--log.level", words.level, "Least level of the lines on stderr.")
+      ->group("Log")
+      ->option_text("debug|info|warn|error (default info)");
+  app.add_option("--log.format", words.format, "Form of the lines on stderr.")
+      ->group("Log")
+      ->option_text("logfmt|json (default logfmt)");
+}
+
+/// CLI11 speaks in several lines and lists; this keeps what the user typed.
+[[noreturn]] void refuse(const std::string& reason) {
+  std::string line = reason.substr(0, reason.find('\n'));
+  throw UsageError(line + "; see shmetrics-exporter --help");
+}
+
+/// CLI11's `--segment: 1 required TEXT missing` and its like, in words for people.
+std::string plainer(const std::string& complaint) {
+  const std::string flag = complaint.substr(0, complaint.find_first_of(": "));
+  if (complaint.find("flag override") != std::string::npos) return "--" + flag + " takes no value";
+  return flag + (complaint.find("At Most") == std::string::npos ? " needs a value" : " is given twice");
+}
+
+template <typename Value>
+Value choice(const char* flag, const std::string& word, const std::map<std::string, Value>& choices) {
+  const auto found = choices.find(word);
+  if (found != choices.end()) return found->second;
+  std::string known;
+  for (const auto& [name, value] : choices) known += (known.empty() ? "" : ", ") + name;
+  refuse(std::string(flag) + " " + word + ": give one of " + known);
+}
+
+void check_telemetry_path(const std::string& path) {
+  const auto complain = [&path](const char* reason) { refuse("--web.telemetry-path " + path + ": " + reason); };
+  if (!path.starts_with('/')) complain("a path begins with a slash");
+  if (path.ends_with('/')) complain("a path does not end with a slash");
+  if (path.starts_with("/-/")) complain("paths below /-/ are taken by health checks");
+  for (const char c : path) {
+    if (c <= 0x20 || c >= 0x7f || c == '?' || c == '#' || c == '%') {
+      complain("a path has visible ASCII characters without ?, # and %");
+    }
+  }
+}
+
+void check(const Words& words, Options& options, const std::string& default_segment, bool has_segment) {
+  options.segment = has_segment ? words.segment : default_segment;
+  if (options.segment.empty()) refuse("--segment: the path is empty");
+  for (const std::string& text : words.listen) {
+    try {
+      options.listen_addresses.push_back(parse_listen_address(text));
+    } catch (const std::invalid_argument& error) {
+      refuse(error.what());
+    }
+  }
+  check_telemetry_path(options.telemetry_path);
+  options.log_level = choice("--log.level", words.level, kLevels);
+  options.log_format = choice("--log.format", words.format, kFormats);
+}
+
+}  // namespace
+
+Options parse_options(int argc, const char* const* argv, const std::string& default_segment) {
+  Options options;
+  Words words;
+  CLI::App app("Serves the metrics of a shmetrics segment to Prometheus.", "shmetrics-exporter");
+  app.formatter(std::make_shared<HelpFormatter>());
+  app.get_formatter()->column_width(44);
+  app.set_help_flag("-h,--help", "Print this help.");
+  app.set_version_flag("--version", version_text(), "Print name, version, revision and compiler.");
+  app.footer(
+      "METRICS_TOKEN in the environment holds the tokens that let a scraper in, parted by commas. Without it only "
+      "local\n"
+      "requests are answered.");
+  declare_segment_and_web(app, options, words, default_segment);
+  declare_log(app, words);
+  try {
+    app.parse(argc, argv);
+    check(words, options, default_segment, app.count("--segment") > 0);
+  } catch (const CLI::CallForHelp&) {
+    options.answer = app.help();
+  } catch (const CLI::CallForVersion&) {
+    options.answer = version_text() + "\n";
+  } catch (const CLI::ExtrasError&) {
+    refuse("unknown argument " + app.remaining().front());
+  } catch (const CLI::ArgumentMismatch& error) {
+    refuse(plainer(error.what()));
+  } catch (const CLI::ParseError& error) {
+    refuse(error.what());
+  }
+  return options;
+}
+
+}  // namespace shmetrics::exporter

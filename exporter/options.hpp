@@ -1,0 +1,34 @@
+// The command line of shmetrics-exporter. Pure: argv in, options or one line of complaint out.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "exporter/listen_address.hpp"
+#include "exporter/log.hpp"
+
+namespace shmetrics::exporter {
+
+struct Options {
+  std::string segment;
+  std::vector<ListenAddress> listen_addresses;
+  std::string telemetry_path = "/api/metrics";
+  bool localhost_bypass = true;
+  bool query_token = true;
+  bool disable_exporter_metrics = false;
+  LogLevel log_level = LogLevel::kInfo;
+  LogFormat log_format = LogFormat::kLogfmt;
+  std::string answer;  // --help and --version: print it to stdout and exit 0
+};
+
+/// The command line is wrong (exit code 2); one line that says what to do.
+struct UsageError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// Flags kingpin's way: `--x=v`, `--x v`, `--x` and `--no-x`; no abbreviations, a flag once unless it says repeatable.
+/// Throws UsageError.
+Options parse_options(int argc, const char* const* argv, const std::string& default_segment);
+
+}  // namespace shmetrics::exporter

@@ -1,0 +1,104 @@
+#include "exporter/request.hpp"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace shmetrics::exporter {
+namespace {
+
+constexpr std::array<std::uint8_t, 12> kMappedPrefix{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+constexpr std::array<std::uint8_t, 16> kLoopback6{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+
+bool is_mapped(const Peer& peer) {
+  return std::equal(kMappedPrefix.begin(), kMappedPrefix.end(), peer.address.begin());
+}
+
+char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
+bool has_body(const Request& request) {
+  return std::any_of(request.fields.begin(), request.fields.end(), [](const Field& f) {
+    if (same_name(f.name, "Transfer-Encoding")) return true;
+    return same_name(f.name, "Content-Length") && f.value.find_first_not_of('0') != std::string_view::npos;
+  });
+}
+
+}  // namespace
+
+bool Peer::is_loopback() const {
+  if (kind != Kind::kTcp) return false;
+  return is_mapped(*this) ? address[12] == 127 : address == kLoopback6;
+}
+
+std::string Peer::text() const {
+  if (kind == Kind::kUnix) return "unix";
+  char buffer[INET6_ADDRSTRLEN] = "";
+  if (is_mapped(*this)) {
+    inet_ntop(AF_INET, address.data() + kMappedPrefix.size(), buffer, sizeof buffer);
+    return std::string(buffer) + ":" + std::to_string(port);
+  }
+  inet_ntop(AF_INET6, address.data(), buffer, sizeof buffer);
+  return "[" + std::string(buffer) + "]:" + std::to_string(port);
+}
+
+Peer peer_of(const sockaddr* address) {
+  Peer peer;
+  if (address->sa_family == AF_INET) {
+    sockaddr_in v4;
+    std::memcpy(&v4, address, sizeof v4);
+    std::copy(kMappedPrefix.begin(), kMappedPrefix.end(), peer.address.begin());
+    std::memcpy(peer.address.data() + kMappedPrefix.size(), &v4.sin_addr, sizeof v4.sin_addr);
+    peer.port = ntohs(v4.sin_port);
+  } else if (address->sa_family == AF_INET6) {
+    sockaddr_in6 v6;
+    std::memcpy(&v6, address, sizeof v6);
+    std::memcpy(peer.address.data(), &v6.sin6_addr, sizeof v6.sin6_addr);
+    peer.port = ntohs(v6.sin6_port);
+  } else {
+    peer.kind = Peer::Kind::kUnix;
+  }
+  return peer;
+}
+
+bool same_name(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return lower(x) == lower(y); });
+}
+
+std::size_t count_fields(const Request& request, std::string_view name) {
+  return static_cast<std::size_t>(std::count_if(request.fields.begin(), request.fields.end(),
+                                                [&](const Field& f) { return same_name(f.name, name); }));
+}
+
+std::string_view field(const Request& request, std::string_view name) {
+  for (const Field& f : request.fields) {
+    if (same_name(f.name, name)) return f.value;
+  }
+  return {};
+}
+
+std::string_view path_of(std::string_view target) {
+  return target.substr(0, target.find('?'));
+}
+
+std::string_view query_of(std::string_view target) {
+  const std::size_t mark = target.find('?');
+  return mark == std::string_view::npos ? std::string_view{} : target.substr(mark + 1);
+}
+
+std::string_view defect_of(const Request& request) {
+  if (request.fields.size() > kMaxFields) return "too many header fields";
+  if (has_body(request)) return "a request with a body";
+  const std::size_t hosts = count_fields(request, "Host");
+  if (hosts > 1 || (hosts == 0 && request.version >= 11)) return "not exactly one Host";
+  if (!request.target.starts_with('/')) return "a target that is not a path";
+  const bool is_visible =
+      std::all_of(request.target.begin(), request.target.end(), [](char c) { return c > 0x20 && c < 0x7f; });
+  return is_visible ? std::string_view{} : "a target with bytes that are not visible ASCII";
+}
+
+}  // namespace shmetrics::exporter

@@ -1,0 +1,64 @@
+// What a request says, without the library that read it: values that authentication and routing decide on.
+// All of it pure and safe to call from any thread. A Request views the bytes of its session: valid while that request
+// is answered.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+struct sockaddr;
+
+namespace shmetrics::exporter {
+
+/// Who is at the other end. An IPv4 address is kept v4-mapped (::ffff:a.b.c.d), however the kernel handed it over, so
+/// one address has one form (boost::asio calls v4-mapped loopback not a loopback).
+struct Peer {
+  enum class Kind { kUnix, kTcp };
+  Kind kind = Kind::kTcp;
+  std::array<std::uint8_t, 16> address{};
+  std::uint16_t port = 0;
+
+  /// 127.0.0.0/8 or ::1; false for unix sockets.
+  bool is_loopback() const;
+  /// The same machine address; ports are not compared.
+  bool same_host(const Peer& other) const { return kind == other.kind && address == other.address; }
+  /// `127.0.0.1:4711`, `[::1]:4711` or `unix`, for log lines.
+  std::string text() const;
+};
+
+/// From what accept(2) gave. Families other than AF_INET and AF_INET6 are unix sockets: no other kind is listened on.
+Peer peer_of(const sockaddr* address);
+
+struct Field {
+  std::string_view name, value;
+};
+
+struct Request {
+  Peer peer;
+  int version = 11;  // 10 or 11
+  std::string_view method, target;
+  std::span<const Field> fields;
+};
+
+/// Field names are case-insensitive (RFC 9110, 5.1).
+bool same_name(std::string_view a, std::string_view b);
+std::size_t count_fields(const Request& request, std::string_view name);
+/// The first one's value, empty when there is none.
+std::string_view field(const Request& request, std::string_view name);
+
+std::string_view path_of(std::string_view target);
+/// What follows the first question mark, empty when there is none.
+std::string_view query_of(std::string_view target);
+
+inline constexpr std::size_t kMaxFields = 100;
+
+/// Why this request gets 400 and its connection is closed; empty when nothing is wrong. More than the parser refuses
+/// (Beast 1.81 lets all of it pass): a body or any transfer coding, HTTP/1.1 without exactly one Host (RFC 9112, 3.2),
+/// a target that is not in origin form or has bytes outside visible ASCII, more than kMaxFields fields.
+std::string_view defect_of(const Request& request);
+
+}  // namespace shmetrics::exporter

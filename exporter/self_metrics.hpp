@@ -1,0 +1,35 @@
+// The exporter's numbers about segments and about itself, as text format 0.0.4. Pure; names and labels are section 8 of
+// the design.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "collector/scraper.hpp"
+#include "exporter/handler.hpp"
+
+namespace shmetrics::exporter {
+
+/// What the exporter counts of its own work. Belongs to the io thread.
+struct RequestCounts {
+  RequestCounts();
+  void count(const Response& response);
+
+  /// (code, handler) -> answered. 200, 401 and 503 of the metrics path exist from the start, so that rate() sees their
+  /// first one.
+  std::map<std::pair<unsigned, Route>, std::uint64_t> answered;
+  std::uint64_t in_flight = 0;             // answered but not yet written out included
+  std::uint64_t query_token_requests = 0;  // let in by one
+};
+
+/// shmetrics_segment_up always; of the rest what is not 0.
+void append_segment_metrics(std::string& out, const collector::SegmentStatus& status);
+
+void append_scrape_duration(std::string& out, double seconds);
+
+/// shmetrics_exporter_*.
+void append_exporter_metrics(std::string& out, const RequestCounts& counts);
+
+}  // namespace shmetrics::exporter

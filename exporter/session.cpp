@@ -1,0 +1,163 @@
+#include "exporter/session.hpp"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core.hpp>
+#include <boost/beast/http.hpp>
+#include <ctime>
+#include <vector>
+
+namespace shmetrics::exporter {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+
+using Clock = std::chrono::steady_clock;
+using Stream = beast::basic_stream<asio::generic::stream_protocol>;
+// Static, so that a chunk extension or a trailer cannot make it grow. A request of the permitted size fits behind what
+// is pipelined.
+using Buffer = beast::flat_static_buffer<kMaxHeaderBytes + 4096>;
+using Parser = http::request_parser<http::empty_body>;
+
+constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
+constexpr std::size_t kMaxLingerBytes = 256 * 1024;
+
+std::string http_date() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  gmtime_r(&now, &parts);
+  char text[32];
+  return {text, std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &parts)};
+}
+
+bool is_parse_error(const beast::error_code& error) {
+  return error.category() == http::make_error_code(http::error::bad_method).category() &&
+         error != http::error::end_of_stream && error != http::error::partial_message;
+}
+
+class InFlight {
+ public:
+  explicit InFlight(RequestCounts& counts) : counts_(counts) { ++counts_.in_flight; }
+  ~InFlight() { --counts_.in_flight; }
+  InFlight(const InFlight&) = delete;
+
+ private:
+  RequestCounts& counts_;
+};
+
+class Session {
+ public:
+  Session(Socket socket, Connection& connection, SessionContext& context)
+      : stream_(std::move(socket)), connection_(connection), context_(context) {
+    connection_.hang_up = [this] { stream_.close(); };
+  }
+  ~Session() { connection_.hang_up = {}; }
+
+  asio::awaitable<void> run() {
+    bool goes_on = true;
+    for (bool is_first = true; goes_on; is_first = false) {
+      if (!co_await await_first_byte(is_first)) co_return;
+      Parser parser;
+      parser.header_limit(kMaxHeaderBytes);
+      const auto [error, size] = co_await http::async_read_header(stream_, buffer_, parser, kAwait);
+      if (error && !is_parse_error(error)) co_return;
+      const InFlight guard(context_.counts);
+      Response response = error ? refuse_malformed() : answer(parser.get());
+      goes_on = co_await write(std::move(response), parser.get());
+    }
+    co_await linger();
+  }
+
+ private:
+  /// False when the connection is over. A pipelined request has its first byte already.
+  asio::awaitable<bool> await_first_byte(bool is_first) {
+    connection_.is_waiting = buffer_.size() == 0;
+    const auto header_deadline = Clock::now() + kHeaderTimeout;
+    if (connection_.is_waiting) {
+      stream_.expires_at(is_first ? header_deadline : Clock::now() + kIdleTimeout);
+      const auto [error, size] = co_await stream_.async_read_some(buffer_.prepare(2048), kAwait);
+      if (error) co_return false;
+      buffer_.commit(size);
+      connection_.is_waiting = false;
+    }
+    stream_.expires_at(is_first ? header_deadline : Clock::now() + kHeaderTimeout);
+    co_return true;
+  }
+
+  Response answer(const http::request<http::empty_body>& message) {
+    std::vector<Field> fields;
+    for (const auto& f : message) {
+      // One more than permitted is enough to be refused.
+      if (fields.size() > kMaxFields) break;
+      fields.push_back({f.name_string(), f.value()});
+    }
+    const Request request{.peer = connection_.peer,
+                          .version = static_cast<int>(message.version()),
+                          .method = message.method_string(),
+                          .target = message.target(),
+                          .fields = fields};
+    if (const std::string_view defect = defect_of(request); !defect.empty()) return refuse_malformed();
+    return respond(context_.site, request);
+  }
+
+  asio::awaitable<bool> write(Response response, const http::request<http::empty_body>& request) {
+    context_.counts.count(response);
+    note(response);
+    http::response<http::string_body> message(http::int_to_status(response.status), request.version());
+    for (const auto& [name, value] : response.headers) message.insert(name, value);
+    message.set(http::field::date, http_date());
+    message.keep_alive(request.keep_alive() && !response.closes && !context_.is_draining);
+    message.content_length(response.body.size());
+    message.body() = std::move(response.body);
+    http::response_serializer<http::string_body> serializer(message);
+    stream_.expires_after(kWriteTimeout);
+    beast::error_code error;
+    if (response.omits_body) {
+      std::tie(error, std::ignore) = co_await http::async_write_header(stream_, serializer, kAwait);
+    } else {
+      std::tie(error, std::ignore) = co_await http::async_write(stream_, serializer, kAwait);
+    }
+    co_return !error && message.keep_alive();
+  }
+
+  void note(const Response& response) {
+    const std::string status = std::to_string(response.status);
+    const std::string peer = connection_.peer.text();
+    log(LogLevel::kDebug, "request", {{"status", status}, {"handler", name_of(response.route)}, {"peer", peer}});
+    if (response.status != 400 && response.status != 401) return;
+    const char* cause = response.status == 400 ? "malformed" : name_of(response.verdict);
+    const auto held_back = context_.refusals.pass(cause, Clock::now());
+    if (!held_back) return;
+    log(LogLevel::kWarn, "request refused",
+        {{"status", status}, {"cause", cause}, {"peer", peer}, {"not_logged_before", std::to_string(*held_back)}});
+  }
+
+  /// Closing with bytes unread makes the kernel send a reset, and the peer may lose the response to it.
+  asio::awaitable<void> linger() {
+    beast::error_code ignored;
+    stream_.socket().shutdown(asio::socket_base::shutdown_send, ignored);
+    stream_.expires_after(kLingerTimeout);
+    buffer_.clear();
+    for (std::size_t read = 0; read < kMaxLingerBytes;) {
+      const auto [error, size] = co_await stream_.async_read_some(buffer_.prepare(buffer_.max_size()), kAwait);
+      if (error) co_return;
+      read += size;
+    }
+  }
+
+  Stream stream_;
+  Buffer buffer_;
+  Connection& connection_;
+  SessionContext& context_;
+};
+
+}  // namespace
+
+asio::awaitable<void> serve(Socket socket, Connection& connection, SessionContext& context) {
+  Session session(std::move(socket), connection, context);
+  co_await session.run();
+}
+
+}  // namespace shmetrics::exporter

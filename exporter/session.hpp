@@ -1,0 +1,44 @@
+// One connection: reads request headers, never a body, and answers in order until the peer, a deadline or the server
+// ends it. Everything runs on the one io thread.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
+#include <chrono>
+#include <functional>
+
+#include "exporter/handler.hpp"
+#include "exporter/log.hpp"
+#include "exporter/self_metrics.hpp"
+
+namespace shmetrics::exporter {
+
+// Each is a deadline for the whole step, not a pause between bytes: a peer that trickles gains nothing.
+inline constexpr std::chrono::seconds kHeaderTimeout{10};  // from accept, or from the first byte of a later request
+inline constexpr std::chrono::seconds kIdleTimeout{60};    // between two requests
+inline constexpr std::chrono::seconds kWriteTimeout{30};
+inline constexpr std::chrono::seconds kLingerTimeout{1};  // for the peer to close after us
+
+inline constexpr std::size_t kMaxHeaderBytes = 16 * 1024;
+
+/// What the server knows of a session; lives until the session's coroutine has ended.
+struct Connection {
+  Peer peer;
+  bool is_waiting = true;         // nothing of a request has arrived
+  std::function<void()> hang_up;  // set while the session runs; safe to call at any time in the io thread
+};
+
+/// What all sessions share; outlives them.
+struct SessionContext {
+  const Site& site;
+  RequestCounts& counts;
+  LogThrottle& refusals;
+  bool is_draining = false;  // then each response ends its connection
+};
+
+using Socket = boost::asio::generic::stream_protocol::socket;  // TCP and unix alike
+
+/// Serves the connection until it ends. Throws what the handler throws; whoever spawns it has to catch.
+boost::asio::awaitable<void> serve(Socket socket, Connection& connection, SessionContext& context);
+
+}  // namespace shmetrics::exporter

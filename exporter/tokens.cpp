@@ -1,0 +1,87 @@
+#include "exporter/tokens.hpp"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace shmetrics::exporter {
+namespace {
+
+constexpr std::string_view kVariable = "METRICS_TOKEN";
+constexpr std::string_view kBlanks = " \t\r\n\v\f";
+
+std::array<std::uint8_t, 32> sha256(std::string_view text) {
+  std::array<std::uint8_t, 32> digest{};
+  if (EVP_Digest(text.data(), text.size(), digest.data(), nullptr, EVP_sha256(), nullptr) != 1) {
+    throw std::runtime_error("OpenSSL offers no SHA-256; repair its installation or its configuration");
+  }
+  return digest;
+}
+
+std::string_view trimmed(std::string_view text) {
+  const std::size_t first = text.find_first_not_of(kBlanks);
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
+}
+
+}  // namespace
+
+TokenSet TokenSet::from_list(std::string_view list) {
+  TokenSet set;
+  std::size_t position = 0;
+  while (true) {
+    const std::size_t comma = list.find(',');
+    ++position;
+    if (const auto token = trimmed(list.substr(0, comma)); !token.empty()) set.add(token, position);
+    if (comma == std::string_view::npos) return set;
+    list.remove_prefix(comma + 1);
+  }
+}
+
+void TokenSet::add(std::string_view token, std::size_t position) {
+  const bool is_visible = std::all_of(token.begin(), token.end(), [](char c) { return c > 0x20 && c < 0x7f; });
+  if (!is_visible || token.size() > kMaxTokenLength) {
+    throw std::invalid_argument("token " + std::to_string(position) + " of METRICS_TOKEN is not 1 to " +
+                                std::to_string(kMaxTokenLength) +
+                                " visible ASCII characters; correct it (tokens are parted by commas)");
+  }
+  if (token.size() < kShortToken) ++short_ones_;
+  digests_.push_back(sha256(token));
+}
+
+bool TokenSet::matches(std::string_view offered) const {
+  if (offered.empty() || offered.size() > kMaxTokenLength) return false;
+  const Digest digest = sha256(offered);
+  unsigned found = 0;
+  for (const Digest& known : digests_) {
+    found |= static_cast<unsigned>(CRYPTO_memcmp(known.data(), digest.data(), digest.size()) == 0);
+  }
+  return found != 0;
+}
+
+std::string take_token_environment() {
+  std::string taken;
+  bool is_first = true;
+  // The list itself and not getenv: a second variable of the same name would stay readable.
+  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
+    std::string_view text(*entry);
+    if (!text.starts_with(kVariable) || text.substr(kVariable.size(), 1) != "=") continue;
+    text.remove_prefix(kVariable.size() + 1);
+    if (is_first) taken = text;
+    is_first = false;
+    OPENSSL_cleanse(*entry + kVariable.size() + 1, text.size());
+  }
+  unsetenv(kVariable.data());
+  return taken;
+}
+
+void wipe(std::string& secret) {
+  OPENSSL_cleanse(secret.data(), secret.size());
+  secret.clear();
+}
+
+}  // namespace shmetrics::exporter

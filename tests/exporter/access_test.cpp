@@ -1,0 +1,192 @@
+// Who is let in, asked of the program itself: every row of section 8 of the design, the yes and the no of each.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <ifaddrs.h>
+
+#include <fstream>
+#include <iterator>
+
+#include "tests/exporter/running_exporter.hpp"
+
+namespace shmetrics::testing {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+const std::string kBearer = std::string("Authorization: Bearer ") + kToken + "\r\n";
+const std::string kQuery = std::string("?token=") + kToken;
+
+/// An IPv4 address of this machine that is no loopback, or nothing.
+std::string outer_address() {
+  ifaddrs* list = nullptr;
+  if (getifaddrs(&list) != 0) return {};
+  std::string found;
+  for (const ifaddrs* entry = list; entry != nullptr && found.empty(); entry = entry->ifa_next) {
+    if (entry->ifa_addr == nullptr || entry->ifa_addr->sa_family != AF_INET) continue;
+    char text[INET_ADDRSTRLEN] = "";
+    inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(entry->ifa_addr)->sin_addr, text, sizeof text);
+    if (!std::string(text).starts_with("127.")) found = text;
+  }
+  freeifaddrs(list);
+  return found;
+}
+
+TEST(Access, HealthIsOpenToEveryone) {
+  const RunningExporter exporter({.flags = {"--no-web.localhost-bypass"}});
+  for (const char* path : {"/-/healthy", "/-/ready"}) {
+    const HttpResponse response = exporter.get(path, "Host: example.org\r\nX-Forwarded-For: 1.2.3.4\r\n");
+    EXPECT_EQ(response.status, 200);
+    EXPECT_EQ(response.body, "ok\n");
+  }
+}
+
+TEST(Access, CredentialsDecideAlsoForLocalRequests) {
+  const RunningExporter exporter;
+  const std::string host = "Host: localhost\r\n";
+  EXPECT_EQ(exporter.get("/api/metrics", host).status, 200);
+  EXPECT_EQ(exporter.get("/api/metrics", host + kBearer).status, 200);
+  EXPECT_EQ(exporter.get("/api/metrics", host + "authorization: bEARER " + kToken + "\r\n").status, 200);
+  EXPECT_EQ(exporter.get("/api/metrics" + kQuery).status, 200);
+  EXPECT_EQ(exporter.get("/api/metrics?a=b&token=%63orrect-horse-battery-staple").status, 200);
+  for (const std::string& target : {std::string("/api/metrics?token="), std::string("/api/metrics?token=wrong"),
+                                    std::string("/api/metrics?token=%2563orrect-horse-battery-staple"),
+                                    "/api/metrics" + kQuery + "&token=" + kToken}) {
+    EXPECT_EQ(exporter.get(target).status, 401) << target;
+  }
+  for (const std::string& fields :
+       {std::string("Authorization: Bearer wrong\r\n"), std::string("Authorization: Bearer\r\n"),
+        std::string("Authorization:\r\n"), std::string("Authorization: Basic YTpi\r\n"), kBearer + kBearer,
+        kBearer + "Authorization: x\r\n"}) {
+    EXPECT_EQ(exporter.get("/api/metrics", host + fields).status, 401) << fields;
+  }
+  EXPECT_EQ(exporter.get("/api/metrics" + kQuery, host + kBearer).status, 401);
+}
+
+TEST(Access, WithoutTheBypassALocalRequestNeedsAToken) {
+  const RunningExporter exporter({.flags = {"--no-web.localhost-bypass"}});
+  EXPECT_EQ(exporter.get("/api/metrics").status, 401);
+  EXPECT_EQ(exporter.get("/api/metrics", "Host: localhost\r\n" + kBearer).status, 200);
+}
+
+TEST(Access, WithoutQueryTokensATokenInTheQueryIsAnInvalidCredential) {
+  const RunningExporter exporter({.flags = {"--no-web.query-token"}});
+  EXPECT_EQ(exporter.get("/api/metrics" + kQuery).status, 401);
+  EXPECT_EQ(exporter.get("/api/metrics").status, 200);
+}
+
+TEST(Access, WithoutTokensOnlyLocalRequestsAreLetIn) {
+  for (const char* token : {"", " , ,"}) {
+    const RunningExporter exporter({.token = token});
+    EXPECT_EQ(exporter.get("/api/metrics").status, 200);
+    EXPECT_EQ(exporter.get("/api/metrics?token=").status, 401);
+    EXPECT_EQ(exporter.get("/api/metrics", "Host: example.org\r\n").status, 401);
+  }
+}
+
+TEST(Access, EachOfSeveralTokensIsGood) {
+  const RunningExporter exporter(
+      {.flags = {"--no-web.localhost-bypass"}, .token = "old-token-0123456789, new-token-0123456789 ,"});
+  EXPECT_EQ(exporter.get("/metrics?token=old-token-0123456789").status, 200);
+  EXPECT_EQ(exporter.get("/metrics?token=new-token-0123456789").status, 200);
+  EXPECT_EQ(exporter.get("/metrics?token=old-token-0123456789,new-token-0123456789").status, 401);
+}
+
+TEST(Access, WhatLooksForwardedIsNotLocal) {
+  const RunningExporter exporter;
+  for (const char* host : {"127.0.0.1", "127.9.9.9:80", "[::1]:5000", "LOCALHOST:1"}) {
+    EXPECT_EQ(exporter.get("/metrics", std::string("Host: ") + host + "\r\n").status, 200) << host;
+  }
+  for (const char* fields :
+       {"Host: example.org\r\n", "Host: localhost.example.org\r\n", "Host:\r\n",
+        "Host: localhost\r\nForwarded: for=1.2.3.4\r\n", "Host: localhost\r\nX-Forwarded-For: 1.2.3.4\r\n",
+        "Host: localhost\r\nx-forwarded-host: x\r\n", "Host: localhost\r\nX-Real-IP: 1.2.3.4\r\n",
+        "Host: localhost\r\nVia: 1.1 proxy\r\n", "Host: localhost\r\nOrigin: http://localhost\r\n",
+        "Host: localhost\r\nSec-Fetch-Site: cross-site\r\n", "Host: localhost\r\nSec-Fetch-Site: same-site\r\n"}) {
+    EXPECT_EQ(exporter.get("/metrics", fields).status, 401) << fields;
+    EXPECT_EQ(exporter.get("/metrics", fields + kBearer).status, 200) << fields;
+  }
+  EXPECT_EQ(exporter.get("/metrics", "Host: localhost\r\nSec-Fetch-Site: none\r\n").status, 200);
+  EXPECT_EQ(exporter.get("/metrics", "Host: localhost\r\nSec-Fetch-Site: same-origin\r\n").status, 200);
+}
+
+TEST(Access, Http10IsNotLocal) {
+  const RunningExporter exporter;
+  EXPECT_EQ(exporter.connect().exchange("GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n").status, 401);
+  EXPECT_EQ(exporter.connect().exchange("GET /metrics HTTP/1.0\r\n" + kBearer + "\r\n").status, 200);
+}
+
+TEST(Access, Ipv6LoopbackAndUnixSocketsAreLocal) {
+  const RunningExporter ipv6({.listen_address = "[::1]:0"});
+  EXPECT_EQ(HttpClient::tcp6(ipv6.port()).exchange("GET /metrics HTTP/1.1\r\nHost: [::1]\r\n\r\n").status, 200);
+  const TemporaryDirectory directory;
+  const RunningExporter local({.listen_address = "unix:" + directory.file("a.sock")});
+  auto client = HttpClient::unix_socket(directory.file("a.sock"));
+  EXPECT_EQ(client.exchange("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").status, 200);
+  EXPECT_EQ(client.exchange("GET /metrics HTTP/1.1\r\nHost: example.org\r\n\r\n").status, 401);
+}
+
+TEST(Access, AnotherAddressOfThisMachineIsNotLocal) {
+  const std::string address = outer_address();
+  if (address.empty()) GTEST_SKIP() << "no address but loopback here";
+  const RunningExporter exporter({.listen_address = "0.0.0.0:0"});
+  const auto ask = [&](const std::string& fields) {
+    return HttpClient::tcp4(exporter.port(), address.c_str())
+        .exchange("GET /metrics HTTP/1.1\r\nHost: localhost\r\n" + fields + "\r\n");
+  };
+  EXPECT_EQ(ask("").status, 401);
+  EXPECT_EQ(ask(kBearer).status, 200);
+}
+
+TEST(Access, EveryRefusalLooksTheSame) {
+  const RunningExporter exporter;
+  const HttpResponse first = exporter.get("/metrics", "Host: example.org\r\n");
+  EXPECT_EQ(first.header("WWW-Authenticate"), "Bearer realm=\"shmetrics\"");
+  for (const std::string& target :
+       {std::string("/"), std::string("/nothing"), std::string("/metrics?token=x"), "/x" + kQuery + kQuery}) {
+    const HttpResponse response = exporter.get(target, "Host: example.org\r\n");
+    EXPECT_EQ(response.status, 401);
+    EXPECT_EQ(response.body, first.body);
+    EXPECT_EQ(response.header("WWW-Authenticate"), first.header("WWW-Authenticate"));
+  }
+}
+
+TEST(Access, RoutesAreOnlySeenByThoseLetIn) {
+  const RunningExporter exporter;
+  const std::string host = "Host: example.org\r\n";
+  EXPECT_EQ(exporter.get("/nothing", host).status, 401);
+  EXPECT_EQ(exporter.get("/nothing", host + kBearer).status, 404);
+  EXPECT_EQ(exporter.connect().exchange("POST /metrics HTTP/1.1\r\n" + host + "\r\n").status, 401);
+  const HttpResponse refused = exporter.connect().exchange("POST /metrics HTTP/1.1\r\n" + host + kBearer + "\r\n");
+  EXPECT_EQ(refused.status, 405);
+  EXPECT_EQ(refused.header("Allow"), "GET, HEAD");
+}
+
+TEST(Access, TheTokenIsNeitherInTheEnvironmentNorInTheLogNorInAResponse) {
+  RunningExporter exporter({.flags = {"--log.level=debug"}});
+  std::string seen;
+  for (const std::string& target :
+       {"/metrics" + kQuery, "/nothing" + kQuery, "/" + kQuery, "/metrics" + kQuery + kQuery}) {
+    seen += exporter.get(target).body;
+  }
+  exporter.get("/metrics", "Host: localhost\r\n" + kBearer + kBearer);
+  std::ifstream file("/proc/" + std::to_string(exporter.child().pid()) + "/environ");
+  const std::string environment{std::istreambuf_iterator<char>(file), {}};
+  EXPECT_THAT(environment, HasSubstr("PATH="));
+  EXPECT_THAT(environment, Not(HasSubstr("correct-horse")));
+  EXPECT_THAT(exporter.child().err(), HasSubstr("msg=\"request\""));
+  EXPECT_THAT(exporter.child().err(), Not(HasSubstr("correct-horse")));
+  EXPECT_THAT(seen, Not(HasSubstr("correct-horse")));
+}
+
+TEST(Access, RequestsByQueryTokenAreCounted) {
+  const RunningExporter exporter;
+  exporter.get("/metrics" + kQuery);
+  exporter.get("/metrics?token=wrong");
+  const std::string text = exporter.get("/metrics").body;
+  EXPECT_THAT(text, HasSubstr("\nshmetrics_exporter_query_token_requests_total 1\n"));
+  EXPECT_THAT(text, HasSubstr("\nshmetrics_exporter_requests_total{code=\"401\",handler=\"metrics\"} 1\n"));
+}
+
+}  // namespace
+}  // namespace shmetrics::testing

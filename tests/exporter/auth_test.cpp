@@ -1,0 +1,216 @@
+#include "exporter/auth.hpp"
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace shmetrics::exporter {
+namespace {
+
+constexpr const char* kToken = "correct-horse-battery+staple";
+
+Peer tcp4(const char* text) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  inet_pton(AF_INET, text, &address.sin_addr);
+  return peer_of(reinterpret_cast<const sockaddr*>(&address));
+}
+
+Peer tcp6(const char* text) {
+  sockaddr_in6 address{};
+  address.sin6_family = AF_INET6;
+  inet_pton(AF_INET6, text, &address.sin6_addr);
+  return peer_of(reinterpret_cast<const sockaddr*>(&address));
+}
+
+Peer unix_peer() {
+  return {.kind = Peer::Kind::kUnix};
+}
+
+/// A request that the local rule lets in, to be changed in one respect.
+struct Asked {
+  Peer peer = tcp4("127.0.0.1");
+  int version = 11;
+  std::string target = "/api/metrics";
+  std::vector<Field> fields = {{"Host", "localhost:5000"}};
+
+  Request request() const {
+    return {.peer = peer, .version = version, .method = "GET", .target = target, .fields = fields};
+  }
+};
+
+AuthPolicy policy_with(const char* tokens) {
+  return {.tokens = TokenSet::from_list(tokens)};
+}
+
+Verdict verdict_on(const Asked& asked, const AuthPolicy& policy = policy_with(kToken)) {
+  return authenticate(policy, asked.request());
+}
+
+Verdict verdict_on_header(std::string_view authorization) {
+  Asked asked;
+  asked.fields.push_back({"Authorization", authorization});
+  return verdict_on(asked);
+}
+
+Verdict verdict_on_query(const std::string& query) {
+  return verdict_on({.target = "/api/metrics?" + query});
+}
+
+TEST(Authenticate, AValidBearerTokenIsLetInFromAnywhere) {
+  Asked asked{.peer = tcp4("203.0.113.9"),
+              .fields = {{"Host", "example.org"}, {"Authorization", "Bearer correct-horse-battery+staple"}}};
+  EXPECT_EQ(verdict_on(asked), Verdict::kBearer);
+}
+
+TEST(Authenticate, SchemeNamesAreCaseInsensitiveAndTokensAreNot) {
+  EXPECT_EQ(verdict_on_header("bearer correct-horse-battery+staple"), Verdict::kBearer);
+  EXPECT_EQ(verdict_on_header("BEARER  correct-horse-battery+staple"), Verdict::kBearer);
+  EXPECT_EQ(verdict_on_header("Bearer Correct-horse-battery+staple"), Verdict::kInvalidCredential);
+}
+
+TEST(Authenticate, AnInvalidHeaderIsRefusedAlsoFromLocalhost) {
+  for (const char* value :
+       {"", "Bearer", "Bearer ", "Bearer x", "Bearer correct-horse-battery+stapl",
+        "Bearer correct-horse-battery+staple extra", "correct-horse-battery+staple", "Basic dXNlcjpwYXNz",
+        "Token correct-horse-battery+staple", "Bearercorrect-horse-battery+staple",
+        "Bearer\tcorrect-horse-battery+staple", "Bearer correct-horse-battery%2Bstaple", "Digest a=b"}) {
+    EXPECT_EQ(verdict_on_header(value), Verdict::kInvalidCredential) << value;
+  }
+}
+
+TEST(Authenticate, TheQueryTokenIsDecodedOnce) {
+  EXPECT_EQ(verdict_on_query("token=correct-horse-battery+staple"), Verdict::kQueryToken);
+  EXPECT_EQ(verdict_on_query("token=correct-horse-battery%2Bstaple"), Verdict::kQueryToken);
+  EXPECT_EQ(verdict_on_query("x=1&token=%63orrect-horse-battery%2bstaple&y"), Verdict::kQueryToken);
+  EXPECT_EQ(verdict_on_query("token=correct-horse-battery%252Bstaple"), Verdict::kInvalidCredential);
+}
+
+TEST(Authenticate, AnInvalidQueryTokenIsRefusedAlsoFromLocalhost) {
+  for (const char* query :
+       {"token=", "token", "token=wrong", "token=%", "token=%4", "token=%zz", "%74oken=wrong",
+        "token=correct-horse-battery%20staple", "token=correct-horse-battery+staple%00", "token%3D"}) {
+    // The last one is a parameter called `token=`, which is nobody's credential.
+    const Verdict expected = std::string_view(query) == "token%3D" ? Verdict::kLocal : Verdict::kInvalidCredential;
+    EXPECT_EQ(verdict_on_query(query), expected) << query;
+  }
+}
+
+TEST(Authenticate, OtherParametersAreNoCredential) {
+  for (const char* query : {"", "a=b", "tokens=x", "Token=x", "xtoken=x", "&&", "=token"}) {
+    EXPECT_EQ(verdict_on_query(query), Verdict::kLocal) << query;
+  }
+}
+
+TEST(Authenticate, TwoCredentialsAreRefusedEvenIfBothAreValid) {
+  const Field valid{"Authorization", "Bearer correct-horse-battery+staple"};
+  EXPECT_EQ(verdict_on({.fields = {{"Host", "localhost"}, valid, valid}}), Verdict::kAmbiguousCredential);
+  EXPECT_EQ(verdict_on({.fields = {{"Host", "localhost"}, valid, {"authorization", "x"}}}),
+            Verdict::kAmbiguousCredential);
+  EXPECT_EQ(verdict_on({.target = std::string("/metrics?token=") + kToken, .fields = {{"Host", "localhost"}, valid}}),
+            Verdict::kAmbiguousCredential);
+  EXPECT_EQ(verdict_on_query(std::string("token=") + kToken + "&token=" + kToken), Verdict::kAmbiguousCredential);
+  EXPECT_EQ(verdict_on_query(std::string("token=") + kToken + "&%74oken=x"), Verdict::kAmbiguousCredential);
+}
+
+TEST(Authenticate, AQueryTokenThatIsSwitchedOffIsInvalidAndNotOverlooked) {
+  AuthPolicy policy = policy_with(kToken);
+  policy.query_token = false;
+  EXPECT_EQ(verdict_on({.target = std::string("/metrics?token=") + kToken}, policy), Verdict::kInvalidCredential);
+}
+
+TEST(Authenticate, WithoutTokensNoCredentialIsValidAndOnlyLocalRequestsAreLetIn) {
+  const AuthPolicy policy = policy_with("");
+  EXPECT_EQ(verdict_on({}, policy), Verdict::kLocal);
+  EXPECT_EQ(verdict_on({.peer = tcp4("203.0.113.9")}, policy), Verdict::kNoCredential);
+  EXPECT_EQ(verdict_on({.target = "/metrics?token="}, policy), Verdict::kInvalidCredential);
+  EXPECT_EQ(verdict_on({.fields = {{"Host", "localhost"}, {"Authorization", "Bearer "}}}, policy),
+            Verdict::kInvalidCredential);
+}
+
+TEST(Authenticate, TheBypassCanBeSwitchedOff) {
+  AuthPolicy policy = policy_with(kToken);
+  policy.localhost_bypass = false;
+  EXPECT_EQ(verdict_on({}, policy), Verdict::kNoCredential);
+}
+
+TEST(LocalRule, LoopbackAndUnixPeersAreLocalAndOthersAreNot) {
+  for (const Peer& peer :
+       {tcp4("127.0.0.1"), tcp4("127.255.1.2"), tcp6("::1"), tcp6("::ffff:127.0.0.1"), unix_peer()}) {
+    EXPECT_TRUE(is_local(Asked{.peer = peer}.request())) << peer.text();
+  }
+  for (const Peer& peer : {tcp4("128.0.0.1"), tcp4("10.0.0.1"), tcp4("0.0.0.0"), tcp6("::"), tcp6("::2"),
+                           tcp6("::127.0.0.1"), tcp6("::ffff:10.0.0.1"), tcp6("fe80::1"), tcp6("7f00::1")}) {
+    EXPECT_FALSE(is_local(Asked{.peer = peer}.request())) << peer.text();
+  }
+}
+
+TEST(LocalRule, OnlyHttp11IsLocal) {
+  EXPECT_FALSE(is_local(Asked{.version = 10}.request()));
+}
+
+TEST(LocalRule, TheHostMustBeALoopbackName) {
+  for (const char* host :
+       {"localhost", "LocalHost:1", "localhost:", "127.0.0.1", "127.1.2.3:65535", "[::1]", "[::1]:5000"}) {
+    EXPECT_TRUE(is_local(Asked{.fields = {{"Host", host}}}.request())) << host;
+  }
+  for (const char* host : {"",
+                           ":5000",
+                           "example.org",
+                           "localhost.example.org",
+                           "xlocalhost",
+                           "localhost.",
+                           "localhost:x",
+                           "localhost:1:2",
+                           "localhost:123456",
+                           "127.0.0.1.example.org",
+                           "127.1",
+                           "127.0.0.01",
+                           "127.0.0.256",
+                           "127.0.0.1.",
+                           "128.0.0.1",
+                           "::1",
+                           "[::1",
+                           "[::1]x",
+                           "[::1]x:1",
+                           "[::2]",
+                           "[0:0:0:0:0:0:0:1]",
+                           "[::ffff:127.0.0.1]",
+                           "localhost, localhost",
+                           "user@localhost",
+                           "2130706433"}) {
+    EXPECT_FALSE(is_local(Asked{.fields = {{"Host", host}}}.request())) << host;
+  }
+  EXPECT_FALSE(is_local(Asked{.fields = {}}.request()));
+  EXPECT_FALSE(is_local(Asked{.fields = {{"Host", "localhost"}, {"host", "localhost"}}}.request()));
+}
+
+TEST(LocalRule, WhatAProxyOrAForeignPageAddsMakesItForeign) {
+  for (const Field& extra : std::vector<Field>{{"Forwarded", "for=1.2.3.4"},
+                                               {"X-Forwarded-For", "127.0.0.1"},
+                                               {"x-forwarded-proto", "https"},
+                                               {"X-FORWARDED-ANYTHING", ""},
+                                               {"X-Real-IP", "127.0.0.1"},
+                                               {"Via", "1.1 x"},
+                                               {"Origin", "null"},
+                                               {"Sec-Fetch-Site", "cross-site"},
+                                               {"sec-fetch-site", "same-site"},
+                                               {"Sec-Fetch-Site", ""},
+                                               {"Sec-Fetch-Site", "none, cross-site"}}) {
+    EXPECT_FALSE(is_local(Asked{.fields = {{"Host", "localhost"}, extra}}.request())) << extra.name << extra.value;
+  }
+  for (const Field& extra : std::vector<Field>{{"Sec-Fetch-Site", "none"},
+                                               {"Sec-Fetch-Site", "same-origin"},
+                                               {"X-Forwarded", "x"},
+                                               {"Accept", "*/*"},
+                                               {"Cookie", "a=b"}}) {
+    EXPECT_TRUE(is_local(Asked{.fields = {{"Host", "localhost"}, extra}}.request())) << extra.name << extra.value;
+  }
+  EXPECT_FALSE(
+      is_local(Asked{.fields = {{"Host", "localhost"}, {"Sec-Fetch-Site", "none"}, {"Sec-Fetch-Site", "cross-site"}}}
+                   .request()));
+}
+
+}  // namespace
+}  // namespace shmetrics::exporter

@@ -1,0 +1,146 @@
+// A client that sends what it is told to, also what no client should send.
+#pragma once
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace shmetrics::testing {
+
+struct HttpResponse {
+  int status = 0;
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::string body;
+
+  std::string header(std::string_view name) const {
+    for (const auto& [key, value] : headers) {
+      if (key.size() == name.size() && strncasecmp(key.data(), name.data(), name.size()) == 0) return value;
+    }
+    return {};
+  }
+};
+
+/// One connection. Throws std::runtime_error when the peer closes early or is silent for 20 s.
+class HttpClient {
+ public:
+  static HttpClient tcp4(std::uint16_t port, const char* to = "127.0.0.1", const char* from = nullptr) {
+    HttpClient client(AF_INET);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    if (from != nullptr) {
+      inet_pton(AF_INET, from, &address.sin_addr);
+      client.require(bind(client.fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0, "bind");
+    }
+    inet_pton(AF_INET, to, &address.sin_addr);
+    address.sin_port = htons(port);
+    client.connect_to(address);
+    return client;
+  }
+  static HttpClient tcp6(std::uint16_t port) {
+    HttpClient client(AF_INET6);
+    sockaddr_in6 address{};
+    address.sin6_family = AF_INET6;
+    address.sin6_addr = in6addr_loopback;
+    address.sin6_port = htons(port);
+    client.connect_to(address);
+    return client;
+  }
+  static HttpClient unix_socket(const std::string& path) {
+    HttpClient client(AF_UNIX);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
+    client.connect_to(address);
+    return client;
+  }
+  HttpClient(HttpClient&& other) noexcept : fd_(std::exchange(other.fd_, -1)), buffer_(std::move(other.buffer_)) {}
+  HttpClient& operator=(HttpClient&&) = delete;
+  ~HttpClient() {
+    if (fd_ >= 0) close(fd_);
+  }
+
+  /// What the peer no longer takes is dropped: it may have answered and closed.
+  void send(std::string_view bytes) {
+    while (!bytes.empty()) {
+      const ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      if (sent <= 0) return;
+      bytes.remove_prefix(static_cast<std::size_t>(sent));
+    }
+  }
+
+  HttpResponse read_response(bool has_body = true) {
+    HttpResponse response;
+    const std::string status = read_line();
+    if (status.size() < 12 || !status.starts_with("HTTP/1.")) throw std::runtime_error("no status line: " + status);
+    response.status = std::stoi(status.substr(9, 3));
+    for (std::string line = read_line(); !line.empty(); line = read_line()) {
+      const std::size_t colon = line.find(": ");
+      response.headers.emplace_back(line.substr(0, colon), line.substr(colon + 2));
+    }
+    const std::string length = response.header("Content-Length");
+    if (!has_body) return response;
+    if (length.empty()) {
+      while (read_more()) {
+      }
+      response.body = std::exchange(buffer_, {});
+      return response;
+    }
+    while (buffer_.size() < std::stoul(length)) require(read_more(), "the whole body");
+    response.body = buffer_.substr(0, std::stoul(length));
+    buffer_.erase(0, response.body.size());
+    return response;
+  }
+
+  HttpResponse exchange(std::string_view request) {
+    send(request);
+    return read_response(!request.starts_with("HEAD "));
+  }
+
+  /// Whether the peer ends the connection, by FIN or reset, without another byte.
+  bool is_closed_by_peer() {
+    char byte = 0;
+    return buffer_.empty() && (recv(fd_, &byte, 1, 0) == 0 || errno == ECONNRESET);
+  }
+
+ private:
+  explicit HttpClient(int family) : fd_(socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    const timeval patience{.tv_sec = 20, .tv_usec = 0};
+    setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  }
+  template <typename Address>
+  void connect_to(const Address& address) {
+    require(connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0, "connect");
+  }
+  static void require(bool holds, const char* what) {
+    if (!holds) throw std::runtime_error(std::string("the peer did not give ") + what + ": " + std::strerror(errno));
+  }
+  bool read_more() {
+    char bytes[16384];
+    const ssize_t size = recv(fd_, bytes, sizeof bytes, 0);
+    if (size > 0) buffer_.append(bytes, static_cast<std::size_t>(size));
+    return size > 0;
+  }
+  std::string read_line() {
+    std::size_t end = 0;
+    while ((end = buffer_.find("\r\n")) == std::string::npos) require(read_more(), "a line");
+    std::string line = buffer_.substr(0, end);
+    buffer_.erase(0, end + 2);
+    return line;
+  }
+
+  int fd_;
+  std::string buffer_;
+};
+
+}  // namespace shmetrics::testing

@@ -1,0 +1,205 @@
+// Start, failure to start, end: exit codes and what is said.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <fstream>
+
+#include "tests/exporter/running_exporter.hpp"
+
+namespace shmetrics::testing {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+struct Ended {
+  int code;
+  std::string out, err;
+  auto lines() const { return std::count(err.begin(), err.end(), '\n'); }
+};
+
+Ended run(const std::vector<std::string>& flags, const std::vector<std::string>& environment = {}) {
+  ChildProcess::Command command{.argv = {SHMETRICS_EXPORTER_PROGRAM}, .environment = environment};
+  command.argv.insert(command.argv.end(), flags.begin(), flags.end());
+  ChildProcess child(command);
+  const int code = child.exit_code().value_or(-1);
+  return {code, child.out(), child.err()};
+}
+
+TEST(Lifecycle, HelpAndVersionAreAnsweredOnStdout) {
+  EXPECT_EQ(run({"--help"}).code, 0);
+  EXPECT_THAT(run({"--help"}).out, HasSubstr("--web.listen-address"));
+  EXPECT_THAT(run({"--version"}).out, HasSubstr("shmetrics-exporter, version "));
+  EXPECT_EQ(run({"--version"}).err, "");
+}
+
+TEST(Lifecycle, AWrongCommandLineIsExitCode2AndOneLine) {
+  for (const char* flag :
+       {"--unknown", "--web.listen-address=5000", "--log.level=loud", "--web.listen-addres=:1", "stray"}) {
+    const Ended ended = run({flag});
+    EXPECT_EQ(ended.code, 2) << flag;
+    EXPECT_EQ(ended.lines(), 1) << ended.err;
+    EXPECT_EQ(ended.out, "");
+  }
+}
+
+TEST(Lifecycle, APortInUseIsExitCode1AndOneLineWithAddressAndFlag) {
+  const RunningExporter exporter;
+  const std::string address = "127.0.0.1:" + std::to_string(exporter.port());
+  const Ended ended = run({"--web.listen-address", address}, {std::string("METRICS_TOKEN=") + kToken});
+  EXPECT_EQ(ended.code, 1);
+  EXPECT_EQ(ended.lines(), 1) << ended.err;
+  EXPECT_THAT(ended.err, HasSubstr(address));
+  EXPECT_THAT(ended.err, HasSubstr("--web.listen-address"));
+}
+
+TEST(Lifecycle, AnAddressThatIsNotOursIsExitCode1) {
+  for (const char* address : {"203.0.113.1:0", "name.invalid:1", "unix:/nowhere/a.sock"}) {
+    const Ended ended = run({"--web.listen-address", address});
+    EXPECT_EQ(ended.code, 1) << address;
+    EXPECT_EQ(ended.lines(), 1) << ended.err;
+    EXPECT_THAT(ended.err, HasSubstr(address));
+  }
+}
+
+TEST(Lifecycle, ATokenThatIsNoneIsExitCode1AndNotRepeated) {
+  const Ended ended = run({}, {"METRICS_TOKEN=fine-token-of-length,hush hush"});
+  EXPECT_EQ(ended.code, 1);
+  EXPECT_EQ(ended.lines(), 1);
+  EXPECT_THAT(ended.err, HasSubstr("METRICS_TOKEN"));
+  EXPECT_THAT(ended.err, Not(HasSubstr("hush")));
+}
+
+TEST(Lifecycle, WeakSpotsAreWarnedOf) {
+  RunningExporter exporter({.token = "short"});
+  EXPECT_THAT(exporter.child().err(), HasSubstr("level=warn msg=\"a token is shorter than 16 characters"));
+  EXPECT_THAT(exporter.child().err(), HasSubstr("--no-web.localhost-bypass"));
+  RunningExporter sound({.flags = {"--no-web.localhost-bypass"}});
+  EXPECT_THAT(sound.child().err(), Not(HasSubstr("shorter than 16")));
+  EXPECT_THAT(sound.child().err(), Not(HasSubstr("--no-web.localhost-bypass")));
+}
+
+TEST(Lifecycle, AMissingSegmentIsNoError) {
+  const RunningExporter exporter;
+  const HttpResponse response = exporter.get("/api/metrics");
+  EXPECT_EQ(response.status, 200);
+  EXPECT_EQ(response.header("Content-Type"), "text/plain; version=0.0.4; charset=utf-8");
+  EXPECT_THAT(response.body, HasSubstr("\nshmetrics_segment_up 0\n"));
+  EXPECT_THAT(response.body, HasSubstr("\nprocess_open_fds "));
+}
+
+TEST(Lifecycle, ASegmentOfRubbishIsNotUpAndSaidOnce) {
+  const TemporaryDirectory directory;
+  std::ofstream(directory.file("a.seg")) << std::string(100000, 'x');
+  RunningExporter exporter({.segment = directory.file("a.seg")});
+  for (int i = 0; i < 5; ++i) EXPECT_THAT(exporter.get("/metrics").body, HasSubstr("\nshmetrics_segment_up 0\n"));
+  const std::string log = exporter.child().err();
+  const std::size_t first = log.find("the segment is not up");
+  EXPECT_NE(first, std::string::npos);
+  EXPECT_EQ(log.find("the segment is not up", first + 1), std::string::npos);
+}
+
+TEST(Lifecycle, ExporterMetricsCanBeSwitchedOff) {
+  const RunningExporter exporter({.flags = {"--web.disable-exporter-metrics"}});
+  const std::string text = exporter.get("/metrics").body;
+  EXPECT_THAT(text, HasSubstr("shmetrics_segment_up 0\n"));
+  EXPECT_THAT(text, Not(HasSubstr("process_")));
+  EXPECT_THAT(text, Not(HasSubstr("shmetrics_exporter_")));
+}
+
+TEST(Lifecycle, SignalsEndItWithExitCode0) {
+  for (const int signal : {SIGTERM, SIGINT}) {
+    RunningExporter exporter;
+    auto idle = exporter.connect();
+    EXPECT_EQ(idle.exchange("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").status, 200);
+    exporter.child().send_signal(signal);
+    // The connection that is idle is hung up on at once: an end that waited for it would take the 5 s of draining.
+    EXPECT_EQ(exporter.child().exit_code(std::chrono::seconds(3)), 0);
+    EXPECT_TRUE(idle.is_closed_by_peer());
+  }
+}
+
+TEST(Lifecycle, ARequestUnderWayIsAnsweredBeforeTheEnd) {
+  RunningExporter exporter;
+  auto client = exporter.connect();
+  client.send("GET /metrics HTTP/1.1\r\nHost: local");
+  EXPECT_TRUE(exporter.is_healthy());  // by then the first half has been read too
+  exporter.child().send_signal(SIGTERM);
+  EXPECT_TRUE(exporter.child().says("msg=\"stopping\""));
+  EXPECT_THROW(exporter.connect(), std::runtime_error);
+  client.send("host\r\n\r\n");
+  const HttpResponse response = client.read_response();
+  EXPECT_EQ(response.status, 200);
+  EXPECT_EQ(response.header("Connection"), "close");
+  EXPECT_EQ(exporter.child().exit_code(std::chrono::seconds(4)), 0);
+}
+
+TEST(Lifecycle, DrainingEndsAfterFiveSecondsWhateverPeersDo) {
+  RunningExporter exporter;
+  auto client = exporter.connect();
+  client.send("GET /metrics HTTP/1.1\r\n");
+  EXPECT_TRUE(exporter.is_healthy());
+  exporter.child().send_signal(SIGTERM);
+  EXPECT_EQ(exporter.child().exit_code(std::chrono::seconds(8)), 0);
+}
+
+TEST(Lifecycle, ASecondSignalEndsItAtOnce) {
+  RunningExporter exporter;
+  auto client = exporter.connect();
+  client.send("GET /metrics HTTP/1.1\r\n");
+  EXPECT_TRUE(exporter.is_healthy());
+  exporter.child().send_signal(SIGTERM);
+  EXPECT_TRUE(exporter.child().says("msg=\"stopping\""));
+  exporter.child().send_signal(SIGTERM);
+  EXPECT_EQ(exporter.child().exit_code(std::chrono::seconds(3)), 0);
+}
+
+TEST(Lifecycle, TheUnixSocketHasMode0660AndIsRemoved) {
+  const TemporaryDirectory directory;
+  const std::string path = directory.file("a.sock");
+  RunningExporter exporter({.listen_address = "unix:" + path});
+  struct stat file {};
+  ASSERT_EQ(stat(path.c_str(), &file), 0);
+  EXPECT_EQ(file.st_mode & 07777, 0660U);
+  EXPECT_EQ(run({"--web.listen-address=unix:" + path}).code, 1);
+  exporter.child().send_signal(SIGTERM);
+  EXPECT_EQ(exporter.child().exit_code(), 0);
+  EXPECT_NE(stat(path.c_str(), &file), 0);
+}
+
+TEST(Lifecycle, ASocketLeftByAKilledExporterIsReplacedAndAnotherFileIsNot) {
+  const TemporaryDirectory directory;
+  const std::string path = directory.file("a.sock");
+  {
+    RunningExporter killed({.listen_address = "unix:" + path});
+    killed.child().send_signal(SIGKILL);
+    killed.child().exit_code();
+  }
+  struct stat file {};
+  ASSERT_EQ(stat(path.c_str(), &file), 0);
+  const RunningExporter exporter({.listen_address = "unix:" + path});
+  EXPECT_EQ(HttpClient::unix_socket(path).exchange("GET /-/ready HTTP/1.1\r\nHost: x\r\n\r\n").status, 200);
+  std::ofstream(directory.file("precious")) << "data";
+  EXPECT_EQ(run({"--web.listen-address=unix:" + directory.file("precious")}).code, 1);
+  EXPECT_EQ(std::filesystem::file_size(directory.file("precious")), 4U);
+}
+
+TEST(Lifecycle, SeveralAddressesAreServedAtOnce) {
+  const TemporaryDirectory directory;
+  const RunningExporter exporter({.flags = {"--web.listen-address=unix:" + directory.file("a.sock")}});
+  EXPECT_TRUE(exporter.is_healthy());
+  EXPECT_EQ(
+      HttpClient::unix_socket(directory.file("a.sock")).exchange("GET /-/ready HTTP/1.1\r\nHost: x\r\n\r\n").status,
+      200);
+}
+
+TEST(Lifecycle, JsonLinesAreObjects) {
+  const Ended ended = run({"--log.format=json", "--web.listen-address=203.0.113.1:0"});
+  EXPECT_TRUE(ended.err.starts_with("{\"ts\":\"")) << ended.err;
+  EXPECT_TRUE(ended.err.ends_with("\"}\n")) << ended.err;
+}
+
+}  // namespace
+}  // namespace shmetrics::testing

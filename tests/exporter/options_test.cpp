@@ -1,0 +1,109 @@
+#include "exporter/options.hpp"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace shmetrics::exporter {
+namespace {
+
+Options parse(std::vector<const char*> arguments) {
+  arguments.insert(arguments.begin(), "shmetrics-exporter");
+  return parse_options(static_cast<int>(arguments.size()), arguments.data(), "/dev/shm/default.seg");
+}
+
+TEST(Options, DefaultsAreThoseOfTheContract) {
+  const Options options = parse({});
+  EXPECT_EQ(options.segment, "/dev/shm/default.seg");
+  ASSERT_EQ(options.listen_addresses.size(), 1U);
+  EXPECT_EQ(options.listen_addresses[0].text, "127.0.0.1:5000");
+  EXPECT_EQ(options.telemetry_path, "/api/metrics");
+  EXPECT_TRUE(options.localhost_bypass);
+  EXPECT_TRUE(options.query_token);
+  EXPECT_FALSE(options.disable_exporter_metrics);
+  EXPECT_EQ(options.log_level, LogLevel::kInfo);
+  EXPECT_EQ(options.log_format, LogFormat::kLogfmt);
+  EXPECT_EQ(options.answer, "");
+}
+
+TEST(Options, ValuesComeAfterAnEqualsSignOrABlank) {
+  const Options options =
+      parse({"--segment", "/a.seg", "--web.telemetry-path=/m", "--log.level=debug", "--log.format", "json"});
+  EXPECT_EQ(options.segment, "/a.seg");
+  EXPECT_EQ(options.telemetry_path, "/m");
+  EXPECT_EQ(options.log_level, LogLevel::kDebug);
+  EXPECT_EQ(options.log_format, LogFormat::kJson);
+}
+
+TEST(Options, ListenAddressesAreRepeatable) {
+  const Options options =
+      parse({"--web.listen-address=:1", "--web.listen-address", "[::1]:2", "--web.listen-address=unix:/a"});
+  ASSERT_EQ(options.listen_addresses.size(), 3U);
+  EXPECT_EQ(options.listen_addresses[1].host, "::1");
+}
+
+TEST(Options, SwitchesHaveANegativeForm) {
+  const Options off = parse({"--no-web.localhost-bypass", "--no-web.query-token", "--web.disable-exporter-metrics"});
+  EXPECT_FALSE(off.localhost_bypass);
+  EXPECT_FALSE(off.query_token);
+  EXPECT_TRUE(off.disable_exporter_metrics);
+  const Options on = parse({"--web.localhost-bypass", "--web.query-token", "--no-web.disable-exporter-metrics"});
+  EXPECT_TRUE(on.localhost_bypass);
+  EXPECT_TRUE(on.query_token);
+  EXPECT_FALSE(on.disable_exporter_metrics);
+}
+
+TEST(Options, AWrongCommandLineIsOneLineThatNamesWhatIsWrong) {
+  const std::vector<std::pair<std::vector<const char*>, const char*>> wrong{
+      {{"--unknown"}, "--unknown"},
+      {{"--seg", "/a"}, "--seg"},
+      {{"--segmen=/a"}, "--segmen"},
+      {{"-x"}, "-x"},
+      {{"positional"}, "positional"},
+      {{"--web.listen-address=:1", "stray"}, "stray"},
+      {{"--no-segment"}, "--no-segment"},
+      {{"--segment"}, "--segment needs a value"},
+      {{"--segment="}, "--segment"},
+      {{"--segment", ""}, "--segment"},
+      {{"--segment=a", "--segment=b"}, "--segment is given twice"},
+      {{"--web.query-token=false"}, "--web.query-token takes no value"},
+      {{"--web.listen-address=5000"}, "--web.listen-address 5000"},
+      {{"--web.telemetry-path=metrics"}, "--web.telemetry-path metrics"},
+      {{"--web.telemetry-path=/metrics/"}, "/metrics/"},
+      {{"--web.telemetry-path=/"}, "--web.telemetry-path"},
+      {{"--web.telemetry-path=/a?b"}, "/a?b"},
+      {{"--web.telemetry-path=/-/ready"}, "/-/ready"},
+      {{"--log.level=warning"}, "debug, error, info, warn"},
+      {{"--log.level=INFO"}, "INFO"},
+      {{"--log.format=xml"}, "json, logfmt"}};
+  for (const auto& [arguments, expected] : wrong) {
+    try {
+      parse(arguments);
+      ADD_FAILURE() << arguments[0];
+    } catch (const UsageError& error) {
+      const std::string line = error.what();
+      EXPECT_NE(line.find(expected), std::string::npos) << line;
+      EXPECT_EQ(line.find('\n'), std::string::npos) << line;
+    }
+  }
+}
+
+TEST(Options, HelpNamesEveryFlagWithItsDefault) {
+  const std::string help = parse({"--help"}).answer;
+  for (const char* text :
+       {"--segment", "/dev/shm/default.seg", "--web.listen-address", "127.0.0.1:5000", "--web.telemetry-path",
+        "/api/metrics", "--[no-]web.localhost-bypass", "--[no-]web.query-token", "--[no-]web.disable-exporter-metrics",
+        "--log.level", "--log.format", "--version", "METRICS_TOKEN"}) {
+    EXPECT_NE(help.find(text), std::string::npos) << text << "\n" << help;
+  }
+}
+
+TEST(Options, VersionNamesProgramRevisionAndCompiler) {
+  const std::string version = parse({"--version"}).answer;
+  EXPECT_TRUE(version.starts_with("shmetrics-exporter, version ")) << version;
+  EXPECT_NE(version.find("revision: "), std::string::npos);
+  EXPECT_NE(version.find("compiler: "), std::string::npos);
+}
+
+}  // namespace
+}  // namespace shmetrics::exporter

@@ -1,0 +1,75 @@
+#include "exporter/request.hpp"
+
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+
+#include <vector>
+
+namespace shmetrics::exporter {
+namespace {
+
+std::string_view defect_with(std::vector<Field> fields, std::string_view target = "/metrics", int version = 11) {
+  return defect_of({.peer = {}, .version = version, .method = "GET", .target = target, .fields = fields});
+}
+
+TEST(DefectOf, AnOrdinaryRequestHasNone) {
+  EXPECT_EQ(defect_with({{"Host", "x"}}), "");
+  EXPECT_EQ(defect_with({{"Host", "x"}, {"Content-Length", "0"}}), "");
+  EXPECT_EQ(defect_with({{"Host", ""}}, "/a?b=%20&c"), "");
+  EXPECT_EQ(defect_with({}, "/", 10), "");
+}
+
+TEST(DefectOf, BodiesAndTransferCodingsAreRefused) {
+  for (const Field& extra : std::vector<Field>{{"Content-Length", "1"},
+                                               {"content-length", "00010"},
+                                               {"Content-Length", "x"},
+                                               {"Transfer-Encoding", "chunked"},
+                                               {"TRANSFER-ENCODING", "identity"},
+                                               {"Transfer-Encoding", ""}}) {
+    EXPECT_NE(defect_with({{"Host", "x"}, extra}), "") << extra.value;
+  }
+}
+
+TEST(DefectOf, ExactlyOneHostIsRequired) {
+  EXPECT_NE(defect_with({}), "");
+  EXPECT_NE(defect_with({{"Host", "x"}, {"host", "x"}}), "");
+  EXPECT_NE(defect_with({{"Host", "x"}, {"host", "x"}}, "/", 10), "");
+}
+
+TEST(DefectOf, OnlyVisibleAsciiInOriginFormIsATarget) {
+  for (const char* target : {"", "*", "http://localhost/metrics", "metrics", "/m\x80", "/m\x7f", "/m\tx", "/m\x01"}) {
+    EXPECT_NE(defect_with({{"Host", "x"}}, target), "") << target;
+  }
+}
+
+TEST(DefectOf, AHundredFieldsAreTheLimit) {
+  std::vector<Field> fields(kMaxFields, Field{"A", "b"});
+  fields[0] = {"Host", "x"};
+  EXPECT_EQ(defect_with(fields), "");
+  fields.push_back({"A", "b"});
+  EXPECT_NE(defect_with(fields), "");
+}
+
+TEST(Target, IsPartedAtTheFirstQuestionMark) {
+  EXPECT_EQ(path_of("/a?b?c"), "/a");
+  EXPECT_EQ(query_of("/a?b?c"), "b?c");
+  EXPECT_EQ(path_of("/a"), "/a");
+  EXPECT_EQ(query_of("/a"), "");
+}
+
+TEST(Peer, TextNamesAddressAndPort) {
+  sockaddr_in v4{};
+  v4.sin_family = AF_INET;
+  v4.sin_port = htons(80);
+  v4.sin_addr.s_addr = htonl(0x0a000001);
+  EXPECT_EQ(peer_of(reinterpret_cast<const sockaddr*>(&v4)).text(), "10.0.0.1:80");
+  sockaddr_in6 v6{};
+  v6.sin6_family = AF_INET6;
+  v6.sin6_port = htons(443);
+  v6.sin6_addr = in6addr_loopback;
+  EXPECT_EQ(peer_of(reinterpret_cast<const sockaddr*>(&v6)).text(), "[::1]:443");
+  EXPECT_EQ(Peer{.kind = Peer::Kind::kUnix}.text(), "unix");
+}
+
+}  // namespace
+}  // namespace shmetrics::exporter

@@ -1,0 +1,106 @@
+#include "exporter/self_metrics.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace shmetrics::exporter {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+std::string text_of(const collector::SegmentStatus& status) {
+  std::string out;
+  append_segment_metrics(out, status);
+  return out;
+}
+
+TEST(SelfMetrics, OfASegmentThatIsNotThereOnlyUpIsWritten) {
+  EXPECT_EQ(text_of({}),
+            "# HELP shmetrics_segment_up Whether the segment could be read in this scrape.\n"
+            "# TYPE shmetrics_segment_up gauge\n"
+            "shmetrics_segment_up 0\n");
+}
+
+TEST(SelfMetrics, EverythingASegmentSaysIsWrittenUnderTheNamesOfTheContract) {
+  collector::SegmentStatus s;
+  s.up = true;
+  s.created_unix_seconds = 1700000000.5;
+  s.workers_live = 1, s.workers_dead = 2, s.workers_released = 3, s.workers_unused = 4;
+  s.slots_used = 5, s.slots_free = 6, s.families = 7, s.series = 8;
+  s.cells_used = 9, s.cells_limit = 10, s.directory_used_bytes = 11, s.directory_limit_bytes = 12;
+  s.worker_deaths = 13, s.dropped_series_limit = 14, s.dropped_no_entry = 15;
+  s.refused_nan = 16, s.refused_infinite = 17, s.refused_negative = 18;
+  s.series_overflow = {{"crm_a_total", 19}, {"crm_b_total", 0}};
+  s.torn_reads = 20;
+  s.quarantined_families = 21, s.quarantined_series = 22, s.quarantined_slots = 23, s.quarantined_workers = 24;
+  const std::string text = text_of(s);
+  for (const char* line : {"segment_up 1",
+                           "segment_created_timestamp_seconds 1700000000.5",
+                           "workers{state=\"live\"} 1",
+                           "workers{state=\"dead\"} 2",
+                           "workers{state=\"released\"} 3",
+                           "workers{state=\"unused\"} 4",
+                           "slots{state=\"used\"} 5",
+                           "slots{state=\"free\"} 6",
+                           "families 7",
+                           "series 8",
+                           "cells_used 9",
+                           "cells_limit 10",
+                           "directory_used_bytes 11",
+                           "directory_limit_bytes 12",
+                           "worker_deaths_total 13",
+                           "updates_dropped_total{reason=\"series_limit\"} 14",
+                           "updates_dropped_total{reason=\"no_entry\"} 15",
+                           "values_refused_total{reason=\"nan\"} 16",
+                           "values_refused_total{reason=\"infinite\"} 17",
+                           "values_refused_total{reason=\"negative\"} 18",
+                           "series_overflow_total{family=\"crm_a_total\"} 19",
+                           "torn_reads_total 20",
+                           "quarantined{what=\"family\"} 21",
+                           "quarantined{what=\"series\"} 22",
+                           "quarantined{what=\"slot\"} 23",
+                           "quarantined{what=\"worker\"} 24"}) {
+    EXPECT_THAT(text, HasSubstr(std::string("\nshmetrics_") + line + "\n"));
+  }
+  EXPECT_THAT(text, Not(HasSubstr("crm_b_total")));
+  for (const char* type :
+       {"workers gauge", "slots gauge", "worker_deaths_total counter", "updates_dropped_total counter",
+        "values_refused_total counter", "series_overflow_total counter", "torn_reads_total counter",
+        "quarantined gauge", "families gauge", "segment_created_timestamp_seconds gauge"}) {
+    EXPECT_THAT(text, HasSubstr(std::string("# TYPE shmetrics_") + type + "\n"));
+  }
+}
+
+TEST(SelfMetrics, WhatIsZeroIsLeftOutWithItsHead) {
+  collector::SegmentStatus s;
+  s.up = true;
+  s.workers_live = 1;
+  const std::string text = text_of(s);
+  EXPECT_THAT(text, HasSubstr("shmetrics_workers{state=\"live\"} 1\n"));
+  for (const char* absent : {"state=\"dead\"", "slots", "deaths", "quarantined", "overflow", "created"}) {
+    EXPECT_THAT(text, Not(HasSubstr(absent)));
+  }
+}
+
+TEST(SelfMetrics, RequestsAreCountedAndTheImportantCodesExistFromTheStart) {
+  RequestCounts counts;
+  Response response{.status = 404, .route = Route::kOther};
+  counts.count(response);
+  response = {.status = 200, .route = Route::kMetrics, .verdict = Verdict::kQueryToken};
+  counts.count(response);
+  counts.count(response);
+  counts.in_flight = 1;
+  std::string text;
+  append_exporter_metrics(text, counts);
+  for (const char* line :
+       {"requests_total{code=\"200\",handler=\"metrics\"} 2", "requests_total{code=\"401\",handler=\"metrics\"} 0",
+        "requests_total{code=\"503\",handler=\"metrics\"} 0", "requests_total{code=\"404\",handler=\"other\"} 1",
+        "requests_in_flight 1", "query_token_requests_total 2"}) {
+    EXPECT_THAT(text, HasSubstr(std::string("\nshmetrics_exporter_") + line + "\n"));
+  }
+  EXPECT_THAT(text, HasSubstr("shmetrics_exporter_build_info{version=\""));
+}
+
+}  // namespace
+}  // namespace shmetrics::exporter

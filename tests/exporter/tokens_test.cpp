@@ -1,0 +1,65 @@
+#include "exporter/tokens.hpp"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+namespace shmetrics::exporter {
+namespace {
+
+std::string complaint_about(const std::string& list) {
+  try {
+    TokenSet::from_list(list);
+  } catch (const std::invalid_argument& error) {
+    return error.what();
+  }
+  return {};
+}
+
+TEST(TokenSet, AListIsSplitAtCommasTrimmedAndEmptyOnesIgnored) {
+  const TokenSet tokens = TokenSet::from_list(" first-token-of-some-length ,, \tsecond\r\n, ");
+  EXPECT_EQ(tokens.size(), 2U);
+  EXPECT_EQ(tokens.short_ones(), 1U);
+  EXPECT_TRUE(tokens.matches("first-token-of-some-length"));
+  EXPECT_TRUE(tokens.matches("second"));
+  EXPECT_FALSE(tokens.matches(" second"));
+  EXPECT_FALSE(tokens.matches("first-token-of-some-length ,, \tsecond"));
+}
+
+TEST(TokenSet, AnEmptyListMatchesNothing) {
+  for (const char* list : {"", ",", " , \t,"}) {
+    EXPECT_TRUE(TokenSet::from_list(list).empty());
+    EXPECT_FALSE(TokenSet::from_list(list).matches(""));
+  }
+}
+
+TEST(TokenSet, LengthsUpToTheLimitAreTaken) {
+  const std::string longest(kMaxTokenLength, '~');
+  EXPECT_TRUE(TokenSet::from_list(longest).matches(longest));
+  EXPECT_FALSE(TokenSet::from_list(longest).matches(longest + "~"));
+  EXPECT_EQ(TokenSet::from_list("123456789012345").short_ones(), 1U);
+  EXPECT_EQ(TokenSet::from_list("1234567890123456").short_ones(), 0U);
+}
+
+TEST(TokenSet, WhatIsNoTokenIsRefusedWithoutBeingRepeated) {
+  for (const std::string& bad : {std::string("sec ret"), std::string("secret\x7f"), std::string("secr\xc3\xa9t"),
+                                 std::string("secret\x01"), "secret" + std::string(kMaxTokenLength, 'x')}) {
+    const std::string complaint = complaint_about("fine," + bad);
+    EXPECT_NE(complaint.find("token 2 of METRICS_TOKEN"), std::string::npos) << complaint;
+    EXPECT_EQ(complaint.find("sec"), std::string::npos) << complaint;
+    EXPECT_EQ(complaint.find('\n'), std::string::npos);
+  }
+}
+
+TEST(TakeTokenEnvironment, TheVariableIsReadOnceRemovedAndOverwritten) {
+  setenv("METRICS_TOKEN", "a-secret-of-the-environment", 1);
+  setenv("METRICS_TOKENS", "another variable", 1);
+  const char* bytes = getenv("METRICS_TOKEN");
+  EXPECT_EQ(take_token_environment(), "a-secret-of-the-environment");
+  EXPECT_EQ(getenv("METRICS_TOKEN"), nullptr);
+  EXPECT_STREQ(getenv("METRICS_TOKENS"), "another variable");
+  EXPECT_EQ(bytes[0], '\0');
+  EXPECT_EQ(take_token_environment(), "");
+}
+
+}  // namespace
+}  // namespace shmetrics::exporter
