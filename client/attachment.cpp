@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
-#include <new>
 
 #include "client/writer.hpp"
 #include "shm/slot.hpp"
@@ -41,8 +40,7 @@ void after_fork_in_parent() {
 }
 
 void after_fork_in_child() {
-  // Whoever held it is not in this process: the lock starts anew, whatever its state.
-  new (&control_lock()) std::timed_mutex;
+  control_lock().start_anew();
   const bool whole = std::exchange(fork_holds_control, false);
   forget_threads();
   for_each_attachment([whole](Attachment& attachment) {
@@ -100,8 +98,8 @@ shm::CreationOptions creation_options(const Options& options) {
 
 }  // namespace
 
-std::timed_mutex& control_lock() {
-  static std::timed_mutex& lock = *new std::timed_mutex;  // outlives static destructors
+ControlLock& control_lock() {
+  static ControlLock& lock = *new ControlLock;  // outlives static destructors
   return lock;
 }
 
@@ -178,7 +176,10 @@ std::optional<shm::EntryClaim> Attachment::entry(std::chrono::milliseconds patie
   if (auto claim = claimed()) return claim;
   if (patience.count() < 0 || entry_breaker_.is_open()) return std::nullopt;
   std::unique_lock lock(control_lock(), std::defer_lock);
-  if (!(lock.try_lock() || (patience.count() > 0 && lock.try_lock_for(patience)))) return std::nullopt;
+  if (!(lock.try_lock() || (patience.count() > 0 && lock.try_lock_for(patience)))) {
+    if (patience.count() > 0) entry_breaker_.open();
+    return std::nullopt;
+  }
   if (auto claim = claimed()) return claim;
   claim_entry();
   return claimed();
@@ -227,12 +228,16 @@ bool Attachment::grow_process_slot(std::uint32_t worker, std::uint32_t last_cell
 }
 
 shm::SharedWord* Attachment::gauge_cells(std::uint32_t last_cell) noexcept {
-  // The entry first: its owner word is published after the slot of that entry is.
-  const auto claim = entry(kUpdateWait);
+  // A gauge has no spill: what is dropped here is lost, so the process's first one waits as long as a declaration would.
+  const auto claim = entry(kDeclareWait);
   if (!claim) return nullptr;
   if (last_cell >= process_limit_.load(std::memory_order_acquire)) {
-    const std::unique_lock lock(control_lock(), kUpdateWait);
-    if (!lock || !grow_process_slot(claim->worker, last_cell)) return nullptr;
+    if (growth_breaker_.is_open()) return nullptr;
+    const std::unique_lock lock(control_lock(), kDeclareWait);
+    if (!lock || !grow_process_slot(claim->worker, last_cell)) {
+      growth_breaker_.open();
+      return nullptr;
+    }
   }
   return process_cells_.load(std::memory_order_relaxed);
 }

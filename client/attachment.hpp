@@ -9,10 +9,10 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <mutex>
 #include <optional>
 #include <string>
 
+#include "client/control_lock.hpp"
 #include "client/directory_mirror.hpp"
 #include "shm/segment.hpp"
 #include "shm/segment_view.hpp"
@@ -25,10 +25,6 @@ using Clock = std::chrono::steady_clock;
 inline constexpr auto kDeclareWait = std::chrono::milliseconds(100);
 inline constexpr auto kUpdateWait = std::chrono::milliseconds(1);
 inline constexpr auto kBreakerPause = std::chrono::seconds(1);
-
-/// The one in-process lock. Held for every registration and every window in which a lock descriptor is open, so that
-/// fork, which takes it first, falls between them. Never held on the update path; never waited for without a deadline.
-std::timed_mutex& control_lock();
 
 /// A moment before which something is not tried again.
 class Breaker {
@@ -97,6 +93,7 @@ struct Attachment final : shm::EntryPreparer {
   std::atomic<std::uint32_t> gauge_spill_limit_{0};
   std::uint64_t readable_directory_ = 0;  // control lock
   Breaker entry_breaker_;
+  Breaker growth_breaker_;
 };
 
 }  // namespace shmetrics::detail

@@ -196,6 +196,9 @@ const FamilyState& declare_family(Attachment& attachment, const shm::Schema& sch
 std::uint32_t register_series(const FamilyState& family, std::span<const std::string_view> values) noexcept {
   Attachment& attachment = *family.attachment;
   if (!std::all_of(values.begin(), values.end(), shm::is_valid_label_value)) return overflow(family);
+  // Who names the overflow series gets it; a series of its own by that name would be there twice.
+  if (std::all_of(values.begin(), values.end(), [](auto value) { return value == shm::kOverflowValue; }))
+    return overflow(family);
   if (attachment.directory_breaker.is_open() || family.series_count >= family.series_limit) return overflow(family);
   const auto deadline = Clock::now() + kUpdateWait;
   const std::unique_lock control(control_lock(), deadline);

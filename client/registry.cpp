@@ -95,11 +95,12 @@ void Gauge::set(double value) const noexcept {
   }
 }
 
-void Gauge::inc(double n) const noexcept {
-  if (shm::SharedWord* cells = detail::gauge_cells(registry_, cell_)) {
-    cells[cell_ + shm::kGaugeValue].add_double_relaxed(n);
-    cells[cell_ + shm::kGaugeStamp].store_release(1);
-  }
+bool Gauge::add(double n) const noexcept {
+  shm::SharedWord* cells = detail::gauge_cells(registry_, cell_);
+  if (cells == nullptr) return false;
+  cells[cell_ + shm::kGaugeValue].add_double_relaxed(n);
+  cells[cell_ + shm::kGaugeStamp].store_release(1);
+  return true;
 }
 
 void Histogram::observe(double value) const noexcept {
@@ -132,7 +133,7 @@ Registry Registry::open(const Options& options) {
   return registry;
 }
 
-const std::string& Registry::path() const noexcept {
+const std::string& Registry::path() const {
   static const std::string& none = *new std::string;
   return attachment_ == nullptr ? none : attachment_->path;
 }

@@ -13,8 +13,8 @@ for name in $needed; do
   esac
 done
 
-foreign=$(nm -DC --defined-only "$library" | awk '{ $1 = ""; $2 = ""; print }' | sed 's/^ *//' |
-  grep -vE '^(typeinfo (for|name for) |vtable for )?shmetrics::(Registry|Gauge|Histogram|detail|default_buckets|linear_buckets|exponential_buckets|make_error_condition)' || true)
+api='Registry|Gauge|Histogram|detail|default_buckets|linear_buckets|exponential_buckets|make_error_condition'
+foreign=$(nm -DC --defined-only "$library" | cut -d ' ' -f 3- | grep -vE "^shmetrics::($api)\b" || true)
 [ -z "$foreign" ] || fail "exports $foreign"
 nm -DC --defined-only "$library" | grep -q 'shmetrics::shm::' && fail "exports names of shm"
 

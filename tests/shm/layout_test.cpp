@@ -72,7 +72,7 @@ TEST(Layout, VersionOneIsWhatItWas) {
 TEST(Layout, RegionsFollowEachOtherOnPages) {
   for (const Geometry& geometry :
        {Geometry{}, Geometry{1, 1, kGrowthCells, kPageBytes}, Geometry{31, 7, 4 * kGrowthCells, 8192}}) {
-    EXPECT_GE(geometry.slot_table(), geometry.worker_table() + (geometry.workers + 1) * sizeof(WorkerEntry));
+    EXPECT_GE(geometry.slot_table(), geometry.worker_table() + geometry.workers * sizeof(WorkerEntry));
     EXPECT_GE(geometry.directory(), geometry.slot_table() + (geometry.thread_slots + 2) * sizeof(SlotEntry));
     EXPECT_EQ(geometry.spill_cells(), geometry.directory() + geometry.directory_bytes);
     EXPECT_EQ(geometry.process_slot(0), geometry.gauge_spill_cells() + geometry.slot_bytes());

@@ -62,12 +62,12 @@ SHMETRICS_API std::error_condition make_error_condition(Errc code) noexcept;
 /// What open() does with a segment that is already there.
 enum class Start : std::uint32_t {
   attach,  ///< go on with its numbers
-  fresh,   ///< put a new one in its place: for a master, before it forks. Who has the old one open goes on in it, unseen
+  fresh,  ///< put a new one in its place: for a master, before it forks. Who has the old one open goes on in it, unseen
 };
 
 /// How a segment is opened. Geometry and mode count when this process creates the file; an existing file keeps its own.
 struct Options {
-  std::string path;                           ///< empty: $SHMETRICS_SEGMENT, then /dev/shm/shmetrics.seg
+  std::string path;  ///< empty: $SHMETRICS_SEGMENT, then /dev/shm/shmetrics.seg
   Start start = Start::attach;
   std::uint32_t workers = 256;                ///< processes at once, 1 to 1,024
   std::uint32_t slots = 1024;                 ///< threads at once, 1 to 16,384
@@ -158,12 +158,15 @@ class Gauge {
   Gauge() = default;
 
   SHMETRICS_API void set(double value) const noexcept;
-  SHMETRICS_API void inc(double n = 1) const noexcept;
-  void dec(double n = 1) const noexcept { inc(-n); }
+  void inc(double n = 1) const noexcept { add(n); }
+  void dec(double n = 1) const noexcept { add(-n); }
 
   explicit Gauge(const detail::HandleParts& parts) : registry_(parts.registry), cell_(parts.cell) {}
 
  private:
+  friend class InFlight;
+  SHMETRICS_API bool add(double n) const noexcept;  // false: dropped, and counted as such
+
   std::uint32_t registry_ = 0;
   std::uint32_t cell_ = detail::kInertCell;
 };
@@ -205,13 +208,16 @@ class [[nodiscard]] Timer {
 /// Adds 1 to a gauge for the length of its scope.
 class [[nodiscard]] InFlight {
  public:
-  explicit InFlight(Gauge gauge) : gauge_(gauge) { gauge_.inc(); }
+  explicit InFlight(Gauge gauge) : gauge_(gauge), is_counted_(gauge_.add(1)) {}
   InFlight(const InFlight&) = delete;
   InFlight& operator=(const InFlight&) = delete;
-  ~InFlight() { gauge_.dec(); }
+  ~InFlight() {
+    if (is_counted_) gauge_.dec();  // what was dropped on the way up must not be taken off on the way down
+  }
 
  private:
   Gauge gauge_;
+  bool is_counted_;
 };
 
 /// A declared family with N labels; its children are its series. Cheap to copy.
@@ -308,7 +314,7 @@ class Registry {
   }
 
   /// The file in use; empty when inert.
-  SHMETRICS_API const std::string& path() const noexcept;
+  SHMETRICS_API const std::string& path() const;
   const std::error_code& error() const noexcept { return error_; }
   explicit operator bool() const noexcept { return attachment_ != nullptr; }
 

@@ -1,0 +1,186 @@
+// What does an update cost, beside the bare memory operations of the same run?
+//
+//   floor_*      load, add, store on a word of a shared mapping; hash and compare for a lookup; no library
+//   held_*       a handle that is kept
+//   with_*       three label values looked up at each update, among 10,000 series
+//
+// Run: build/release/bin/update_bench. Ratios between rows of one run mean something; absolute times are the machine's.
+#include <benchmark/benchmark.h>
+#include <sys/mman.h>
+#include <shmetrics/shmetrics.hpp>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cmath>
+#include <cstdlib>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "tests/scrape.hpp"
+#include "tests/temporary_folder.hpp"
+
+namespace {
+
+using Word = std::atomic<std::uint64_t>;
+using Double = std::atomic<double>;
+
+constexpr int kSeries = 10000;
+const std::vector<double> kBounds = {0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30};
+
+// 1,024 durations, evenly on a log scale from 1 ms to 63 s, in an order that no branch predictor learns.
+const std::vector<double>& durations() {
+  static const std::vector<double> values = [] {
+    std::vector<double> made(1024);
+    for (std::size_t k = 0; k < made.size(); ++k)
+      made[k] = 0.001 * std::pow(10, 4.8 * static_cast<double>(k * 397 % 1024) / 1024);
+    return made;
+  }();
+  return values;
+}
+
+struct Labels {
+  std::string method, route, status;
+};
+const std::vector<Labels>& label_sets() {
+  static const std::vector<Labels> sets = [] {
+    constexpr const char* kMethods[] = {"GET", "POST", "PUT", "DELETE"};
+    constexpr const char* kStatuses[] = {"200", "201", "404", "500", "503"};
+    std::vector<Labels> made;
+    for (int i = 0; i < kSeries; ++i) {
+      made.push_back({kMethods[i % 4], "/api/v1/resource/" + std::to_string(i / 20), kStatuses[i / 4 % 5]});
+    }
+    return made;
+  }();
+  return sets;
+}
+
+/// One segment for the whole run; every benchmark checks what it counted in it.
+struct Store {
+  shmetrics::tests::TemporaryFolder folder;
+  shmetrics::Registry registry = [this] {
+    shmetrics::Options options;
+    options.path = folder.file("bench.seg");
+    options.series_per_family = 2 * kSeries;
+    options.cells = 1 << 18;
+    return shmetrics::Registry::open(options);
+  }();
+  double exposed(const std::string& series) const { return shmetrics::tests::scrape(registry.path())[series]; }
+};
+Store& store() {
+  static Store instance;
+  return instance;
+}
+
+void check(benchmark::State& state, double before, double after, double expected) {
+  if (after - before != expected) state.SkipWithError("the scrape does not show what was counted");
+}
+
+template <typename T>
+T* shared_words() {
+  return static_cast<T*>(mmap(nullptr, 1 << 20, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+}
+
+void floor_counter(benchmark::State& state) {
+  Word* word = shared_words<Word>() + 64 * state.thread_index();
+  for (auto _ : state) {
+    word->store(word->load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    benchmark::ClobberMemory();
+  }
+}
+BENCHMARK(floor_counter)->ThreadRange(1, 2);
+
+void held_counter(benchmark::State& state) {
+  static const auto family = store().registry.counter("held_total", "Held");
+  const shmetrics::Counter counter = family;
+  const double before = state.threads() == 1 ? store().exposed("held_total") : 0;
+  for (auto _ : state) {
+    counter.inc();
+    benchmark::ClobberMemory();
+  }
+  if (state.threads() == 1)
+    check(state, before, store().exposed("held_total"), static_cast<double>(state.iterations()));
+}
+BENCHMARK(held_counter)->ThreadRange(1, 2);
+
+void floor_lookup(benchmark::State& state) {
+  std::unordered_map<std::string, Word*> map;
+  Word* words = shared_words<Word>();
+  for (std::size_t i = 0; i < kSeries; ++i) {
+    const Labels& set = label_sets()[i];
+    map[set.method + '\0' + set.route + '\0' + set.status] = words + i;
+  }
+  std::string key;
+  std::size_t i = 0;
+  for (auto _ : state) {
+    const Labels& set = label_sets()[i++ % kSeries];
+    key.assign(set.method).append(1, '\0').append(set.route).append(1, '\0').append(set.status);
+    Word* word = map.find(key)->second;
+    word->store(word->load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  }
+}
+BENCHMARK(floor_lookup);
+
+void with_three_labels(benchmark::State& state) {
+  static const auto family = store().registry.counter("labelled_total", "Labelled", {"method", "route", "status_code"});
+  for (const Labels& set : label_sets()) family.with(set.method, set.route, set.status);
+  const std::string first = "labelled_total{method=\"GET\",route=\"/api/v1/resource/0\",status_code=\"200\"}";
+  const double before = store().exposed(first);
+  std::size_t i = 0;
+  for (auto _ : state) {
+    const Labels& set = label_sets()[i++ % kSeries];
+    family.with(set.method, set.route, set.status).inc();
+  }
+  check(state, before, store().exposed(first), static_cast<double>((i + kSeries - 1) / kSeries));
+}
+BENCHMARK(with_three_labels);
+
+void floor_histogram(benchmark::State& state) {
+  Word* buckets = shared_words<Word>();
+  Double* sum = shared_words<Double>();
+  std::size_t i = 0;
+  for (auto _ : state) {
+    const double value = durations()[i++ & 1023];
+    std::size_t bucket = 0;
+    for (const double bound : kBounds) bucket += value > bound ? 1 : 0;
+    buckets[bucket].store(buckets[bucket].load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    sum->store(sum->load(std::memory_order_relaxed) + value, std::memory_order_relaxed);
+    benchmark::ClobberMemory();
+  }
+}
+BENCHMARK(floor_histogram);
+
+void held_histogram(benchmark::State& state) {
+  static const auto family = store().registry.histogram("held_seconds", "Held", {}, kBounds);
+  const shmetrics::Histogram histogram = family;
+  const double before = store().exposed("held_seconds_count");
+  std::size_t i = 0;
+  for (auto _ : state) {
+    histogram.observe(durations()[i++ & 1023]);
+    benchmark::ClobberMemory();
+  }
+  check(state, before, store().exposed("held_seconds_count"), static_cast<double>(state.iterations()));
+}
+BENCHMARK(held_histogram);
+
+void floor_gauge(benchmark::State& state) {
+  Double* word = shared_words<Double>();
+  for (auto _ : state) {
+    double seen = word->load(std::memory_order_relaxed);
+    while (!word->compare_exchange_weak(seen, seen + 1, std::memory_order_relaxed)) {
+    }
+  }
+}
+BENCHMARK(floor_gauge);
+
+void held_gauge(benchmark::State& state) {
+  static const auto family = store().registry.gauge("held_in_flight", "Held");
+  const shmetrics::Gauge gauge = family;
+  const double before = store().exposed("held_in_flight");
+  for (auto _ : state) gauge.inc();
+  check(state, before, store().exposed("held_in_flight"), static_cast<double>(state.iterations()));
+}
+BENCHMARK(held_gauge);
+
+}  // namespace

@@ -1,0 +1,13 @@
+// The smallest program that is measured. README.md shows the part between the markers; a test compares and runs it.
+// [smallest]
+#include <shmetrics/shmetrics.hpp>
+
+int main() {
+  auto registry = shmetrics::Registry::open();  // $SHMETRICS_SEGMENT, or /dev/shm/shmetrics.seg
+  auto jobs = registry.counter("app_jobs_total", "Jobs done", {"queue"});
+  auto seconds = registry.histogram("app_job_duration_seconds", "Duration of a job", {"queue"});
+
+  shmetrics::Timer timer(seconds.with("mail"));  // observes when the scope ends
+  jobs.with("mail").inc();
+}
+// [smallest]

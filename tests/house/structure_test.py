@@ -1,0 +1,105 @@
+"""Rejects what breaks the structure: includes against the arrows, files that grew too long, strangers at the top level.
+
+usage: structure_test.py REPOSITORY
+"""
+import pathlib
+import re
+import sys
+import unittest
+
+from sources import repository_files
+
+ROOMS = ("shm", "client", "collector", "exporter", "tools")
+# What a room may include of the others; the arrows of docs/architecture.md.
+ARROWS = {
+    "shm": {"shm"},
+    "client": {"client", "shm"},
+    "collector": {"collector", "shm"},
+    "exporter": {"exporter", "collector"},
+    "tools": {"tools", "collector"},
+}
+MEASURED = ROOMS + ("examples", "tests", "bench")
+MOST_LINES = 400
+MOST_COLUMNS = 120
+TOP_LEVEL = set("""CMakeLists.txt shm collector client exporter tests tools README.md CMakePresets.json CHANGELOG.md
+    CONTRIBUTING.md .gitignore .clang-format .clang-tidy .ci docs examples deploy bench""".split())
+TEXT_SUFFIXES = {".cpp", ".hpp", ".h", ".py", ".sh", ".txt", ".cmake"}
+
+root = pathlib.Path(".")
+
+
+def includes(name):
+    """(line number, what is included, whether in quotes) of one file."""
+    for number, line in enumerate((root / name).read_text().splitlines(), start=1):
+        found = re.match(r'\s*#\s*include\s*(["<])([^">]+)[">]', line)
+        if found:
+            yield number, found.group(2), found.group(1) == '"'
+
+
+def room_of(path):
+    """The room of a path as it stands in an include; the public header is the client's, wherever it is found from."""
+    first = path.split("/")[0]
+    return "client" if first == "shmetrics" else first
+
+
+class Structure(unittest.TestCase):
+    longMessage = False
+
+    def setUp(self):
+        self.files = repository_files(root)
+
+    def code(self, *rooms):
+        return [name for name in self.files if name.endswith((".cpp", ".hpp", ".h")) and name.split("/")[0] in rooms]
+
+    def test_includes_go_along_the_arrows(self):
+        wrong = []
+        for name in self.code(*ROOMS):
+            room = name.split("/")[0]
+            for number, target, _ in includes(name):
+                if room_of(target) in ROOMS and room_of(target) not in ARROWS[room]:
+                    wrong.append(f"{name}:{number}: {room} must not include {target}")
+        self.assertFalse(wrong, "\n" + "\n".join(wrong))
+
+    def test_includes_in_quotes_are_written_from_the_root(self):
+        wrong = []
+        for name in self.code(*ROOMS):
+            for number, target, quoted in includes(name):
+                if quoted and room_of(target) not in ROOMS:
+                    wrong.append(f"{name}:{number}: {target}")
+        self.assertFalse(wrong, "\n" + "\n".join(wrong))
+
+    def test_public_header_includes_the_standard_library_alone(self):
+        wrong = []
+        for name in self.files:
+            if name.startswith("client/include/"):
+                wrong += [f"{name}:{number}: {target}" for number, target, quoted in includes(name)
+                          if quoted or ("/" in target and not target.startswith("shmetrics/")) or target.endswith(".h")]
+        self.assertFalse(wrong, "\n" + "\n".join(wrong))
+
+    def test_files_and_lines_are_short(self):
+        wrong = []
+        for name in self.files:
+            if name.split("/")[0] not in MEASURED or pathlib.Path(name).suffix not in TEXT_SUFFIXES:
+                continue
+            lines = (root / name).read_text().splitlines()
+            if len(lines) >= MOST_LINES:
+                wrong.append(f"{name}: {len(lines)} lines, {MOST_LINES} are too many")
+            wrong += [f"{name}:{number}: {len(line)} columns" for number, line in enumerate(lines, start=1)
+                      if len(line) > MOST_COLUMNS]
+        self.assertFalse(wrong, "\n" + "\n".join(wrong))
+
+    def test_top_level_has_no_strangers(self):
+        strangers = {name.split("/")[0] for name in self.files} - TOP_LEVEL
+        self.assertFalse(strangers, f"not at the top level: {sorted(strangers)}")
+
+    def test_no_room_for_leftovers(self):
+        words = {"util", "utils", "common", "helper", "helpers", "misc"}
+        wrong = [name for name in self.files if words & set(re.split(r"[/_.]", name))]
+        self.assertFalse(wrong, f"a room or file for leftovers: {wrong}")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    root = pathlib.Path(sys.argv.pop())
+    unittest.main()

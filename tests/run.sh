@@ -1,0 +1,98 @@
+#!/usr/bin/env bash
+# Everything that has to be green: installs what is missing, builds, runs all tests, then the sanitizers.
+#
+#   tests/run.sh          what every change runs
+#   tests/run.sh --full   and the tests labelled `long`
+#
+# The last line is `N passed, N failed, N skipped` over all presets; the exit status is 1 if any failed or none ran.
+# Every stage has a log in build/log.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+exclude=(-LE '^long$')
+case "${1:-}" in
+  "") ;;
+  --full) exclude=() ;;
+  --help) echo "usage: tests/run.sh [--full]" && exit ;;
+  *) echo "unknown flag $1; usage: tests/run.sh [--full]" >&2 && exit 2 ;;
+esac
+
+tools/install-dependencies.sh build test
+
+readonly log_directory=$PWD/build/log
+jobs=$(nproc)
+mkdir -p "$log_directory"
+rm -f "$log_directory"/*.xml "$log_directory"/stages.tsv
+
+# Stages are called where `set -e` is off, so their commands join what must succeed by &&.
+# stage NAME COMMAND...: a line with its seconds; its log's end when it fails. Notes the result for the summary.
+stage() {
+  local name=$1 begin=$SECONDS result=ok
+  shift
+  printf '%-28s' "$name"
+  "$@" >"$log_directory/$name.log" 2>&1 || result=failed
+  printf '%4d s  %s\n' $((SECONDS - begin)) "$result"
+  printf '%s\t%s\n' "$name" "$result" >>"$log_directory/stages.tsv"
+  [ "$result" = ok ] && return
+  tail -n 60 "$log_directory/$name.log"
+  return 1
+}
+
+sources() { # sources PATTERN...: of this repository, those that are not committed yet among them
+  git ls-files --cached --others --exclude-standard -- "$@"
+}
+
+check_format() {
+  sources '*.cpp' '*.hpp' | xargs clang-format --dry-run -Werror
+}
+
+check_shell() {
+  sources '*.sh' .ci/run | xargs -n 1 bash -n
+}
+
+# The programs alone: tests would triple the time. g++'s own warning flags mean nothing to clang.
+check_tidy() {
+  sources 'shm/*.cpp' 'client/*.cpp' 'collector/*.cpp' 'exporter/*.cpp' 'tools/*.cpp' 'examples/*.cpp' |
+    xargs -P "$jobs" -n 1 clang-tidy --quiet -p build/dev --extra-arg=-Wno-unknown-warning-option 2>&1 |
+    sed '/ generated\.$/d'
+}
+
+build() { # build PRESET [TARGET...]
+  local preset=$1
+  shift
+  cmake --preset "$preset" && cmake --build --preset "$preset" -j "$jobs" ${1:+--target "$@"}
+}
+
+# test_preset PRESET [CTEST FILTER...]: two at a time, and then those that want the machine for themselves.
+test_preset() {
+  local preset=$1 status=0
+  shift
+  ctest --preset "$preset" --no-tests=error -j 2 "$@" -LE "^serial\$${exclude[1]:+|${exclude[1]}}" \
+    --output-junit "$log_directory/$preset.xml" || status=1
+  ctest --preset "$preset" --no-tests=ignore -L '^serial$' "$@" "${exclude[@]}" \
+    --output-junit "$log_directory/$preset-serial.xml" || status=1
+  return $status
+}
+
+# room_targets LABELS: the build targets of the test rooms that have such tests.
+room_targets() {
+  grep -lE "LABELS.*\<($1)\>" tests/*/CMakeLists.txt | sed 's|CMakeLists.txt$|all|' || true
+}
+
+# sanitize PRESET LABELS: builds only the rooms that have such tests, because exporter and tools take minutes.
+sanitize() {
+  local preset=$1 labels=$2 targets
+  mapfile -t targets < <(room_targets "$labels")
+  [ ${#targets[@]} -gt 0 ] || return 0
+  stage "$preset-build" build "$preset" "${targets[@]}" && stage "$preset-tests" test_preset "$preset" -L "^($labels)\$"
+}
+
+stage format check_format || true
+stage shell check_shell || true
+if stage dev-build build dev; then
+  stage tidy check_tidy || true
+  stage dev-tests test_preset dev || true
+  sanitize asan-ubsan 'shm|client|collector|multiprocess' || true
+  sanitize tsan threads || true
+fi
+exec python3 tests/house/summarize.py "$log_directory"
