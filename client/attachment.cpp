@@ -228,7 +228,7 @@ bool Attachment::grow_process_slot(std::uint32_t worker, std::uint32_t last_cell
 }
 
 shm::SharedWord* Attachment::gauge_cells(std::uint32_t last_cell) noexcept {
-  // A gauge has no spill: what is dropped here is lost, so the process's first one waits as long as a declaration would.
+  // A gauge has no spill, and what is dropped is lost: the process's first one waits as long as a declaration would.
   const auto claim = entry(kDeclareWait);
   if (!claim) return nullptr;
   if (last_cell >= process_limit_.load(std::memory_order_acquire)) {
