@@ -31,6 +31,25 @@ void for_each_attachment(Do act) {
   }
 }
 
+template <typename Fits>
+Attachment* find_attachment(Fits fits) {
+  for (auto& place : attachments) {
+    Attachment* attachment = place.load(std::memory_order_acquire);
+    if (attachment != nullptr && fits(*attachment)) return attachment;
+  }
+  return nullptr;
+}
+
+// In turn, so that a stale handle of a detached segment finds nothing at its index for as long as possible.
+std::uint32_t free_index() {
+  static std::uint32_t next = 0;  // control lock
+  for (std::uint32_t tried = 0; tried < kMaxRegistries; ++tried) {
+    const std::uint32_t index = next++ % kMaxRegistries;
+    if (attachments[index].load(std::memory_order_acquire) == nullptr) return index;
+  }
+  return kMaxRegistries;
+}
+
 void before_fork() {
   fork_holds_control = control_lock().try_lock_for(kForkWait);
 }
@@ -118,12 +137,8 @@ Attachment& Attachment::open(const Options& options) {
   const std::string path =
       std::filesystem::absolute(options.path.empty() ? shm::default_path() : options.path).string();
   shm::OpenedSegment opened = shm::open_or_create(path, creation_options(options), options.start == Start::fresh);
-  std::uint32_t index = 0;
-  for (; index < kMaxRegistries; ++index) {
-    Attachment* known = attachments[index].load(std::memory_order_acquire);
-    if (known == nullptr) break;
-    if (known->id == opened.id) return *known;
-  }
+  if (Attachment* known = find_attachment([&](const Attachment& at) { return at.id == opened.id; })) return *known;
+  const std::uint32_t index = free_index();
   if (index == kMaxRegistries) {
     throw shm::Error(shm::Fault::kFull,
                      std::to_string(kMaxRegistries) + " segments are open in this process, no more fit: share them");
@@ -144,6 +159,19 @@ Attachment& Attachment::open(const Options& options) {
     if (attachments[index].load(std::memory_order_relaxed) == nullptr) munmap(base, opened.geometry.file_bytes());
     throw;
   }
+}
+
+void Attachment::detach(const std::string& path) noexcept {
+  const std::unique_lock lock(control_lock(), kDeclareWait);
+  Attachment* found = find_attachment([&](const Attachment& at) { return at.path == path; });
+  if (!lock || found == nullptr) return;
+  give_back_slot(found->registry);
+  if (const auto claim = found->entry(std::chrono::milliseconds(-1))) shm::release_entry(found->view, *claim);
+  attachments[found->registry].store(nullptr, std::memory_order_release);
+  if (const int fd = found->kept_fd_.exchange(-1); fd >= 0) close(fd);
+  // Memory of nobody takes the file's place: whoever still has a handle or a family reads zeros and writes in vain.
+  mmap(found->view.base(), found->view.geometry().file_bytes(), PROT_READ | PROT_WRITE,
+       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 }
 
 Attachment* Attachment::at(std::uint32_t index) noexcept {
@@ -213,6 +241,20 @@ void Attachment::prepare(std::uint32_t worker) noexcept {
   if (wanted == 0 || !grow_process_slot(worker, wanted - 1)) return;
   shm::reset_gauges(view.process_cells(worker), process_limit_.load(std::memory_order_relaxed),
                     view.gauge_spill_cells(), gauge_spill_limit_.load(std::memory_order_relaxed), mirror.gauges());
+  for (const std::uint32_t first_cell : infos_) set_info(first_cell);
+}
+
+void Attachment::show_info(std::uint32_t first_cell) {
+  if (std::find(infos_.begin(), infos_.end(), first_cell) == infos_.end()) infos_.push_back(first_cell);
+  const auto claim = entry(std::chrono::milliseconds(-1));
+  if (claim && grow_process_slot(claim->worker, first_cell + shm::kGaugeCells - 1)) set_info(first_cell);
+}
+
+void Attachment::set_info(std::uint32_t first_cell) noexcept {
+  if (first_cell + shm::kGaugeCells > process_limit_.load(std::memory_order_relaxed)) return;
+  shm::SharedWord* const cells = process_cells_.load(std::memory_order_relaxed) + first_cell;
+  cells[shm::kGaugeValue].store_double_relaxed(1);
+  cells[shm::kGaugeStamp].store_release(1);
 }
 
 bool Attachment::grow_process_slot(std::uint32_t worker, std::uint32_t last_cell) noexcept {

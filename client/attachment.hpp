@@ -12,12 +12,12 @@
 #include <optional>
 #include <string>
 
+#include <shmetrics/shmetrics.hpp>
 #include "client/control_lock.hpp"
 #include "client/directory_mirror.hpp"
 #include "shm/segment.hpp"
 #include "shm/segment_view.hpp"
 #include "shm/worker_entry.hpp"
-#include "shmetrics/shmetrics.hpp"
 
 namespace shmetrics::detail {
 
@@ -47,6 +47,10 @@ struct Attachment final : shm::EntryPreparer {
 
   /// Finds or makes the attachment of the options' segment. Control lock held. Throws shm::Error, std::bad_alloc.
   static Attachment& open(const Options& options);
+  /// For tests: takes the segment out of this process, as far as that can be. Handles and families do nothing
+  /// afterwards; their memory stays, and so do the slots of other threads, which must have ended. No segment of that
+  /// path: does nothing.
+  static void detach(const std::string& path) noexcept;
   /// The attachment of a handle's registry index; null when there is none.
   static Attachment* at(std::uint32_t registry) noexcept;
 
@@ -58,6 +62,10 @@ struct Attachment final : shm::EntryPreparer {
   /// Claims an entry. Control lock held, or in a freshly forked child.
   void claim_entry() noexcept;
   void prepare(std::uint32_t worker) noexcept override;
+
+  /// Keeps an info series set to 1 in this process's entry, now if it has one and whenever it claims one. Control lock
+  /// held.
+  void show_info(std::uint32_t first_cell);
 
   /// Cells of the process slot, with `last_cell` accessible; null: no entry or no room.
   shm::SharedWord* gauge_cells(std::uint32_t last_cell) noexcept;
@@ -83,6 +91,7 @@ struct Attachment final : shm::EntryPreparer {
 
  private:
   bool broken_ = false;  // forked in the middle of a registration
+  void set_info(std::uint32_t first_cell) noexcept;
   bool grow_process_slot(std::uint32_t worker, std::uint32_t last_cell) noexcept;
 
   std::atomic<int> kept_fd_;
@@ -92,6 +101,7 @@ struct Attachment final : shm::EntryPreparer {
   std::atomic<std::uint32_t> spill_limit_{0};
   std::atomic<std::uint32_t> gauge_spill_limit_{0};
   std::uint64_t readable_directory_ = 0;  // control lock
+  std::vector<std::uint32_t> infos_;      // first cells; control lock
   Breaker entry_breaker_;
   Breaker growth_breaker_;
 };

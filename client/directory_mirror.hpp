@@ -13,10 +13,10 @@
 #include <unordered_map>
 #include <vector>
 
+#include <shmetrics/shmetrics.hpp>
 #include "client/series_table.hpp"
 #include "shm/directory.hpp"
 #include "shm/worker_entry.hpp"
-#include "shmetrics/shmetrics.hpp"
 
 namespace shmetrics::detail {
 

@@ -4,7 +4,7 @@
 #include <atomic>
 #include <new>
 
-#include "shmetrics/shmetrics.hpp"
+#include <shmetrics/shmetrics.hpp>
 
 namespace shmetrics {
 namespace {

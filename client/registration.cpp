@@ -160,7 +160,7 @@ std::optional<std::uint32_t> find_or_append(const FamilyState& family, std::span
 
 }  // namespace
 
-const FamilyState& declare_family(Attachment& attachment, const shm::Schema& schema) {
+const FamilyState& declare_family(Attachment& attachment, const shm::Schema& schema, std::uint32_t series_limit) {
   const auto deadline = Clock::now() + kDeclareWait;
   const auto damaged = [&] {
     return shm::Error(shm::Fault::kDamaged,
@@ -180,8 +180,8 @@ const FamilyState& declare_family(Attachment& attachment, const shm::Schema& sch
     found = find_declared(attachment, schema, known);
     if (found == nullptr) {
       shm::CellCursor cells = attachment.mirror.cells();
-      const shm::FamilyPlacement placement{unix_now_ns(), attachment.series_per_family,
-                                           known != nullptr ? known->offset : 0};
+      const std::uint32_t limit = series_limit != 0 ? series_limit : attachment.series_per_family;
+      const shm::FamilyPlacement placement{unix_now_ns(), limit, known != nullptr ? known->offset : 0};
       append(attachment, lock, shm::encode_family(schema, placement, cells), cells);
       attachment.widen_spill();
       if (!attachment.refresh_directory()) throw damaged();

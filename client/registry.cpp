@@ -1,6 +1,12 @@
 // The public API's other half: handles in, cells out.
-#include <bit>
+#include <time.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <chrono>
 #include <cmath>
+#include <tuple>
 
 #include "client/attachment.hpp"
 #include "client/error.hpp"
@@ -47,6 +53,64 @@ std::uint32_t bucket_of(const detail::FamilyState& family, double value) {
   return bucket;
 }
 
+// What a summary lacks in buckets it lacks in bounds, so its one count is the bucket above them.
+inline void observe_in(const detail::FamilyState& family, std::uint32_t registry, std::uint32_t cell,
+                       std::uint32_t bucket, double value) noexcept {
+  if (std::isnan(value)) return detail::refuse(registry, detail::Refusal::nan);
+  const std::uint32_t last_cell = cell + shm::kHistogramBuckets + family.bound_count;
+  const detail::ThreadSlot& slot = detail::thread_slots[registry];
+  if (last_cell < slot.limit) [[likely]] {
+    return shm::observe(reinterpret_cast<shm::SharedWord*>(slot.cells), cell, bucket, value);
+  }
+  if (shm::SharedWord* own = detail::own_cells(*family.attachment, last_cell)) {
+    shm::observe(own, cell, bucket, value);
+  } else if (shm::SharedWord* spill = family.attachment->spill_cells(last_cell)) {
+    shm::observe_shared(spill, cell, bucket, value);
+  }
+}
+
+// When a gauge was set, in a clock that all processes share and nobody sets back; 1 where nobody asks.
+std::uint64_t stamp_for(const detail::FamilyState& family) noexcept {
+  if (family.gauge_mode != shm::GaugeMode::kMostrecent && family.gauge_mode != shm::GaugeMode::kLivemostrecent)
+    return 1;
+  timespec now{};
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+shm::Schema schema_of(auto kind, const auto& declaration, const FamilyOptions& options) {
+  using Kind = decltype(kind);
+  shm::Schema schema;
+  switch (kind) {
+    case Kind::counter:
+      schema.type = shm::MetricType::kCounter;
+      schema.cell_kind = shm::CellKind::kUnsigned;
+      break;
+    case Kind::float_counter:
+      schema.type = shm::MetricType::kCounter;
+      break;
+    case Kind::gauge:
+      schema.type = shm::MetricType::kGauge;
+      break;
+    case Kind::histogram:
+      schema.type = shm::MetricType::kHistogram;
+      break;
+    case Kind::summary:
+      schema.type = shm::MetricType::kSummary;
+      break;
+    case Kind::info:
+      schema.type = shm::MetricType::kInfo;
+      break;
+  }
+  schema.gauge_mode = static_cast<shm::GaugeMode>(declaration.mode);
+  schema.name = declaration.name;
+  schema.help = declaration.help;
+  schema.unit = options.unit;
+  schema.labels.assign(declaration.labels.begin(), declaration.labels.end());
+  schema.bounds.assign(declaration.bounds.begin(), declaration.bounds.end());
+  return schema;
+}
+
 }  // namespace
 
 Buckets default_buckets() {
@@ -71,6 +135,20 @@ void detail::add_slow(std::uint32_t registry, std::uint32_t cell, std::uint64_t 
   }
 }
 
+void detail::add_slow(std::uint32_t registry, std::uint32_t cell, double n) noexcept {
+  Attachment* attachment = Attachment::at(registry);
+  if (attachment == nullptr || cell >= kDroppedCell) return;
+  if (shm::SharedWord* own = own_cells(*attachment, cell)) {
+    own[cell].store_double_relaxed(own[cell].load_double_relaxed() + n);
+  } else if (shm::SharedWord* spill = attachment->spill_cells(cell)) {
+    spill[cell].add_double_relaxed(n);
+  }
+}
+
+void detail::refuse_increment(std::uint32_t registry, double n) noexcept {
+  refuse(registry, std::isnan(n) ? Refusal::nan : std::isinf(n) ? Refusal::infinite : Refusal::negative);
+}
+
 void detail::refuse(std::uint32_t registry, Refusal why) noexcept {
   if (Attachment* attachment = Attachment::at(registry)) attachment->tally(static_cast<shm::Tally>(why));
 }
@@ -91,7 +169,7 @@ detail::HandleParts detail::only_series(const FamilyState* family) noexcept {
 void Gauge::set(double value) const noexcept {
   if (shm::SharedWord* cells = detail::gauge_cells(registry_, cell_)) {
     cells[cell_ + shm::kGaugeValue].store_double_relaxed(value);
-    cells[cell_ + shm::kGaugeStamp].store_release(1);
+    cells[cell_ + shm::kGaugeStamp].store_release(stamp_for(*family_));
   }
 }
 
@@ -99,24 +177,20 @@ bool Gauge::add(double n) const noexcept {
   shm::SharedWord* cells = detail::gauge_cells(registry_, cell_);
   if (cells == nullptr) return false;
   cells[cell_ + shm::kGaugeValue].add_double_relaxed(n);
-  cells[cell_ + shm::kGaugeStamp].store_release(1);
+  cells[cell_ + shm::kGaugeStamp].store_release(stamp_for(*family_));
   return true;
 }
 
+void Gauge::set_to_current_time() const noexcept {
+  set(std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count());
+}
+
 void Histogram::observe(double value) const noexcept {
-  if (family_ == nullptr) return;
-  if (std::isnan(value)) return detail::refuse(registry_, detail::Refusal::nan);
-  const std::uint32_t bucket = bucket_of(*family_, value);
-  const std::uint32_t last_cell = cell_ + shm::kHistogramBuckets + family_->bound_count;
-  const detail::ThreadSlot& slot = detail::thread_slots[registry_];
-  if (last_cell < slot.limit) [[likely]] {
-    return shm::observe(reinterpret_cast<shm::SharedWord*>(slot.cells), cell_, bucket, value);
-  }
-  if (shm::SharedWord* own = detail::own_cells(*family_->attachment, last_cell)) {
-    shm::observe(own, cell_, bucket, value);
-  } else if (shm::SharedWord* spill = family_->attachment->spill_cells(last_cell)) {
-    shm::observe_shared(spill, cell_, bucket, value);
-  }
+  if (family_ != nullptr) observe_in(*family_, registry_, cell_, bucket_of(*family_, value), value);
+}
+
+void Summary::observe(double value) const noexcept {
+  if (family_ != nullptr) observe_in(*family_, registry_, cell_, 0, value);
 }
 
 Registry Registry::open(const Options& options, std::error_code& error) noexcept {
@@ -138,9 +212,8 @@ const std::string& Registry::path() const {
   return attachment_ == nullptr ? none : attachment_->path;
 }
 
-const detail::FamilyState* Registry::declare(Kind kind, std::string_view name, std::string_view help,
-                                             std::span<const std::string_view> labels, GaugeMode mode,
-                                             std::span<const double> bounds, std::error_code& error) const noexcept {
+const detail::FamilyState* Registry::declare(const Declaration& declaration, const FamilyOptions& options,
+                                             std::error_code& error) const noexcept {
   if (attachment_ == nullptr) {
     error = error_ ? error_
                    : detail::make_error(shm::Fault::kNotReady, "the registry was never opened: use Registry::open");
@@ -148,19 +221,45 @@ const detail::FamilyState* Registry::declare(Kind kind, std::string_view name, s
   }
   const detail::FamilyState* family = nullptr;
   error = guarded([&] {
-    constexpr shm::MetricType kTypes[] = {shm::MetricType::kCounter, shm::MetricType::kGauge,
-                                          shm::MetricType::kHistogram};
-    shm::Schema schema;
-    schema.type = kTypes[static_cast<std::uint32_t>(kind)];
-    schema.cell_kind = kind == Kind::counter ? shm::CellKind::kUnsigned : shm::CellKind::kDouble;
-    schema.gauge_mode = static_cast<shm::GaugeMode>(mode);
-    schema.name = name;
-    schema.help = help;
-    schema.labels.assign(labels.begin(), labels.end());
-    schema.bounds.assign(bounds.begin(), bounds.end());
-    family = &detail::declare_family(*attachment_, schema);
+    family =
+        &detail::declare_family(*attachment_, schema_of(declaration.kind, declaration, options), options.series_limit);
   });
   return family;
+}
+
+std::error_code Registry::info(
+    std::string_view name, std::string_view help,
+    std::initializer_list<std::pair<std::string_view, std::string_view>> labels) const noexcept {
+  std::error_code error;
+  std::array<std::string_view, shm::kMaxLabels + 1> names;  // one more, so that too many are refused
+  std::array<std::string_view, shm::kMaxLabels + 1> values;
+  const std::size_t count = std::min(labels.size(), names.size());
+  for (std::size_t i = 0; i < count; ++i) std::tie(names[i], values[i]) = labels.begin()[i];
+  const auto* family = declare({Kind::info, name, help, std::span(names).first(count)}, {}, error);
+  if (family == nullptr) return error;
+  const detail::HandleParts series =
+      count == 0 ? detail::only_series(family) : detail::find_series(family, std::span(values).first(count));
+  if (series.cell >= detail::kDroppedCell) {
+    return detail::make_error(shm::Fault::kFull, "'" + std::string(name) + "' has no room for these label values");
+  }
+  return guarded([&] { attachment_->show_info(series.cell); });
+}
+
+Registry default_registry() noexcept {
+  static detail::Breaker& breaker = *new detail::Breaker;
+  static std::atomic<Attachment*> opened{nullptr};
+  Registry registry;
+  registry.attachment_ = opened.load(std::memory_order_acquire);
+  if (registry.attachment_ != nullptr) return registry;
+  if (breaker.is_open()) {
+    registry.error_ =
+        detail::make_error(shm::Fault::kNotReady, "the segment could not be opened: tried again after a second");
+    return registry;
+  }
+  registry = Registry::open(Options{}, registry.error_);
+  if (registry.attachment_ == nullptr) breaker.open();
+  opened.store(registry.attachment_, std::memory_order_release);
+  return registry;
 }
 
 }  // namespace shmetrics

@@ -3,7 +3,7 @@
 #include <pthread.h>
 
 #include <algorithm>
-#include <bit>
+#include <utility>
 
 #include "shm/slot.hpp"
 
@@ -35,20 +35,8 @@ std::byte* bytes(shm::SharedWord* cells) {
 
 void release_thread_slots(void*) noexcept {
   for (std::uint32_t registry = 0; registry < kMaxRegistries; ++registry) {
-    ThreadState& state = thread_states[registry];
-    if (state.phase == Phase::kOwned) {
-      ThreadSlot& fast = thread_slots[registry];
-      const std::uint32_t limit = fast.limit;
-      const auto& view = Attachment::at(registry)->view;
-      fast.limit = 0;
-      state.phase = Phase::kExited;
-      // A signal handler that counts from here on finds no slot, not one that is being given away.
-      std::atomic_signal_fence(std::memory_order_seq_cst);
-      std::byte* const cells = bytes(view.thread_cells(state.slot));
-      shm::make_inaccessible(cells, cells + std::uint64_t{limit} * 8);
-      view.slot(state.slot).owner.store_release(0);
-    }
-    state.phase = Phase::kExited;  // destructors of the application that run later count in the spill
+    give_back_slot(registry);
+    thread_states[registry].phase = Phase::kExited;  // destructors of the application that run later count in the spill
   }
 }
 
@@ -136,6 +124,20 @@ shm::SharedWord* gauge_cells(std::uint32_t registry, std::uint32_t cell) noexcep
   shm::SharedWord* cells = attachment->gauge_cells(cell + shm::kGaugeCells - 1);
   if (cells == nullptr) attachment->tally(shm::Tally::kDroppedNoEntry);
   return cells;
+}
+
+void give_back_slot(std::uint32_t registry) noexcept {
+  ThreadState& state = thread_states[registry];
+  if (state.phase != Phase::kOwned) return;
+  const std::uint32_t limit = std::exchange(thread_slots[registry].limit, 0);
+  state.phase = Phase::kExited;
+  // A signal handler that counts from here on finds no slot, not one that is being given away.
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  const auto& view = Attachment::at(registry)->view;
+  std::byte* const cells = bytes(view.thread_cells(state.slot));
+  shm::make_inaccessible(cells, cells + std::uint64_t{limit} * 8);
+  view.slot(state.slot).owner.store_release(0);
+  state = {};
 }
 
 void forget_threads() noexcept {

@@ -16,6 +16,9 @@ shm::SharedWord* own_cells(Attachment& attachment, std::uint32_t last_cell) noex
 /// such.
 shm::SharedWord* gauge_cells(std::uint32_t registry, std::uint32_t cell) noexcept;
 
+/// Gives the calling thread's slot of one segment back; the thread may claim another.
+void give_back_slot(std::uint32_t registry) noexcept;
+
 /// In a forked child: the calling thread, its only one, has no slot.
 void forget_threads() noexcept;
 

@@ -104,7 +104,8 @@ static_assert(kMaxWorkers < (1u << 16));
 // --- Cells: a slot begins with a line for its redo record and a line of tallies; series follow. ---
 // Redo: written before the histogram's sequence becomes odd, read by adopter and reader only while it is odd.
 // Tallies: used in the spill's thread cells alone, by atomic add; zero in every other slot.
-// Of the spill's process cells only the values of min and max gauges are used, folded from dead workers; 0 = none, and +0.0 is stored as -0.0.
+// Of the spill's process cells only the values of min and max gauges are used, folded from dead workers: 0 = none, and
+// +0.0 is stored as -0.0.
 struct SlotPrefix {
   SharedWord redo_position;  //   0  cell of the sequence word | cell of the bucket << 32
   SharedWord redo_bucket;    //   8  the bucket's new value

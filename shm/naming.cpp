@@ -146,6 +146,11 @@ std::string refusal(const Schema& schema) {
   if (!schema.unit.empty() && (schema.unit.size() > kMaxUnitBytes || !is_identifier(schema.unit))) {
     return quoted(schema.name) + " has an odd unit: letters, digits and '_', such as 'seconds'";
   }
+  const std::string_view base = schema.name.substr(0, schema.name.size() - (schema.name.ends_with("_total") ? 6 : 0));
+  if (!schema.unit.empty() && !base.ends_with(std::string(1, '_').append(schema.unit))) {
+    return quoted(schema.name) + " has the unit " + quoted(schema.unit) + ", so its name must end in it: use " +
+           quoted(std::string(base).append(1, '_').append(schema.unit).append(schema.name.substr(base.size())));
+  }
   if (std::string problem = refuse_labels(schema); !problem.empty()) return quoted(schema.name) + ": " + problem;
   if (std::string problem = refuse_bounds(schema); !problem.empty()) return quoted(schema.name) + ": " + problem;
   return {};

@@ -13,7 +13,8 @@ for name in $needed; do
   esac
 done
 
-api='Registry|Gauge|Histogram|detail|default_buckets|linear_buckets|exponential_buckets|make_error_condition'
+api='Registry|Gauge|Histogram|Summary|detail|default_buckets|default_registry|linear_buckets|exponential_buckets'
+api+='|make_error_condition|normalize_route'
 foreign=$(nm -DC --defined-only "$library" | cut -d ' ' -f 3- | grep -vE "^shmetrics::($api)\b" || true)
 [ -z "$foreign" ] || fail "exports $foreign"
 nm -DC --defined-only "$library" | grep -q 'shmetrics::shm::' && fail "exports names of shm"

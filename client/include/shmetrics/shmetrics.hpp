@@ -1,31 +1,30 @@
 // shmetrics: counters, gauges and histograms of prefork workers, in shared memory.
 //
-// What it is      Workers update cells of their own in a segment, a file that all of them map; shmetrics-exporter
-// merges the cells and
-//                 serves them to Prometheus. This header is all that a worker needs.
-// Threads         Every function may be called from any thread, unless it says otherwise.
-// Processes       Declare before fork or after it, and keep families and handles across it: they hold offsets, no
-// pointers into the
-//                 segment. A child counts in slots of its own from its first update on. Children made by raw clone() or
-//                 _Fork() must not update, and no update may come from a signal handler that interrupts an update.
-// Lifetime        Mappings live until the process ends; families and handles may be static and outlive every Registry.
-// Cost            An update is a load, an add and a store. It never throws, allocates, locks, makes a system call,
-// blocks or logs. A
-//                 declaration, the first with() of a label set in a process, and a thread's first update may take a
-//                 lock: with() waits at most 1 ms, a declaration 100 ms.
-// Failure         Nothing here takes a worker down. What cannot be counted in its place is counted in an overflow
-// series, or its
-//                 loss is; the scrape shows both.
+// What it is.  Workers update cells of their own in a segment, a file that all of them map; shmetrics-exporter merges
+// the cells and serves them to Prometheus. This header is all that a worker needs.
 //
-// Sources: https://prometheus.io/docs/instrumenting/writing_clientlibs/ for the verbs, .../docs/concepts/data_model/
-// for names.
+// Threads.  Every function may be called from any thread, unless it says otherwise.
+//
+// Processes.  Declare before fork or after it, and keep families and handles across it: they hold offsets, no pointers
+// into the segment. A child counts in slots of its own from its first update on. Children made by raw clone() or
+// _Fork() must not update, and no update may come from a signal handler that interrupts an update.
+//
+// Lifetime.  Mappings live until the process ends; families and handles may be static and outlive every Registry.
+//
+// Cost.  An update is a load, an add and a store. It never throws, allocates, locks, makes a system call, blocks or
+// logs. A declaration, the first with() of a label set in a process, a thread's first update and a process's first
+// gauge may take a lock: with() waits at most 1 ms, the others 100 ms.
+//
+// Failure.  Nothing here takes a worker down. What cannot be counted in its place is counted in an overflow series, or
+// its loss is; the scrape shows both.
+//
+// Sources: prometheus.io/docs/instrumenting/writing_clientlibs for the verbs, .../docs/concepts/data_model for names.
 #pragma once
 
-#include <atomic>
-#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <span>
 #include <string>
@@ -35,12 +34,7 @@
 #include <utility>
 #include <vector>
 
-#if defined(__GNUC__)
-#define SHMETRICS_API __attribute__((visibility("default")))
-#define SHMETRICS_FAST_TLS __attribute__((tls_model("initial-exec")))
-#else
-#error "shmetrics needs GCC or Clang on 64-bit Linux"
-#endif
+#include <shmetrics/handles.hpp>
 
 namespace shmetrics {
 
@@ -79,7 +73,20 @@ struct Options {
 };
 
 /// How the processes' values of a gauge become one, in the words of client_python; docs/merge-rules.md.
-enum class GaugeMode : std::uint32_t { livesum = 0 };
+enum class GaugeMode : std::uint32_t {
+  // Of living workers only: a worker's value is gone when it is.
+  livesum,         ///< their sum; 0 without any
+  livemin,         ///< the least
+  livemax,         ///< the greatest
+  liveall,         ///< a series each, label `worker` = number of the worker's entry
+  livemostrecent,  ///< the one that was set last
+  // Of dead workers too.
+  sum,         ///< goes on over deaths: inc() in one worker and dec() in another stay exact
+  min,         ///< the least of the values that workers have, or had when they ended
+  max,         ///< the greatest, likewise
+  mostrecent,  ///< the one that was set last
+  all,         ///< a series for each worker entry, label `worker`, until another worker takes the entry over
+};
 
 /// Upper bounds of buckets, +Inf not among them: it comes on top. 1 to 64 finite numbers, increasing.
 using Buckets = std::vector<double>;
@@ -92,135 +99,22 @@ SHMETRICS_API Buckets exponential_buckets(double start, double factor, std::size
 
 /// No labels: `{}` or nothing in a declaration.
 struct NoLabels {};
-
-namespace detail {
-
-inline constexpr std::uint32_t kMaxRegistries = 8;
-inline constexpr std::uint32_t kInertCell = 0xffffffff;  // beyond every limit: updates end on the slow path, as no-ops
-inline constexpr std::uint32_t kDroppedCell = 0xfffffffe;  // likewise, and the loss is counted
-
-// A thread's slot of each segment. `limit` is 0 until a slot is claimed, after a fork, and for threads without a slot,
-// so that every odd case is on the slow path.
-struct ThreadSlot {
-  std::atomic<std::uint64_t>* cells;
-  std::uint32_t limit;
+/// Label names that are known at run time only; none is fine too. Views: they must live until the declaration returns.
+struct RuntimeLabels {
+  RuntimeLabels(std::span<const std::string_view> label_names) : names(label_names) {}
+  RuntimeLabels(const std::vector<std::string_view>& label_names) : names(label_names) {}
+  std::span<const std::string_view> names;
 };
-SHMETRICS_API extern constinit thread_local ThreadSlot thread_slots[kMaxRegistries] SHMETRICS_FAST_TLS;
+/// Their number, as far as the compiler knows.
+inline constexpr std::size_t kRuntimeLabels = static_cast<std::size_t>(-1);
 
-enum class Refusal : std::uint32_t { nan = 2, infinite = 3, negative = 4 };
-SHMETRICS_API void add_slow(std::uint32_t registry, std::uint32_t cell, std::uint64_t n) noexcept;
-SHMETRICS_API void refuse(std::uint32_t registry, Refusal why) noexcept;
-
-struct Attachment;   // a segment in this process; never freed
-struct FamilyState;  // a family in this process; never freed
-
-struct HandleParts {
-  std::uint32_t registry = 0;
-  std::uint32_t cell = kInertCell;
-  const FamilyState* family = nullptr;
-};
-SHMETRICS_API HandleParts find_series(const FamilyState* family, std::span<const std::string_view> values) noexcept;
-SHMETRICS_API HandleParts only_series(const FamilyState* family) noexcept;
-
-}  // namespace detail
-
-/// A count that only grows; a name in `_total`. One series: keep it, copy it, pass it by value, also across fork.
-class Counter {
- public:
-  /// Inert: updates do nothing.
-  Counter() = default;
-
-  /// Adds n. Negative n is refused and counted in shmetrics_values_refused_total; floating point does not compile.
-  template <std::integral Number = int>
-  void inc(Number n = 1) const noexcept {
-    if constexpr (std::is_signed_v<Number>) {
-      if (n < 0) [[unlikely]]
-        return detail::refuse(registry_, detail::Refusal::negative);
-    }
-    detail::ThreadSlot& slot = detail::thread_slots[registry_];
-    if (cell_ >= slot.limit) [[unlikely]]
-      return detail::add_slow(registry_, cell_, static_cast<std::uint64_t>(n));
-    std::atomic<std::uint64_t>& cell = slot.cells[cell_];
-    // The thread is the cell's only writer: a plain add, and no reader sees half of it.
-    cell.store(cell.load(std::memory_order_relaxed) + static_cast<std::uint64_t>(n), std::memory_order_relaxed);
-  }
-
-  explicit Counter(const detail::HandleParts& parts) : registry_(parts.registry), cell_(parts.cell) {}
-
- private:
-  std::uint32_t registry_ = 0;
-  std::uint32_t cell_ = detail::kInertCell;
+/// What few families need; the last argument of a declaration.
+struct FamilyOptions {
+  std::uint32_t series_limit = 0;  ///< label sets before they share the overflow series; 0: Options::series_per_family
+  std::string_view unit = {};      ///< for OpenMetrics, such as "seconds"; the name (without `_total`) must end in it
 };
 
-/// A value that goes up and down. Threads of one process share it: the last set() wins, inc() and dec() add up.
-class Gauge {
- public:
-  Gauge() = default;
-
-  SHMETRICS_API void set(double value) const noexcept;
-  void inc(double n = 1) const noexcept { add(n); }
-  void dec(double n = 1) const noexcept { add(-n); }
-
-  explicit Gauge(const detail::HandleParts& parts) : registry_(parts.registry), cell_(parts.cell) {}
-
- private:
-  friend class InFlight;
-  SHMETRICS_API bool add(double n) const noexcept;  // false: dropped, and counted as such
-
-  std::uint32_t registry_ = 0;
-  std::uint32_t cell_ = detail::kInertCell;
-};
-
-/// Observations in buckets, with their sum and count. An observation is all-or-nothing, also under kill -9.
-class Histogram {
- public:
-  Histogram() = default;
-
-  /// Counts `value`, in the family's unit (seconds for durations). NaN is refused and counted; infinities count.
-  SHMETRICS_API void observe(double value) const noexcept;
-
-  explicit Histogram(const detail::HandleParts& parts)
-      : registry_(parts.registry), cell_(parts.cell), family_(parts.family) {}
-
- private:
-  std::uint32_t registry_ = 0;
-  std::uint32_t cell_ = detail::kInertCell;
-  const detail::FamilyState* family_ = nullptr;
-};
-
-static_assert(std::is_trivially_copyable_v<Counter> && std::is_trivially_copyable_v<Gauge> &&
-              std::is_trivially_copyable_v<Histogram>);
-
-/// Observes the seconds from its making to the end of its scope, by the monotonic clock.
-template <typename Observer>
-class [[nodiscard]] Timer {
- public:
-  explicit Timer(Observer observer) : observer_(observer), start_(std::chrono::steady_clock::now()) {}
-  Timer(const Timer&) = delete;
-  Timer& operator=(const Timer&) = delete;
-  ~Timer() { observer_.observe(std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count()); }
-
- private:
-  Observer observer_;
-  std::chrono::steady_clock::time_point start_;
-};
-
-/// Adds 1 to a gauge for the length of its scope.
-class [[nodiscard]] InFlight {
- public:
-  explicit InFlight(Gauge gauge) : gauge_(gauge), is_counted_(gauge_.add(1)) {}
-  InFlight(const InFlight&) = delete;
-  InFlight& operator=(const InFlight&) = delete;
-  ~InFlight() {
-    if (is_counted_) gauge_.dec();  // what was dropped on the way up must not be taken off on the way down
-  }
-
- private:
-  Gauge gauge_;
-  bool is_counted_;
-};
-
-/// A declared family with N labels; its children are its series. Cheap to copy.
+/// A declared family with N labels (or kRuntimeLabels); its children are its series. Cheap to copy.
 template <typename Metric, std::size_t N>
 class Family {
  public:
@@ -231,10 +125,10 @@ class Family {
   /// Else it is looked up or registered, within 1 ms. A value over 1,024 bytes or not UTF-8, or a set past the family's
   /// limits, shares the overflow series, whose every label reads `__overflow__` (a gauge: an inert handle whose updates
   /// are counted as dropped).
-  template <typename... Values>
-  requires(sizeof...(Values) == N && (std::convertible_to<const Values&, std::string_view> && ...)) Metric
-      with(const Values&... values)
-  const noexcept {
+  template <std::convertible_to<std::string_view>... Values>
+  Metric with(const Values&... values) const noexcept {
+    static_assert(sizeof...(Values) > 0 && (sizeof...(Values) == N || N == kRuntimeLabels),
+                  "with() takes one value for each label of the family");
     const std::string_view views[] = {std::string_view(values)...};
     return Metric(detail::find_series(state_, views));
   }
@@ -285,33 +179,84 @@ class Registry {
 
   /// Declares a family, or finds it: names as Prometheus will show them, help required. With another type, label names,
   /// bounds or mode than before, or a name that breaks a rule, the family is inert and its error() says what to do.
+  /// Labels: a braced list of names, `{}` or nothing, or RuntimeLabels.
   template <std::size_t N>
-  Family<Counter, N> counter(std::string_view name, std::string_view help, const std::string_view (&labels)[N]) const {
-    return labelled<Counter, N>(Kind::counter, name, help, labels);
+  Family<Counter, N> counter(std::string_view name, std::string_view help, const std::string_view (&labels)[N],
+                             FamilyOptions options = {}) const {
+    return declared<Counter, N>({Kind::counter, name, help, labels}, options);
   }
-  Family<Counter, 0> counter(std::string_view name, std::string_view help, NoLabels = {}) const {
-    return unlabelled<Counter>(Kind::counter, name, help);
+  Family<Counter, kRuntimeLabels> counter(std::string_view name, std::string_view help, RuntimeLabels labels,
+                                          FamilyOptions options = {}) const {
+    return declared<Counter, kRuntimeLabels>({Kind::counter, name, help, labels.names}, options);
+  }
+  Family<Counter, 0> counter(std::string_view name, std::string_view help, NoLabels = {},
+                             FamilyOptions options = {}) const {
+    return declared<Counter, 0>({Kind::counter, name, help, {}}, options);
+  }
+
+  template <std::size_t N>
+  Family<FloatCounter, N> float_counter(std::string_view name, std::string_view help,
+                                        const std::string_view (&labels)[N], FamilyOptions options = {}) const {
+    return declared<FloatCounter, N>({Kind::float_counter, name, help, labels}, options);
+  }
+  Family<FloatCounter, kRuntimeLabels> float_counter(std::string_view name, std::string_view help, RuntimeLabels labels,
+                                                     FamilyOptions options = {}) const {
+    return declared<FloatCounter, kRuntimeLabels>({Kind::float_counter, name, help, labels.names}, options);
+  }
+  Family<FloatCounter, 0> float_counter(std::string_view name, std::string_view help, NoLabels = {},
+                                        FamilyOptions options = {}) const {
+    return declared<FloatCounter, 0>({Kind::float_counter, name, help, {}}, options);
   }
 
   template <std::size_t N>
   Family<Gauge, N> gauge(std::string_view name, std::string_view help, const std::string_view (&labels)[N],
-                         GaugeMode mode = GaugeMode::livesum) const {
-    return labelled<Gauge, N>(Kind::gauge, name, help, labels, mode);
+                         GaugeMode mode = GaugeMode::livesum, FamilyOptions options = {}) const {
+    return declared<Gauge, N>({Kind::gauge, name, help, labels, mode}, options);
+  }
+  Family<Gauge, kRuntimeLabels> gauge(std::string_view name, std::string_view help, RuntimeLabels labels,
+                                      GaugeMode mode = GaugeMode::livesum, FamilyOptions options = {}) const {
+    return declared<Gauge, kRuntimeLabels>({Kind::gauge, name, help, labels.names, mode}, options);
   }
   Family<Gauge, 0> gauge(std::string_view name, std::string_view help, NoLabels = {},
-                         GaugeMode mode = GaugeMode::livesum) const {
-    return unlabelled<Gauge>(Kind::gauge, name, help, mode);
+                         GaugeMode mode = GaugeMode::livesum, FamilyOptions options = {}) const {
+    return declared<Gauge, 0>({Kind::gauge, name, help, {}, mode}, options);
   }
 
   template <std::size_t N>
   Family<Histogram, N> histogram(std::string_view name, std::string_view help, const std::string_view (&labels)[N],
-                                 const Buckets& bounds = default_buckets()) const {
-    return labelled<Histogram, N>(Kind::histogram, name, help, labels, GaugeMode::livesum, bounds);
+                                 const Buckets& bounds = default_buckets(), FamilyOptions options = {}) const {
+    return declared<Histogram, N>({Kind::histogram, name, help, labels, GaugeMode::livesum, bounds}, options);
+  }
+  Family<Histogram, kRuntimeLabels> histogram(std::string_view name, std::string_view help, RuntimeLabels labels,
+                                              const Buckets& bounds = default_buckets(),
+                                              FamilyOptions options = {}) const {
+    return declared<Histogram, kRuntimeLabels>({Kind::histogram, name, help, labels.names, GaugeMode::livesum, bounds},
+                                               options);
   }
   Family<Histogram, 0> histogram(std::string_view name, std::string_view help, NoLabels = {},
-                                 const Buckets& bounds = default_buckets()) const {
-    return unlabelled<Histogram>(Kind::histogram, name, help, GaugeMode::livesum, bounds);
+                                 const Buckets& bounds = default_buckets(), FamilyOptions options = {}) const {
+    return declared<Histogram, 0>({Kind::histogram, name, help, {}, GaugeMode::livesum, bounds}, options);
   }
+
+  template <std::size_t N>
+  Family<Summary, N> summary(std::string_view name, std::string_view help, const std::string_view (&labels)[N],
+                             FamilyOptions options = {}) const {
+    return declared<Summary, N>({Kind::summary, name, help, labels}, options);
+  }
+  Family<Summary, kRuntimeLabels> summary(std::string_view name, std::string_view help, RuntimeLabels labels,
+                                          FamilyOptions options = {}) const {
+    return declared<Summary, kRuntimeLabels>({Kind::summary, name, help, labels.names}, options);
+  }
+  Family<Summary, 0> summary(std::string_view name, std::string_view help, NoLabels = {},
+                             FamilyOptions options = {}) const {
+    return declared<Summary, 0>({Kind::summary, name, help, {}}, options);
+  }
+
+  /// A constant 1 with labels that tell something about the program; a name in `_info`. Shown while a worker lives that
+  /// declared it, or was forked from one that did, and has an entry. Returns why it is inert, or no error.
+  SHMETRICS_API std::error_code info(
+      std::string_view name, std::string_view help,
+      std::initializer_list<std::pair<std::string_view, std::string_view>> labels) const noexcept;
 
   /// The file in use; empty when inert.
   SHMETRICS_API const std::string& path() const;
@@ -319,28 +264,55 @@ class Registry {
   explicit operator bool() const noexcept { return attachment_ != nullptr; }
 
  private:
-  enum class Kind : std::uint32_t { counter, gauge, histogram };
-  SHMETRICS_API const detail::FamilyState* declare(Kind kind, std::string_view name, std::string_view help,
-                                                   std::span<const std::string_view> labels, GaugeMode mode,
-                                                   std::span<const double> bounds,
+  friend SHMETRICS_API Registry default_registry() noexcept;
+  enum class Kind : std::uint32_t { counter, float_counter, gauge, histogram, summary, info };
+  struct Declaration {
+    Kind kind;
+    std::string_view name;
+    std::string_view help;
+    std::span<const std::string_view> labels;
+    GaugeMode mode = GaugeMode::livesum;
+    std::span<const double> bounds = {};
+  };
+  SHMETRICS_API const detail::FamilyState* declare(const Declaration& declaration, const FamilyOptions& options,
                                                    std::error_code& error) const noexcept;
   template <typename Metric, std::size_t N>
-  Family<Metric, N> labelled(Kind kind, std::string_view name, std::string_view help,
-                             std::span<const std::string_view> labels, GaugeMode mode = GaugeMode::livesum,
-                             std::span<const double> bounds = {}) const {
+  Family<Metric, N> declared(const Declaration& declaration, const FamilyOptions& options) const {
     std::error_code error;
-    const detail::FamilyState* state = declare(kind, name, help, labels, mode, bounds, error);
+    const detail::FamilyState* state = declare(declaration, options, error);
     return {state, error};
-  }
-  template <typename Metric>
-  Family<Metric, 0> unlabelled(Kind kind, std::string_view name, std::string_view help,
-                               GaugeMode mode = GaugeMode::livesum, std::span<const double> bounds = {}) const {
-    return labelled<Metric, 0>(kind, name, help, {}, mode, bounds);
   }
 
   detail::Attachment* attachment_ = nullptr;
   std::error_code error_;
 };
+
+/// The segment of default Options, opened at first use. Never throws: while it cannot be opened the registry is inert
+/// and says why; a later call tries again, at most once a second.
+[[nodiscard]] SHMETRICS_API Registry default_registry() noexcept;
+
+/// A request path as a route label should have it; see normalize_route().
+class Route {
+ public:
+  /// As it is in `path`, which must outlive this.
+  explicit Route(std::string_view path) : path_(path) {}
+  explicit Route(std::string rewritten) : rewritten_(std::move(rewritten)), is_rewritten_(true) {}
+
+  std::string_view view() const noexcept { return is_rewritten_ ? std::string_view(rewritten_) : path_; }
+  operator std::string_view() const noexcept { return view(); }
+  operator std::string() const { return std::string(view()); }
+  friend bool operator==(const Route& a, std::string_view b) noexcept { return a.view() == b; }
+
+ private:
+  std::string_view path_;
+  std::string rewritten_;
+  bool is_rewritten_ = false;
+};
+
+/// "/users/123/orders/9b2e6f3c-..." -> "/users/:id/orders/:id": keeps label values few. A part of the path becomes
+/// `:id` when it is a number, a UUID, a ULID, 16 or more hex digits, or looks like an e-mail address; a query or
+/// fragment is cut off. Allocates only when a part changes, and throws std::bad_alloc only then.
+SHMETRICS_API Route normalize_route(std::string_view path);
 
 }  // namespace shmetrics
 

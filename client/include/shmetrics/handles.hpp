@@ -1,0 +1,200 @@
+// Handles to series: what a worker keeps and updates. Included by <shmetrics/shmetrics.hpp>, which says what holds for
+// all of it: threads, processes, lifetime, cost, failure.
+#pragma once
+
+#include <atomic>
+#include <bit>
+#include <chrono>
+#include <concepts>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <string_view>
+#include <type_traits>
+
+#if defined(__GNUC__)
+#define SHMETRICS_API __attribute__((visibility("default")))
+#define SHMETRICS_FAST_TLS __attribute__((tls_model("initial-exec")))
+#else
+#error "shmetrics needs GCC or Clang on 64-bit Linux"
+#endif
+
+namespace shmetrics {
+
+namespace detail {
+
+inline constexpr std::uint32_t kMaxRegistries = 8;
+inline constexpr std::uint32_t kInertCell = 0xffffffff;  // beyond every limit: updates end on the slow path, as no-ops
+inline constexpr std::uint32_t kDroppedCell = 0xfffffffe;  // likewise, and the loss is counted
+
+// A thread's slot of each segment. `limit` is 0 until a slot is claimed, after a fork, and for threads without a slot,
+// so that every odd case is on the slow path.
+struct ThreadSlot {
+  std::atomic<std::uint64_t>* cells;
+  std::uint32_t limit;
+};
+SHMETRICS_API extern constinit thread_local ThreadSlot thread_slots[kMaxRegistries] SHMETRICS_FAST_TLS;
+
+enum class Refusal : std::uint32_t { nan = 2, infinite = 3, negative = 4 };
+SHMETRICS_API void add_slow(std::uint32_t registry, std::uint32_t cell, std::uint64_t n) noexcept;
+SHMETRICS_API void add_slow(std::uint32_t registry, std::uint32_t cell, double n) noexcept;
+SHMETRICS_API void refuse_increment(std::uint32_t registry, double n) noexcept;
+SHMETRICS_API void refuse(std::uint32_t registry, Refusal why) noexcept;
+
+struct Attachment;   // a segment in this process; never freed
+struct FamilyState;  // a family in this process; never freed
+
+struct HandleParts {
+  std::uint32_t registry = 0;
+  std::uint32_t cell = kInertCell;
+  const FamilyState* family = nullptr;
+};
+SHMETRICS_API HandleParts find_series(const FamilyState* family, std::span<const std::string_view> values) noexcept;
+SHMETRICS_API HandleParts only_series(const FamilyState* family) noexcept;
+
+}  // namespace detail
+
+/// A count that only grows; a name in `_total`. One series: keep it, copy it, pass it by value, also across fork.
+class Counter {
+ public:
+  /// Inert: updates do nothing.
+  Counter() = default;
+
+  /// Adds n. Negative n is refused and counted in shmetrics_values_refused_total; floating point does not compile.
+  template <std::integral Number = int>
+  void inc(Number n = 1) const noexcept {
+    if constexpr (std::is_signed_v<Number>) {
+      if (n < 0) [[unlikely]]
+        return detail::refuse(registry_, detail::Refusal::negative);
+    }
+    detail::ThreadSlot& slot = detail::thread_slots[registry_];
+    if (cell_ >= slot.limit) [[unlikely]]
+      return detail::add_slow(registry_, cell_, static_cast<std::uint64_t>(n));
+    std::atomic<std::uint64_t>& cell = slot.cells[cell_];
+    // The thread is the cell's only writer: a plain add, and no reader sees half of it.
+    cell.store(cell.load(std::memory_order_relaxed) + static_cast<std::uint64_t>(n), std::memory_order_relaxed);
+  }
+
+  explicit Counter(const detail::HandleParts& parts) : registry_(parts.registry), cell_(parts.cell) {}
+
+ private:
+  std::uint32_t registry_ = 0;
+  std::uint32_t cell_ = detail::kInertCell;
+};
+
+/// A count that only grows, in fractions: seconds spent, money earned. A name in `_total`.
+class FloatCounter {
+ public:
+  FloatCounter() = default;
+
+  /// Adds n. Negative, NaN and infinite n are refused and counted in shmetrics_values_refused_total.
+  void inc(double n = 1) const noexcept {
+    if (!(n >= 0 && n <= std::numeric_limits<double>::max())) [[unlikely]] {
+      return detail::refuse_increment(registry_, n);
+    }
+    detail::ThreadSlot& slot = detail::thread_slots[registry_];
+    if (cell_ >= slot.limit) [[unlikely]]
+      return detail::add_slow(registry_, cell_, n);
+    std::atomic<std::uint64_t>& cell = slot.cells[cell_];
+    const double sum = std::bit_cast<double>(cell.load(std::memory_order_relaxed)) + n;
+    cell.store(std::bit_cast<std::uint64_t>(sum), std::memory_order_relaxed);
+  }
+
+  explicit FloatCounter(const detail::HandleParts& parts) : registry_(parts.registry), cell_(parts.cell) {}
+
+ private:
+  std::uint32_t registry_ = 0;
+  std::uint32_t cell_ = detail::kInertCell;
+};
+
+/// A value that goes up and down. Threads of one process share it: the last set() wins, inc() and dec() add up.
+class Gauge {
+ public:
+  Gauge() = default;
+
+  SHMETRICS_API void set(double value) const noexcept;
+  void inc(double n = 1) const noexcept { add(n); }
+  void dec(double n = 1) const noexcept { add(-n); }
+  /// Sets it to the seconds since 1970, as _timestamp_seconds metrics have it.
+  SHMETRICS_API void set_to_current_time() const noexcept;
+
+  explicit Gauge(const detail::HandleParts& parts)
+      : registry_(parts.registry), cell_(parts.cell), family_(parts.family) {}
+
+ private:
+  friend class InFlight;
+  SHMETRICS_API bool add(double n) const noexcept;  // false: dropped, and counted as such
+
+  std::uint32_t registry_ = 0;
+  std::uint32_t cell_ = detail::kInertCell;
+  const detail::FamilyState* family_ = nullptr;
+};
+
+/// Observations in buckets, with their sum and count. An observation is all-or-nothing, also under kill -9.
+class Histogram {
+ public:
+  Histogram() = default;
+
+  /// Counts `value`, in the family's unit (seconds for durations). NaN is refused and counted; infinities count.
+  SHMETRICS_API void observe(double value) const noexcept;
+
+  explicit Histogram(const detail::HandleParts& parts)
+      : registry_(parts.registry), cell_(parts.cell), family_(parts.family) {}
+
+ private:
+  std::uint32_t registry_ = 0;
+  std::uint32_t cell_ = detail::kInertCell;
+  const detail::FamilyState* family_ = nullptr;
+};
+
+/// The sum and count of observations, without buckets and without quantiles: their mean, by rate(_sum) / rate(_count).
+class Summary {
+ public:
+  Summary() = default;
+
+  /// Counts `value`, in the family's unit. NaN is refused and counted. All-or-nothing, also under kill -9.
+  SHMETRICS_API void observe(double value) const noexcept;
+
+  explicit Summary(const detail::HandleParts& parts)
+      : registry_(parts.registry), cell_(parts.cell), family_(parts.family) {}
+
+ private:
+  std::uint32_t registry_ = 0;
+  std::uint32_t cell_ = detail::kInertCell;
+  const detail::FamilyState* family_ = nullptr;
+};
+
+static_assert(std::is_trivially_copyable_v<FloatCounter> && std::is_trivially_copyable_v<Summary>);
+static_assert(std::is_trivially_copyable_v<Counter> && std::is_trivially_copyable_v<Gauge> &&
+              std::is_trivially_copyable_v<Histogram>);
+
+/// Observes the seconds from its making to the end of its scope, by the monotonic clock.
+template <typename Observer>
+class [[nodiscard]] Timer {
+ public:
+  explicit Timer(Observer observer) : observer_(observer), start_(std::chrono::steady_clock::now()) {}
+  Timer(const Timer&) = delete;
+  Timer& operator=(const Timer&) = delete;
+  ~Timer() { observer_.observe(std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count()); }
+
+ private:
+  Observer observer_;
+  std::chrono::steady_clock::time_point start_;
+};
+
+/// Adds 1 to a gauge for the length of its scope.
+class [[nodiscard]] InFlight {
+ public:
+  explicit InFlight(Gauge gauge) : gauge_(gauge), is_counted_(gauge_.add(1)) {}
+  InFlight(const InFlight&) = delete;
+  InFlight& operator=(const InFlight&) = delete;
+  ~InFlight() {
+    if (is_counted_) gauge_.dec();  // what was dropped on the way up must not be taken off on the way down
+  }
+
+ private:
+  Gauge gauge_;
+  bool is_counted_;
+};
+
+}  // namespace shmetrics

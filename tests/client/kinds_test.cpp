@@ -1,0 +1,248 @@
+// The kinds beside counter, livesum gauge and histogram; and the ten gauge modes, with workers that live, die and are
+// adopted.
+#include <gtest/gtest.h>
+#include <shmetrics/shmetrics.hpp>
+
+#include <cmath>
+#include <ctime>
+#include <limits>
+#include <vector>
+
+#include "tests/forked.hpp"
+#include "tests/scrape.hpp"
+#include "tests/temporary_folder.hpp"
+
+namespace shmetrics {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+class KindsTest : public ::testing::Test {
+ protected:
+  KindsTest() {
+    Options options;
+    options.path = path_;
+    registry_ = Registry::open(options);
+  }
+  tests::Scrape scrape() const { return tests::scrape(path_); }
+
+  tests::TemporaryFolder folder_;
+  std::string path_ = folder_.file("a.seg");
+  Registry registry_;
+};
+
+TEST_F(KindsTest, FloatCountersAddFractions) {
+  const auto cost = registry_.float_counter("cost_dollars_total", "C", {"model"});
+  cost.with("a").inc(0.25);
+  cost.with("a").inc(0.5);
+  cost.with("a").inc();
+  EXPECT_EQ(scrape()["cost_dollars_total{model=\"a\"}"], 1.75);
+}
+
+TEST_F(KindsTest, FloatCountersRefuseWhatIsNoIncrement) {
+  const FloatCounter cost = registry_.float_counter("cost_total", "C");
+  for (const double bad : {-1.0, std::nan(""), kInfinity, -kInfinity}) cost.inc(bad);
+  cost.inc(0);
+  cost.inc(std::numeric_limits<double>::max());
+  const tests::Scrape result = scrape();
+  EXPECT_EQ(result["cost_total"], std::numeric_limits<double>::max());
+  EXPECT_EQ(result.status.refused_negative, 1u);
+  EXPECT_EQ(result.status.refused_nan, 1u);
+  EXPECT_EQ(result.status.refused_infinite, 2u);
+}
+
+TEST_F(KindsTest, SummariesHaveSumAndCount) {
+  const auto sizes = registry_.summary("response_bytes", "S", {"route"});
+  sizes.with("/").observe(100);
+  sizes.with("/").observe(50.5);
+  sizes.with("/").observe(std::nan(""));
+  const tests::Scrape result = scrape();
+  EXPECT_EQ(result["response_bytes_sum{route=\"/\"}"], 150.5);
+  EXPECT_EQ(result["response_bytes_count{route=\"/\"}"], 2);
+  EXPECT_EQ(result.values.size(), 2u);
+  EXPECT_EQ(result.status.refused_nan, 1u);
+}
+
+TEST_F(KindsTest, AnInfoIsShownWhileAWorkerThatKnowsItLives) {
+  EXPECT_FALSE(registry_.info("app_build_info", "Build", {{"version", "1.2.3"}, {"commit", "abc"}}));
+  const std::string series = "app_build_info{version=\"1.2.3\",commit=\"abc\"}";
+  const Counter hits = registry_.counter("a_total", "A");
+  EXPECT_FALSE(scrape().has(series)) << "nobody has an entry yet";
+  const tests::Baton counted;
+  const pid_t worker = tests::forked([&] {
+    hits.inc();
+    counted.pass();
+    for (;;) pause();
+    return 0;
+  });
+  counted.receive();
+  EXPECT_EQ(scrape()[series], 1) << "inherited by fork";
+  tests::kill_and_wait(worker);
+  EXPECT_FALSE(scrape().has(series));
+  hits.inc();
+  EXPECT_EQ(scrape()[series], 1);
+}
+
+TEST_F(KindsTest, AnInfoDeclaredLateIsShownAtOnce) {
+  registry_.counter("a_total", "A").inc();
+  EXPECT_FALSE(registry_.info("late_info", "Late", {{"x", "y"}}));
+  EXPECT_EQ(scrape()["late_info{x=\"y\"}"], 1);
+  EXPECT_EQ(registry_.info("bad", "B", {{"x", "y"}}), Errc::invalid_argument);
+  EXPECT_EQ(Registry().info("app_info", "A", {}), Errc::not_ready);
+}
+
+TEST_F(KindsTest, SetToCurrentTimeIsUnixSeconds) {
+  const Gauge last = registry_.gauge("last_run_timestamp_seconds", "L", {}, GaugeMode::mostrecent);
+  const auto before = static_cast<double>(std::time(nullptr));
+  last.set_to_current_time();
+  const double seen = scrape()["last_run_timestamp_seconds"];
+  EXPECT_GE(seen, before);
+  EXPECT_LE(seen, static_cast<double>(std::time(nullptr)) + 1);
+}
+
+TEST_F(KindsTest, LabelNamesMayBeKnownAtRunTimeOnly) {
+  const std::vector<std::string_view> names = {"a", "b"};
+  const auto hits = registry_.counter("a_total", "A", RuntimeLabels(names));
+  const std::vector<std::string_view> values = {"1", "2"};
+  hits.with(std::span(values)).inc();
+  hits.with("1", "2").inc();
+  hits.with("1").inc();  // wrong number: inert
+  EXPECT_EQ(scrape()["a_total{a=\"1\",b=\"2\"}"], 2);
+  EXPECT_EQ(scrape().values.size(), 1u);
+}
+
+TEST_F(KindsTest, AFamilyMayHaveASeriesLimitOfItsOwn) {
+  const auto few = registry_.counter("few_total", "F", {"l"}, {.series_limit = 2});
+  for (int i = 0; i < 5; ++i) few.with(std::to_string(i)).inc();
+  EXPECT_EQ(scrape()["few_total{l=\"__overflow__\"}"], 3);
+}
+
+TEST_F(KindsTest, AUnitMustEndTheName) {
+  EXPECT_FALSE(registry_.histogram("d_seconds", "D", {}, {1}, {.unit = "seconds"}).error());
+  EXPECT_FALSE(registry_.float_counter("cpu_seconds_total", "C", {}, {.unit = "seconds"}).error());
+  const auto wrong = registry_.float_counter("cpu_total", "C", {}, {.unit = "seconds"}).error();
+  EXPECT_NE(wrong.message().find("'cpu_seconds_total'"), std::string::npos) << wrong.message();
+}
+
+TEST_F(KindsTest, NamingTheOverflowSeriesGivesTheOverflowSeries) {
+  const auto hits = registry_.counter("a_total", "A", {"l"});
+  hits.with("__overflow__").inc();
+  hits.with("\xff").inc();
+  EXPECT_EQ(scrape()["a_total{l=\"__overflow__\"}"], 2);
+  EXPECT_EQ(scrape().status.quarantined_series, 0u);
+}
+
+TEST_F(KindsTest, TheDefaultRegistryOpensWhatTheEnvironmentNames) {
+  const std::string path = folder_.file("default.seg");
+  setenv("SHMETRICS_SEGMENT", path.c_str(), 1);
+  const Registry registry = default_registry();
+  EXPECT_EQ(registry.path(), path);
+  registry.counter("a_total", "A").inc();
+  default_registry().counter("a_total", "A").inc();
+  EXPECT_EQ(tests::scrape(path)["a_total"], 2);
+}
+
+TEST_F(KindsTest, TheDefaultRegistryNeverThrowsAndSaysWhatIsWrong) {
+  setenv("SHMETRICS_SEGMENT", folder_.file("no/such/a.seg").c_str(), 1);
+  const Registry inert = default_registry();
+  EXPECT_FALSE(inert);
+  EXPECT_NE(inert.error().message().find("no/such"), std::string::npos);
+  EXPECT_EQ(default_registry().error(), Errc::not_ready) << "not tried at each call";
+}
+
+/// Two workers set each gauge, to 3 and to 5; then the one with 5 is killed; then a third takes its entry over.
+TEST_F(KindsTest, EachGaugeModeOverADeathAndAnAdoption) {
+  const GaugeMode modes[] = {GaugeMode::livesum, GaugeMode::livemin, GaugeMode::livemax, GaugeMode::livemostrecent,
+                             GaugeMode::sum,     GaugeMode::min,     GaugeMode::max,     GaugeMode::mostrecent,
+                             GaugeMode::liveall, GaugeMode::all};
+  const char* const names[] = {"livesum", "livemin", "livemax",    "livemostrecent", "sum",
+                               "min",     "max",     "mostrecent", "liveall",        "all"};
+  std::vector<Gauge> gauges;
+  for (std::size_t i = 0; i < std::size(modes); ++i) gauges.push_back(registry_.gauge(names[i], "G", {}, modes[i]));
+  const tests::Baton done;
+  const auto worker = [&](double value) {
+    const pid_t pid = tests::forked([&, value] {
+      for (const Gauge& gauge : gauges) gauge.set(value);
+      done.pass();
+      for (;;) pause();
+      return 0;
+    });
+    done.receive();
+    return pid;
+  };
+  const auto shows = [&](std::initializer_list<std::pair<const char*, double>> expected) {
+    const tests::Scrape result = scrape();
+    EXPECT_EQ(result.values, (std::map<std::string, double>(expected.begin(), expected.end()))) << result.text;
+  };
+
+  shows({{"livesum", 0}, {"sum", 0}});
+  const pid_t first = worker(3);
+  const pid_t second = worker(5);
+  shows({{"livesum", 8},
+         {"livemin", 3},
+         {"livemax", 5},
+         {"livemostrecent", 5},
+         {"sum", 8},
+         {"min", 3},
+         {"max", 5},
+         {"mostrecent", 5},
+         {"liveall{worker=\"0\"}", 3},
+         {"liveall{worker=\"1\"}", 5},
+         {"all{worker=\"0\"}", 3},
+         {"all{worker=\"1\"}", 5}});
+  tests::kill_and_wait(second);
+  shows({{"livesum", 3},
+         {"livemin", 3},
+         {"livemax", 3},
+         {"livemostrecent", 3},
+         {"sum", 8},
+         {"min", 3},
+         {"max", 5},
+         {"mostrecent", 5},
+         {"liveall{worker=\"0\"}", 3},
+         {"all{worker=\"0\"}", 3},
+         {"all{worker=\"1\"}", 5}});
+  const pid_t third = worker(4);
+  // `sum` went on at the 5 that it found, and set() put 4 in its place; `min` and `max` keep what the dead one had.
+  shows({{"livesum", 7},
+         {"livemin", 3},
+         {"livemax", 4},
+         {"livemostrecent", 4},
+         {"sum", 7},
+         {"min", 3},
+         {"max", 5},
+         {"mostrecent", 4},
+         {"liveall{worker=\"0\"}", 3},
+         {"liveall{worker=\"1\"}", 4},
+         {"all{worker=\"0\"}", 3},
+         {"all{worker=\"1\"}", 4}});
+  tests::kill_and_wait(first);
+  tests::kill_and_wait(third);
+  shows({{"livesum", 0},
+         {"sum", 7},
+         {"min", 3},
+         {"max", 5},
+         {"mostrecent", 4},
+         {"all{worker=\"0\"}", 3},
+         {"all{worker=\"1\"}", 4}});
+}
+
+TEST_F(KindsTest, IncrementsAndDecrementsOfASumStayExactOverDeaths) {
+  const Gauge balance = registry_.gauge("balance", "B", {}, GaugeMode::sum);
+  for (int i = 0; i < 20; ++i) {
+    const tests::Baton done;
+    const pid_t worker = tests::forked([&] {
+      balance.inc(3);
+      balance.dec(2);
+      done.pass();
+      for (;;) pause();
+      return 0;
+    });
+    done.receive();
+    tests::kill_and_wait(worker);
+  }
+  EXPECT_EQ(scrape()["balance"], 20);
+}
+
+}  // namespace
+}  // namespace shmetrics

@@ -1,0 +1,97 @@
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstdlib>
+#include <filesystem>
+
+#include <shmetrics/testing.hpp>
+#include "client/attachment.hpp"
+#include "collector/scraper.hpp"
+#include "collector/text_format.hpp"
+
+namespace shmetrics::testing {
+namespace {
+
+using collector::Distribution;
+using LabelList = std::vector<std::pair<std::string, std::string>>;
+
+bool same_labels(LabelList a, TemporarySegment::Labels b) {
+  LabelList wanted(b.begin(), b.end());
+  std::sort(a.begin(), a.end());
+  std::sort(wanted.begin(), wanted.end());
+  return a == wanted;
+}
+
+std::optional<double> sample_of(const Distribution& value, std::string_view suffix, LabelList labels,
+                                TemporarySegment::Labels wanted) {
+  if (suffix == "_sum" && same_labels(labels, wanted)) return value.sum;
+  if (suffix == "_count" && same_labels(labels, wanted)) return static_cast<double>(value.count);
+  if (suffix != "_bucket") return std::nullopt;
+  for (const auto& [bound, count] : value.buckets) {
+    LabelList with_bound = labels;
+    std::string le;
+    collector::append_number(le, bound);
+    with_bound.emplace_back("le", le);
+    if (same_labels(with_bound, wanted)) return static_cast<double>(count);
+  }
+  return std::nullopt;
+}
+
+std::optional<double> sample_of(const collector::Series& series, std::string_view suffix,
+                                TemporarySegment::Labels wanted) {
+  if (const auto* value = std::get_if<Distribution>(&series.value))
+    return sample_of(*value, suffix, series.labels, wanted);
+  if (!suffix.empty() || !same_labels(series.labels, wanted)) return std::nullopt;
+  if (const auto* whole = std::get_if<std::uint64_t>(&series.value)) return static_cast<double>(*whole);
+  return std::get<double>(series.value);
+}
+
+std::string make_folder() {
+  std::string name = std::filesystem::is_directory("/dev/shm")
+                         ? "/dev/shm/shmetrics-XXXXXX"
+                         : std::filesystem::temp_directory_path() / "shmetrics-XXXXXX";
+  if (mkdtemp(name.data()) == nullptr) throw std::system_error(errno, std::generic_category(), "mkdtemp " + name);
+  return name;
+}
+
+}  // namespace
+
+Options TemporarySegment::small() {
+  Options options;
+  options.workers = 32;
+  options.slots = 128;
+  options.directory_bytes = 4u << 20;
+  return options;
+}
+
+TemporarySegment::TemporarySegment(Options options) : folder_(make_folder()), path_(folder_ + "/test.seg") {
+  options.path = path_;
+  registry_ = Registry::open(options);
+}
+
+TemporarySegment::~TemporarySegment() {
+  detail::Attachment::detach(path_);
+  std::error_code ignored;
+  std::filesystem::remove_all(folder_, ignored);
+}
+
+std::optional<double> TemporarySegment::value(std::string_view sample, Labels labels) const {
+  collector::Scraper scraper(path_);
+  scraper.read();
+  for (const collector::Family& family : scraper.families()) {
+    if (!sample.starts_with(family.name)) continue;
+    for (const collector::Series& series : family.series) {
+      if (const auto value = sample_of(series, sample.substr(family.name.size()), labels)) return value;
+    }
+  }
+  return std::nullopt;
+}
+
+std::string TemporarySegment::text() const {
+  collector::Scraper scraper(path_);
+  std::string text;
+  scraper.scrape(text);
+  return text;
+}
+
+}  // namespace shmetrics::testing
