@@ -3,6 +3,7 @@
 //   floor_*      load, add, store on a word of a shared mapping; hash and compare for a lookup; no library
 //   held_*       a handle that is kept
 //   with_*       three label values looked up at each update, among 10,000 series
+//   register_*   the first look-up of a label set in all processes
 //
 // Run: build/release/bin/update_bench. Ratios between rows of one run mean something; absolute times are the machine's.
 #include <benchmark/benchmark.h>
@@ -18,6 +19,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "tests/forked.hpp"
 #include "tests/scrape.hpp"
 #include "tests/temporary_folder.hpp"
 
@@ -62,7 +64,8 @@ struct Store {
   shmetrics::Registry registry = [this] {
     shmetrics::Options options;
     options.path = folder.file("bench.seg");
-    options.series_per_family = 2 * kSeries;
+    options.series_per_family = 100 * kSeries;
+    options.directory_bytes = 64 << 20;
     options.cells = 1 << 18;
     return shmetrics::Registry::open(options);
   }();
@@ -103,6 +106,48 @@ void held_counter(benchmark::State& state) {
     check(state, before, store().exposed("held_total"), static_cast<double>(state.iterations()));
 }
 BENCHMARK(held_counter)->ThreadRange(1, 2);
+
+void held_counter_beside_another_process(benchmark::State& state) {
+  static const auto family = store().registry.counter("crowded_total", "Counted by two processes");
+  const shmetrics::Counter counter = family;
+  const shmetrics::tests::Baton started;
+  const pid_t other = shmetrics::tests::forked([&] {
+    counter.inc();
+    started.pass();
+    for (;;) counter.inc();
+    return 0;
+  });
+  started.receive();
+  for (auto _ : state) {
+    counter.inc();
+    benchmark::ClobberMemory();
+  }
+  shmetrics::tests::kill_and_wait(other);
+  if (store().exposed("crowded_total") < static_cast<double>(state.iterations()))
+    state.SkipWithError("counts are missing");
+}
+BENCHMARK(held_counter_beside_another_process);
+
+void floor_float_counter(benchmark::State& state) {
+  Double* word = shared_words<Double>();
+  for (auto _ : state) {
+    word->store(word->load(std::memory_order_relaxed) + 1.5, std::memory_order_relaxed);
+    benchmark::ClobberMemory();
+  }
+}
+BENCHMARK(floor_float_counter);
+
+void held_float_counter(benchmark::State& state) {
+  static const auto family = store().registry.float_counter("spent_total", "Spent");
+  const shmetrics::FloatCounter counter = family;
+  const double before = store().exposed("spent_total");
+  for (auto _ : state) {
+    counter.inc(1.5);
+    benchmark::ClobberMemory();
+  }
+  check(state, before, store().exposed("spent_total"), 1.5 * static_cast<double>(state.iterations()));
+}
+BENCHMARK(held_float_counter);
 
 void floor_lookup(benchmark::State& state) {
   std::unordered_map<std::string, Word*> map;
@@ -182,5 +227,16 @@ void held_gauge(benchmark::State& state) {
   check(state, before, store().exposed("held_in_flight"), static_cast<double>(state.iterations()));
 }
 BENCHMARK(held_gauge);
+
+// The first with() of a label set: lock, append, publish. Each iteration registers a series that nobody has.
+void register_series(benchmark::State& state) {
+  static const auto family = store().registry.counter("registered_total", "Registered", {"n"});
+  static std::uint64_t next = 0;
+  std::uint64_t first = next;
+  for (auto _ : state) family.with(std::to_string(next++)).inc();
+  const std::string last = "registered_total{n=\"" + std::to_string(first) + "\"}";
+  check(state, 0, store().exposed(last), 1);
+}
+BENCHMARK(register_series)->Iterations(10000)->Unit(benchmark::kMicrosecond);
 
 }  // namespace

@@ -106,8 +106,8 @@ void check_names(Attachment& attachment, const shm::Schema& schema) {
   }
   const std::string other = attachment.mirror.claimant(shm::claimed_names(schema.type, schema.name), schema.name);
   if (!other.empty()) {
-    throw shm::Error(shm::Fault::kInvalidArgument, "'" + std::string(schema.name) + "' would produce a name that '" +
-                                                       other + "' already produces: choose another");
+    throw shm::Error(shm::Fault::kInvalidArgument, shm::quoted(schema.name) + " would produce a name that " +
+                                                       shm::quoted(other) + " already produces: choose another");
   }
 }
 
@@ -121,7 +121,7 @@ const FamilyState* find_declared(Attachment& attachment, const shm::Schema& sche
   const auto self = attachment.entry(std::chrono::milliseconds(-1));
   const auto own_worker = self ? std::optional(self->worker) : std::nullopt;
   if (known->declared_here || shm::other_worker_alive(attachment.file().kept_fd, own_worker)) {
-    throw shm::Error(shm::Fault::kIncompatible, "'" + std::string(schema.name) + "' is declared " + difference +
+    throw shm::Error(shm::Fault::kIncompatible, shm::quoted(schema.name) + " is declared " + difference +
                                                     " by live workers; restart them, or open with Start::fresh");
   }
   return nullptr;

@@ -240,7 +240,7 @@ std::error_code Registry::info(
   const detail::HandleParts series =
       count == 0 ? detail::only_series(family) : detail::find_series(family, std::span(values).first(count));
   if (series.cell >= detail::kDroppedCell) {
-    return detail::make_error(shm::Fault::kFull, "'" + std::string(name) + "' has no room for these label values");
+    return detail::make_error(shm::Fault::kFull, shm::quoted(name) + " has no room for these label values");
   }
   return guarded([&] { attachment_->show_info(series.cell); });
 }

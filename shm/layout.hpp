@@ -58,7 +58,7 @@ struct Header {
   std::uint64_t created_unix_ns;  //  64
   std::uint8_t segment_id[16];    //  72  random
   std::uint8_t boot_id[16];       //  88  of its creator's boot; locks and stamps of another boot mean nothing
-  std::uint8_t reserved2[3992];  // 104  zero
+  std::uint8_t reserved2[3992];   // 104  zero
 };
 static_assert(sizeof(Header) == kPageBytes && alignof(Header) == 8);
 static_assert(offsetof(Header, layout_version) == 8 && offsetof(Header, abi_fingerprint) == 16 &&

@@ -41,10 +41,6 @@ std::size_t sequence_length(std::string_view text, std::size_t at) {
   return 0;
 }
 
-std::string quoted(std::string_view name) {
-  return std::string(1, '\'').append(name).append(1, '\'');
-}
-
 std::string refuse_name(const Schema& schema) {
   const std::string_view name = schema.name;
   const std::string type(type_name(schema.type));
@@ -119,6 +115,10 @@ std::string refuse_bounds(const Schema& schema) {
 }
 
 }  // namespace
+
+std::string quoted(std::string_view name) {
+  return std::string(1, '\'').append(name).append(1, '\'');
+}
 
 bool is_valid_text(std::string_view text) {
   for (std::size_t at = 0; at < text.size();) {

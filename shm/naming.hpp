@@ -42,6 +42,9 @@ std::string refusal(const Schema& schema);
 /// Every family or sample name that this family gives rise to in any format; two families must not share one.
 std::vector<std::string> claimed_names(MetricType type, std::string_view name);
 
+/// 'name', for messages.
+std::string quoted(std::string_view name);
+
 /// Whether two declarations of one name mean the same family (help is tolerated: the first wins). If not, says how they
 /// differ, e.g. "other bounds".
 std::string schema_difference(const Schema& before, const Schema& after);
