@@ -12,12 +12,16 @@ using shm::SharedWord;
 
 constexpr std::size_t kMostObservedCells = shm::kHistogramBuckets + shm::kMaxBounds + 1;
 
-void pause_cpu() {
+// Longer each time: a writer in a tight loop leaves gaps of a nanosecond, and a reader in step with it never hits one.
+void pause_cpu(int attempt) {
+  constexpr int kLongest = 7;  // 2^7 pauses are some microseconds
+  for (int i = 0; i < 1 << std::min(attempt, kLongest); ++i) {
 #if defined(__x86_64__)
-  __builtin_ia32_pause();
+    __builtin_ia32_pause();
 #elif defined(__aarch64__)
-  asm("yield");
+    asm volatile("yield");
 #endif
+  }
 }
 
 void copy_words(const SharedWord* from, std::span<std::uint64_t> to) {
@@ -48,7 +52,7 @@ bool copy_observed(const SharedWord* slot, std::uint32_t first_cell, std::span<s
     if (before % 2 == 1) overlay_redo(slot, first_cell, copy);
     std::atomic_thread_fence(std::memory_order_acquire);
     if (sequence.load_relaxed() == before) return true;
-    pause_cpu();
+    pause_cpu(attempt);
   }
   // Never an overlay here: record and cells would be of different moments, and buckets would go backwards.
   std::atomic_thread_fence(std::memory_order_acquire);

@@ -2,6 +2,7 @@
 
 #include <xxhash.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <type_traits>
@@ -40,7 +41,11 @@ class Taker {
     rest_ = rest_.subspan(length);
     return taken;
   }
-  bool finished() const { return ok_ && rest_.size() < 8; }
+  /// Whether all went well and nothing is left but zeros up to the next multiple of 8.
+  bool finished() const {
+    return ok_ && rest_.size() < 8 &&
+           std::all_of(rest_.begin(), rest_.end(), [](std::byte b) { return b == std::byte{0}; });
+  }
 
  private:
   std::span<const std::byte> rest_;

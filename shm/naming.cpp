@@ -44,6 +44,8 @@ std::size_t sequence_length(std::string_view text, std::size_t at) {
 std::string refuse_name(const Schema& schema) {
   const std::string_view name = schema.name;
   const std::string type(type_name(schema.type));
+  const auto is_printable = [](char c) { return c > ' ' && c <= '~'; };
+  if (!std::all_of(name.begin(), name.end(), is_printable)) return "a metric name must match [a-zA-Z_][a-zA-Z0-9_]*";
   if (name.find(':') != name.npos) return quoted(name) + " has a colon, which belongs to recording rules: use '_'";
   if (name.size() > kMaxNameBytes) {
     return "a name of " + std::to_string(name.size()) + " bytes: at most " + std::to_string(kMaxNameBytes);

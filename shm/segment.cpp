@@ -35,17 +35,25 @@ struct stat status_of(int fd, const std::string& path) {
   return status;
 }
 
-// Locks of a network or user-space file system may be somebody else's idea of a lock.
-bool check_file_system(int fd, const std::string& path) {
+long file_system_of(int fd, const std::string& path) {
   struct statfs file_system;
   if (fstatfs(fd, &file_system) != 0) throw from_errno(errno, "fstatfs " + path);
-  const long magic = static_cast<long>(file_system.f_type);
+  return static_cast<long>(file_system.f_type);
+}
+
+bool is_tmpfs(long file_system) {
+  return file_system == TMPFS_MAGIC || file_system == RAMFS_MAGIC;
+}
+
+// Locks of a network or user-space file system may be somebody else's idea of a lock.
+bool check_file_system(int fd, const std::string& path) {
+  const long magic = file_system_of(fd, path);
   for (const long remote :
        {static_cast<long>(NFS_SUPER_MAGIC), kFuseMagic, kCifsMagic, kSmb2Magic, static_cast<long>(V9FS_MAGIC)}) {
-    if (magic == remote)
-      throw Error(Fault::kRefused, path + " is on a network or FUSE file system: use tmpfs, such as /dev/shm");
+    if (magic != remote) continue;
+    throw Error(Fault::kRefused, path + " is on a network or FUSE file system: use tmpfs, such as /dev/shm");
   }
-  return magic == TMPFS_MAGIC || magic == RAMFS_MAGIC;
+  return is_tmpfs(magic);
 }
 
 void check_owner(const struct stat& status, const std::string& path, const CreationOptions& options) {
@@ -53,6 +61,12 @@ void check_owner(const struct stat& status, const std::string& path, const Creat
   if (options.group && status.st_gid == *options.group && (status.st_mode & S_IWGRP) != 0) return;
   throw Error(Fault::kRefused, path + " belongs to uid " + to_string(status.st_uid) + ", this process runs as uid " +
                                    to_string(geteuid()) + ": set " + kPathVariable + " to a file of your own");
+}
+
+std::string hex(std::uint64_t value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "0x%016llx", static_cast<unsigned long long>(value));
+  return text;
 }
 
 std::uint64_t header_checksum(const Header& header) {
@@ -204,13 +218,34 @@ Descriptor open_file(const std::string& path, int access) {
   return file;
 }
 
+// Whose file it is, as far as that can be seen without opening it.
+std::string describe_owner(const std::string& path) {
+  struct stat status;
+  if (lstat(path.c_str(), &status) != 0) return "its folder keeps it closed";
+  char mode[8];
+  std::snprintf(mode, sizeof mode, "0%03o", static_cast<unsigned>(status.st_mode & 0777));
+  return "it belongs to uid " + to_string(status.st_uid) + ", mode " + mode;
+}
+
 [[noreturn]] void throw_open_error(int error_number, const std::string& path) {
-  if (error_number == ENOENT)
-    throw Error(Fault::kNotReady, "no segment at " + path + " yet: it appears when a worker opens it");
-  if (error_number == ELOOP) throw Error(Fault::kRefused, path + " is a symbolic link: name the file itself");
-  if (error_number == EISDIR) throw Error(Fault::kRefused, path + " is a directory: name a file in it");
-  if (error_number == ENXIO) throw Error(Fault::kRefused, path + " is not a regular file: choose another path");
-  throw from_errno(error_number, "open " + path);
+  switch (error_number) {
+    case ENOENT:
+      throw Error(Fault::kNotReady, "no segment at " + path + " yet: it appears when a worker opens it");
+    case EACCES:
+    case EPERM:
+      throw Error(Fault::kRefused, "no permission for " + path + ": " + describe_owner(path) +
+                                       ", this process runs as uid " + to_string(geteuid()) +
+                                       "; run as that user, give the file a group (Options::mode and group), " +
+                                       "or set " + kPathVariable + " to another file");
+    case ELOOP:
+      throw Error(Fault::kRefused, path + " is a symbolic link: name the file itself");
+    case EISDIR:
+      throw Error(Fault::kRefused, path + " is a directory: name a file in it");
+    case ENXIO:
+      throw Error(Fault::kRefused, path + " is not a regular file: choose another path");
+    default:
+      throw from_errno(error_number, "open " + path);
+  }
 }
 
 }  // namespace
@@ -233,23 +268,25 @@ std::optional<FileId> file_id(const std::string& path) noexcept {
 }
 
 Geometry check_header(const Header& header, std::uint64_t actual_file_bytes, const std::string& path) {
-  if (actual_file_bytes < sizeof(Header)) {
-    throw Error(Fault::kDamaged, path + " has " + to_string(actual_file_bytes) + " bytes, a segment has at least " +
-                                     to_string(sizeof(Header)) + ": remove the file");
-  }
-  if (header.magic != kMagic) {
-    throw Error(Fault::kIncompatible,
-                path + " is not a segment: magic is " + to_string(header.magic) + ", expected " + to_string(kMagic));
+  constexpr char kRemedy[] = "; if no worker uses it, remove it";
+  if (actual_file_bytes < sizeof(Header) || header.magic != kMagic) {
+    const bool was_one = header.magic == kMagic;
+    const std::string found =
+        actual_file_bytes < sizeof(Header)
+            ? to_string(actual_file_bytes) + " bytes, a segment has at least " + to_string(sizeof(Header))
+            : "magic " + hex(header.magic) + ", a segment has " + hex(kMagic);
+    if (was_one) throw Error(Fault::kDamaged, path + " was truncated: it has " + found + kRemedy);
+    throw Error(Fault::kIncompatible, path + " is not a segment: it has " + found + "; name another file");
   }
   if (header.layout_version != kLayoutVersion) {
     throw Error(Fault::kIncompatible, path + " has layout version " + to_string(header.layout_version) +
-                                          ", this program reads version " + to_string(kLayoutVersion) +
-                                          ": use programs of one release");
+                                          ", this program has version " + to_string(kLayoutVersion) +
+                                          ": use programs of one release, or Start::fresh");
   }
   if (header.abi_fingerprint != kAbiFingerprint) {
-    throw Error(Fault::kIncompatible, path + " has ABI fingerprint " + to_string(header.abi_fingerprint) +
-                                          ", this program has " + to_string(kAbiFingerprint) +
-                                          ": it was written on another kind of machine");
+    throw Error(Fault::kIncompatible, path + " has ABI fingerprint " + hex(header.abi_fingerprint) +
+                                          ", this program has " + hex(kAbiFingerprint) +
+                                          ": use programs of one release on one kind of machine");
   }
   const Geometry geometry{header.workers, header.thread_slots, header.cells, header.directory_bytes};
   if (!geometry.within_caps() || geometry.file_bytes() != header.file_bytes) {
@@ -257,19 +294,20 @@ Geometry check_header(const Header& header, std::uint64_t actual_file_bytes, con
                                           to_string(header.thread_slots) + ", cells " + to_string(header.cells) +
                                           ", directory " + to_string(header.directory_bytes) +
                                           " bytes) that does not add up to its " + to_string(header.file_bytes) +
-                                          " bytes");
-  }
-  if (header.reserved0 != 0) {
-    throw Error(Fault::kDamaged, path + " has " + to_string(header.reserved0) +
-                                     " in its reserved word, a segment has 0: remove the file");
+                                          " bytes" + kRemedy);
   }
   if (header.checksum != header_checksum(header)) {
-    throw Error(Fault::kDamaged, path + " has header checksum " + to_string(header.checksum) + ", expected " +
-                                     to_string(header_checksum(header)) + ": remove the file");
+    throw Error(Fault::kDamaged, path + " has header checksum " + hex(header.checksum) + ", expected " +
+                                     hex(header_checksum(header)) + kRemedy);
+  }
+  const auto is_set = [](std::uint8_t byte) { return byte != 0; };
+  if (header.reserved0 != 0 || header.reserved1 != 0 ||
+      std::any_of(std::begin(header.reserved2), std::end(header.reserved2), is_set)) {
+    throw Error(Fault::kDamaged, path + " has a reserved word that is not 0" + kRemedy);
   }
   if (actual_file_bytes < header.file_bytes) {
-    throw Error(Fault::kDamaged, path + " has " + to_string(actual_file_bytes) + " bytes, its header says " +
-                                     to_string(header.file_bytes) + ": it was truncated, remove it");
+    throw Error(Fault::kDamaged, path + " was truncated: it has " + to_string(actual_file_bytes) +
+                                     " bytes, its header says " + to_string(header.file_bytes) + kRemedy);
   }
   return geometry;
 }
@@ -281,7 +319,8 @@ OpenedSegment open_for_reading(const std::string& path) {
   if (status.st_size == 0) throw Error(Fault::kNotReady, path + " is empty: no worker has opened it yet");
   const Header header = read_header(file.get(), path);
   const Geometry geometry = check_header(header, static_cast<std::uint64_t>(status.st_size), path);
-  return {std::move(file), FileId{status.st_dev, status.st_ino}, header, geometry, true};
+  return {std::move(file), FileId{status.st_dev, status.st_ino}, header, geometry,
+          is_tmpfs(file_system_of(file.get(), path))};
 }
 
 OpenedSegment open_or_create(const std::string& path, const CreationOptions& options, bool fresh) {

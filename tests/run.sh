@@ -92,7 +92,8 @@ stage shell check_shell || true
 if stage dev-build build dev; then
   stage tidy check_tidy || true
   stage dev-tests test_preset dev || true
-  sanitize asan-ubsan 'shm|client|collector|multiprocess' || true
+  sanitize asan-ubsan 'shm|client|contract|collector|exporter|tools|multiprocess' || true
   sanitize tsan threads || true
 fi
+[ ${#exclude[@]} -gt 0 ] || stage demo tools/demo.sh --port 8080 || true
 exec python3 tests/house/summarize.py "$log_directory"

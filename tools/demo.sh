@@ -99,6 +99,7 @@ build() {
 # The server's port is nobody's business: the next one that is free.
 start_server() {
   for ((server_port = 8080; server_port < 8180; ++server_port)); do
+    [ "$server_port" -ne "$port" ] || continue
     start "$directory/server.log" "$bin/prefork_server" --port "$server_port" --segment "$segment"
     wait_until grep -q ' serves ' "$directory/server.log" && return
     grep -q 'cannot listen' "$directory/server.log" || break

@@ -1,0 +1,30 @@
+// A file of its own: inlined where they are called, GCC takes new and free() for a mismatch.
+#include "tests/multiprocess/allocations.hpp"
+
+#include <atomic>
+#include <cstdlib>
+#include <new>
+
+namespace {
+std::atomic<std::size_t> count{0};
+}
+
+void* operator new(std::size_t bytes) {
+  count.fetch_add(1, std::memory_order_relaxed);
+  if (void* memory = std::malloc(bytes)) return memory;
+  throw std::bad_alloc();
+}
+void operator delete(void* memory) noexcept {
+  std::free(memory);
+}
+void operator delete(void* memory, std::size_t) noexcept {
+  std::free(memory);
+}
+
+namespace shmetrics::test {
+
+std::size_t allocations() {
+  return count.load(std::memory_order_relaxed);
+}
+
+}  // namespace shmetrics::test
