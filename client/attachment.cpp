@@ -1,87 +1,23 @@
 #include "client/attachment.hpp"
 
-#include <pthread.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
+#include <cerrno>
 #include <filesystem>
 
+#include "client/process_hooks.hpp"
 #include "client/writer.hpp"
 #include "shm/slot.hpp"
 
 namespace shmetrics::detail {
 namespace {
 
-constexpr auto kForkWait = std::chrono::milliseconds(200);  // then fork goes on without the lock
 constexpr auto kPage = shm::kPageBytes;
-
-std::atomic<Attachment*> attachments[kMaxRegistries] = {};
-bool fork_holds_control = false;  // between prepare and parent or child, in the forking thread
 
 constexpr std::uint64_t whole_pages(std::uint64_t bytes) {
   return (bytes + kPage - 1) / kPage * kPage;
-}
-
-template <typename Do>
-void for_each_attachment(Do act) {
-  for (auto& place : attachments) {
-    if (Attachment* attachment = place.load(std::memory_order_acquire)) act(*attachment);
-  }
-}
-
-template <typename Fits>
-Attachment* find_attachment(Fits fits) {
-  for (auto& place : attachments) {
-    Attachment* attachment = place.load(std::memory_order_acquire);
-    if (attachment != nullptr && fits(*attachment)) return attachment;
-  }
-  return nullptr;
-}
-
-// In turn, so that a stale handle of a detached segment finds nothing at its index for as long as possible.
-std::uint32_t free_index() {
-  static std::uint32_t next = 0;  // control lock
-  for (std::uint32_t tried = 0; tried < kMaxRegistries; ++tried) {
-    const std::uint32_t index = next++ % kMaxRegistries;
-    if (attachments[index].load(std::memory_order_acquire) == nullptr) return index;
-  }
-  return kMaxRegistries;
-}
-
-void before_fork() {
-  fork_holds_control = control_lock().try_lock_for(kForkWait);
-}
-
-void after_fork_in_parent() {
-  if (std::exchange(fork_holds_control, false)) control_lock().unlock();
-}
-
-void after_fork_in_child() {
-  control_lock().start_anew();
-  const bool whole = std::exchange(fork_holds_control, false);
-  forget_threads();
-  for_each_attachment([whole](Attachment& attachment) {
-    attachment.forget_process(whole);
-    // A worker that drops its privileges later could not open the file any more.
-    if (geteuid() == 0) attachment.claim_entry();
-  });
-}
-
-void at_exit() {
-  for_each_attachment([](Attachment& attachment) {
-    if (const auto claim = attachment.entry(std::chrono::milliseconds(-1))) shm::release_entry(attachment.view, *claim);
-  });
-}
-
-void install_process_hooks() {
-  static const int installed = [] {
-    pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
-    std::atexit(at_exit);
-    return 0;
-  }();
-  static_cast<void>(installed);
 }
 
 std::byte* map(const shm::OpenedSegment& opened, const std::string& path) {
@@ -117,10 +53,7 @@ shm::CreationOptions creation_options(const Options& options) {
 
 }  // namespace
 
-ControlLock& control_lock() {
-  static ControlLock& lock = *new ControlLock;  // outlives static destructors
-  return lock;
-}
+constinit std::atomic<Attachment*> Attachment::table[kMaxRegistries] = {};
 
 Attachment::Attachment(std::uint32_t index, std::string file_path, const shm::OpenedSegment& opened, std::byte* base,
                        std::uint32_t limit)
@@ -133,11 +66,27 @@ Attachment::Attachment(std::uint32_t index, std::string file_path, const shm::Op
       kept_fd_(-1) {}
 
 Attachment& Attachment::open(const Options& options) {
-  install_process_hooks();
+  if (!process_hooks_work()) {
+    throw shm::Error(shm::Fault::kFull, "no room for the fork handlers of this library: open no segment");
+  }
   const std::string path =
       std::filesystem::absolute(options.path.empty() ? shm::default_path() : options.path).string();
-  shm::OpenedSegment opened = shm::open_or_create(path, creation_options(options), options.start == Start::fresh);
-  if (Attachment* known = find_attachment([&](const Attachment& at) { return at.id == opened.id; })) return *known;
+  const bool is_fresh = options.start == Start::fresh;
+  // Before opening: a process that has dropped its privileges still has what it opened before.
+  const auto present = shm::file_id(path);
+  const bool is_hidden = !present && errno == EACCES;
+  Attachment* known =
+      find([&](const Attachment& at) { return !is_fresh && (at.id == present || (is_hidden && at.path == path)); });
+  if (known == nullptr) {
+    shm::OpenedSegment opened = shm::open_or_create(path, creation_options(options), is_fresh);
+    known = find([&](const Attachment& at) { return at.id == opened.id; });
+    if (known == nullptr) known = &attach(path, opened, options.series_per_family);
+  }
+  known->require_directory();
+  return *known;
+}
+
+Attachment& Attachment::attach(const std::string& path, shm::OpenedSegment& opened, std::uint32_t series_per_family) {
   const std::uint32_t index = free_index();
   if (index == kMaxRegistries) {
     throw shm::Error(shm::Fault::kFull,
@@ -146,40 +95,43 @@ Attachment& Attachment::open(const Options& options) {
   std::byte* base = map(opened, path);
   try {
     open_fixed_part(base, opened.geometry, path);
-    auto* made = new Attachment(index, path, opened, base, options.series_per_family);
+    auto* made = new Attachment(index, path, opened, base, series_per_family);
     made->widen_spill();
     made->kept_fd_ = opened.file.release();
-    attachments[index].store(made, std::memory_order_release);
-    if (!made->refresh_directory()) {
-      throw shm::Error(shm::Fault::kDamaged,
-                       path + " has a damaged directory: nothing can be declared, see shmetrics check");
-    }
+    table[index].store(made, std::memory_order_release);
     return *made;
   } catch (...) {
-    if (attachments[index].load(std::memory_order_relaxed) == nullptr) munmap(base, opened.geometry.file_bytes());
+    munmap(base, opened.geometry.file_bytes());
     throw;
   }
 }
 
+// In turn, so that a stale handle of a detached segment finds nothing at its index for as long as possible.
+std::uint32_t Attachment::free_index() {
+  static std::uint32_t next = 0;  // control lock
+  for (std::uint32_t tried = 0; tried < kMaxRegistries; ++tried) {
+    const std::uint32_t index = next++ % kMaxRegistries;
+    if (at(index) == nullptr) return index;
+  }
+  return kMaxRegistries;
+}
+
 void Attachment::detach(const std::string& path) noexcept {
-  const std::unique_lock lock(control_lock(), kDeclareWait);
-  Attachment* found = find_attachment([&](const Attachment& at) { return at.path == path; });
-  if (!lock || found == nullptr) return;
+  Deadline deadline(kDeclarePatience);
+  const ControlGuard control(deadline);
+  Attachment* found = find([&](const Attachment& at) { return at.path == path; });
+  if (!control || found == nullptr) return;
   give_back_slot(found->registry);
-  if (const auto claim = found->entry(std::chrono::milliseconds(-1))) shm::release_entry(found->view, *claim);
-  attachments[found->registry].store(nullptr, std::memory_order_release);
+  found->release();
+  table[found->registry].store(nullptr, std::memory_order_release);
   if (const int fd = found->kept_fd_.exchange(-1); fd >= 0) close(fd);
   // Memory of nobody takes the file's place: whoever still has a handle or a family reads zeros and writes in vain.
   mmap(found->view.base(), found->view.geometry().file_bytes(), PROT_READ | PROT_WRITE,
        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 }
 
-Attachment* Attachment::at(std::uint32_t index) noexcept {
-  return index < kMaxRegistries ? attachments[index].load(std::memory_order_acquire) : nullptr;
-}
-
 bool Attachment::refresh_directory() noexcept {
-  if (broken_) return false;
+  if (is_forked_in_the_middle_) return false;
   const std::uint64_t committed = view.directory().committed.load_acquire();
   if (committed == 0) return mirror.sound();
   if (committed < mirror.position() || committed > view.geometry().directory_bytes) return false;
@@ -194,94 +146,16 @@ bool Attachment::refresh_directory() noexcept {
   }
 }
 
-std::optional<shm::EntryClaim> Attachment::entry(std::chrono::milliseconds patience) noexcept {
-  const auto claimed = [this]() -> std::optional<shm::EntryClaim> {
-    const std::uint64_t word = owner_word_.load(std::memory_order_acquire);
-    if (word == 0) return std::nullopt;
-    constexpr std::uint64_t kEpochMask = (std::uint64_t{1} << shm::kOwnerEpochBits) - 1;
-    return shm::EntryClaim{static_cast<std::uint32_t>(word >> shm::kOwnerEpochBits) - 1, word & kEpochMask};
-  };
-  if (auto claim = claimed()) return claim;
-  if (patience.count() < 0 || entry_breaker_.is_open()) return std::nullopt;
-  std::unique_lock lock(control_lock(), std::defer_lock);
-  if (!(lock.try_lock() || (patience.count() > 0 && lock.try_lock_for(patience)))) {
-    if (patience.count() > 0) entry_breaker_.open();
-    return std::nullopt;
+void Attachment::require_directory() {
+  if (refresh_directory()) return;
+  if (is_forked_in_the_middle_) {
+    throw shm::Error(shm::Fault::kNotReady, path +
+                                                ": this process was forked while another thread registered for 200 ms; "
+                                                "it counts what was declared before, and declares nothing more");
   }
-  if (auto claim = claimed()) return claim;
-  claim_entry();
-  return claimed();
-}
-
-void Attachment::claim_entry() noexcept {
-  if (broken_) return entry_breaker_.open();
-  const auto claim = shm::claim_entry(view, file(), *this);
-  if (!claim) {
-    process_limit_.store(0, std::memory_order_release);
-    entry_breaker_.open();
-    return;
-  }
-  owner_word_.store(claim->owner_word(), std::memory_order_release);
-}
-
-void Attachment::prepare(std::uint32_t worker) noexcept {
-  refresh_directory();
-  widen_spill();
-  if (shm::SharedWord* former =
-          process_cells_.load(std::memory_order_relaxed)) {  // of an entry that was lost at its second lock
-    auto* cells = reinterpret_cast<std::byte*>(former);
-    shm::make_inaccessible(cells, cells + std::uint64_t{process_limit_.load(std::memory_order_relaxed)} * 8);
-  }
-  process_limit_.store(0, std::memory_order_relaxed);
-  process_cells_.store(view.process_cells(worker), std::memory_order_relaxed);
-  const std::uint32_t used = mirror.cells().process_cells;
-  const std::uint32_t allocated =
-      std::min(static_cast<std::uint32_t>(view.worker(worker).cells_allocated.load_acquire()), view.geometry().cells);
-  const std::uint32_t wanted = std::max(used, allocated);
-  if (wanted == 0 || !grow_process_slot(worker, wanted - 1)) return;
-  shm::reset_gauges(view.process_cells(worker), process_limit_.load(std::memory_order_relaxed),
-                    view.gauge_spill_cells(), gauge_spill_limit_.load(std::memory_order_relaxed), mirror.gauges());
-  for (const std::uint32_t first_cell : infos_) set_info(first_cell);
-}
-
-void Attachment::show_info(std::uint32_t first_cell) {
-  if (std::find(infos_.begin(), infos_.end(), first_cell) == infos_.end()) infos_.push_back(first_cell);
-  const auto claim = entry(std::chrono::milliseconds(-1));
-  if (claim && grow_process_slot(claim->worker, first_cell + shm::kGaugeCells - 1)) set_info(first_cell);
-}
-
-void Attachment::set_info(std::uint32_t first_cell) noexcept {
-  if (first_cell + shm::kGaugeCells > process_limit_.load(std::memory_order_relaxed)) return;
-  shm::SharedWord* const cells = process_cells_.load(std::memory_order_relaxed) + first_cell;
-  cells[shm::kGaugeValue].store_double_relaxed(1);
-  cells[shm::kGaugeStamp].store_release(1);
-}
-
-bool Attachment::grow_process_slot(std::uint32_t worker, std::uint32_t last_cell) noexcept {
-  const std::uint32_t limit = process_limit_.load(std::memory_order_relaxed);
-  const std::uint32_t wanted = shm::cells_to_hold(last_cell, view.geometry());
-  if (wanted <= limit) return wanted != 0;
-  auto* cells = reinterpret_cast<std::byte*>(view.process_cells(worker));
-  if (!shm::make_accessible(cells + std::uint64_t{limit} * 8, cells + std::uint64_t{wanted} * 8, view, file()))
-    return false;
-  view.worker(worker).cells_allocated.raise_to_release(wanted);
-  process_limit_.store(wanted, std::memory_order_release);
-  return true;
-}
-
-shm::SharedWord* Attachment::gauge_cells(std::uint32_t last_cell) noexcept {
-  // A gauge has no spill, and what is dropped is lost: the process's first one waits as long as a declaration would.
-  const auto claim = entry(kDeclareWait);
-  if (!claim) return nullptr;
-  if (last_cell >= process_limit_.load(std::memory_order_acquire)) {
-    if (growth_breaker_.is_open()) return nullptr;
-    const std::unique_lock lock(control_lock(), kDeclareWait);
-    if (!lock || !grow_process_slot(claim->worker, last_cell)) {
-      growth_breaker_.open();
-      return nullptr;
-    }
-  }
-  return process_cells_.load(std::memory_order_relaxed);
+  throw shm::Error(shm::Fault::kDamaged, path +
+                                             " has a damaged directory (or this process no memory to read it): nothing "
+                                             "can be declared, see shmetrics check");
 }
 
 shm::SharedWord* Attachment::spill_cells(std::uint32_t last_cell) noexcept {
@@ -295,13 +169,25 @@ void Attachment::widen_spill() noexcept {
         std::min<std::uint64_t>(view.slot(slot).cells_allocated.load_acquire(), view.geometry().cells) /
         shm::kGrowthCells * shm::kGrowthCells;
     std::uint32_t seen = limit.load(std::memory_order_relaxed);
-    if (allocated <= seen || mprotect(cells, allocated * 8, PROT_READ | PROT_WRITE) != 0) return;
+    if (allocated <= seen) return;
+    // The word is anybody's, so the memory is asked for and not taken for granted. On failure the range stays
+    // accessible but out of use: another thread may be just as far with the same range.
+    if (!shm::allocate_and_open(reinterpret_cast<std::byte*>(cells + seen),
+                                reinterpret_cast<std::byte*>(cells + allocated), view, file())) {
+      return;
+    }
     while (seen < allocated &&
            !limit.compare_exchange_weak(seen, static_cast<std::uint32_t>(allocated), std::memory_order_release)) {
     }
   };
   widen(view.geometry().spill(), view.spill_cells(), spill_limit_);
   widen(view.geometry().gauge_spill(), view.gauge_spill_cells(), gauge_spill_limit_);
+}
+
+bool Attachment::spill_holds(std::uint32_t thread_cells, std::uint32_t process_cells) noexcept {
+  widen_spill();
+  return thread_cells <= spill_limit_.load(std::memory_order_relaxed) &&
+         process_cells <= gauge_spill_limit_.load(std::memory_order_relaxed);
 }
 
 void Attachment::tally(shm::Tally which) noexcept {
@@ -320,17 +206,6 @@ shm::SegmentFile Attachment::file() noexcept {
     }
   }
   return {kept, path.c_str(), id};
-}
-
-void Attachment::forget_process(bool whole) noexcept {
-  broken_ = broken_ || !whole;
-  owner_word_.store(0, std::memory_order_relaxed);
-  process_limit_.store(0, std::memory_order_relaxed);
-  process_cells_.store(nullptr, std::memory_order_relaxed);
-  entry_breaker_.close();
-  // Process slots and thread slots are the file's last part: all of the parent's is out of reach from here on.
-  std::byte* const slots = reinterpret_cast<std::byte*>(view.process_cells(0));
-  shm::make_inaccessible(slots, view.base() + view.geometry().file_bytes());
 }
 
 }  // namespace shmetrics::detail

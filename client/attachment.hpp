@@ -2,8 +2,7 @@
 // freed, found again after fork.
 //
 // The whole file is mapped PROT_NONE; opened with mprotect is what is allocated and this process's business, nothing
-// else: a wild write cannot reach another worker's numbers, and no touch can hit a hole. Fork: the atfork handlers of
-// attachment.cpp.
+// else: a wild write cannot reach another worker's numbers, and no touch can hit a hole. Fork: process_hooks.cpp.
 #pragma once
 
 #include <atomic>
@@ -11,6 +10,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <shmetrics/shmetrics.hpp>
 #include "client/control_lock.hpp"
@@ -20,26 +20,6 @@
 #include "shm/worker_entry.hpp"
 
 namespace shmetrics::detail {
-
-using Clock = std::chrono::steady_clock;
-inline constexpr auto kDeclareWait = std::chrono::milliseconds(100);
-inline constexpr auto kUpdateWait = std::chrono::milliseconds(1);
-inline constexpr auto kBreakerPause = std::chrono::seconds(1);
-
-/// A moment before which something is not tried again.
-class Breaker {
- public:
-  bool is_open() const noexcept {
-    return Clock::now().time_since_epoch().count() < until_.load(std::memory_order_relaxed);
-  }
-  void open() noexcept {
-    until_.store((Clock::now() + kBreakerPause).time_since_epoch().count(), std::memory_order_relaxed);
-  }
-  void close() noexcept { until_.store(0, std::memory_order_relaxed); }
-
- private:
-  std::atomic<Clock::rep> until_{0};
-};
 
 struct Attachment final : shm::EntryPreparer {
   Attachment(std::uint32_t index, std::string file_path, const shm::OpenedSegment& opened, std::byte* base,
@@ -52,16 +32,33 @@ struct Attachment final : shm::EntryPreparer {
   /// path: does nothing.
   static void detach(const std::string& path) noexcept;
   /// The attachment of a handle's registry index; null when there is none.
-  static Attachment* at(std::uint32_t registry) noexcept;
+  static Attachment* at(std::uint32_t index) noexcept {
+    return index < kMaxRegistries ? table[index].load(std::memory_order_acquire) : nullptr;
+  }
+  template <typename Do>
+  static void for_each(Do act) {
+    for (std::uint32_t index = 0; index < kMaxRegistries; ++index) {
+      if (Attachment* attachment = at(index)) act(*attachment);
+    }
+  }
 
-  /// Makes what is committed readable and parses it. Control lock held. False: damaged, or no memory.
+  /// Makes what is committed readable and parses it. Control lock held. False: damaged, no memory, or forked in the
+  /// middle.
   bool refresh_directory() noexcept;
+  /// The same; throws shm::Error that says which.
+  void require_directory();
 
-  /// This process's entry, claimed at first need. Waits at most `patience` for the control lock.
-  std::optional<shm::EntryClaim> entry(std::chrono::milliseconds patience) noexcept;
+  /// This process's entry. Claimed at first need: at once or not at all, or within the deadline.
+  std::optional<shm::EntryClaim> claimed_entry() const noexcept;
+  std::optional<shm::EntryClaim> entry_if_free() noexcept;
+  std::optional<shm::EntryClaim> entry(Deadline& deadline) noexcept;
   /// Claims an entry. Control lock held, or in a freshly forked child.
   void claim_entry() noexcept;
-  void prepare(std::uint32_t worker) noexcept override;
+  bool prepare(std::uint32_t worker) noexcept override;
+  void release() noexcept;
+  /// In a forked child: nothing of the parent's is ours. Unless `whole`, the parent was in the middle of a
+  /// registration: then this process registers nothing more and claims nothing; what it knows goes on by the spill.
+  void forget_process(bool whole) noexcept;
 
   /// Keeps an info series set to 1 in this process's entry, now if it has one and whenever it claims one. Control lock
   /// held.
@@ -71,15 +68,14 @@ struct Attachment final : shm::EntryPreparer {
   shm::SharedWord* gauge_cells(std::uint32_t last_cell) noexcept;
   /// Cells of the spill, with `last_cell` accessible; null: no such cell is allocated.
   shm::SharedWord* spill_cells(std::uint32_t last_cell) noexcept;
-  /// Opens what other processes have allocated in the spill. Idempotent, any thread.
+  /// Opens what has been allocated in the spill. Idempotent, any thread.
   void widen_spill() noexcept;
+  /// The same; whether that many cells of either space are open then.
+  bool spill_holds(std::uint32_t thread_cells, std::uint32_t process_cells) noexcept;
   void tally(shm::Tally which) noexcept;
 
   /// For opening the file again; its descriptor is verified to be the segment's still. Any thread.
   shm::SegmentFile file() noexcept;
-  /// In a forked child: nothing of the parent's is ours. Unless `whole`, the parent was in the middle of a
-  /// registration: then this process registers nothing more and claims nothing; what it knows goes on by the spill.
-  void forget_process(bool whole) noexcept;
 
   const std::uint32_t registry;
   const std::string path;
@@ -90,9 +86,20 @@ struct Attachment final : shm::EntryPreparer {
   Breaker directory_breaker;
 
  private:
-  bool broken_ = false;  // forked in the middle of a registration
+  static Attachment& attach(const std::string& path, shm::OpenedSegment& opened, std::uint32_t series_per_family);
+  static std::uint32_t free_index();
+  template <typename Fits>
+  static Attachment* find(Fits fits) {
+    Attachment* found = nullptr;
+    for_each([&](Attachment& attachment) {
+      if (fits(attachment)) found = &attachment;
+    });
+    return found;
+  }
   void set_info(std::uint32_t first_cell) noexcept;
   bool grow_process_slot(std::uint32_t worker, std::uint32_t last_cell) noexcept;
+
+  static std::atomic<Attachment*> table[kMaxRegistries];
 
   std::atomic<int> kept_fd_;
   std::atomic<std::uint64_t> owner_word_{0};              // of the claimed entry; 0 = none
@@ -102,6 +109,7 @@ struct Attachment final : shm::EntryPreparer {
   std::atomic<std::uint32_t> gauge_spill_limit_{0};
   std::uint64_t readable_directory_ = 0;  // control lock
   std::vector<std::uint32_t> infos_;      // first cells; control lock
+  bool is_forked_in_the_middle_ = false;
   Breaker entry_breaker_;
   Breaker growth_breaker_;
 };

@@ -48,13 +48,12 @@ class Category final : public std::error_category {
     return {value & ((1 << kFaultBits) - 1), *this};
   }
 
-  int value_of(shm::Fault fault, const std::string& text) noexcept {
+  int value_of(shm::Fault fault, std::string_view text) {
     const int code = static_cast<int>(fault);
     for (int place = 0; place < kPlaces; ++place) {
       const std::string* known = texts_[place].load(std::memory_order_acquire);
       if (known == nullptr) {
-        const std::string* mine = new (std::nothrow) std::string(text);
-        if (mine == nullptr) return code;
+        const auto* mine = new std::string(text);
         if (texts_[place].compare_exchange_strong(known, mine, std::memory_order_acq_rel)) known = mine;
         if (known != mine) delete mine;
       }
@@ -67,19 +66,26 @@ class Category final : public std::error_category {
   std::array<std::atomic<const std::string*>, kPlaces> texts_{};
 };
 
-Category& category() {
-  static Category& instance = *new Category;  // never destroyed: static families ask for messages until the very end
-  return instance;
-}
+// Constant-initialised and never destroyed: static families ask for messages until the very end.
+union Immortal {
+  constexpr Immortal() : category() {}
+  ~Immortal() {}
+  Category category;
+};
+constinit Immortal immortal;
 
 }  // namespace
 
 std::error_condition make_error_condition(Errc code) noexcept {
-  return {static_cast<int>(code), category()};
+  return {static_cast<int>(code), immortal.category};
 }
 
-std::error_code detail::make_error(shm::Fault fault, const std::string& message) noexcept {
-  return {category().value_of(fault, message), category()};
+std::error_code detail::make_error(shm::Fault fault, std::string_view message) noexcept {
+  try {
+    return {immortal.category.value_of(fault, message), immortal.category};
+  } catch (const std::bad_alloc&) {
+    return {static_cast<int>(fault), immortal.category};
+  }
 }
 
 }  // namespace shmetrics

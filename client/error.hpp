@@ -1,7 +1,7 @@
 // Turns faults into std::error_code with a message of its own: one line that names both values and the remedy.
 #pragma once
 
-#include <string>
+#include <string_view>
 #include <system_error>
 
 #include "shm/error.hpp"
@@ -11,6 +11,6 @@ namespace shmetrics::detail {
 /// An error_code whose message() is `message`. Equal messages share a code; texts live until the process ends.
 /// Lock-free, so that a fork in between does no harm; when its 1,024 places are used up, the message names the fault
 /// alone.
-std::error_code make_error(shm::Fault fault, const std::string& message) noexcept;
+std::error_code make_error(shm::Fault fault, std::string_view message) noexcept;
 
 }  // namespace shmetrics::detail

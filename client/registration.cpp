@@ -8,13 +8,12 @@
 #include <chrono>
 #include <cstring>
 
+#include "client/slow_path.hpp"
 #include "shm/lock_byte.hpp"
 #include "shm/slot.hpp"
 
 namespace shmetrics::detail {
 namespace {
-
-using boost::interprocess::mapped_region;
 
 std::uint64_t unix_now_ns() {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
@@ -24,10 +23,12 @@ std::uint64_t unix_now_ns() {
 /// The directory's lock, for one append. The control lock is held around it.
 class DirectoryLock {
  public:
-  DirectoryLock(Attachment& attachment, Clock::time_point deadline) {
+  DirectoryLock(Attachment& attachment, Deadline& deadline) {
     const shm::SegmentFile file = attachment.file();
     file_ = shm::reopen(file.kept_fd, file.path, file.id);
-    held_ = file_ && shm::lock_until(file_.get(), shm::kDirectoryLock, deadline);
+    held_ = file_ && wait_until(
+                         deadline, [this] { return shm::try_lock(file_.get(), shm::kDirectoryLock); },
+                         [&] { return attachment.view.directory().committed.load_relaxed(); });
   }
   ~DirectoryLock() {
     // Explicitly: should a fork have slipped in, the child's copy of the descriptor must not keep the lock.
@@ -37,6 +38,7 @@ class DirectoryLock {
   DirectoryLock& operator=(const DirectoryLock&) = delete;
 
   explicit operator bool() const { return held_; }
+  bool is_opened() const { return static_cast<bool>(file_); }
   const shm::Descriptor& file() const { return file_; }
 
  private:
@@ -44,22 +46,27 @@ class DirectoryLock {
   bool held_ = false;
 };
 
-// Maps [offset, offset + bytes) writable with its memory allocated. Full memory is an exception here, where a touch
-// would be SIGBUS.
-mapped_region map_allocated(const DirectoryLock& lock, std::uint64_t offset, std::uint64_t bytes) {
-  mapped_region region(lock.file(), boost::interprocess::read_write, static_cast<boost::interprocess::offset_t>(offset),
-                       bytes);
-  madvise(region.get_address(), region.get_size(), MADV_DONTFORK);
-  // populate works on whole pages, mapped_region hides the part of the first page before `offset`
-  const std::uint64_t before = offset % shm::kPageBytes;
-  void* const page = static_cast<std::byte*>(region.get_address()) - before;
-  int result = madvise(page, bytes + before, MADV_POPULATE_WRITE);
-  if (result != 0 && errno == EINVAL) {  // Linux before 5.14
-    result = fallocate(lock.file().get(), FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset), static_cast<off_t>(bytes));
+/// [offset, offset + bytes) of the file, mapped writable with its memory allocated. Full memory is an exception here,
+/// where a touch would be SIGBUS. Throws shm::Error, interprocess_exception.
+class AllocatedRange {
+ public:
+  AllocatedRange(const DirectoryLock& lock, std::uint64_t offset, std::uint64_t bytes)
+      : begin_(offset % shm::kPageBytes),
+        pages_(lock.file(), boost::interprocess::read_write,
+               static_cast<boost::interprocess::offset_t>(offset - begin_), begin_ + bytes) {
+    int result = madvise(pages_.get_address(), pages_.get_size(), MADV_DONTFORK);
+    if (result == 0) result = madvise(pages_.get_address(), pages_.get_size(), MADV_POPULATE_WRITE);
+    if (result != 0 && errno == EINVAL) {  // Linux before 5.14
+      result = fallocate(lock.file().get(), FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset), static_cast<off_t>(bytes));
+    }
+    if (result != 0) throw shm::Error(shm::Fault::kFull, "no memory left for the segment");
   }
-  if (result != 0) throw shm::Error(shm::Fault::kFull, "no memory left for the segment");
-  return region;
-}
+  void* address() const { return static_cast<std::byte*>(pages_.get_address()) + begin_; }
+
+ private:
+  std::uint64_t begin_;
+  boost::interprocess::mapped_region pages_;
+};
 
 // Every committed series has a home in the spill before it is committed.
 void grow_spill(Attachment& attachment, const DirectoryLock& lock, std::uint32_t slot, std::uint64_t cells_at,
@@ -70,7 +77,7 @@ void grow_spill(Attachment& attachment, const DirectoryLock& lock, std::uint32_t
   shm::SharedWord& allocated = attachment.view.slot(slot).cells_allocated;
   const std::uint64_t have = std::min<std::uint64_t>(allocated.load_acquire(), geometry.cells);
   if (wanted <= have) return;
-  map_allocated(lock, cells_at + have * 8, (wanted - have) * 8);
+  const AllocatedRange cells(lock, cells_at + have * 8, (wanted - have) * 8);
   allocated.raise_to_release(wanted);
 }
 
@@ -93,10 +100,14 @@ void append(Attachment& attachment, const DirectoryLock& lock, const std::string
   grow_spill(attachment, lock, geometry.spill(), geometry.spill_cells(), cells.thread_cells);
   grow_spill(attachment, lock, geometry.gauge_spill(), geometry.gauge_spill_cells(), cells.process_cells);
 
-  const mapped_region tail = map_allocated(lock, geometry.directory() + begin, record.size());
-  std::memcpy(tail.get_address(), record.data(), record.size());
-  const mapped_region head = map_allocated(lock, geometry.directory(), sizeof(shm::DirectoryHead));
-  static_cast<shm::DirectoryHead*>(head.get_address())->committed.store_release(end);
+  // The word that says how much is allocated is anybody's; the memory itself is what counts.
+  if (!attachment.spill_holds(cells.thread_cells, cells.process_cells)) {
+    throw shm::Error(shm::Fault::kFull, "no memory left for the spill of " + attachment.path);
+  }
+  const AllocatedRange tail(lock, geometry.directory() + begin, record.size());
+  std::memcpy(tail.address(), record.data(), record.size());
+  const AllocatedRange head(lock, geometry.directory(), sizeof(shm::DirectoryHead));
+  static_cast<shm::DirectoryHead*>(head.address())->committed.store_release(end);
 }
 
 // Throws when the declaration cannot be: against a rule, or against what others have declared.
@@ -118,13 +129,24 @@ const FamilyState* find_declared(Attachment& attachment, const shm::Schema& sche
   if (known == nullptr) return nullptr;
   const std::string difference = shm::schema_difference(known->schema(), schema);
   if (difference.empty()) return known;
-  const auto self = attachment.entry(std::chrono::milliseconds(-1));
+  const auto self = attachment.claimed_entry();
   const auto own_worker = self ? std::optional(self->worker) : std::nullopt;
   if (known->declared_here || shm::other_worker_alive(attachment.file().kept_fd, own_worker)) {
     throw shm::Error(shm::Fault::kIncompatible, shm::quoted(schema.name) + " is declared " + difference +
                                                     " by live workers; restart them, or open with Start::fresh");
   }
   return nullptr;
+}
+
+void require(const DirectoryLock& lock, const Attachment& attachment) {
+  if (lock) return;
+  if (lock.is_opened()) {
+    throw shm::Error(shm::Fault::kNotReady,
+                     attachment.path + " is busy: its directory was locked for 100 ms, declare again");
+  }
+  throw shm::Error(shm::Fault::kRefused, attachment.path +
+                                             " cannot be opened again (privileges dropped, or no descriptor left?): "
+                                             "declare before that, or use Options::group with mode 0660");
 }
 
 std::uint32_t overflow(const FamilyState& family) noexcept {
@@ -136,7 +158,7 @@ std::uint32_t overflow(const FamilyState& family) noexcept {
 
 // Under the control lock. Nothing: no place for the series.
 std::optional<std::uint32_t> find_or_append(const FamilyState& family, std::span<const std::string_view> values,
-                                            Clock::time_point deadline) {
+                                            Deadline& deadline) {
   Attachment& attachment = *family.attachment;
   const auto find = [&] { return attachment.mirror.series().find(family.offset, values); };
   if (!attachment.refresh_directory()) return std::nullopt;
@@ -144,38 +166,32 @@ std::optional<std::uint32_t> find_or_append(const FamilyState& family, std::span
   if (family.series_count >= family.series_limit) return std::nullopt;
   const DirectoryLock lock(attachment, deadline);
   if (!lock) {
-    attachment.directory_breaker.open();
+    attachment.directory_breaker.strike();
     return std::nullopt;
   }
+  attachment.directory_breaker.close();
   if (!attachment.refresh_directory()) return std::nullopt;
   if (const auto cell = find()) return cell;
   if (family.series_count >= family.series_limit) return std::nullopt;
   shm::CellCursor cells = attachment.mirror.cells();
   append(attachment, lock,
          shm::encode_series(family.offset, family.type, family.bound_count, values, unix_now_ns(), cells), cells);
-  attachment.widen_spill();
   attachment.refresh_directory();
   return find();
 }
 
 }  // namespace
 
-const FamilyState& declare_family(Attachment& attachment, const shm::Schema& schema, std::uint32_t series_limit) {
-  const auto deadline = Clock::now() + kDeclareWait;
-  const auto damaged = [&] {
-    return shm::Error(shm::Fault::kDamaged,
-                      attachment.path + " has a damaged directory: nothing can be declared, see shmetrics check");
-  };
-  if (!attachment.refresh_directory()) throw damaged();
+const FamilyState& declare_family(Attachment& attachment, const shm::Schema& schema, std::uint32_t series_limit,
+                                  Deadline& deadline) {
+  attachment.require_directory();
   check_names(attachment, schema);
   const FamilyState* known = nullptr;
   const FamilyState* found = find_declared(attachment, schema, known);
   if (found == nullptr) {
     const DirectoryLock lock(attachment, deadline);
-    if (!lock)
-      throw shm::Error(shm::Fault::kNotReady,
-                       attachment.path + " is busy: its directory was locked for 100 ms, declare again");
-    if (!attachment.refresh_directory()) throw damaged();
+    require(lock, attachment);
+    attachment.require_directory();
     check_names(attachment, schema);
     found = find_declared(attachment, schema, known);
     if (found == nullptr) {
@@ -183,35 +199,39 @@ const FamilyState& declare_family(Attachment& attachment, const shm::Schema& sch
       const std::uint32_t limit = series_limit != 0 ? series_limit : attachment.series_per_family;
       const shm::FamilyPlacement placement{unix_now_ns(), limit, known != nullptr ? known->offset : 0};
       append(attachment, lock, shm::encode_family(schema, placement, cells), cells);
-      attachment.widen_spill();
-      if (!attachment.refresh_directory()) throw damaged();
+      attachment.require_directory();
       found = attachment.mirror.family(schema.name);
-      if (found == nullptr) throw damaged();
     }
   }
+  if (found == nullptr)
+    throw shm::Error(shm::Fault::kDamaged, attachment.path + " lost a record that was just written");
   found->declared_here = true;
   return *found;
 }
 
 std::uint32_t register_series(const FamilyState& family, std::span<const std::string_view> values) noexcept {
+  const SlowPath slow;
   Attachment& attachment = *family.attachment;
   if (!std::all_of(values.begin(), values.end(), shm::is_valid_label_value)) return overflow(family);
   // Who names the overflow series gets it; a series of its own by that name would be there twice.
-  if (std::all_of(values.begin(), values.end(), [](auto value) { return value == shm::kOverflowValue; }))
-    return overflow(family);
-  if (attachment.directory_breaker.is_open() || family.series_count >= family.series_limit) return overflow(family);
-  const auto deadline = Clock::now() + kUpdateWait;
-  const std::unique_lock control(control_lock(), deadline);
-  if (!control) {
-    attachment.directory_breaker.open();
+  if (std::all_of(values.begin(), values.end(), [](auto value) { return value == shm::kOverflowValue; })) {
     return overflow(family);
   }
+  if (attachment.directory_breaker.is_open() || family.series_count >= family.series_limit) return overflow(family);
+  Deadline deadline(kUpdatePatience);
+  const ControlGuard control(deadline);
+  if (!control)
+    return overflow(family);  // threads of this process are busy registering: the next call may have more luck
   try {
     if (const auto cell = find_or_append(family, values, deadline)) return *cell;
   } catch (const std::exception&) {
     attachment.directory_breaker.open();  // full, or out of memory: no use in trying at every update
   }
   return overflow(family);
+}
+
+void count_refused_labels(const FamilyState& family) noexcept {
+  overflow(family);
 }
 
 }  // namespace shmetrics::detail

@@ -10,12 +10,15 @@
 
 namespace shmetrics::detail {
 
-/// Finds or appends the family. Waits at most 100 ms. Throws shm::Error with a message that names the fix,
-/// std::bad_alloc.
-const FamilyState& declare_family(Attachment& attachment, const shm::Schema& schema, std::uint32_t series_limit);
+/// Finds or appends the family. Control lock held. Throws shm::Error with a message that names the fix, std::bad_alloc.
+const FamilyState& declare_family(Attachment& attachment, const shm::Schema& schema, std::uint32_t series_limit,
+                                  Deadline& deadline);
 
-/// First cell of the series, registered if it is new. Waits at most 1 ms. Where there is no place for it: the overflow
-/// series, or kDroppedCell for a gauge, which has none.
+/// First cell of the series, registered if it is new. Waits as kUpdatePatience says. Where there is no place for it:
+/// the overflow series, or kDroppedCell for a gauge, which has none.
 std::uint32_t register_series(const FamilyState& family, std::span<const std::string_view> values) noexcept;
+
+/// Counts a label set that is no set of the family at all, such as one of the wrong size.
+void count_refused_labels(const FamilyState& family) noexcept;
 
 }  // namespace shmetrics::detail

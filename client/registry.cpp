@@ -11,6 +11,7 @@
 #include "client/attachment.hpp"
 #include "client/error.hpp"
 #include "client/registration.hpp"
+#include "client/slow_path.hpp"
 #include "client/writer.hpp"
 #include "shm/slot.hpp"
 
@@ -19,13 +20,15 @@ namespace {
 
 using detail::Attachment;
 
-/// Runs `act` under the control lock and turns what it throws into an error_code.
+/// Runs `act(deadline)` under the control lock and turns what it throws into an error_code.
 template <typename Act>
 std::error_code guarded(Act act) noexcept {
+  const detail::SlowPath slow;
   try {
-    const std::unique_lock lock(detail::control_lock(), detail::kDeclareWait);
-    if (!lock) return detail::make_error(shm::Fault::kNotReady, "this process is busy registering: try again");
-    act();
+    detail::Deadline deadline(detail::kDeclarePatience);
+    const detail::ControlGuard control(deadline);
+    if (!control) return detail::make_error(shm::Fault::kNotReady, "this process is busy registering: try again");
+    act(deadline);
     return {};
   } catch (const shm::Error& error) {
     return detail::make_error(error.fault(), error.what());
@@ -56,12 +59,13 @@ std::uint32_t bucket_of(const detail::FamilyState& family, double value) {
 // What a summary lacks in buckets it lacks in bounds, so its one count is the bucket above them.
 inline void observe_in(const detail::FamilyState& family, std::uint32_t registry, std::uint32_t cell,
                        std::uint32_t bucket, double value) noexcept {
-  if (std::isnan(value)) return detail::refuse(registry, detail::Refusal::nan);
+  if (std::isnan(value)) return detail::refuse(registry, cell, detail::Refusal::nan);
   const std::uint32_t last_cell = cell + shm::kHistogramBuckets + family.bound_count;
   const detail::ThreadSlot& slot = detail::thread_slots[registry];
   if (last_cell < slot.limit) [[likely]] {
     return shm::observe(reinterpret_cast<shm::SharedWord*>(slot.cells), cell, bucket, value);
   }
+  const detail::SlowPath slow;
   if (shm::SharedWord* own = detail::own_cells(*family.attachment, last_cell)) {
     shm::observe(own, cell, bucket, value);
   } else if (shm::SharedWord* spill = family.attachment->spill_cells(last_cell)) {
@@ -126,6 +130,7 @@ Buckets exponential_buckets(double start, double factor, std::size_t count) {
 }
 
 void detail::add_slow(std::uint32_t registry, std::uint32_t cell, std::uint64_t n) noexcept {
+  const SlowPath slow;
   Attachment* attachment = Attachment::at(registry);
   if (attachment == nullptr || cell >= kDroppedCell) return;
   if (shm::SharedWord* own = own_cells(*attachment, cell)) {
@@ -136,6 +141,7 @@ void detail::add_slow(std::uint32_t registry, std::uint32_t cell, std::uint64_t 
 }
 
 void detail::add_slow(std::uint32_t registry, std::uint32_t cell, double n) noexcept {
+  const SlowPath slow;
   Attachment* attachment = Attachment::at(registry);
   if (attachment == nullptr || cell >= kDroppedCell) return;
   if (shm::SharedWord* own = own_cells(*attachment, cell)) {
@@ -145,16 +151,21 @@ void detail::add_slow(std::uint32_t registry, std::uint32_t cell, double n) noex
   }
 }
 
-void detail::refuse_increment(std::uint32_t registry, double n) noexcept {
-  refuse(registry, std::isnan(n) ? Refusal::nan : std::isinf(n) ? Refusal::infinite : Refusal::negative);
+void detail::refuse_increment(std::uint32_t registry, std::uint32_t cell, double n) noexcept {
+  refuse(registry, cell, std::isnan(n) ? Refusal::nan : std::isinf(n) ? Refusal::infinite : Refusal::negative);
 }
 
-void detail::refuse(std::uint32_t registry, Refusal why) noexcept {
+void detail::refuse(std::uint32_t registry, std::uint32_t cell, Refusal why) noexcept {
+  if (cell == kInertCell) return;
   if (Attachment* attachment = Attachment::at(registry)) attachment->tally(static_cast<shm::Tally>(why));
 }
 
 detail::HandleParts detail::find_series(const FamilyState* family, std::span<const std::string_view> values) noexcept {
-  if (family == nullptr || values.size() != family->labels.size()) return {};
+  if (family == nullptr) return {};
+  if (values.size() != family->labels.size()) {
+    count_refused_labels(*family);
+    return {};
+  }
   if (const auto cell = family->attachment->mirror.series().find(family->offset, values)) {
     return {family->registry, *cell, family};
   }
@@ -195,7 +206,7 @@ void Summary::observe(double value) const noexcept {
 
 Registry Registry::open(const Options& options, std::error_code& error) noexcept {
   Registry registry;
-  registry.error_ = guarded([&] { registry.attachment_ = &Attachment::open(options); });
+  registry.error_ = guarded([&](auto&) { registry.attachment_ = &Attachment::open(options); });
   error = registry.error_;
   return registry;
 }
@@ -220,9 +231,9 @@ const detail::FamilyState* Registry::declare(const Declaration& declaration, con
     return nullptr;
   }
   const detail::FamilyState* family = nullptr;
-  error = guarded([&] {
-    family =
-        &detail::declare_family(*attachment_, schema_of(declaration.kind, declaration, options), options.series_limit);
+  error = guarded([&](detail::Deadline& deadline) {
+    family = &detail::declare_family(*attachment_, schema_of(declaration.kind, declaration, options),
+                                     options.series_limit, deadline);
   });
   return family;
 }
@@ -242,7 +253,7 @@ std::error_code Registry::info(
   if (series.cell >= detail::kDroppedCell) {
     return detail::make_error(shm::Fault::kFull, shm::quoted(name) + " has no room for these label values");
   }
-  return guarded([&] { attachment_->show_info(series.cell); });
+  return guarded([&](auto&) { attachment_->show_info(series.cell); });
 }
 
 Registry default_registry() noexcept {

@@ -1,10 +1,10 @@
 #include "client/writer.hpp"
 
-#include <pthread.h>
-
 #include <algorithm>
 #include <utility>
 
+#include "client/process_hooks.hpp"
+#include "client/slow_path.hpp"
 #include "shm/slot.hpp"
 
 namespace shmetrics::detail {
@@ -33,23 +33,6 @@ std::byte* bytes(shm::SharedWord* cells) {
   return reinterpret_cast<std::byte*>(cells);
 }
 
-void release_thread_slots(void*) noexcept {
-  for (std::uint32_t registry = 0; registry < kMaxRegistries; ++registry) {
-    give_back_slot(registry);
-    thread_states[registry].phase = Phase::kExited;  // destructors of the application that run later count in the spill
-  }
-}
-
-// A key, not a thread_local object: keys are destroyed after the application's thread_local objects, which may still
-// count.
-pthread_key_t exit_key() {
-  static const pthread_key_t key = [] {
-    pthread_key_t made;
-    return pthread_key_create(&made, release_thread_slots) == 0 ? made : static_cast<pthread_key_t>(-1);
-  }();
-  return key;
-}
-
 void pause_before_retry(ThreadState& state) {
   state.retry = std::clamp(state.retry * 2, kFirstRetry, kLastRetry);
   state.pause = state.retry;
@@ -60,11 +43,11 @@ bool claim_slot(Attachment& attachment, ThreadState& state, ThreadSlot& fast) no
     --state.pause;
     return false;
   }
-  const auto entry = attachment.entry(std::chrono::milliseconds(0));
+  const auto entry = attachment.entry_if_free();
   if (!entry) return false;
   const shm::SegmentView& view = attachment.view;
   const shm::SegmentFile file = attachment.file();
-  const auto slot = shm::claim_thread_slot(view, *entry, file.kept_fd);
+  const auto slot = shm::claim_thread_slot(view, *entry, file);
   if (!slot) {
     pause_before_retry(state);
     return false;
@@ -74,8 +57,7 @@ bool claim_slot(Attachment& attachment, ThreadState& state, ThreadSlot& fast) no
       std::min<std::uint64_t>(claimed.cells_allocated.load_acquire(), view.geometry().cells));
   const std::uint32_t limit = shm::cells_to_hold(std::max(allocated, 1u) - 1, view.geometry());
   shm::SharedWord* const cells = view.thread_cells(*slot);
-  if (pthread_setspecific(exit_key(), &thread_states) != 0 ||
-      !shm::make_accessible(bytes(cells), bytes(cells) + std::uint64_t{limit} * 8, view, file)) {
+  if (!watch_thread_end() || !shm::make_accessible(bytes(cells), bytes(cells) + std::uint64_t{limit} * 8, view, file)) {
     claimed.owner.store_release(0);
     pause_before_retry(state);
     return false;
@@ -95,7 +77,7 @@ bool grow_slot(Attachment& attachment, ThreadState& state, ThreadSlot& fast, std
   std::byte* const cells = reinterpret_cast<std::byte*>(fast.cells);
   if (!shm::make_accessible(cells + std::uint64_t{fast.limit} * 8, cells + std::uint64_t{wanted} * 8, attachment.view,
                             attachment.file())) {
-    state.no_growth_before = (Clock::now() + kBreakerPause).time_since_epoch().count();
+    state.no_growth_before = (Clock::now() + Breaker::kPause).time_since_epoch().count();
     return false;
   }
   attachment.view.slot(state.slot).cells_allocated.store_release(wanted);
@@ -115,6 +97,7 @@ shm::SharedWord* own_cells(Attachment& attachment, std::uint32_t last_cell) noex
 }
 
 shm::SharedWord* gauge_cells(std::uint32_t registry, std::uint32_t cell) noexcept {
+  const SlowPath slow;
   Attachment* attachment = Attachment::at(registry);
   if (attachment == nullptr || cell == kInertCell) return nullptr;
   if (cell == kDroppedCell) {
@@ -138,6 +121,13 @@ void give_back_slot(std::uint32_t registry) noexcept {
   shm::make_inaccessible(cells, cells + std::uint64_t{limit} * 8);
   view.slot(state.slot).owner.store_release(0);
   state = {};
+}
+
+void give_back_all_slots() noexcept {
+  for (std::uint32_t registry = 0; registry < kMaxRegistries; ++registry) {
+    give_back_slot(registry);
+    thread_states[registry].phase = Phase::kExited;  // destructors of the application that run later count in the spill
+  }
 }
 
 void forget_threads() noexcept {

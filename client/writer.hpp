@@ -18,6 +18,8 @@ shm::SharedWord* gauge_cells(std::uint32_t registry, std::uint32_t cell) noexcep
 
 /// Gives the calling thread's slot of one segment back; the thread may claim another.
 void give_back_slot(std::uint32_t registry) noexcept;
+/// At the end of the calling thread: all of them, for good.
+void give_back_all_slots() noexcept;
 
 /// In a forked child: the calling thread, its only one, has no slot.
 void forget_threads() noexcept;

@@ -45,6 +45,13 @@ bool is_tmpfs(long file_system) {
   return file_system == TMPFS_MAGIC || file_system == RAMFS_MAGIC;
 }
 
+// A daemon that has closed 0 to 2 would get one of these numbers, and its next message to stderr would go into the
+// segment.
+Descriptor above_stderr(Descriptor file) noexcept {
+  if (!file || file.get() > STDERR_FILENO) return file;
+  return Descriptor(fcntl(file.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+}
+
 // Locks of a network or user-space file system may be somebody else's idea of a lock.
 bool check_file_system(int fd, const std::string& path) {
   const long magic = file_system_of(fd, path);
@@ -146,7 +153,7 @@ Descriptor build(const std::string& path, const CreationOptions& options) {
   }
   check_file_limit(path, geometry.file_bytes());
   const std::string folder = std::filesystem::absolute(path).parent_path().string();
-  Descriptor file(open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  Descriptor file = above_stderr(Descriptor(open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600)));
   if (!file) throw from_errno(errno, "create a segment in " + folder);
   check_file_system(file.get(), path);
   if (ftruncate(file.get(), static_cast<off_t>(geometry.file_bytes())) != 0)
@@ -188,7 +195,7 @@ void replace(const Descriptor& old, const std::string& path, const CreationOptio
   }
   if (file_id(path) != file_id(old.get())) return;
   const Descriptor next = build(path, options);
-  const std::string temporary = path + ".new";
+  const std::string temporary = path + ".shmetrics-new";
   if (unlink(temporary.c_str()) != 0 && errno != ENOENT) throw from_errno(errno, "unlink " + temporary);
   if (!give_name(next, temporary)) throw Error(Fault::kIo, temporary + " is in the way: remove it");
   if (rename(temporary.c_str(), path.c_str()) != 0) throw from_errno(errno, "rename " + temporary);
@@ -210,7 +217,7 @@ bool is_of_no_use(int fd, const struct stat& status, const Header& header) {
 }
 
 Descriptor open_file(const std::string& path, int access) {
-  Descriptor file(open(path.c_str(), access | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  Descriptor file = above_stderr(Descriptor(open(path.c_str(), access | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)));
   if (!file) return file;
   if (!S_ISREG(status_of(file.get(), path).st_mode)) {
     throw Error(Fault::kRefused, path + " is not a regular file: choose another path");
@@ -319,8 +326,8 @@ OpenedSegment open_for_reading(const std::string& path) {
   if (status.st_size == 0) throw Error(Fault::kNotReady, path + " is empty: no worker has opened it yet");
   const Header header = read_header(file.get(), path);
   const Geometry geometry = check_header(header, static_cast<std::uint64_t>(status.st_size), path);
-  return {std::move(file), FileId{status.st_dev, status.st_ino}, header, geometry,
-          is_tmpfs(file_system_of(file.get(), path))};
+  const bool on_tmpfs = is_tmpfs(file_system_of(file.get(), path));
+  return {std::move(file), FileId{status.st_dev, status.st_ino}, header, geometry, on_tmpfs};
 }
 
 OpenedSegment open_or_create(const std::string& path, const CreationOptions& options, bool fresh) {
@@ -353,10 +360,10 @@ Descriptor reopen(int kept, const char* path, FileId id) noexcept {
   char self[32];
   std::snprintf(self, sizeof self, "/proc/self/fd/%d", kept);
   if (kept >= 0 && file_id(kept) == id) {
-    Descriptor file(open(self, O_RDWR | O_NONBLOCK | O_CLOEXEC));
+    Descriptor file = above_stderr(Descriptor(open(self, O_RDWR | O_NONBLOCK | O_CLOEXEC)));
     if (file && file_id(file.get()) == id) return file;
   }
-  Descriptor file(open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  Descriptor file = above_stderr(Descriptor(open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)));
   if (file && file_id(file.get()) != id) file.reset();
   return file;
 }

@@ -13,17 +13,20 @@ namespace {
 /// Tells dead owners from living ones; asks the kernel once an entry and scan.
 class Obituary {
  public:
-  Obituary(const SegmentView& view, int kept_fd) : view_(view), fd_(kept_fd) {}
+  Obituary(const SegmentView& view, const SegmentFile& file) : view_(view), file_(file) {}
 
   bool is_dead(std::uint64_t owner) {
     const std::uint64_t worker = (owner >> kOwnerEpochBits) - 1;
     if (owner >> kOwnerEpochBits == 0 || worker >= view_.geometry().workers) return true;  // no such owner can exist
     const std::uint64_t epoch = owner & ((std::uint64_t{1} << kOwnerEpochBits) - 1);
     if (view_.worker(static_cast<std::uint32_t>(worker)).epoch.load_acquire() != epoch) return true;
-    if (fd_ < 0) return false;  // nobody to ask: better a slot unused than one with two writers
+    if (file_.kept_fd < 0) return false;  // nobody to ask: better a slot unused than one with two writers
     Answer& answer = answers_[worker];
     if (answer == Answer::kUnasked) {
-      answer = probe(fd_, live_byte(static_cast<std::uint32_t>(worker))) == Held::kNo ? Answer::kDead : Answer::kAlive;
+      const bool is_free = probe(file_.kept_fd, live_byte(static_cast<std::uint32_t>(worker))) == Held::kNo;
+      // Asked after the probe: the application may have closed the descriptor, and its number may lead to another file,
+      // where nobody holds anything.
+      answer = is_free && file_id(file_.kept_fd) == file_.id ? Answer::kDead : Answer::kAlive;
     }
     return answer == Answer::kDead;
   }
@@ -31,15 +34,16 @@ class Obituary {
  private:
   enum class Answer : std::uint8_t { kUnasked, kAlive, kDead };
   const SegmentView& view_;
-  int fd_;
+  const SegmentFile& file_;
   Answer answers_[kMaxWorkers] = {};
 };
 
 }  // namespace
 
-std::optional<std::uint32_t> claim_thread_slot(const SegmentView& view, EntryClaim self, int kept_fd) noexcept {
+std::optional<std::uint32_t> claim_thread_slot(const SegmentView& view, EntryClaim self,
+                                               const SegmentFile& file) noexcept {
   enum Pass { kReleased, kDead, kVirgin, kPasses };
-  Obituary obituary(view, kept_fd);
+  Obituary obituary(view, file);
   for (int pass = kReleased; pass < kPasses; ++pass) {
     for (std::uint32_t slot = 0; slot < view.geometry().thread_slots; ++slot) {
       SlotEntry& entry = view.slot(slot);
@@ -69,25 +73,25 @@ void complete_redo(SharedWord* cells, std::uint32_t limit) noexcept {
   cells[first_cell + kHistogramSequence].store_release(sequence + 1);
 }
 
-bool make_accessible(std::byte* from, std::byte* to, const SegmentView& view, const SegmentFile& file) noexcept {
+bool allocate_and_open(std::byte* from, std::byte* to, const SegmentView& view, const SegmentFile& file) noexcept {
   const auto bytes = static_cast<std::size_t>(to - from);
   if (bytes == 0) return true;
-  const int saved = errno;  // an update must not change it
-  bool done = mprotect(from, bytes, PROT_READ | PROT_WRITE) == 0;
-  if (done) {
-    int result = 0;
-    do {
-      result = madvise(from, bytes, MADV_POPULATE_WRITE);  // full: EFAULT or ENOMEM, where a touch would be SIGBUS
-    } while (result != 0 && errno == EINTR);
-    if (result != 0 && errno == EINVAL) {  // Linux before 5.14
-      const Descriptor own = reopen(file.kept_fd, file.path, file.id);
-      result = own ? fallocate(own.get(), 0, from - view.base(), static_cast<off_t>(bytes)) : -1;
-    }
-    done = result == 0;
-    if (!done) make_inaccessible(from, to);
+  if (mprotect(from, bytes, PROT_READ | PROT_WRITE) != 0) return false;
+  int result = 0;
+  do {
+    result = madvise(from, bytes, MADV_POPULATE_WRITE);  // full: EFAULT or ENOMEM, where a touch would be SIGBUS
+  } while (result != 0 && errno == EINTR);
+  if (result != 0 && errno == EINVAL) {  // Linux before 5.14
+    const Descriptor own = reopen(file.kept_fd, file.path, file.id);
+    result = own ? fallocate(own.get(), FALLOC_FL_KEEP_SIZE, from - view.base(), static_cast<off_t>(bytes)) : -1;
   }
-  errno = saved;
-  return done;
+  return result == 0;
+}
+
+bool make_accessible(std::byte* from, std::byte* to, const SegmentView& view, const SegmentFile& file) noexcept {
+  if (allocate_and_open(from, to, view, file)) return true;
+  make_inaccessible(from, to);
+  return false;
 }
 
 void make_inaccessible(std::byte* from, std::byte* to) noexcept {

@@ -14,15 +14,18 @@
 namespace shmetrics::shm {
 
 /// Takes the slot of nobody or of the dead, released and dead ones before virgin ones. Nothing: all belong to the
-/// living. `kept_fd` is for asking who is alive; without one only moved epochs and empty owner words count. Lock-free,
-/// bounded by slots + workers.
-std::optional<std::uint32_t> claim_thread_slot(const SegmentView& view, EntryClaim self, int kept_fd) noexcept;
+/// living. `file` is for asking who is alive; without a descriptor only moved epochs and empty owner words count.
+/// Lock-free, bounded by slots + workers.
+std::optional<std::uint32_t> claim_thread_slot(const SegmentView& view, EntryClaim self,
+                                               const SegmentFile& file) noexcept;
 
 /// Completes the observation that the former owner was killed in. Cells [0, limit) must be accessible. Repeatable.
 void complete_redo(SharedWord* cells, std::uint32_t limit) noexcept;
 
-/// Makes [from, to) of the mapping writable and its memory allocated. False: no room, and the range is inaccessible as
-/// before. `file` opens the segment for kernels before 5.14 alone.
+/// Makes [from, to) of the mapping writable, and its memory allocated. False: no room, and whether the range is
+/// accessible is open. `file` opens the segment for kernels before 5.14 alone.
+bool allocate_and_open(std::byte* from, std::byte* to, const SegmentView& view, const SegmentFile& file) noexcept;
+/// The same, but when there is no room the range is inaccessible afterwards.
 bool make_accessible(std::byte* from, std::byte* to, const SegmentView& view, const SegmentFile& file) noexcept;
 /// Takes the access away again; the memory stays.
 void make_inaccessible(std::byte* from, std::byte* to) noexcept;

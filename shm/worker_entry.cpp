@@ -66,7 +66,12 @@ Attempt try_claim(const SegmentView& view, const SegmentFile& file, Descriptor& 
     if (entry.released.load_relaxed() == 0) entry.deaths.store_relaxed(entry.deaths.load_relaxed() + 1);
   }
   entry.released.store_relaxed(0);
-  preparer.prepare(worker);
+  if (!preparer.prepare(worker)) {
+    entry.released.store_relaxed(1);  // nobody died here; the epoch stays odd for the next claimer
+    munmap(page, kPageBytes);
+    own.reset();
+    return Attempt::kUnusable;
+  }
   describe_owner(entry);
   if (!try_lock(own.get(), live_byte(worker))) {
     munmap(page, kPageBytes);

@@ -30,8 +30,8 @@ struct SegmentFile {
 /// What a claim needs from its process between the two locks. Called with the entry odd, hence seen by nobody.
 class EntryPreparer {
  public:
-  /// Makes the process slot writable and resets its gauges. May do less than wanted, never fails the claim.
-  virtual void prepare(std::uint32_t worker) noexcept = 0;
+  /// Makes the process slot writable and resets its gauges, all of them. False: it cannot, and the claim is given up.
+  virtual bool prepare(std::uint32_t worker) noexcept = 0;
 
  protected:
   ~EntryPreparer() = default;

@@ -133,6 +133,43 @@ TEST_F(UpdateTest, AThreadThatEndedLeavesItsCountsAndItsSlot) {
   EXPECT_LE(scrape.status.slots_used, 2u) << "the next thread took the slot over";
 }
 
+TEST_F(UpdateTest, ErrnoStaysAsItWas) {
+  const auto hits = registry_.counter("a_total", "A", {"l"});
+  const Gauge active = registry_.gauge("active", "A");
+  errno = 4242;
+  hits.with("new").inc();
+  active.inc();
+  std::thread([&] {
+    errno = 4243;
+    hits.with("another").inc();
+    EXPECT_EQ(errno, 4243);
+  }).join();
+  EXPECT_EQ(errno, 4242);
+}
+
+TEST_F(UpdateTest, ACancelledThreadEndsWhereItMayAndNotInAnUpdate) {
+  const auto hits = registry_.counter("a_total", "A", {"l"});
+  std::atomic<bool> is_cancelled{false};
+  std::thread thread([&] {
+    while (!is_cancelled) std::this_thread::yield();
+    hits.with("first").inc();  // opens files, which are points of cancellation
+    pthread_testcancel();
+    ADD_FAILURE() << "was not cancelled";
+  });
+  pthread_cancel(thread.native_handle());
+  is_cancelled = true;
+  thread.join();
+  EXPECT_EQ(tests::scrape(path_)["a_total{l=\"first\"}"], 1);
+}
+
+TEST_F(UpdateTest, ANullPointerIsAnEmptyLabelValue) {
+  const auto hits = registry_.counter("a_total", "A", {"l"});
+  const char* unset = nullptr;
+  hits.with(unset).inc();
+  EXPECT_EQ(tests::scrape(path_)["a_total{l=\"\"}"], 1);
+  static_assert(!LabelValue<std::nullptr_t> && LabelValue<std::string> && LabelValue<char[4]>);
+}
+
 TEST_F(UpdateTest, DestructorsOfThreadLocalsStillCount) {
   const Counter hits = registry_.counter("a_total", "A");
   struct Last {

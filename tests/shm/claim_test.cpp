@@ -19,8 +19,8 @@ namespace {
 class ClaimTest : public ::testing::Test {
  protected:
   struct Preparer final : EntryPreparer {
-    void prepare(std::uint32_t) noexcept override { ++calls; }
-    int calls = 0;
+    bool prepare(std::uint32_t) noexcept override { return is_able; }
+    bool is_able = true;
   };
 
   ClaimTest() : opened_(open_or_create(path_, {{4, 8, 2 * kGrowthCells, kPageBytes}, 0600, {}})) {
@@ -144,20 +144,42 @@ TEST_F(ClaimTest, AClaimerKilledAtAnOddEpochIsRepairedByTheNext) {
   EXPECT_EQ(next->epoch, 6u);
 }
 
+TEST_F(ClaimTest, AClaimThatCannotBePreparedIsGivenUp) {
+  preparer_.is_able = false;
+  EXPECT_FALSE(claim());
+  EXPECT_EQ(view_.worker(0).epoch.load_relaxed() % 2, 1u) << "no reader takes it for claimed";
+  EXPECT_FALSE(other_worker_alive(opened_.file.get(), std::nullopt)) << "and nobody holds it";
+  preparer_.is_able = true;
+  const auto next = claim();
+  ASSERT_TRUE(next);
+  EXPECT_EQ(next->worker, 0u);
+  EXPECT_EQ(view_.worker(0).deaths.load_relaxed(), 0u);
+}
+
+TEST_F(ClaimTest, AForeignDescriptorDeclaresNobodyDead) {
+  const auto self = claim();
+  ASSERT_TRUE(self);
+  view_.slot(0).owner.store_relaxed(EntryClaim{2, 4}.owner_word());
+  view_.worker(2).epoch.store_relaxed(4);
+  const Descriptor foreign(open("/dev/null", O_RDWR | O_CLOEXEC));
+  const SegmentFile swapped{foreign.get(), path_.c_str(), opened_.id};
+  EXPECT_EQ(claim_thread_slot(view_, *self, swapped), 1u);
+}
+
 TEST_F(ClaimTest, AThreadSlotOfTheDeadIsTakenBeforeAVirginOne) {
   const tests::Baton claimed;
   const pid_t child = tests::forked([&] {
     const auto entry = claim();
-    if (!entry || claim_thread_slot(view_, *entry, opened_.file.get()) != 0u) return 1;
+    if (!entry || claim_thread_slot(view_, *entry, file()) != 0u) return 1;
     claimed.pass();
     for (;;) pause();
   });
   claimed.receive();
   const auto self = claim();
   ASSERT_TRUE(self);
-  EXPECT_EQ(claim_thread_slot(view_, *self, opened_.file.get()), 1u) << "slot 0 belongs to a living process";
+  EXPECT_EQ(claim_thread_slot(view_, *self, file()), 1u) << "slot 0 belongs to a living process";
   tests::kill_and_wait(child);
-  EXPECT_EQ(claim_thread_slot(view_, *self, opened_.file.get()), 0u);
+  EXPECT_EQ(claim_thread_slot(view_, *self, file()), 0u);
 }
 
 TEST_F(ClaimTest, WithoutADescriptorNobodyIsDeclaredDead) {
@@ -165,23 +187,24 @@ TEST_F(ClaimTest, WithoutADescriptorNobodyIsDeclaredDead) {
   ASSERT_TRUE(self);
   view_.slot(0).owner.store_relaxed(EntryClaim{2, 4}.owner_word());
   view_.worker(2).epoch.store_relaxed(4);
-  EXPECT_EQ(claim_thread_slot(view_, *self, -1), 1u);
+  EXPECT_EQ(claim_thread_slot(view_, *self, SegmentFile{-1, path_.c_str(), opened_.id}), 1u);
   view_.worker(2).epoch.store_relaxed(6);
-  EXPECT_EQ(claim_thread_slot(view_, *self, -1), 0u) << "an epoch that moved on is proof enough";
+  EXPECT_EQ(claim_thread_slot(view_, *self, SegmentFile{-1, path_.c_str(), opened_.id}), 0u)
+      << "an epoch that moved on is proof enough";
 }
 
 TEST_F(ClaimTest, SlotsRunOutWithoutHarm) {
   const auto self = claim();
   ASSERT_TRUE(self);
-  for (std::uint32_t i = 0; i < 8; ++i) EXPECT_EQ(claim_thread_slot(view_, *self, opened_.file.get()), i);
-  EXPECT_FALSE(claim_thread_slot(view_, *self, opened_.file.get()));
+  for (std::uint32_t i = 0; i < 8; ++i) EXPECT_EQ(claim_thread_slot(view_, *self, file()), i);
+  EXPECT_FALSE(claim_thread_slot(view_, *self, file()));
 }
 
 TEST_F(ClaimTest, AnOwnerThatCannotExistIsDead) {
   const auto self = claim();
   ASSERT_TRUE(self);
   view_.slot(0).owner.store_relaxed(0xffff000000000002);
-  EXPECT_EQ(claim_thread_slot(view_, *self, opened_.file.get()), 0u);
+  EXPECT_EQ(claim_thread_slot(view_, *self, file()), 0u);
 }
 
 TEST_F(ClaimTest, AdoptionCompletesAnInterruptedObservation) {

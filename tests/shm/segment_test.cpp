@@ -105,7 +105,7 @@ TEST_F(SegmentTest, AnEmptyFileIsReplacedByAWriter) {
   std::ofstream(path_).close();
   const auto before = file_id(path_);
   EXPECT_NE(create().id, before);
-  EXPECT_FALSE(std::filesystem::exists(path_ + ".new"));
+  EXPECT_FALSE(std::filesystem::exists(path_ + ".shmetrics-new"));
 }
 
 TEST_F(SegmentTest, ASegmentOfAnotherBootIsReplacedOnlyWithoutLiveWorkers) {

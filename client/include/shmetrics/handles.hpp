@@ -38,8 +38,8 @@ SHMETRICS_API extern constinit thread_local ThreadSlot thread_slots[kMaxRegistri
 enum class Refusal : std::uint32_t { nan = 2, infinite = 3, negative = 4 };
 SHMETRICS_API void add_slow(std::uint32_t registry, std::uint32_t cell, std::uint64_t n) noexcept;
 SHMETRICS_API void add_slow(std::uint32_t registry, std::uint32_t cell, double n) noexcept;
-SHMETRICS_API void refuse_increment(std::uint32_t registry, double n) noexcept;
-SHMETRICS_API void refuse(std::uint32_t registry, Refusal why) noexcept;
+SHMETRICS_API void refuse_increment(std::uint32_t registry, std::uint32_t cell, double n) noexcept;
+SHMETRICS_API void refuse(std::uint32_t registry, std::uint32_t cell, Refusal why) noexcept;
 
 struct Attachment;   // a segment in this process; never freed
 struct FamilyState;  // a family in this process; never freed
@@ -65,7 +65,7 @@ class Counter {
   void inc(Number n = 1) const noexcept {
     if constexpr (std::is_signed_v<Number>) {
       if (n < 0) [[unlikely]]
-        return detail::refuse(registry_, detail::Refusal::negative);
+        return detail::refuse(registry_, cell_, detail::Refusal::negative);
     }
     detail::ThreadSlot& slot = detail::thread_slots[registry_];
     if (cell_ >= slot.limit) [[unlikely]]
@@ -90,7 +90,7 @@ class FloatCounter {
   /// Adds n. Negative, NaN and infinite n are refused and counted in shmetrics_values_refused_total.
   void inc(double n = 1) const noexcept {
     if (!(n >= 0 && n <= std::numeric_limits<double>::max())) [[unlikely]] {
-      return detail::refuse_increment(registry_, n);
+      return detail::refuse_increment(registry_, cell_, n);
     }
     detail::ThreadSlot& slot = detail::thread_slots[registry_];
     if (cell_ >= slot.limit) [[unlikely]]
@@ -182,7 +182,8 @@ class [[nodiscard]] Timer {
   std::chrono::steady_clock::time_point start_;
 };
 
-/// Adds 1 to a gauge for the length of its scope.
+/// Adds 1 to a gauge for the length of its scope. Do not fork within: the copy in the child would take off what only
+/// the parent added.
 class [[nodiscard]] InFlight {
  public:
   explicit InFlight(Gauge gauge) : gauge_(gauge), is_counted_(gauge_.add(1)) {}

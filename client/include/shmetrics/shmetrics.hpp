@@ -12,8 +12,9 @@
 // Lifetime.  Mappings live until the process ends; families and handles may be static and outlive every Registry.
 //
 // Cost.  An update is a load, an add and a store. It never throws, allocates, locks, makes a system call, blocks or
-// logs. A declaration, the first with() of a label set in a process, a thread's first update and a process's first
-// gauge may take a lock: with() waits at most 1 ms, the others 100 ms.
+// logs. A declaration, the first with() of a label set in a process, a thread's first update and the first of a gauge
+// may take a lock. with() waits 1 ms for a lock whose holder gets nowhere and at most 20 ms in all; a thread's first
+// update does not wait; a declaration and a process's first gauge wait at most 100 ms.
 //
 // Failure.  Nothing here takes a worker down. What cannot be counted in its place is counted in an overflow series, or
 // its loss is; the scrape shows both.
@@ -114,6 +115,10 @@ struct FamilyOptions {
   std::string_view unit = {};      ///< for OpenMetrics, such as "seconds"; the name (without `_total`) must end in it
 };
 
+/// What with() takes for a label value: anything that is a string.
+template <typename T>
+concept LabelValue = std::convertible_to<const T&, std::string_view> && !std::is_null_pointer_v<T>;
+
 /// A declared family with N labels (or kRuntimeLabels); its children are its series. Cheap to copy.
 template <typename Metric, std::size_t N>
 class Family {
@@ -122,14 +127,14 @@ class Family {
   Family() = default;
 
   /// The series with these label values, in the order of the label names. Known to the process: one hash, one compare.
-  /// Else it is looked up or registered, within 1 ms. A value over 1,024 bytes or not UTF-8, or a set past the family's
-  /// limits, shares the overflow series, whose every label reads `__overflow__` (a gauge: an inert handle whose updates
-  /// are counted as dropped).
-  template <std::convertible_to<std::string_view>... Values>
+  /// Else it is looked up or registered, within 20 ms, or 1 ms without progress. A value over 1,024 bytes or not UTF-8,
+  /// or a set past the family's limits, shares the overflow series, whose every label reads `__overflow__` (a gauge: an
+  /// inert handle whose updates are counted as dropped).
+  template <LabelValue... Values>
   Metric with(const Values&... values) const noexcept {
     static_assert(sizeof...(Values) > 0 && (sizeof...(Values) == N || N == kRuntimeLabels),
                   "with() takes one value for each label of the family");
-    const std::string_view views[] = {std::string_view(values)...};
+    const std::string_view views[] = {view_of(values)...};
     return Metric(detail::find_series(state_, views));
   }
   /// The same for a number of values known at run time; a wrong number gives an inert handle.
@@ -144,6 +149,9 @@ class Family {
  private:
   friend class Registry;
   Family(const detail::FamilyState* state, std::error_code error) : state_(state), error_(error) {}
+  // A null pointer, as from getenv(), is an empty value and no crash.
+  static std::string_view view_of(const char* value) noexcept { return value == nullptr ? "" : value; }
+  static std::string_view view_of(std::string_view value) noexcept { return value; }
 
   const detail::FamilyState* state_ = nullptr;
   std::error_code error_;

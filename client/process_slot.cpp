@@ -1,0 +1,133 @@
+// The part of an attachment that is one process's: its worker entry and, behind it, its gauges.
+#include <sys/mman.h>
+
+#include <algorithm>
+
+#include "client/attachment.hpp"
+#include "shm/slot.hpp"
+
+namespace shmetrics::detail {
+namespace {
+
+std::byte* bytes(shm::SharedWord* cells) {
+  return reinterpret_cast<std::byte*>(cells);
+}
+
+}  // namespace
+
+std::optional<shm::EntryClaim> Attachment::claimed_entry() const noexcept {
+  constexpr std::uint64_t kEpochMask = (std::uint64_t{1} << shm::kOwnerEpochBits) - 1;
+  const std::uint64_t word = owner_word_.load(std::memory_order_acquire);
+  if (word == 0) return std::nullopt;
+  return shm::EntryClaim{static_cast<std::uint32_t>(word >> shm::kOwnerEpochBits) - 1, word & kEpochMask};
+}
+
+std::optional<shm::EntryClaim> Attachment::entry_if_free() noexcept {
+  if (const auto claim = claimed_entry()) return claim;
+  if (entry_breaker_.is_open()) return std::nullopt;
+  const ControlGuard control(std::try_to_lock);
+  if (control && !claimed_entry()) claim_entry();
+  return claimed_entry();
+}
+
+std::optional<shm::EntryClaim> Attachment::entry(Deadline& deadline) noexcept {
+  if (const auto claim = claimed_entry()) return claim;
+  if (entry_breaker_.is_open()) return std::nullopt;
+  const ControlGuard control(deadline);
+  if (!control) {
+    entry_breaker_.open();
+  } else if (!claimed_entry()) {
+    claim_entry();
+  }
+  return claimed_entry();
+}
+
+void Attachment::claim_entry() noexcept {
+  const auto claim = is_forked_in_the_middle_ ? std::nullopt : shm::claim_entry(view, file(), *this);
+  if (!claim) {
+    process_limit_.store(0, std::memory_order_release);
+    entry_breaker_.open();
+    return;
+  }
+  owner_word_.store(claim->owner_word(), std::memory_order_release);
+}
+
+void Attachment::release() noexcept {
+  if (const auto claim = claimed_entry()) shm::release_entry(view, *claim);
+}
+
+void Attachment::forget_process(bool whole) noexcept {
+  is_forked_in_the_middle_ = is_forked_in_the_middle_ || !whole;
+  owner_word_.store(0, std::memory_order_relaxed);
+  process_limit_.store(0, std::memory_order_relaxed);
+  process_cells_.store(nullptr, std::memory_order_relaxed);
+  entry_breaker_.close();
+  growth_breaker_.close();
+  // Process slots and thread slots are the file's last part: all of the parent's is out of reach from here on.
+  shm::make_inaccessible(bytes(view.process_cells(0)), view.base() + view.geometry().file_bytes());
+}
+
+bool Attachment::prepare(std::uint32_t worker) noexcept {
+  if (shm::SharedWord* former = process_cells_.load(std::memory_order_relaxed)) {
+    // Of an entry that was lost at its second lock: whoever has it now has the slot.
+    shm::make_inaccessible(bytes(former), bytes(former + process_limit_.load(std::memory_order_relaxed)));
+  }
+  process_limit_.store(0, std::memory_order_relaxed);
+  process_cells_.store(view.process_cells(worker), std::memory_order_relaxed);
+  if (!refresh_directory()) return false;
+  widen_spill();
+  // What the former owner left must be reset whole, or its gauges would come back to life as this process's.
+  const auto allocated = static_cast<std::uint32_t>(
+      std::min<std::uint64_t>(view.worker(worker).cells_allocated.load_acquire(), view.geometry().cells));
+  if (allocated > 0 && !grow_process_slot(worker, allocated - 1)) return false;
+  shm::reset_gauges(view.process_cells(worker), process_limit_.load(std::memory_order_relaxed),
+                    view.gauge_spill_cells(), gauge_spill_limit_.load(std::memory_order_relaxed), mirror.gauges());
+  if (const std::uint32_t used = mirror.cells().process_cells; used > 0) grow_process_slot(worker, used - 1);
+  for (const std::uint32_t first_cell : infos_) set_info(first_cell);
+  return true;
+}
+
+void Attachment::show_info(std::uint32_t first_cell) {
+  if (std::find(infos_.begin(), infos_.end(), first_cell) == infos_.end()) infos_.push_back(first_cell);
+  const auto claim = claimed_entry();
+  if (claim && grow_process_slot(claim->worker, first_cell + shm::kGaugeCells - 1)) set_info(first_cell);
+}
+
+void Attachment::set_info(std::uint32_t first_cell) noexcept {
+  if (first_cell + shm::kGaugeCells > process_limit_.load(std::memory_order_relaxed)) return;
+  shm::SharedWord* const cells = process_cells_.load(std::memory_order_relaxed) + first_cell;
+  cells[shm::kGaugeValue].store_double_relaxed(1);
+  cells[shm::kGaugeStamp].store_release(1);
+}
+
+bool Attachment::grow_process_slot(std::uint32_t worker, std::uint32_t last_cell) noexcept {
+  const std::uint32_t limit = process_limit_.load(std::memory_order_relaxed);
+  const std::uint32_t wanted = shm::cells_to_hold(last_cell, view.geometry());
+  if (wanted <= limit) return wanted != 0;
+  shm::SharedWord* const cells = view.process_cells(worker);
+  if (!shm::make_accessible(bytes(cells + limit), bytes(cells + wanted), view, file())) return false;
+  view.worker(worker).cells_allocated.raise_to_release(wanted);
+  process_limit_.store(wanted, std::memory_order_release);
+  return true;
+}
+
+shm::SharedWord* Attachment::gauge_cells(std::uint32_t last_cell) noexcept {
+  if (last_cell < process_limit_.load(std::memory_order_acquire) && claimed_entry()) {
+    return process_cells_.load(std::memory_order_relaxed);
+  }
+  // A gauge has no spill, and what is dropped is lost: the first of a process waits as long as a declaration would.
+  Deadline deadline(kDeclarePatience);
+  const auto claim = entry(deadline);
+  if (!claim) return nullptr;
+  if (last_cell >= process_limit_.load(std::memory_order_acquire)) {
+    if (growth_breaker_.is_open()) return nullptr;
+    const ControlGuard control(deadline);
+    if (!control || !grow_process_slot(claim->worker, last_cell)) {
+      growth_breaker_.open();
+      return nullptr;
+    }
+  }
+  return process_cells_.load(std::memory_order_relaxed);
+}
+
+}  // namespace shmetrics::detail
