@@ -85,7 +85,7 @@ void Catalog::add_family(const shm::ParsedFamily& parsed) {
   if (old != nullptr) drop(*old);
   for (const std::string& name : names) claims_.emplace(name, parsed.offset);
 
-  CatalogFamily& family = store_.emplace_back(family_of(parsed));
+  CatalogFamily& family = store_.emplace_back(family_of(parsed, segment_));
   by_offset_[parsed.offset] = &family;
   families_.push_back(&family);
   has_new_families_ = true;

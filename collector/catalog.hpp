@@ -15,6 +15,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "collector/family.hpp"
@@ -43,7 +44,9 @@ struct GaugePlace {
 
 class Catalog {
  public:
-  explicit Catalog(const shm::Geometry& geometry) : parser_(geometry) {}
+  /// With a name, every series gets the label `segment`.
+  explicit Catalog(const shm::Geometry& geometry, std::string segment = {})
+      : parser_(geometry), segment_(std::move(segment)) {}
   Catalog(const Catalog&) = delete;
   Catalog& operator=(const Catalog&) = delete;
 
@@ -79,6 +82,7 @@ class Catalog {
   void note_gap(std::uint32_t offset);
 
   shm::DirectoryParser parser_;
+  std::string segment_;
   std::vector<std::byte> bytes_;
   std::deque<CatalogFamily> store_;                              // does not move what it holds
   std::unordered_map<std::uint32_t, CatalogFamily*> by_offset_;  // null: quarantined

@@ -17,6 +17,8 @@ bool has_nonzero(std::span<const std::uint64_t> cells) {
 }
 
 // The series of a histogram or summary that begins at `cell`, as first cell and width.
+constexpr std::size_t kUsedTallies = static_cast<std::size_t>(shm::Tally::kRefusedNegative) + 1;
+
 const Run* observed_at(const Catalog& catalog, std::uint64_t cell) {
   const auto& runs = catalog.runs();
   const auto after =
@@ -33,7 +35,9 @@ void check_redo(std::span<const std::uint64_t> cells, const Catalog& catalog, co
   const std::uint64_t position = cells[0];
   const std::uint64_t first_cell = position & UINT32_MAX;
   const std::uint64_t bucket = position >> 32;
-  if (position == 0 || first_cell >= catalog.cells().thread_cells) return;
+  if (position == 0) return;
+  if (bucket >= shm::kMaxCells) return report("redo record names cell " + to_string(bucket) + ", no slot has so many");
+  if (first_cell >= catalog.cells().thread_cells) return;
   const Run* run = observed_at(catalog, first_cell);
   if (run == nullptr) return report("redo record names cell " + to_string(first_cell) + ", no histogram begins there");
   if (bucket < first_cell + shm::kHistogramBuckets || bucket >= first_cell + run->width) {
@@ -47,6 +51,9 @@ void check_prefix(std::span<const std::uint64_t> cells, const Catalog& catalog, 
     report("reserved words of its prefix are not zero");
   if (is_spill) {
     if (has_nonzero(cells.first(kRedoCells))) report("has a redo record, the spill uses none");
+    if (has_nonzero(cells.subspan(kTallies + kUsedTallies, shm::kPrefixCells - kTallies - kUsedTallies))) {
+      report("has a tally that nobody counts");
+    }
   } else {
     if (has_nonzero(cells.subspan(kTallies, shm::kPrefixCells - kTallies)))
       report("has tallies, only the spill counts them");

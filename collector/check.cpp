@@ -16,7 +16,6 @@ using std::to_string;
 
 constexpr std::uint64_t kWarnPercent = 80;
 constexpr std::uint64_t kMostEpoch = (std::uint64_t{1} << shm::kOwnerEpochBits) - 1;
-constexpr std::size_t kCopyStep = 8192;  // words between two looks at the guard
 constexpr std::size_t kWorkerWords = sizeof(shm::WorkerEntry) / 8;
 constexpr std::size_t kSlotWords = sizeof(shm::SlotEntry) / 8;
 
@@ -65,9 +64,8 @@ class Checker {
 
   Words copy(std::uint64_t offset, std::uint64_t count) {
     Words words(count);
-    for (std::size_t at = 0; at < count && !guard_.is_damaged(); at += kCopyStep) {
-      mapped_.copy(offset + at * 8, std::span(words).subspan(at, std::min<std::size_t>(kCopyStep, count - at)));
-    }
+    const shm::SharedWord* from = mapped_.backed(offset, count, room_);
+    for (std::size_t at = 0; at < count && !guard_.is_damaged(); ++at) words[at] = from[at].load_relaxed();
     return words;
   }
 
@@ -80,7 +78,12 @@ class Checker {
     } catch (const shm::Error& error) {
       return find(std::string("directory: ") + error.what());
     }
-    const Words bytes = copy(shape().directory(), committed / 8);
+    const std::uint64_t readable = mapped_.data_bytes(shape().directory(), committed);
+    if (readable < committed) {
+      find("directory: its committed length is " + to_string(committed) + ", and a hole begins at " +
+           to_string(readable));
+    }
+    const Words bytes = copy(shape().directory(), readable / 8);
     if (guard_.is_damaged()) return;
     catalog_.append(std::as_bytes(std::span(bytes)));
     for (const std::string& problem : catalog_.problems()) find(problem);
@@ -104,6 +107,9 @@ class Checker {
     const std::uint64_t released = field(entry, offsetof(shm::WorkerEntry, released));
     if (epoch > kMostEpoch) find(where + ": epoch is " + to_string(epoch) + ", more than 48 bits");
     if (released > 1) find(where + ": released is " + to_string(released) + ", not 0 or 1");
+    if (epoch == 0 && !is_zero(entry) && mapped_.worker(worker).epoch.load_acquire() == 0) {
+      find(where + ": nobody has claimed it, and it is not zero");
+    }
     const auto reserved2 = entry.subspan(offsetof(shm::WorkerEntry, reserved2) / 8);
     if (field(entry, offsetof(shm::WorkerEntry, reserved)) != 0 || !is_zero(reserved2)) {
       find(where + ": reserved words are not zero");
@@ -154,7 +160,7 @@ class Checker {
     const std::uint64_t percent = used * 100 / limit;
     if (percent <= kWarnPercent) return;
     report_.warnings.push_back("warning: " + to_string(used) + " of " + to_string(limit) + " " + what + " are used (" +
-                               to_string(percent) + " %): raise options." + option);
+                               to_string(percent) + " %): raise Options::" + option + " and open with Start::fresh");
   }
 
   void warn_all(WordsView slots) {
@@ -174,6 +180,7 @@ class Checker {
   SigbusGuard guard_;
   Catalog catalog_;
   Words workers_;
+  Words room_;
 };
 
 bool has_magic(const std::string& path) {

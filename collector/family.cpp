@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "collector/family_groups.hpp"
 #include "collector/merge.hpp"
 #include "collector/text_format.hpp"
 
@@ -15,12 +16,23 @@ std::string_view type_in_text(shm::MetricType type) {
   return type == shm::MetricType::kInfo ? "gauge" : shm::type_name(type);
 }
 
+void make_room_for_segment(std::vector<std::string>& labels) {
+  const auto own = std::find(labels.begin(), labels.end(), kSegmentLabel);
+  if (own == labels.end()) return;
+  std::string renamed = "exported_segment";
+  while (std::find(labels.begin(), labels.end(), renamed) != labels.end()) renamed.insert(0, "exported_");
+  *own = std::move(renamed);
+}
+
 // Writes the line prefixes of one series; the labels are escaped once and copied into every line.
 class PrefixWriter {
  public:
   PrefixWriter(CatalogFamily& family, const CatalogSeries& series) : family_(family) {
+    if (!family.segment.empty()) append_label(labels_, kSegmentLabel, family.segment, true);
     const auto values = series.values(family.labels.size());
-    for (std::size_t i = 0; i < values.size(); ++i) append_label(labels_, family.labels[i], values[i], i == 0);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      append_label(labels_, family.labels[i], values[i], labels_.empty());
+    }
   }
 
   void line(std::string_view suffix) {
@@ -88,6 +100,7 @@ std::size_t CatalogFamily::lines_per_series() const {
 std::uint64_t CatalogFamily::prefix_bytes(std::string_view key) const {
   std::size_t line = name.size() + key.size() + kMostAroundLabels;
   for (const std::string& label : labels) line += label.size() + 4;
+  if (!segment.empty()) line += kSegmentLabel.size() + 2 * segment.size() + 4;
   line += static_cast<std::size_t>(
       std::count_if(key.begin(), key.end(), [](char c) { return c == '\\' || c == '"' || c == '\n'; }));
   return line * lines_per_series();
@@ -109,7 +122,7 @@ std::size_t CatalogFamily::settle() {
   return dropped;
 }
 
-CatalogFamily family_of(const shm::ParsedFamily& parsed) {
+CatalogFamily family_of(const shm::ParsedFamily& parsed, const std::string& segment) {
   CatalogFamily family;
   const shm::Schema& schema = parsed.schema;
   family.offset = parsed.offset;
@@ -119,7 +132,9 @@ CatalogFamily family_of(const shm::ParsedFamily& parsed) {
   family.name = schema.name;
   family.help = schema.help;
   family.unit = schema.unit;
+  family.segment = segment;
   family.labels.assign(schema.labels.begin(), schema.labels.end());
+  if (!segment.empty()) make_room_for_segment(family.labels);
   family.bounds = schema.bounds;
   family.created_unix_ns = parsed.record.created_unix_ns;
   // Without labels the parser has not placed it: whatever stands there is not a cell.

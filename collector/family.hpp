@@ -30,7 +30,8 @@ struct CatalogFamily {
   shm::CellKind cell_kind{};
   shm::GaugeMode gauge_mode{};  // of an info, livemax
   std::string name, help, unit;
-  std::vector<std::string> labels;
+  std::string segment;              // value of the label `segment`, which comes first; empty: no such label
+  std::vector<std::string> labels;  // as exposed: beside the label above, one of the family's own is renamed
   std::vector<double> bounds;
   std::uint64_t created_unix_ns = 0;
   std::uint32_t overflow_tally = 0;  // thread cell, 0 = none
@@ -57,8 +58,9 @@ struct CatalogFamily {
   bool is_dirty = false;         // series have come since the prefixes were written
 };
 
-/// The family of a record, without series.
-CatalogFamily family_of(const shm::ParsedFamily& parsed);
+/// The family of a record, without series. In a segment with a name, a label `segment` of the family's own becomes
+/// `exported_segment`, with one more `exported_` while that is taken: as Prometheus does it with labels of a target.
+CatalogFamily family_of(const shm::ParsedFamily& parsed, const std::string& segment);
 /// The key of these label values.
 std::string join_values(std::span<const std::string_view> values);
 

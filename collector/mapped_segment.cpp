@@ -1,7 +1,9 @@
 #include "collector/mapped_segment.hpp"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <vector>
@@ -30,6 +32,28 @@ void MappedSegment::copy(std::uint64_t offset, std::span<std::uint64_t> to) cons
   for (std::size_t i = 0; i < to.size(); ++i) to[i] = from[i].load_relaxed();
 }
 
+std::uint64_t MappedSegment::data_bytes(std::uint64_t offset, std::uint64_t bytes) const {
+  const off_t hole = lseek(fd(), static_cast<off_t>(offset), SEEK_HOLE);
+  if (hole < 0) return errno == ENXIO ? 0 : bytes;  // beyond the end; or a file system that does not tell
+  return std::min<std::uint64_t>(static_cast<std::uint64_t>(hole) - offset, bytes);
+}
+
+const shm::SharedWord* MappedSegment::backed(std::uint64_t offset, std::uint64_t count,
+                                             std::vector<std::uint64_t>& room) const {
+  const std::uint64_t bytes = count * 8;
+  if (data_bytes(offset, bytes) == bytes) return words(offset);
+  room.assign(count, 0);
+  for (std::uint64_t at = offset; at < offset + bytes;) {
+    const off_t data = lseek(fd(), static_cast<off_t>(at), SEEK_DATA);
+    if (data < 0 || static_cast<std::uint64_t>(data) >= offset + bytes) break;
+    at = std::max(static_cast<std::uint64_t>(data), at);
+    const std::uint64_t length = data_bytes(at, offset + bytes - at);
+    copy(at, std::span(room).subspan((at - offset) / 8, length / 8));
+    at += std::max<std::uint64_t>(length, shm::kPageBytes);
+  }
+  return reinterpret_cast<const shm::SharedWord*>(room.data());
+}
+
 std::uint64_t MappedSegment::committed(const std::string& path) const {
   const auto& head = *reinterpret_cast<const shm::DirectoryHead*>(words(geometry().directory()));
   const std::uint64_t committed = head.committed.load_acquire();  // pairs with the appender's release of its record
@@ -37,7 +61,7 @@ std::uint64_t MappedSegment::committed(const std::string& path) const {
   if (committed != 0 && (!in_range || committed % 8 != 0)) {
     throw shm::Error(shm::Fault::kDamaged, path + " has a directory of " + std::to_string(committed) +
                                                " bytes in room for " + std::to_string(geometry().directory_bytes) +
-                                               ": remove the file");
+                                               ": if no worker uses it, remove it");
   }
   return committed;
 }
@@ -48,7 +72,7 @@ bool MappedSegment::is_unchanged(const std::string& path) const {
   if (static_cast<std::uint64_t>(status.st_size) < geometry().file_bytes()) {
     throw shm::Error(shm::Fault::kDamaged, path + " has " + std::to_string(status.st_size) +
                                                " bytes, its header says " + std::to_string(geometry().file_bytes()) +
-                                               ": it was truncated, remove it");
+                                               ": it was truncated; if no worker uses it, remove it");
   }
   std::uint64_t now[sizeof(shm::Header) / 8];
   const SigbusGuard guarded = guard();

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "collector/sigbus_guard.hpp"
 #include "shm/segment.hpp"
@@ -36,6 +37,14 @@ class MappedSegment {
   const shm::SlotEntry& slot(std::uint32_t slot) const {
     return reinterpret_cast<const shm::SlotEntry*>(words(geometry().slot_table()))[slot];
   }
+  /// `count` words from byte `offset` on, where the file has memory for all of them: else a copy in `room`, in which
+  /// holes read as zeros. To read a hole of a tmpfs file would allocate its memory, as much as a hostile count asks
+  /// for.
+  const shm::SharedWord* backed(std::uint64_t offset, std::uint64_t count, std::vector<std::uint64_t>& room) const;
+  /// Bytes from `offset` on before the first hole, at most `bytes`.
+  std::uint64_t data_bytes(std::uint64_t offset, std::uint64_t bytes) const;
+  bool is_on_tmpfs() const { return opened_.on_tmpfs; }
+
   /// End of the directory's last record. Throws shm::Error when it lies outside the directory.
   std::uint64_t committed(const std::string& path) const;
   /// Copies words one by one, each read once.

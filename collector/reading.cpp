@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "collector/family_groups.hpp"
 #include "collector/values.hpp"
 
 namespace shmetrics::collector {
@@ -37,6 +38,7 @@ class Describer {
     const CatalogSeries& series = from_.series[index];
     Series& added = to_.series.emplace_back();
     added.created_unix_ns = series.created_unix_ns;
+    if (!from_.segment.empty()) added.labels.emplace_back(kSegmentLabel, from_.segment);
     const auto values = series.values(from_.labels.size());
     for (std::size_t i = 0; i < values.size(); ++i) added.labels.emplace_back(from_.labels[i], values[i]);
     return added;
@@ -60,7 +62,8 @@ Family describe(const CatalogFamily& family, const Totals& totals) {
   described.help = family.help;
   described.unit = family.unit;
   if (family.type == shm::MetricType::kGauge) described.mode = shm::mode_name(family.gauge_mode);
-  described.labels = family.labels;
+  if (!family.segment.empty()) described.labels.emplace_back(kSegmentLabel);
+  described.labels.insert(described.labels.end(), family.labels.begin(), family.labels.end());
   visit_series(family, totals, Describer(family, described));
   return described;
 }

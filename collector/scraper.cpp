@@ -5,6 +5,7 @@
 
 #include "collector/render.hpp"
 #include "collector/snapshot.hpp"
+#include "shm/naming.hpp"
 #include "shm/segment.hpp"
 
 namespace shmetrics::collector {
@@ -79,15 +80,20 @@ void count_catalog(const Catalog& catalog, const Snapshot& snapshot, SegmentStat
     const std::uint64_t refused = snapshot.totals.cells[family->overflow_tally];
     if (refused > 0) status.series_overflow.emplace_back(family->name, refused);
   }
-  status.quarantined_families = catalog.quarantined_families();
+  status.quarantined_families = catalog.quarantined_families() + (snapshot.is_directory_cut ? 1 : 0);
   status.quarantined_series = catalog.quarantined_series();
 }
 
 SegmentStatus describe(const SnapshotReader& reader) {
   SegmentStatus status;
+  status.segment = reader.segment();
   status.up = true;
   if (reader.is_orphan()) {
     status.notice = reader.path() + " was removed while in use: its workers go on unseen by new ones, restart them";
+  }
+  if (status.notice.empty() && !reader.is_on_tmpfs()) {
+    status.notice =
+        reader.path() + " is not on tmpfs: the kernel's write-back may stall workers; move it to /dev/shm or /run";
   }
   status.id = hex(reader.header().segment_id);
   status.layout_version = reader.header().layout_version;
@@ -116,19 +122,33 @@ std::string default_path() {
   return shm::default_path();
 }
 
+bool is_segment_name(std::string_view name) {
+  return !name.empty() && shm::is_valid_label_value(name);
+}
+
 struct Scraper::State {
-  explicit State(std::string path) : reader(std::move(path)) {}
+  State(std::string path, std::string segment) : reader(std::move(path), std::move(segment)) {}
   SnapshotReader reader;
   bool is_up = false;
 };
 
-Scraper::Scraper(std::string path) : state_(std::make_unique<State>(std::move(path))) {}
+Scraper::Scraper(std::string path, std::string segment)
+    : state_(std::make_unique<State>(std::move(path), std::move(segment))) {}
 Scraper::~Scraper() = default;
 Scraper::Scraper(Scraper&&) noexcept = default;
 Scraper& Scraper::operator=(Scraper&&) noexcept = default;
 
 const std::string& Scraper::path() const {
   return state_->reader.path();
+}
+
+const std::string& Scraper::segment() const {
+  return state_->reader.segment();
+}
+
+SegmentView Scraper::view() const {
+  if (!state_->is_up) return {};
+  return {state_->reader.catalog().families(), &state_->reader.snapshot().totals};
 }
 
 SegmentStatus Scraper::scrape(std::string& text) {
@@ -146,6 +166,7 @@ SegmentStatus Scraper::read() {
     return status;
   } catch (const shm::Error& error) {
     SegmentStatus status;
+    status.segment = state_->reader.segment();
     status.problem = error.what();
     return status;
   }

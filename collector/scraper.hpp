@@ -13,12 +13,14 @@
 #include <utility>
 #include <vector>
 
+#include "collector/family_groups.hpp"
 #include "collector/reading.hpp"
 
 namespace shmetrics::collector {
 
 /// What a segment says about itself at one scrape; section 8 of the design names the self metrics that are made of it.
 struct SegmentStatus {
+  std::string segment;  // its name, empty when it has none
   bool up = false;
   std::string problem;  // one line, empty when up: what is wrong and what to do
   std::string notice;   // one line, for a log: up, but something is odd; mostly empty
@@ -41,9 +43,13 @@ struct SegmentStatus {
 /// The client's default path: $SHMETRICS_SEGMENT if it is set and not empty, else /dev/shm/shmetrics.seg.
 std::string default_path();
 
+/// Whether a segment can have this name: it becomes a label value. Empty means no name.
+bool is_segment_name(std::string_view name);
+
 class Scraper {
  public:
-  explicit Scraper(std::string path);
+  /// With a name, every series gets the label `segment` before all others.
+  explicit Scraper(std::string path, std::string segment = {});
   ~Scraper();
   Scraper(Scraper&&) noexcept;
   Scraper& operator=(Scraper&&) noexcept;
@@ -61,7 +67,12 @@ class Scraper {
   std::vector<Family> families(const Wanted& wanted = {}) const;
   std::vector<WorkerRow> workers() const;
 
+  /// What the last read() saw, for a format that takes several segments together. Valid until the next read() or the
+  /// end of this Scraper.
+  SegmentView view() const;
+
   const std::string& path() const;
+  const std::string& segment() const;
 
  private:
   struct State;

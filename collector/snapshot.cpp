@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstring>
 #include <iterator>
 #include <new>
@@ -12,6 +13,7 @@
 namespace shmetrics::collector {
 namespace {
 
+constexpr auto kMostReadTime = std::chrono::seconds(5);  // of one snapshot; half of what Prometheus waits
 constexpr std::uint64_t kMostEpoch = (std::uint64_t{1} << shm::kOwnerEpochBits) - 1;
 
 // A count that no writer leaves is not to be believed even in part: behind it may be holes.
@@ -20,7 +22,7 @@ bool is_allocation(std::uint64_t cells, const shm::Geometry& geometry) {
 }
 
 shm::Error truncated(const std::string& path) {
-  return {shm::Fault::kDamaged, path + " was truncated while it was read: remove the file"};
+  return {shm::Fault::kDamaged, path + " was truncated while it was read; if no worker uses it, remove it"};
 }
 
 }  // namespace
@@ -39,7 +41,7 @@ void SnapshotReader::read() {
     }
     if (guard.is_damaged()) break;
     if (is_complete) return;
-    catalog_ = std::make_unique<Catalog>(geometry());
+    catalog_ = std::make_unique<Catalog>(geometry(), segment_);
   }
   close();
   throw truncated(path_);
@@ -47,7 +49,7 @@ void SnapshotReader::read() {
 
 void SnapshotReader::open() {
   auto next = std::make_unique<MappedSegment>(path_);
-  catalog_ = std::make_unique<Catalog>(next->geometry());
+  catalog_ = std::make_unique<Catalog>(next->geometry(), segment_);
   mapped_ = std::move(next);
   is_orphan_ = false;
 }
@@ -87,7 +89,14 @@ void SnapshotReader::follow_path() {
   open();
 }
 
+void SnapshotReader::require_time() const {
+  if (std::chrono::steady_clock::now() < deadline_) return;
+  throw shm::Error(shm::Fault::kDamaged, path_ + " takes more than " + std::to_string(kMostReadTime.count()) +
+                                             " s to read: it has too many slots and cells, or is damaged");
+}
+
 bool SnapshotReader::copy_all(const SigbusGuard& guard) {
+  deadline_ = std::chrono::steady_clock::now() + kMostReadTime;
   if (!copy_directory(guard)) return false;
   const shm::Geometry& shape = geometry();
   snapshot_.quarantined_slots = 0;
@@ -95,6 +104,7 @@ bool SnapshotReader::copy_all(const SigbusGuard& guard) {
   snapshot_.owners.assign(shape.thread_slots, 0);
   for (std::uint32_t slot = 0; slot < shape.thread_slots && !guard.is_damaged(); ++slot) {
     snapshot_.owners[slot] = mapped_->slot(slot).owner.load_relaxed();
+    require_time();
     add_slot(slot, shape.thread_slot(slot), guard);
   }
   copy_workers(guard);
@@ -112,8 +122,9 @@ void SnapshotReader::add_slot(std::uint32_t slot, std::uint64_t offset, const Si
     ++snapshot_.quarantined_slots;
     return;
   }
-  const SlotReport report = read_thread_cells(mapped_->words(offset), static_cast<std::uint32_t>(allocated), *catalog_,
-                                              guard, snapshot_.totals);
+  const auto limit = std::min(static_cast<std::uint32_t>(allocated), catalog_->cells().thread_cells);
+  const shm::SharedWord* cells = mapped_->backed(offset, limit, room_);
+  const SlotReport report = read_thread_cells(cells, limit, *catalog_, guard, snapshot_.totals);
   if (report.refused_values > 0) ++snapshot_.quarantined_slots;
   snapshot_.torn_reads += report.torn_reads;
 }
@@ -130,8 +141,8 @@ void SnapshotReader::add_spill(const SigbusGuard& guard) {
     ++snapshot_.quarantined_slots;
     return;
   }
-  read_gauge_spill(mapped_->words(shape.gauge_spill_cells()), static_cast<std::uint32_t>(gauges), *catalog_,
-                   snapshot_.totals);
+  const auto limit = std::min(static_cast<std::uint32_t>(gauges), catalog_->cells().process_cells);
+  read_gauge_spill(mapped_->backed(shape.gauge_spill_cells(), limit, room_), limit, *catalog_, snapshot_.totals);
 }
 
 // False: the log got shorter, which no writer does. Another log, then, has taken its place.
@@ -139,8 +150,11 @@ bool SnapshotReader::copy_directory(const SigbusGuard& guard) {
   const std::uint64_t committed = mapped_->committed(path_);
   const std::uint64_t known = catalog_->known_bytes();
   if (committed < known) return false;
-  if (committed == known) return true;
-  std::vector<std::uint64_t> fresh((committed - known) / 8);
+  // No record has a page of zeros in it: behind a hole there is nothing to read.
+  const std::uint64_t readable = mapped_->data_bytes(geometry().directory() + known, committed - known);
+  snapshot_.is_directory_cut = readable < committed - known;
+  std::vector<std::uint64_t> fresh(readable / 8);
+  if (fresh.empty()) return true;
   constexpr std::size_t kStep = 8192;  // words between two looks at the guard
   for (std::size_t at = 0; at < fresh.size() && !guard.is_damaged(); at += kStep) {
     mapped_->copy(geometry().directory() + known + at * 8,
@@ -160,6 +174,7 @@ void SnapshotReader::copy_workers(const SigbusGuard& guard) {
     WorkerCopy& copy = snapshot_.workers[i];
     copy.epoch = entry.epoch.load_acquire();  // pairs with the release that ends a claim
     if (copy.epoch == 0) continue;
+    require_time();
     const std::uint64_t released = entry.released.load_acquire();
     const bool is_even = copy.epoch % 2 == 0;
     copy.is_released = released != 0;
@@ -179,8 +194,8 @@ void SnapshotReader::copy_workers(const SigbusGuard& guard) {
       continue;
     }
     if (allocated == 0 || gauges.empty()) continue;
-    copy_gauges(mapped_->words(shape.process_slot(i)), static_cast<std::uint32_t>(allocated), *catalog_, copy.is_live,
-                gauges);
+    const auto limit = std::min(static_cast<std::uint32_t>(allocated), catalog_->cells().process_cells);
+    copy_gauges(mapped_->backed(shape.process_slot(i), limit, room_), limit, *catalog_, copy.is_live, gauges);
     std::atomic_thread_fence(std::memory_order_acquire);  // keeps the copy before the second look at the epoch
     const bool is_settled = is_even && entry.epoch.load_relaxed() == copy.epoch;
     if (guard.is_damaged()) return;

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -31,6 +32,7 @@ struct Snapshot {
   std::vector<WorkerCopy> workers;         // by entry
   std::vector<std::uint64_t> owners;       // by thread slot; its owner word
   std::uint64_t torn_reads = 0;            // since the reader exists
+  bool is_directory_cut = false;           // by a hole in the file, before its committed length
   std::uint64_t quarantined_slots = 0;
   std::uint64_t quarantined_workers = 0;
 };
@@ -38,7 +40,9 @@ struct Snapshot {
 /// Follows one path. Not thread-safe.
 class SnapshotReader {
  public:
-  explicit SnapshotReader(std::string path) : path_(std::move(path)) {}
+  /// `segment`: the name that its series are labelled with, if any.
+  explicit SnapshotReader(std::string path, std::string segment = {})
+      : path_(std::move(path)), segment_(std::move(segment)) {}
 
   /// Looks again. Throws shm::Error when there is nothing to serve: no file, not a segment, damaged, truncated while it
   /// was read. Nothing of a damaged copy is left then.
@@ -51,24 +55,30 @@ class SnapshotReader {
   const shm::Geometry& geometry() const { return mapped_->geometry(); }
   /// Whether the file has lost its name, and is served because its workers go on in it.
   bool is_orphan() const { return is_orphan_; }
+  bool is_on_tmpfs() const { return mapped_->is_on_tmpfs(); }
 
   const std::string& path() const { return path_; }
+  const std::string& segment() const { return segment_; }
 
  private:
   void follow_path();
   void open();
   void close();
   bool copy_all(const SigbusGuard& guard);
+  void require_time() const;
   bool copy_directory(const SigbusGuard& guard);
   void add_slot(std::uint32_t slot, std::uint64_t offset, const SigbusGuard& guard);
   void copy_workers(const SigbusGuard& guard);
   void add_spill(const SigbusGuard& guard);
 
   std::string path_;
+  std::string segment_;
   std::unique_ptr<MappedSegment> mapped_;
   std::unique_ptr<Catalog> catalog_;
   Snapshot snapshot_;
   bool is_orphan_ = false;
+  std::chrono::steady_clock::time_point deadline_;
+  std::vector<std::uint64_t> room_;  // for slots with holes
 };
 
 }  // namespace shmetrics::collector

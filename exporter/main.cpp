@@ -1,4 +1,4 @@
-// shmetrics-exporter: one segment, one process, one thread. Exit codes: 0 fine, 1 failed, 2 the command line is wrong.
+// shmetrics-exporter: one process, one thread. Exit codes: 0 fine, 1 failed, 2 the command line is wrong.
 #include <cstdio>
 #include <exception>
 
@@ -37,7 +37,7 @@ void warn_of_weak_spots(const AuthPolicy& auth) {
 
 int serve(const Options& options, std::string& token_list) {
   RequestCounts counts;
-  Collection collection(options.segment, !options.disable_exporter_metrics, counts);
+  Collection collection(options.segments, !options.disable_exporter_metrics, counts);
   const Site site{.auth = {.tokens = parse_tokens(token_list),
                            .localhost_bypass = options.localhost_bypass,
                            .query_token = options.query_token},
@@ -47,7 +47,7 @@ int serve(const Options& options, std::string& token_list) {
   Server server(site, counts);
   for (const ListenAddress& address : options.listen_addresses) server.listen(address);
   warn_of_weak_spots(site.auth);
-  collection.collect();  // the log says at once whether there is a segment, and the first scrape finds it mapped
+  collection.collect();  // the log says at once which segments there are, and the first scrape finds it mapped
   server.run();
   return 0;
 }

@@ -15,8 +15,8 @@ const std::map<std::string, LogFormat> kFormats{{"logfmt", LogFormat::kLogfmt}, 
 
 /// What CLI11 fills: words, checked afterwards, so that every refusal is in our own words.
 struct Words {
-  std::string segment, level = "info", format = "logfmt";
-  std::vector<std::string> listen{"127.0.0.1:5000"};
+  std::string level = "info", format = "logfmt";
+  std::vector<std::string> segments, listen{"127.0.0.1:5000"};
 };
 
 class HelpFormatter : public CLI::Formatter {
@@ -35,9 +35,13 @@ std::string version_text() {
 }
 
 void declare_segment_and_web(CLI::App& app, Options& options, Words& words, const std::string& default_segment) {
-  app.add_option("--segment", words.segment, "Shared-memory segment to read. It may appear later.")
+  app.add_option("--segment", words.segments,
+                 "Shared-memory segment to read. It may appear later. Repeatable; quote a glob.\n"
+                 "With several, a glob or a NAME, every series gets the label segment=\"NAME\",\n"
+                 "by default the file's stem.")
       ->group("Segment")
-      ->option_text("PATH (default " + default_segment + ", from $SHMETRICS_SEGMENT if set)");
+      ->allow_extra_args(false)
+      ->option_text("PATH|NAME=PATH|GLOB (default " + default_segment + ", from $SHMETRICS_SEGMENT if set)");
   app.add_option("--web.listen-address", words.listen, "Where to listen; unix sockets get mode 0660. Repeatable.")
       ->group("Web")
       ->allow_extra_args(false)
@@ -98,15 +102,14 @@ void check_telemetry_path(const std::string& path) {
   }
 }
 
-void check(const Words& words, Options& options, const std::string& default_segment, bool has_segment) {
-  options.segment = has_segment ? words.segment : default_segment;
-  if (options.segment.empty()) refuse("--segment: the path is empty");
-  for (const std::string& text : words.listen) {
-    try {
-      options.listen_addresses.push_back(parse_listen_address(text));
-    } catch (const std::invalid_argument& error) {
-      refuse(error.what());
-    }
+void check(const Words& words, Options& options, const std::string& default_segment) {
+  try {
+    // The default is where workers write: a path to the letter, never a glob or NAME=PATH.
+    options.segments = words.segments.empty() ? std::vector{SegmentSpec{.name = {}, .path = default_segment}}
+                                              : parse_segments(words.segments);
+    for (const std::string& text : words.listen) options.listen_addresses.push_back(parse_listen_address(text));
+  } catch (const std::invalid_argument& error) {
+    refuse(error.what());
   }
   check_telemetry_path(options.telemetry_path);
   options.log_level = choice("--log.level", words.level, kLevels);
@@ -118,7 +121,7 @@ void check(const Words& words, Options& options, const std::string& default_segm
 Options parse_options(int argc, const char* const* argv, const std::string& default_segment) {
   Options options;
   Words words;
-  CLI::App app("Serves the metrics of a shmetrics segment to Prometheus.", "shmetrics-exporter");
+  CLI::App app("Serves the metrics of shmetrics segments to Prometheus.", "shmetrics-exporter");
   app.formatter(std::make_shared<HelpFormatter>());
   app.get_formatter()->column_width(44);
   app.set_help_flag("-h,--help", "Print this help.");
@@ -131,7 +134,7 @@ Options parse_options(int argc, const char* const* argv, const std::string& defa
   declare_log(app, words);
   try {
     app.parse(argc, argv);
-    check(words, options, default_segment, app.count("--segment") > 0);
+    check(words, options, default_segment);
   } catch (const CLI::CallForHelp&) {
     options.answer = app.help();
   } catch (const CLI::CallForVersion&) {

@@ -7,11 +7,12 @@
 
 #include "exporter/listen_address.hpp"
 #include "exporter/log.hpp"
+#include "exporter/segment_spec.hpp"
 
 namespace shmetrics::exporter {
 
 struct Options {
-  std::string segment;
+  std::vector<SegmentSpec> segments;
   std::vector<ListenAddress> listen_addresses;
   std::string telemetry_path = "/api/metrics";
   bool localhost_bypass = true;

@@ -2,7 +2,9 @@
 
 #include <initializer_list>
 #include <string_view>
+#include <utility>
 
+#include "collector/family_groups.hpp"
 #include "collector/text_format.hpp"
 #include "exporter/build_info.hpp"
 
@@ -13,58 +15,100 @@ using collector::append_head;
 using collector::append_sample;
 using collector::SegmentStatus;
 
-struct Part {
-  std::string_view label_value;
-  std::uint64_t value;
+using Segments = std::span<const SegmentStatus>;
+using Number = std::uint64_t SegmentStatus::*;
+
+/// One family: its head comes with its first sample, so that none is written without.
+class FamilyWriter {
+ public:
+  FamilyWriter(std::string& out, std::string_view name, std::string_view type, std::string_view help)
+      : out_(out), name_(name), type_(type), help_(help) {}
+
+  template <typename Value>
+  void sample(const SegmentStatus& segment, Value value, std::string_view label = {}, std::string_view part = {}) {
+    if (!std::exchange(has_head_, true)) append_head(out_, name_, help_, type_);
+    const std::pair<std::string_view, std::string_view> first{collector::kSegmentLabel, segment.segment};
+    // A list of labels cannot grow, so each case has its own.
+    if (segment.segment.empty() && label.empty()) return append_sample(out_, name_, {}, value);
+    if (segment.segment.empty()) return append_sample(out_, name_, {{label, part}}, value);
+    if (label.empty()) return append_sample(out_, name_, {first}, value);
+    append_sample(out_, name_, {first, {label, part}}, value);
+  }
+
+ private:
+  std::string& out_;
+  std::string_view name_, type_, help_;
+  bool has_head_ = false;
 };
 
-void append_single(std::string& out, std::string_view name, std::string_view type, std::string_view help,
-                   std::uint64_t value) {
-  if (value == 0) return;
-  append_head(out, name, help, type);
-  append_sample(out, name, {}, value);
-}
-
-/// One label, a sample for each part that is not 0; no head without a sample.
-void append_parts(std::string& out, std::string_view name, std::string_view type, std::string_view help,
-                  std::string_view label, std::initializer_list<Part> parts) {
-  bool has_head = false;
-  for (const Part& part : parts) {
-    if (part.value == 0) continue;
-    if (!has_head) append_head(out, name, help, type);
-    has_head = true;
-    append_sample(out, name, {{label, part.label_value}}, part.value);
+void append_single(std::string& out, Segments segments, std::string_view name, std::string_view type,
+                   std::string_view help, Number number) {
+  FamilyWriter family(out, name, type, help);
+  for (const SegmentStatus& segment : segments) {
+    if (segment.*number != 0) family.sample(segment, segment.*number);
   }
 }
 
-void append_series_overflow(std::string& out, const SegmentStatus& status) {
-  constexpr std::string_view kName = "shmetrics_series_overflow_total";
-  bool has_head = false;
-  for (const auto& [family, refused] : status.series_overflow) {
-    if (refused == 0) continue;
-    if (!has_head) append_head(out, kName, "Label sets that their family had no room for.", "counter");
-    has_head = true;
-    append_sample(out, kName, {{"family", family}}, refused);
+struct Part {
+  std::string_view label_value;
+  Number number;
+};
+
+/// One label, a sample for each part that is not 0.
+void append_parts(std::string& out, Segments segments, std::string_view name, std::string_view type,
+                  std::string_view help, std::string_view label, std::initializer_list<Part> parts) {
+  FamilyWriter family(out, name, type, help);
+  for (const SegmentStatus& segment : segments) {
+    for (const Part& part : parts) {
+      if (segment.*part.number != 0) family.sample(segment, segment.*part.number, label, part.label_value);
+    }
   }
 }
 
-void append_space(std::string& out, const SegmentStatus& s) {
-  append_single(out, "shmetrics_cells_limit", "gauge", "Cells that a slot has room for.", s.cells_limit);
-  append_single(out, "shmetrics_cells_used", "gauge", "Cells of a slot that series have taken.", s.cells_used);
-  append_single(out, "shmetrics_directory_limit_bytes", "gauge", "Bytes that the directory has room for.",
-                s.directory_limit_bytes);
-  append_single(out, "shmetrics_directory_used_bytes", "gauge", "Bytes of the directory that records have taken.",
-                s.directory_used_bytes);
-  append_single(out, "shmetrics_families", "gauge", "Metric families declared in the segment.", s.families);
+void append_series_overflow(std::string& out, Segments segments) {
+  FamilyWriter family(out, "shmetrics_series_overflow_total", "counter",
+                      "Label sets that their family had no room for.");
+  for (const SegmentStatus& segment : segments) {
+    for (const auto& [name, refused] : segment.series_overflow) {
+      if (refused != 0) family.sample(segment, refused, "family", name);
+    }
+  }
 }
 
-void append_losses(std::string& out, const SegmentStatus& s) {
-  append_single(out, "shmetrics_torn_reads_total", "counter",
-                "Values copied without consistency because their writer never paused.", s.torn_reads);
-  append_parts(out, "shmetrics_updates_dropped_total", "counter", "Updates that changed no series, by reason.",
-               "reason", {{"no_entry", s.dropped_no_entry}, {"series_limit", s.dropped_series_limit}});
-  append_parts(out, "shmetrics_values_refused_total", "counter", "Values that a metric does not take, by reason.",
-               "reason", {{"infinite", s.refused_infinite}, {"nan", s.refused_nan}, {"negative", s.refused_negative}});
+void append_presence(std::string& out, Segments segments) {
+  FamilyWriter created(out, "shmetrics_segment_created_timestamp_seconds", "gauge",
+                       "When the segment was created, Unix time.");
+  for (const SegmentStatus& segment : segments) {
+    if (segment.created_unix_seconds != 0) created.sample(segment, segment.created_unix_seconds);
+  }
+  FamilyWriter up(out, "shmetrics_segment_up", "gauge", "Whether the segment could be read in this scrape.");
+  for (const SegmentStatus& segment : segments) up.sample(segment, std::uint64_t{segment.up});
+}
+
+void append_space(std::string& out, Segments all) {
+  append_single(out, all, "shmetrics_cells_limit", "gauge", "Cells that a slot has room for.",
+                &SegmentStatus::cells_limit);
+  append_single(out, all, "shmetrics_cells_used", "gauge", "Cells of a slot that series have taken.",
+                &SegmentStatus::cells_used);
+  append_single(out, all, "shmetrics_directory_limit_bytes", "gauge", "Bytes that the directory has room for.",
+                &SegmentStatus::directory_limit_bytes);
+  append_single(out, all, "shmetrics_directory_used_bytes", "gauge", "Bytes of the directory that records have taken.",
+                &SegmentStatus::directory_used_bytes);
+  append_single(out, all, "shmetrics_families", "gauge", "Metric families declared in the segment.",
+                &SegmentStatus::families);
+}
+
+void append_losses(std::string& out, Segments all) {
+  append_single(out, all, "shmetrics_torn_reads_total", "counter",
+                "Values copied without consistency because their writer never paused.", &SegmentStatus::torn_reads);
+  append_parts(
+      out, all, "shmetrics_updates_dropped_total", "counter", "Updates that changed no series, by reason.", "reason",
+      {{"no_entry", &SegmentStatus::dropped_no_entry}, {"series_limit", &SegmentStatus::dropped_series_limit}});
+  append_parts(out, all, "shmetrics_values_refused_total", "counter", "Values that a metric does not take, by reason.",
+               "reason",
+               {{"infinite", &SegmentStatus::refused_infinite},
+                {"nan", &SegmentStatus::refused_nan},
+                {"negative", &SegmentStatus::refused_negative}});
 }
 
 }  // namespace
@@ -78,37 +122,32 @@ void RequestCounts::count(const Response& response) {
   if (response.verdict == Verdict::kQueryToken) ++query_token_requests;
 }
 
-void append_segment_metrics(std::string& out, const SegmentStatus& s) {
-  append_space(out, s);
-  append_parts(out, "shmetrics_quarantined", "gauge", "Damaged records skipped in this scrape, by kind.", "what",
-               {{"family", s.quarantined_families},
-                {"series", s.quarantined_series},
-                {"slot", s.quarantined_slots},
-                {"worker", s.quarantined_workers}});
-  if (s.created_unix_seconds != 0) {
-    append_head(out, "shmetrics_segment_created_timestamp_seconds", "When the segment was created, Unix time.",
-                "gauge");
-    append_sample(out, "shmetrics_segment_created_timestamp_seconds", {}, s.created_unix_seconds);
-  }
-  append_head(out, "shmetrics_segment_up", "Whether the segment could be read in this scrape.", "gauge");
-  append_sample(out, "shmetrics_segment_up", {}, std::uint64_t{s.up});
-  append_single(out, "shmetrics_series", "gauge", "Series in the segment.", s.series);
-  append_series_overflow(out, s);
-  append_parts(out, "shmetrics_slots", "gauge", "Thread slots by state.", "state",
-               {{"free", s.slots_free}, {"used", s.slots_used}});
-  append_losses(out, s);
-  append_single(out, "shmetrics_worker_deaths_total", "counter",
-                "Workers found dead without having released their entry.", s.worker_deaths);
-  append_parts(out, "shmetrics_workers", "gauge", "Worker entries by state.", "state",
-               {{"dead", s.workers_dead},
-                {"live", s.workers_live},
-                {"released", s.workers_released},
-                {"unused", s.workers_unused}});
+void append_segment_metrics(std::string& out, Segments segments) {
+  append_space(out, segments);
+  append_parts(out, segments, "shmetrics_quarantined", "gauge",
+               "Records left out of this scrape, damaged or clashing, by kind.", "what",
+               {{"family", &SegmentStatus::quarantined_families},
+                {"series", &SegmentStatus::quarantined_series},
+                {"slot", &SegmentStatus::quarantined_slots},
+                {"worker", &SegmentStatus::quarantined_workers}});
+  append_presence(out, segments);
+  append_single(out, segments, "shmetrics_series", "gauge", "Series in the segment.", &SegmentStatus::series);
+  append_series_overflow(out, segments);
+  append_parts(out, segments, "shmetrics_slots", "gauge", "Thread slots by state.", "state",
+               {{"free", &SegmentStatus::slots_free}, {"used", &SegmentStatus::slots_used}});
+  append_losses(out, segments);
+  append_single(out, segments, "shmetrics_worker_deaths_total", "counter",
+                "Workers found dead without having released their entry.", &SegmentStatus::worker_deaths);
+  append_parts(out, segments, "shmetrics_workers", "gauge", "Worker entries by state.", "state",
+               {{"dead", &SegmentStatus::workers_dead},
+                {"live", &SegmentStatus::workers_live},
+                {"released", &SegmentStatus::workers_released},
+                {"unused", &SegmentStatus::workers_unused}});
 }
 
 void append_scrape_duration(std::string& out, double seconds) {
   append_head(out, "shmetrics_scrape_duration_seconds",
-              "How long reading and rendering the segment took in this scrape.", "gauge");
+              "How long reading and rendering the segments took in this scrape.", "gauge");
   append_sample(out, "shmetrics_scrape_duration_seconds", {}, seconds);
 }
 

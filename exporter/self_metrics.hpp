@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -24,8 +25,9 @@ struct RequestCounts {
   std::uint64_t query_token_requests = 0;  // let in by one
 };
 
-/// shmetrics_segment_up always; of the rest what is not 0.
-void append_segment_metrics(std::string& out, const collector::SegmentStatus& status);
+/// Of each segment shmetrics_segment_up always; of the rest what is not 0. A family is written once, with the samples
+/// of all segments; those of a segment with a name begin with the label `segment`.
+void append_segment_metrics(std::string& out, std::span<const collector::SegmentStatus> segments);
 
 void append_scrape_duration(std::string& out, double seconds);
 

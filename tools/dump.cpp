@@ -3,11 +3,13 @@
 #include <fnmatch.h>
 
 #include <algorithm>
-#include <ctime>
 
+#include "collector/openmetrics.hpp"
 #include "collector/scraper.hpp"
 #include "collector/text_format.hpp"
 #include "tools/exit_code.hpp"
+#include "tools/json.hpp"
+#include "tools/printable.hpp"
 
 namespace shmetrics::tools {
 namespace {
@@ -20,16 +22,6 @@ using collector::WorkerState;
 
 constexpr std::uint64_t kNanosecondsPerSecond = 1'000'000'000;
 constexpr std::size_t kWidestColumn = 100;  // a longer name pushes its number out, not everybody's
-
-// RFC 3339, UTC.
-std::string time_text(std::uint64_t unix_ns) {
-  const auto seconds = static_cast<std::time_t>(unix_ns / kNanosecondsPerSecond);
-  std::tm utc{};
-  char text[64];
-  if (gmtime_r(&seconds, &utc) == nullptr || std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc) == 0)
-    return "-";
-  return text;
-}
 
 void pad(std::string& out, std::string_view text, std::size_t width) {
   out += text;
@@ -51,19 +43,11 @@ void append_value(std::string& out, const Series& series) {
   }
 }
 
-std::string series_text(const Family& family, const Series& series) {
-  std::string text = family.name;
-  for (std::size_t i = 0; i < series.labels.size(); ++i) {
-    if (i == 0) text += '{';
-    collector::append_label(text, series.labels[i].first, series.labels[i].second, i == 0);
-  }
-  if (!series.labels.empty()) text += '}';
-  return text;
-}
-
 void append_family(std::string& out, const Family& family) {
   out += "\n" + family.name + "  " + family.type + (family.mode.empty() ? "" : ", " + family.mode) + "  ";
-  collector::append_escaped_help(out, family.help);
+  std::string help;
+  collector::append_escaped_help(help, family.help);
+  out += printable(help);
   out += '\n';
   std::vector<std::string> names;
   std::size_t width = 0;
@@ -99,7 +83,7 @@ void append_workers(std::string& out, const std::vector<WorkerRow>& workers) {
     pad(out, std::to_string(row.slots), 6);
     pad(out, std::to_string(row.adopted), 8);
     pad(out, std::to_string(row.deaths), 8);
-    pad(out, time_text(row.started_unix_ns), 20);
+    pad(out, time_text(row.started_unix_ns / kNanosecondsPerSecond), 20);
     out += row.program + '\n';
   }
 }
@@ -108,10 +92,9 @@ void append_summary(std::string& out, const std::string& path, const collector::
   const auto of = [](std::uint64_t used, std::uint64_t limit) {
     return std::to_string(used) + " of " + std::to_string(limit);
   };
-  const auto created = static_cast<std::uint64_t>(std::max(0.0, status.created_unix_seconds));
   out += "segment   " + path + "\n";
   out += "id        " + status.id + ", layout version " + std::to_string(status.layout_version) + "\n";
-  out += "created   " + time_text(created * kNanosecondsPerSecond) + "\n";
+  out += "created   " + time_text(static_cast<std::uint64_t>(status.created_unix_seconds)) + "\n";
   out += "workers   " + std::to_string(status.workers_live) + " live, " + std::to_string(status.workers_dead) +
          " dead, " + std::to_string(status.workers_released) + " released, " + std::to_string(status.workers_unused) +
          " unused\n";
@@ -123,6 +106,16 @@ void append_summary(std::string& out, const std::string& path, const collector::
       status.quarantined_families + status.quarantined_series + status.quarantined_slots + status.quarantined_workers;
   if (quarantined > 0)
     out += "damaged   " + std::to_string(quarantined) + " parts are left out: see `shmetrics check`\n";
+}
+
+void append_openmetrics(std::string& out, const collector::SegmentView& segment,
+                        const collector::Scraper::Wanted& wanted) {
+  for (const collector::CatalogFamily* family : segment.families) {
+    if (wanted && !wanted(family->name)) continue;
+    const collector::FamilyPart part{family, segment.totals};
+    collector::render_openmetrics({&part, 1}, out);
+  }
+  collector::end_openmetrics(out);
 }
 
 }  // namespace
@@ -138,13 +131,22 @@ int dump(const DumpOptions& options, std::string& out, std::string& problem) {
   if (!options.family.empty()) {
     wanted = [&](std::string_view name) { return fnmatch(options.family.c_str(), std::string(name).c_str(), 0) == 0; };
   }
-  if (options.format == DumpFormat::kText) {
-    scraper.render(out, wanted);
-    return kFine;
+  switch (options.format) {
+    case DumpFormat::kText:
+      scraper.render(out, wanted);
+      break;
+    case DumpFormat::kOpenmetrics:
+      append_openmetrics(out, scraper.view(), wanted);
+      break;
+    case DumpFormat::kJson:
+      append_json(out, options.path, status, scraper.workers(), scraper.families(wanted));
+      break;
+    case DumpFormat::kTable:
+      append_summary(out, options.path, status);
+      if (options.with_workers) append_workers(out, scraper.workers());
+      for (const Family& family : scraper.families(wanted)) append_family(out, family);
+      break;
   }
-  append_summary(out, options.path, status);
-  if (options.with_workers) append_workers(out, scraper.workers());
-  for (const Family& family : scraper.families(wanted)) append_family(out, family);
   return kFine;
 }
 

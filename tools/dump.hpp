@@ -1,17 +1,17 @@
-// `shmetrics dump`: what a segment holds, as a table or in the text format.
+// `shmetrics dump`: what a segment holds, as a table, as JSON or in a text format.
 #pragma once
 
 #include <string>
 
 namespace shmetrics::tools {
 
-enum class DumpFormat { kTable, kText };
+enum class DumpFormat { kTable, kJson, kText, kOpenmetrics };
 
 struct DumpOptions {
   std::string path;
   DumpFormat format = DumpFormat::kTable;
   std::string family;         // shell pattern; empty: all families
-  bool with_workers = false;  // table only
+  bool with_workers = false;  // of the table; JSON has them always, the text formats never
 };
 
 /// Appends to `out`. Returns the exit code; then, when it is not 0, `problem` is one line that says what to do.

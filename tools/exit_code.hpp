@@ -3,10 +3,11 @@
 
 namespace shmetrics::tools {
 
-inline constexpr int kFine = 0;      // and, for check: sound
-inline constexpr int kFailed = 1;    // dump: no segment to show
-inline constexpr int kUsage = 2;     // the command line is wrong
-inline constexpr int kDamaged = 1;   // check
-inline constexpr int kNoAnswer = 2;  // check: missing, unreadable, not a segment, another version or geometry
+inline constexpr int kFine = 0;       // and, for check: sound; for diff: equal
+inline constexpr int kFailed = 1;     // dump, top: no segment to show
+inline constexpr int kUsage = 2;      // the command line is wrong
+inline constexpr int kDamaged = 1;    // check
+inline constexpr int kDifferent = 1;  // diff
+inline constexpr int kNoAnswer = 2;   // check, diff: missing, unreadable, not a segment, another version or geometry
 
 }  // namespace shmetrics::tools

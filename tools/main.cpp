@@ -10,8 +10,12 @@
 
 #include "collector/scraper.hpp"
 #include "tools/check.hpp"
+#include "tools/diff.hpp"
 #include "tools/dump.hpp"
 #include "tools/exit_code.hpp"
+#include "tools/interval.hpp"
+#include "tools/terminal.hpp"
+#include "tools/top.hpp"
 
 namespace shmetrics::tools {
 namespace {
@@ -22,12 +26,42 @@ constexpr char kAbout[] =
 constexpr char kExamples[] =
     "Examples:\n"
     "  shmetrics dump                                    all families of the default segment, as a table\n"
-    "  shmetrics dump /run/app/metrics.seg --workers     and who writes them\n"
     "  shmetrics dump --format text --family 'app_*'     as Prometheus would see them\n"
+    "  shmetrics top /run/app/metrics.seg                what moves, and how fast\n"
     "  shmetrics check /tmp/copied.seg && echo sound\n"
+    "  shmetrics diff before.seg after.seg               what moved between two copies\n"
+    "`shmetrics COMMAND --help` has more.\n"
     "\n"
-    "Exit codes: dump: 0 fine, 1 failed, 2 wrong command line.\n"
-    "            check: 0 sound, 1 damaged, 2 no answer (usage, missing, unreadable, not a segment, other version).";
+    "Exit codes: dump, top:   0 fine, 1 failed, 2 wrong command line.\n"
+    "            check, diff: 0 sound or equal, 1 damaged or different,\n"
+    "                         2 no answer (usage, missing, unreadable, not a segment, other version).";
+constexpr char kDumpExamples[] =
+    "Examples:\n"
+    "  shmetrics dump /run/app/metrics.seg --workers     families, and who writes them\n"
+    "  shmetrics dump --format text --family 'app_*'     as the exporter writes them, without its own metrics\n"
+    "  shmetrics dump --format openmetrics > metrics.om\n"
+    "  shmetrics dump --format json | jq -r '.families[] | .name + \" \" + .type'\n"
+    "  shmetrics dump --format json | jq '.workers[] | select(.state == \"live\") | .pid'\n"
+    "\n"
+    "JSON: one object with segment, workers and families; a line a worker and a family. segment.state is `up`, or\n"
+    "`damaged` when something was left out (see shmetrics check). NaN and infinities are the strings NaN, +Inf, -Inf.";
+constexpr char kCheckExamples[] =
+    "Examples:\n"
+    "  shmetrics check                                   a line per finding; `is sound` when there is none\n"
+    "  shmetrics check /tmp/copied.seg && echo sound";
+constexpr char kTopExamples[] =
+    "On a terminal it redraws until q or Ctrl-C; elsewhere it prints one table. NO_COLOR is honoured.\n"
+    "Examples:\n"
+    "  shmetrics top                                     the default segment, every 2 s\n"
+    "  shmetrics top /run/app/metrics.seg --interval 500ms\n"
+    "  shmetrics top --once --interval 1m | head -20     the rates of one minute";
+constexpr char kDiffExamples[] =
+    "Prints `name{labels} a b delta` per differing series, `-` for what a segment does not have.\n"
+    "Examples:\n"
+    "  cp --sparse=always /run/app/metrics.seg before.seg; sleep 60; cp --sparse=always /run/app/metrics.seg "
+    "after.seg\n"
+    "  shmetrics diff before.seg after.seg\n"
+    "  shmetrics diff before.seg /run/app/metrics.seg    gauges of the living differ: a copy has no live workers";
 
 int fail(const std::string& problem, int code) {
   // What comes from a segment or a path may hold anything; the promise is one line.
@@ -58,42 +92,93 @@ int write_out(const std::string& out, int code, int failure) {
 struct CommandLine {
   CLI::App app{kAbout, "shmetrics"};
   DumpOptions dump;
-  std::string format = "table";
-  std::string check_path;
+  TopOptions top;
+  bool once = false;
+  std::string format = "table", interval = "2s";
+  std::string check_path, diff_a, diff_b;
   CLI::App* dump_command = nullptr;
   CLI::App* check_command = nullptr;
+  CLI::App* top_command = nullptr;
+  CLI::App* diff_command = nullptr;
 
   CommandLine() {
     app.footer(kExamples);
     app.set_version_flag("--version", "shmetrics " SHMETRICS_VERSION);
     app.require_subcommand(1);
-    dump_command = app.add_subcommand("dump", "Show families, series and values");
+    dump_command = app.add_subcommand("dump", "Show families, series and values")->footer(kDumpExamples);
     dump_command->add_option("PATH", dump.path, "The segment's file");
-    dump_command->add_option("--format", format, "table (default), or text: the Prometheus text format 0.0.4")
+    dump_command
+        ->add_option("--format", format, "table (default), json, text (Prometheus 0.0.4) or openmetrics (1.0.0)")
         ->type_name("FORMAT")
-        ->check(CLI::IsMember({"table", "text"}).description(""));
+        ->check(CLI::IsMember({"table", "json", "text", "openmetrics"}).description(""));
     dump_command->add_option("--family", dump.family, "Only families whose name matches this shell pattern")
         ->type_name("GLOB");
-    dump_command->add_flag("--workers", dump.with_workers, "Show the worker table too (with --format table)");
+    dump_command->add_flag("--workers", dump.with_workers, "Show the worker table too (JSON always has it)");
     check_command = app.add_subcommand("check", "Tell whether a segment is sound; a line per finding");
     check_command->add_option("PATH", check_path, "The segment's file");
+    check_command->footer(kCheckExamples);
+    add_top();
+    diff_command = app.add_subcommand("diff", "Tell which series of two segments differ")->footer(kDiffExamples);
+    diff_command->add_option("A", diff_a, "A segment's file")->required();
+    diff_command->add_option("B", diff_b, "Another's")->required();
+  }
+
+ private:
+  void add_top() {
+    top_command = app.add_subcommand("top", "Show how fast counters and histograms move")->footer(kTopExamples);
+    top_command->add_option("PATH", top.path, "The segment's file");
+    top_command->add_option("--interval", interval, "Between two readings (default 2s): 500ms, 2s, 1m")
+        ->type_name("TIME")
+        ->check(CLI::Validator(
+            [](const std::string& text) {
+              return parse_interval(text) ? ""
+                                          : "wants a time from 10ms to 24h, such as 500ms, 2s, 1m; not '" + text + "'";
+            },
+            ""));
+    top_command->add_flag("--once", once, "Print one table and end, also on a terminal");
   }
 };
 
-int run_dump(DumpOptions options) {
-  if (options.with_workers && options.format == DumpFormat::kText) {
-    return fail("--workers needs --format table: the text format has no place for workers", kUsage);
+int finish(const std::string& out, const std::string& problem, int code, int failure) {
+  return problem.empty() ? write_out(out, code, failure) : fail(problem, code);
+}
+
+std::string path_or_default(const std::string& path) {
+  return path.empty() ? collector::default_path() : path;
+}
+
+int run_dump(DumpOptions options, const std::string& format) {
+  options.format = format == "json"          ? DumpFormat::kJson
+                   : format == "text"        ? DumpFormat::kText
+                   : format == "openmetrics" ? DumpFormat::kOpenmetrics
+                                             : DumpFormat::kTable;
+  const bool is_text = options.format == DumpFormat::kText || options.format == DumpFormat::kOpenmetrics;
+  if (options.with_workers && is_text) {
+    return fail("--workers needs --format table or json: the text formats have no place for workers", kUsage);
   }
-  if (options.path.empty()) options.path = collector::default_path();
+  options.path = path_or_default(options.path);
   std::string out, problem;
   const int code = dump(options, out, problem);
-  return problem.empty() ? write_out(out, code, kFailed) : fail(problem, code);
+  return finish(out, problem, code, kFailed);
 }
 
 int run_check(const std::string& path) {
   std::string out, problem;
-  const int code = check(path.empty() ? collector::default_path() : path, out, problem);
-  return problem.empty() ? write_out(out, code, kNoAnswer) : fail(problem, code);
+  const int code = check(path_or_default(path), out, problem);
+  return finish(out, problem, code, kNoAnswer);
+}
+
+int run_top(TopOptions options, bool once) {
+  options.path = path_or_default(options.path);
+  std::string out, problem;
+  const int code = once || !is_screen() ? top_once(options, out, problem) : top_on_screen(options, problem);
+  return finish(out, problem, code, kFailed);
+}
+
+int run_diff(const std::string& a, const std::string& b) {
+  std::string out, problem;
+  const int code = diff(a, b, out, problem);
+  return finish(out, problem, code, kNoAnswer);
 }
 
 int run(int argc, char** argv) {
@@ -107,12 +192,15 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return fail(std::string(error.what()) + "; see shmetrics --help", kUsage);
   }
-  line.dump.format = line.format == "text" ? DumpFormat::kText : DumpFormat::kTable;
-  const bool is_check = line.check_command->parsed();
+  const bool is_question = line.check_command->parsed() || line.diff_command->parsed();
   try {
-    return is_check ? run_check(line.check_path) : run_dump(line.dump);
+    if (line.check_command->parsed()) return run_check(line.check_path);
+    if (line.diff_command->parsed()) return run_diff(line.diff_a, line.diff_b);
+    if (line.dump_command->parsed()) return run_dump(line.dump, line.format);
+    line.top.interval = *parse_interval(line.interval);
+    return run_top(line.top, line.once);
   } catch (const std::exception& error) {
-    return fail(error.what(), is_check ? kNoAnswer : kFailed);
+    return fail(error.what(), is_question ? kNoAnswer : kFailed);
   }
 }
 

@@ -207,6 +207,20 @@ TEST_F(CatalogTest, NamesThatNoWriterMayUseAreQuarantined) {
   EXPECT_EQ(catalog_.quarantined_families(), 5u);
 }
 
+TEST_F(CatalogTest, TheNameOfASegmentIsTheFirstLabelOfEveryLine) {
+  Catalog catalog(test::kSmall, "a\"b");
+  const auto schema = test::histogram("h", {1}, {"segment"});
+  series(family(schema), schema, {"own"});
+  family(test::gauge("i", GaugeMode::kAll));
+  catalog.append(std::as_bytes(std::span(log_)));
+  const CatalogFamily& histogram = *catalog.families().at(0);
+  EXPECT_TRUE(
+      histogram.prefixes.starts_with("h_bucket{segment=\"a\\\"b\",exported_segment=\"__overflow__\",le=\"1\"} "))
+      << histogram.prefixes;
+  EXPECT_LE(histogram.prefixes.size(), histogram.text_bytes);
+  EXPECT_EQ(catalog.families().at(1)->prefixes, "i{segment=\"a\\\"b\",worker=\"");
+}
+
 TEST_F(CatalogTest, TextBeyondTheBoundIsQuarantinedNotBuilt) {
   // Series whose text would be more than kMaxPrefixBytes: long label values times many bounds.
   std::vector<double> bounds;

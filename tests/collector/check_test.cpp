@@ -134,6 +134,9 @@ TEST_F(Check, CollidingNamesAreNamed) {
 
 TEST_F(Check, WorkerEntriesOutOfRangeAreNamed) {
   auto& entry = segment_.view().worker(1);
+  entry.pid.store_relaxed(1);
+  expect_finding("worker 1: nobody has claimed it");
+  entry.epoch.store_relaxed(2);
   entry.released.store_relaxed(2);
   expect_finding("worker 1: released is 2");
   entry.released.store_relaxed(0);
@@ -217,7 +220,7 @@ TEST_F(Check, NearlyFullNamesTheOptionToRaiseAndStaysSound) {
   const CheckReport report = check_segment(segment_.path());
   std::string warnings;
   for (const std::string& warning : report.warnings) warnings += warning + '\n';
-  for (const char* option : {"options.workers", "options.slots", "options.cells", "options.directory_bytes"}) {
+  for (const char* option : {"Options::workers", "Options::slots", "Options::cells", "Options::directory_bytes"}) {
     EXPECT_THAT(warnings, HasSubstr(option));
   }
 }

@@ -1,5 +1,7 @@
 // The reader trusts nothing: whatever the bytes are, it does not crash or hang, and what it writes is well-formed.
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 
 #include <random>
 
@@ -41,6 +43,7 @@ class Hostile : public ::testing::Test {
       segment_.gauge_spill(family.cell + 1).store_relaxed(0);
     }
     segment_.dead(1);
+    segment_.dead(2);
     alive_ = segment_.live(0);
     regions_ = regions();
   }
@@ -176,6 +179,36 @@ TEST_F(Hostile, AnyCommittedLengthIsSurvived) {
   committed.store_relaxed(sound);
   std::string text;
   EXPECT_TRUE(long_lived_.scrape(text).up);
+}
+
+// A few kilobytes on disk that speak of terabytes, in words and a header that are all sound.
+TEST(HostileGeometry, ClaimsOfTerabytesCostNeitherTimeNorMemory) {
+  const shm::Geometry largest{1, shm::kMaxThreadSlots, shm::kMaxCells, shm::kMaxDirectoryBytes};
+  test::SegmentBuilder segment(largest);
+  ASSERT_NE(segment.base(), MAP_FAILED);
+  segment.family(test::counter("a_total"));
+  segment.family(test::histogram("h", {1, 2}));
+  for (std::uint32_t slot = 0; slot < largest.thread_slots + 2; ++slot) {
+    segment.view().slot(slot).cells_allocated.store_relaxed(largest.cells);
+  }
+  segment.view().worker(0).epoch.store_relaxed(2);
+  segment.view().worker(0).cells_allocated.store_relaxed(largest.cells);
+  segment.view().directory().committed.store_relaxed(largest.directory_bytes);
+  struct stat before {};
+  struct stat after {};
+  ASSERT_EQ(stat(segment.path().c_str(), &before), 0);
+  Scraper scraper(segment.path());
+  std::string text;
+  for (int i = 0; i < 3; ++i) {
+    text.clear();
+    const SegmentStatus status = scraper.scrape(text);
+    EXPECT_TRUE(status.up) << status.problem;
+    EXPECT_GT(status.quarantined_families, 0u) << "the directory is cut by a hole";
+  }
+  EXPECT_NE(text.find("a_total 0\n"), std::string::npos);
+  EXPECT_FALSE(check_segment(segment.path()).findings.empty());
+  ASSERT_EQ(stat(segment.path().c_str(), &after), 0);
+  EXPECT_EQ(after.st_blocks, before.st_blocks) << "a reader never makes a file grow";
 }
 
 }  // namespace

@@ -14,7 +14,7 @@ Options parse(std::vector<const char*> arguments) {
 
 TEST(Options, DefaultsAreThoseOfTheContract) {
   const Options options = parse({});
-  EXPECT_EQ(options.segment, "/dev/shm/default.seg");
+  EXPECT_EQ(options.segments, (std::vector<SegmentSpec>{{"", "/dev/shm/default.seg"}}));
   ASSERT_EQ(options.listen_addresses.size(), 1U);
   EXPECT_EQ(options.listen_addresses[0].text, "127.0.0.1:5000");
   EXPECT_EQ(options.telemetry_path, "/api/metrics");
@@ -29,7 +29,7 @@ TEST(Options, DefaultsAreThoseOfTheContract) {
 TEST(Options, ValuesComeAfterAnEqualsSignOrABlank) {
   const Options options =
       parse({"--segment", "/a.seg", "--web.telemetry-path=/m", "--log.level=debug", "--log.format", "json"});
-  EXPECT_EQ(options.segment, "/a.seg");
+  EXPECT_EQ(options.segments, (std::vector<SegmentSpec>{{"", "/a.seg"}}));
   EXPECT_EQ(options.telemetry_path, "/m");
   EXPECT_EQ(options.log_level, LogLevel::kDebug);
   EXPECT_EQ(options.log_format, LogFormat::kJson);
@@ -40,6 +40,17 @@ TEST(Options, ListenAddressesAreRepeatable) {
       parse({"--web.listen-address=:1", "--web.listen-address", "[::1]:2", "--web.listen-address=unix:/a"});
   ASSERT_EQ(options.listen_addresses.size(), 3U);
   EXPECT_EQ(options.listen_addresses[1].host, "::1");
+}
+
+TEST(Options, SegmentsAreRepeatable) {
+  const Options options = parse({"--segment=/a.seg", "--segment", "crm=/b.seg", "--segment=[x]", "--log.level=warn"});
+  EXPECT_EQ(options.segments, (std::vector<SegmentSpec>{{"a", "/a.seg"}, {"crm", "/b.seg"}, {"", "[x]", true}}));
+  EXPECT_EQ(options.log_level, LogLevel::kWarn);
+}
+
+TEST(Options, TheDefaultSegmentIsAPathToTheLetter) {
+  const char* name = "shmetrics-exporter";
+  EXPECT_EQ(parse_options(1, &name, "a=/run/*.seg").segments, (std::vector<SegmentSpec>{{"", "a=/run/*.seg"}}));
 }
 
 TEST(Options, SwitchesHaveANegativeForm) {
@@ -65,7 +76,12 @@ TEST(Options, AWrongCommandLineIsOneLineThatNamesWhatIsWrong) {
       {{"--segment"}, "--segment needs a value"},
       {{"--segment="}, "--segment"},
       {{"--segment", ""}, "--segment"},
-      {{"--segment=a", "--segment=b"}, "--segment is given twice"},
+      {{"--segment=/a", "--segment="}, "--segment"},
+      {{"--segment", "/a", "/b"}, "/b"},
+      {{"--segment=/a", "--segment=/x/a"}, "has the name a too"},
+      {{"--segment=a=/run/*"}, "--segment a=/run/*: one name cannot stand for many files"},
+      {{"--segment=a="}, "--segment a=: the path is empty"},
+      {{"--log.level=info", "--log.level=warn"}, "--log.level is given twice"},
       {{"--web.query-token=false"}, "--web.query-token takes no value"},
       {{"--web.listen-address=5000"}, "--web.listen-address 5000"},
       {{"--web.telemetry-path=metrics"}, "--web.telemetry-path metrics"},
@@ -91,9 +107,9 @@ TEST(Options, AWrongCommandLineIsOneLineThatNamesWhatIsWrong) {
 TEST(Options, HelpNamesEveryFlagWithItsDefault) {
   const std::string help = parse({"--help"}).answer;
   for (const char* text :
-       {"--segment", "/dev/shm/default.seg", "--web.listen-address", "127.0.0.1:5000", "--web.telemetry-path",
-        "/api/metrics", "--[no-]web.localhost-bypass", "--[no-]web.query-token", "--[no-]web.disable-exporter-metrics",
-        "--log.level", "--log.format", "--version", "METRICS_TOKEN"}) {
+       {"--segment", "NAME=PATH", "GLOB", "/dev/shm/default.seg", "--web.listen-address", "127.0.0.1:5000",
+        "--web.telemetry-path", "/api/metrics", "--[no-]web.localhost-bypass", "--[no-]web.query-token",
+        "--[no-]web.disable-exporter-metrics", "--log.level", "--log.format", "--version", "METRICS_TOKEN"}) {
     EXPECT_NE(help.find(text), std::string::npos) << text << "\n" << help;
   }
 }

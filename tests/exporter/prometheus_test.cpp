@@ -4,6 +4,9 @@
 
 #include <fstream>
 
+#include <shmetrics/shmetrics.hpp>
+
+#include "tests/collector/segment_builder.hpp"
 #include "tests/exporter/running_exporter.hpp"
 
 namespace shmetrics::testing {
@@ -67,19 +70,64 @@ class RunningPrometheus {
   ChildProcess child_;
 };
 
+/// A worker's segment, with every kind in it and label values that need escapes.
+class WorkerSegment {
+ public:
+  WorkerSegment() {
+    Options options;
+    options.path = path_;
+    const Registry registry = Registry::open(options);
+    registry.counter("crm_requests_total", "Requests", {"route"}).with("/\"quoted\"\\\n\xc3\xbc").inc(7);
+    registry.float_counter("crm_cost_dollars_total", "Money").inc(0.1);
+    registry.gauge("crm_active", "Active", {}, GaugeMode::liveall).set(3);
+    registry.histogram("crm_wait_seconds", "Waits", {"queue"}).with("mail").observe(0.3);
+    registry.summary("crm_response_bytes", "Sizes").observe(1e9);
+    registry.info("crm_build_info", "Build", {{"version", "1.2.3"}});
+  }
+  const std::string& path() const { return path_; }
+
+ private:
+  TemporaryDirectory directory_;
+  std::string path_ = directory_.file("crm.seg");
+};
+
 TEST(Promtool, AcceptsAScrape) {
   if (!is_installed(kPromtool)) GTEST_SKIP() << kPromtool << " is not installed";
   const TemporaryDirectory directory;
-  const RunningExporter exporter;
+  const WorkerSegment segment;
+  const RunningExporter exporter({.segment = segment.path()});
+  EXPECT_THAT(exporter.get("/api/metrics").body, HasSubstr("crm_wait_seconds_bucket{queue=\"mail\",le=\"+Inf\"} 1\n"));
   std::ofstream(directory.file("scrape")) << exporter.get("/api/metrics").body;
+  ChildProcess promtool({.argv = {kPromtool, "check", "metrics"}, .input_path = directory.file("scrape")});
+  EXPECT_EQ(promtool.exit_code(), 0) << promtool.out() << promtool.err();
+}
+
+TEST(Promtool, AcceptsAScrapeOfTwoSegmentsAndAMissingOne) {
+  if (!is_installed(kPromtool)) GTEST_SKIP() << kPromtool << " is not installed";
+  test::SegmentBuilder a, b;
+  const auto things = test::counter("crm_things_total", {"segment"});
+  a.series(a.family(things), {"own"});
+  b.series(b.family(things), {"own"});
+  a.family(test::histogram("crm_wait_seconds", {0.1, 1}));
+  b.family(test::histogram("crm_wait_seconds", {0.2}));
+  b.family(test::gauge("crm_wait_seconds_created", shm::GaugeMode::kSum));
+  const TemporaryDirectory directory;
+  const RunningExporter exporter(
+      {.flags = {"--segment=b=" + b.path(), "--segment=c=/nowhere"}, .segment = "a=" + a.path()});
+  const std::string text = exporter.get("/api/metrics").body;
+  EXPECT_THAT(text, HasSubstr("crm_things_total{segment=\"b\",exported_segment=\"own\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("shmetrics_quarantined{segment=\"b\",what=\"family\"} 1\n"));
+  std::ofstream(directory.file("scrape")) << text;
   ChildProcess promtool({.argv = {kPromtool, "check", "metrics"}, .input_path = directory.file("scrape")});
   EXPECT_EQ(promtool.exit_code(), 0) << promtool.out() << promtool.err();
 }
 
 TEST(Prometheus, ScrapesWithABearerToken) {
   if (!is_installed(kPrometheus)) GTEST_SKIP() << kPrometheus << " is not installed";
-  const RunningExporter exporter({.flags = {"--no-web.localhost-bypass"}});
+  const WorkerSegment segment;
+  const RunningExporter exporter({.flags = {"--no-web.localhost-bypass"}, .segment = segment.path()});
   const RunningPrometheus prometheus(exporter.port(), kToken);
+  EXPECT_TRUE(prometheus.comes_to_say("/api/v1/query?query=crm_requests_total", ",\"7\"]"));
   EXPECT_TRUE(prometheus.comes_to_say("/api/v1/targets", "\"health\":\"up\"")) << prometheus.ask("/api/v1/targets");
   EXPECT_TRUE(prometheus.comes_to_say("/api/v1/query?query=shmetrics_exporter_build_info", "\"compiler\":"));
   EXPECT_THAT(prometheus.ask("/api/v1/query?query=up"), HasSubstr(",\"1\"]"));

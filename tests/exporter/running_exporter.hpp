@@ -40,8 +40,8 @@ struct ExporterSetup {
 class RunningExporter {
  public:
   explicit RunningExporter(const ExporterSetup& setup = {}) : child_(command_of(setup, directory_)) {
-    // The last line of a start; the listener logs its port before it.
-    if (!child_.says("msg=\"listening\"")) throw std::runtime_error("the exporter does not start: " + child_.err());
+    // The last line of a start, with the port; the word has its quotes in logfmt and in JSON.
+    if (!child_.says("\"listening\"")) throw std::runtime_error("the exporter does not start: " + child_.err());
     if (!setup.listen_address.starts_with("unix:")) port_ = port_in(child_.err());
   }
 
@@ -64,7 +64,7 @@ class RunningExporter {
     return command;
   }
   static std::uint16_t port_in(const std::string& log) {
-    const std::size_t line = log.find("msg=\"listening\"");
+    const std::size_t line = log.find("\"listening\"");
     const std::size_t colon = log.rfind(':', log.find('\n', line));
     return static_cast<std::uint16_t>(std::stoul(log.substr(colon + 1)));
   }

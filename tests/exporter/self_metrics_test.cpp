@@ -11,7 +11,7 @@ using ::testing::Not;
 
 std::string text_of(const collector::SegmentStatus& status) {
   std::string out;
-  append_segment_metrics(out, status);
+  append_segment_metrics(out, {&status, 1});
   return out;
 }
 
@@ -70,6 +70,28 @@ TEST(SelfMetrics, EverythingASegmentSaysIsWrittenUnderTheNamesOfTheContract) {
         "quarantined gauge", "families gauge", "segment_created_timestamp_seconds gauge"}) {
     EXPECT_THAT(text, HasSubstr(std::string("# TYPE shmetrics_") + type + "\n"));
   }
+}
+
+TEST(SelfMetrics, SeveralSegmentsShareAHeadAndTheirNameIsTheFirstLabel) {
+  std::vector<collector::SegmentStatus> segments(2);
+  segments[0].segment = "a";
+  segments[1].segment = "b";
+  segments[1].up = true;
+  segments[1].workers_live = 2;
+  segments[1].series_overflow = {{"crm_a_total", 3}};
+  std::string out;
+  append_segment_metrics(out, segments);
+  EXPECT_EQ(out,
+            "# HELP shmetrics_segment_up Whether the segment could be read in this scrape.\n"
+            "# TYPE shmetrics_segment_up gauge\n"
+            "shmetrics_segment_up{segment=\"a\"} 0\n"
+            "shmetrics_segment_up{segment=\"b\"} 1\n"
+            "# HELP shmetrics_series_overflow_total Label sets that their family had no room for.\n"
+            "# TYPE shmetrics_series_overflow_total counter\n"
+            "shmetrics_series_overflow_total{segment=\"b\",family=\"crm_a_total\"} 3\n"
+            "# HELP shmetrics_workers Worker entries by state.\n"
+            "# TYPE shmetrics_workers gauge\n"
+            "shmetrics_workers{segment=\"b\",state=\"live\"} 2\n");
 }
 
 TEST(SelfMetrics, WhatIsZeroIsLeftOutWithItsHead) {

@@ -1,0 +1,72 @@
+#include "collector/family_groups.hpp"
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "collector/family.hpp"
+#include "shm/naming.hpp"
+
+namespace shmetrics::collector {
+namespace {
+
+std::string clash(const CatalogFamily& late, const CatalogFamily& early, std::string_view name) {
+  std::string text = "family " + late.name + " is left out: segment " + early.segment + " has ";
+  if (late.name == early.name) {
+    text += "it as a " + std::string(shm::type_name(early.type)) + ", not a " + std::string(shm::type_name(late.type));
+  } else {
+    text += early.name + ", and both would write " + std::string(name);
+  }
+  return text + "; rename one";
+}
+
+/// Who was first with each family, and with each name that it produces.
+class Claims {
+ public:
+  /// Why the family cannot be shown; empty when it can, and then its names are taken.
+  std::string claim(const CatalogFamily& family) {
+    // The common case, a family that many segments have, costs one lookup: same name and type means same claims.
+    if (const auto same = families_.find(family.name); same != families_.end()) {
+      return same->second->type == family.type ? "" : clash(family, *same->second, family.name);
+    }
+    std::vector<std::string> names = shm::claimed_names(family.type, family.name);
+    for (const std::string& name : names) {
+      if (const auto owner = owners_.find(name); owner != owners_.end()) return clash(family, *owner->second, name);
+    }
+    families_.emplace(family.name, &family);
+    for (std::string& name : names) owners_.emplace(std::move(name), &family);
+    return {};
+  }
+
+ private:
+  std::unordered_map<std::string_view, const CatalogFamily*> families_;
+  std::unordered_map<std::string, const CatalogFamily*> owners_;
+};
+
+}  // namespace
+
+FamilyGroups::FamilyGroups(std::span<const SegmentView> segments) : left_out_(segments.size()) {
+  Claims claims;
+  for (std::size_t i = 0; i < segments.size(); ++i) {
+    for (const CatalogFamily* family : segments[i].families) {
+      std::string problem = claims.claim(*family);
+      if (problem.empty()) {
+        parts_.push_back({family, segments[i].totals});
+      } else if (++left_out_[i].families == 1) {
+        left_out_[i].example = std::move(problem);
+      }
+    }
+  }
+  // Stable: what stands behind another of the same name stays there, and that is the order of the segments.
+  std::stable_sort(parts_.begin(), parts_.end(),
+                   [](const FamilyPart& a, const FamilyPart& b) { return a.family->name < b.family->name; });
+  for (std::size_t i = 1; i <= parts_.size(); ++i) {
+    if (i == parts_.size() || parts_[i].family->name != parts_[i - 1].family->name) ends_.push_back(i);
+  }
+}
+
+std::span<const FamilyPart> FamilyGroups::group(std::size_t index) const {
+  const std::size_t from = index == 0 ? 0 : ends_[index - 1];
+  return std::span(parts_).subspan(from, ends_[index] - from);
+}
+
+}  // namespace shmetrics::collector

@@ -1,0 +1,58 @@
+// The families of several segments as one list: each family once, with the parts that the segments have of it. Series
+// are never merged across segments: each has its segment's name among its labels.
+//
+// Pure. What the views point to must outlive the groups. Throws std::bad_alloc only.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace shmetrics::collector {
+
+/// The label that tells the series of several segments apart; the first of all labels.
+inline constexpr std::string_view kSegmentLabel = "segment";
+
+struct CatalogFamily;
+struct Totals;
+
+/// One segment, as its scraper last saw it; without families when it was not up.
+struct SegmentView {
+  std::span<const CatalogFamily* const> families;  // sorted by name, no name twice
+  const Totals* totals = nullptr;
+};
+
+/// A family as one segment has it.
+struct FamilyPart {
+  const CatalogFamily* family = nullptr;
+  const Totals* totals = nullptr;
+};
+
+/// What could not be shown of one segment.
+struct LeftOut {
+  std::uint64_t families = 0;
+  std::string example;  // one line about the first of them; empty when there are none
+};
+
+class FamilyGroups {
+ public:
+  /// The order of the segments decides: who comes first gives a family its type and its help. A family is left out when
+  /// an earlier segment has it with another type, or has a family that produces one of its names (shm::claimed_names).
+  explicit FamilyGroups(std::span<const SegmentView> segments);
+
+  std::size_t size() const { return ends_.size(); }
+  /// By name; of one family, in the order of the segments.
+  std::span<const FamilyPart> group(std::size_t index) const;
+  /// By segment, as many as were given.
+  const std::vector<LeftOut>& left_out() const { return left_out_; }
+
+ private:
+  std::vector<FamilyPart> parts_;
+  std::vector<std::size_t> ends_;
+  std::vector<LeftOut> left_out_;
+};
+
+}  // namespace shmetrics::collector

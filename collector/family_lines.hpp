@@ -1,0 +1,104 @@
+// The lines of one family, whatever the text format: a head before the first, then kept prefix, number, line feed.
+//
+// For the visitors of render.cpp and openmetrics.cpp; not thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <string_view>
+
+#include "collector/family.hpp"
+#include "collector/render.hpp"
+#include "collector/text_format.hpp"
+
+namespace shmetrics::collector {
+
+// Collects lines in a piece of memory that stays in the nearest cache; std::string::append for each part of a line
+// costs more than the line.
+class LineBuffer {
+ public:
+  explicit LineBuffer(std::string& out) : out_(out) {}
+  ~LineBuffer() { flush(); }
+  LineBuffer(const LineBuffer&) = delete;
+  LineBuffer& operator=(const LineBuffer&) = delete;
+
+  void text(std::string_view text) {
+    if (text.size() > room()) {
+      flush();
+      if (text.size() > room()) {
+        out_.append(text);
+        return;
+      }
+    }
+    std::memcpy(at_, text.data(), text.size());
+    at_ += text.size();
+  }
+  template <typename Number>
+  void end_line(Number number) {
+    if (room() <= kNumberBytes) flush();
+    at_ = write_number(at_, number);
+    *at_++ = '\n';
+  }
+  std::size_t size() const { return out_.size() + static_cast<std::size_t>(at_ - buffer_); }
+
+ private:
+  std::size_t room() const { return static_cast<std::size_t>(buffer_ + sizeof buffer_ - at_); }
+  void flush() {
+    out_.append(buffer_, static_cast<std::size_t>(at_ - buffer_));
+    at_ = buffer_;
+  }
+
+  std::string& out_;
+  char buffer_[16384];
+  char* at_ = buffer_;
+};
+
+class FamilyLines {
+ public:
+  FamilyLines(const CatalogFamily& family, std::string_view head, std::string& out)
+      : family_(family), head_(head), lines_(family.lines_per_series()), buffer_(out) {}
+
+  bool has_begun() const { return has_begun_; }
+
+  template <typename Number>
+  void number(std::size_t series, Number value) {
+    if (begin()) line(prefix(series), value);
+  }
+  void of_worker(std::size_t series, std::uint32_t worker, double value) {
+    if (!begin()) return;
+    char digits[kNumberBytes];
+    const char* end = write_number(digits, std::uint64_t{worker});
+    buffer_.text(prefix(series));
+    buffer_.text({digits, static_cast<std::size_t>(end - digits)});
+    line("\"} ", value);
+  }
+
+ protected:
+  // The head comes with the first line; and whole series are left out, never parts, once the text is too long.
+  bool begin() {
+    if (buffer_.size() > kMaxTextBytes) return false;
+    // A later segment's part has no head, and memcpy from nowhere is undefined even for no bytes.
+    if (!has_begun_ && !head_.empty()) buffer_.text(head_);
+    has_begun_ = true;
+    return true;
+  }
+  std::size_t first_line(std::size_t series) const { return series * lines_; }
+  std::string_view prefix(std::size_t line) const {
+    const std::uint32_t from = line == 0 ? 0 : family_.ends[line - 1];
+    return std::string_view(family_.prefixes).substr(from, family_.ends[line] - from);
+  }
+  template <typename Number>
+  void line(std::string_view before, Number value) {
+    buffer_.text(before);
+    buffer_.end_line(value);
+  }
+
+  const CatalogFamily& family_;
+  std::string_view head_;
+  std::size_t lines_;
+  LineBuffer buffer_;
+  bool has_begun_ = false;
+};
+
+}  // namespace shmetrics::collector

@@ -1,0 +1,94 @@
+#include "collector/openmetrics.hpp"
+
+#include <vector>
+
+#include "collector/family_lines.hpp"
+#include "collector/values.hpp"
+
+namespace shmetrics::collector {
+namespace {
+
+constexpr std::string_view kPrefixEnd = "\"} ";  // of a bucket's kept prefix: `le` is its last label
+
+bool needs_point(std::string_view bound) {
+  return bound.find_first_of(".e") == bound.npos;
+}
+
+class OpenmetricsVisitor : public FamilyLines {
+ public:
+  OpenmetricsVisitor(const CatalogFamily& family, std::string_view head, std::string& out)
+      : FamilyLines(family, head, out), has_negative_bound_(!family.bounds.empty() && family.bounds.front() < 0) {
+    std::string text;
+    for (const double bound : family.bounds) {
+      text.clear();
+      append_bound(text, bound);
+      needs_point_.push_back(needs_point(text));
+    }
+    needs_point_.push_back(false);  // +Inf
+  }
+
+  void observed(std::size_t series, std::span<const std::uint64_t> buckets, double sum) {
+    if (!begin()) return;
+    const bool is_histogram = family_.type == shm::MetricType::kHistogram;
+    std::size_t at = first_line(series);
+    std::uint64_t count = 0;
+    for (std::size_t i = 0; i < buckets.size(); ++i) {
+      count = accumulate(count, buckets[i]);
+      if (is_histogram) bucket(prefix(at++), needs_point_[i], count);
+    }
+    // A sum of OpenMetrics only grows; with observations below 0 it is none, and NaN is no sum at all.
+    const bool has_sum = sum >= 0 && !has_negative_bound_;
+    if (has_sum) line(prefix(at), sum);
+    if (has_sum || !is_histogram) line(prefix(at + 1), count);
+  }
+
+ private:
+  // The prefixes are those of format 0.0.4: a bound that lacks its point gets it here.
+  void bucket(std::string_view before, bool with_point, std::uint64_t count) {
+    if (!with_point) return line(before, count);
+    buffer_.text(before.substr(0, before.size() - kPrefixEnd.size()));
+    buffer_.text(".0");
+    line(kPrefixEnd, count);
+  }
+
+  bool has_negative_bound_;
+  std::vector<bool> needs_point_;
+};
+
+}  // namespace
+
+void render_openmetrics(std::span<const FamilyPart> parts, std::string& out) {
+  if (parts.empty()) return;
+  const CatalogFamily& first = *parts.front().family;
+  std::string text;
+  append_openmetrics_head(text, first.name, shm::type_name(first.type), first.unit, first.help);
+  std::string_view head = text;
+  for (const FamilyPart& part : parts) {
+    OpenmetricsVisitor visitor(*part.family, head, out);
+    visit_series(*part.family, *part.totals, visitor);
+    if (visitor.has_begun()) head = {};
+  }
+}
+
+void append_openmetrics_head(std::string& out, std::string_view name, std::string_view type, std::string_view unit,
+                             std::string_view help) {
+  const std::string_view suffix = type == "counter" ? "_total" : type == "info" ? "_info" : "";
+  if (name.size() > suffix.size() && name.ends_with(suffix)) {
+    name.remove_suffix(suffix.size());
+  } else {
+    type = "unknown";  // the suffix is all of the name, or is missing: no counter and no info to OpenMetrics
+  }
+  const auto line = [&](std::string_view word) -> std::string& { return out.append(word).append(name).append(" "); };
+  line("# TYPE ").append(type == "untyped" ? "unknown" : type).append("\n");
+  const bool names_unit =
+      name.size() > unit.size() && name.ends_with(unit) && name[name.size() - unit.size() - 1] == '_';
+  if (!unit.empty() && type != "info" && names_unit) line("# UNIT ").append(unit).append("\n");
+  append_escaped_label(line("# HELP "), help);  // the same three escapes
+  out += '\n';
+}
+
+void end_openmetrics(std::string& out) {
+  out += "# EOF\n";
+}
+
+}  // namespace shmetrics::collector

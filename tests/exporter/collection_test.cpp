@@ -1,0 +1,196 @@
+// A whole scrape of several segments: the families, then the self metrics.
+#include "exporter/collection.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "tests/collector/segment_builder.hpp"
+#include "tests/collector/text_checker.hpp"
+#include "tests/temporary_folder.hpp"
+
+namespace shmetrics::exporter {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::internal::CaptureStderr;
+using ::testing::internal::GetCapturedStderr;
+
+class CollectionTest : public ::testing::Test {
+ protected:
+  Collection collection_of(const std::vector<std::string>& texts) {
+    return Collection(parse_segments(texts), false, counts_);
+  }
+  /// One scrape, checked, with times written as T; what was logged is in log_.
+  std::string scrape(Collection& collection) {
+    CaptureStderr();
+    const std::string text = collection.collect();
+    log_ = GetCapturedStderr();
+    EXPECT_EQ(test::TextChecker::problem(text), "");
+    return without_times(text);
+  }
+  static std::string without_times(const std::string& text) {
+    std::istringstream lines(text);
+    std::string out;
+    for (std::string line; std::getline(lines, line);) {
+      const bool has_time = line[0] != '#' && (line.starts_with("shmetrics_scrape_duration_seconds") ||
+                                               line.starts_with("shmetrics_segment_created_timestamp_seconds"));
+      out += (has_time ? line.substr(0, line.rfind(' ')) + " T" : line) + '\n';
+    }
+    return out;
+  }
+  static std::size_t occurrences(const std::string& text, const std::string& part) {
+    std::size_t count = 0;
+    for (std::size_t at = text.find(part); at != text.npos; at = text.find(part, at + 1)) ++count;
+    return count;
+  }
+
+  RequestCounts counts_;
+  tests::TemporaryFolder folder_;
+  test::SegmentBuilder a_, b_;
+  std::string log_;
+};
+
+constexpr const char* kTwoSegments = R"(# HELP h Help.
+# TYPE h histogram
+h_bucket{segment="a",le="0.5"} 0
+h_bucket{segment="a",le="+Inf"} 0
+h_sum{segment="a"} 0
+h_count{segment="a"} 0
+# HELP jobs_total Help.
+# TYPE jobs_total counter
+jobs_total{segment="a"} 2
+jobs_total{segment="b",exported_segment="emea"} 5
+# HELP queue Help.
+# TYPE queue gauge
+queue{segment="a"} 0
+# HELP shmetrics_scrape_duration_seconds How long reading and rendering the segments took in this scrape.
+# TYPE shmetrics_scrape_duration_seconds gauge
+shmetrics_scrape_duration_seconds T
+# HELP shmetrics_cells_limit Cells that a slot has room for.
+# TYPE shmetrics_cells_limit gauge
+shmetrics_cells_limit{segment="a"} 4096
+shmetrics_cells_limit{segment="b"} 4096
+# HELP shmetrics_cells_used Cells of a slot that series have taken.
+# TYPE shmetrics_cells_used gauge
+shmetrics_cells_used{segment="a"} 21
+shmetrics_cells_used{segment="b"} 23
+# HELP shmetrics_directory_limit_bytes Bytes that the directory has room for.
+# TYPE shmetrics_directory_limit_bytes gauge
+shmetrics_directory_limit_bytes{segment="a"} 65536
+shmetrics_directory_limit_bytes{segment="b"} 65536
+# HELP shmetrics_directory_used_bytes Bytes of the directory that records have taken.
+# TYPE shmetrics_directory_used_bytes gauge
+shmetrics_directory_used_bytes{segment="a"} 304
+shmetrics_directory_used_bytes{segment="b"} 432
+# HELP shmetrics_families Metric families declared in the segment.
+# TYPE shmetrics_families gauge
+shmetrics_families{segment="a"} 3
+shmetrics_families{segment="b"} 4
+# HELP shmetrics_quarantined Records left out of this scrape, damaged or clashing, by kind.
+# TYPE shmetrics_quarantined gauge
+shmetrics_quarantined{segment="b",what="family"} 3
+# HELP shmetrics_segment_created_timestamp_seconds When the segment was created, Unix time.
+# TYPE shmetrics_segment_created_timestamp_seconds gauge
+shmetrics_segment_created_timestamp_seconds{segment="a"} T
+shmetrics_segment_created_timestamp_seconds{segment="b"} T
+# HELP shmetrics_segment_up Whether the segment could be read in this scrape.
+# TYPE shmetrics_segment_up gauge
+shmetrics_segment_up{segment="a"} 1
+shmetrics_segment_up{segment="gone"} 0
+shmetrics_segment_up{segment="b"} 1
+# HELP shmetrics_series Series in the segment.
+# TYPE shmetrics_series gauge
+shmetrics_series{segment="a"} 3
+shmetrics_series{segment="b"} 4
+# HELP shmetrics_slots Thread slots by state.
+# TYPE shmetrics_slots gauge
+shmetrics_slots{segment="a",state="free"} 4
+shmetrics_slots{segment="b",state="free"} 4
+# HELP shmetrics_workers Worker entries by state.
+# TYPE shmetrics_workers gauge
+shmetrics_workers{segment="a",state="live"} 1
+shmetrics_workers{segment="a",state="unused"} 3
+shmetrics_workers{segment="b",state="unused"} 4
+)";
+
+TEST_F(CollectionTest, TwoSegmentsAndAMissingOneAreOneText) {
+  a_.thread(0, a_.family(test::counter("jobs_total")).cell).store_relaxed(2);
+  a_.family(test::gauge("queue", shm::GaugeMode::kSum));
+  a_.family(test::histogram("h", {0.5}));
+  const shm::Descriptor alive = a_.live(1);
+  const auto jobs = b_.family(test::counter("jobs_total", {"segment"}));
+  b_.thread(0, b_.series(jobs, {"emea"})).store_relaxed(5);
+  b_.family(test::counter("h_sum_total"));                     // h_sum to OpenMetrics: clashes with the histogram of a
+  b_.family(test::gauge("h_created", shm::GaugeMode::kSum));   // so does this
+  b_.family(test::plain(shm::MetricType::kSummary, "queue"));  // another type
+  Collection collection = collection_of({"a=" + a_.path(), "gone=" + folder_.file("x.seg"), "b=" + b_.path()});
+  EXPECT_EQ(scrape(collection), kTwoSegments);
+}
+
+TEST_F(CollectionTest, OnePlainPathAddsNothing) {
+  a_.family(test::counter("jobs_total", {"segment"}));
+  Collection collection = collection_of({a_.path()});
+  EXPECT_THAT(scrape(collection), Not(HasSubstr("segment=")));
+  EXPECT_THAT(log_, HasSubstr("msg=\"the segment is up\" segment=" + a_.path() + "\n"));
+}
+
+TEST_F(CollectionTest, OneWithANameHasTheLabelEverywhere) {
+  a_.family(test::counter("jobs_total"));
+  Collection collection = collection_of({"crm=" + a_.path()});
+  const std::string text = scrape(collection);
+  EXPECT_THAT(text, HasSubstr("\njobs_total{segment=\"crm\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("\nshmetrics_segment_up{segment=\"crm\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("\nshmetrics_workers{segment=\"crm\",state=\"unused\"} 4\n"));
+  EXPECT_THAT(log_, HasSubstr("msg=\"the segment is up\" segment=crm path=" + a_.path() + "\n"));
+}
+
+TEST_F(CollectionTest, AClashIsLoggedOnceWithTheSegmentsName) {
+  a_.family(test::gauge("x", shm::GaugeMode::kSum));
+  b_.family(test::histogram("x", {1}));
+  Collection collection = collection_of({"a=" + a_.path(), "b=" + b_.path()});
+  scrape(collection);
+  EXPECT_THAT(log_, HasSubstr("level=warn msg=\"the segment is up, but\" segment=b path=" + b_.path() +
+                              " problem=\"family x is left out: segment a has it as a gauge, not a histogram;"));
+  scrape(collection);
+  EXPECT_EQ(log_, "");
+}
+
+TEST_F(CollectionTest, ANoticeIsLoggedOnceForEachSegment) {
+  a_.family(test::counter("a_total"));
+  b_.family(test::counter("a_total"));
+  const shm::Descriptor in_a = a_.live(0), in_b = b_.live(0);
+  Collection collection = collection_of({"a=" + a_.path(), "b=" + b_.path()});
+  scrape(collection);
+  unlink(a_.path().c_str());
+  unlink(b_.path().c_str());
+  EXPECT_THAT(scrape(collection), HasSubstr("shmetrics_segment_up{segment=\"b\"} 1\n"));
+  EXPECT_EQ(occurrences(log_, "removed while in use"), 2U) << log_;
+  EXPECT_THAT(log_, HasSubstr("segment=a path="));
+  EXPECT_THAT(log_, HasSubstr("segment=b path="));
+  scrape(collection);
+  EXPECT_EQ(log_, "");
+}
+
+TEST_F(CollectionTest, ADamagedSegmentDoesNotKeepTheOthersOut) {
+  a_.family(test::counter("jobs_total"));
+  std::ofstream(folder_.file("bad.seg")) << std::string(8192, 'x');
+  Collection collection = collection_of({folder_.file("bad.seg"), "a=" + a_.path()});
+  const std::string text = scrape(collection);
+  EXPECT_THAT(text, HasSubstr("jobs_total{segment=\"a\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("shmetrics_segment_up{segment=\"bad\"} 0\n"));
+  EXPECT_THAT(log_, HasSubstr("level=warn msg=\"the segment is not up\" segment=bad path=" + folder_.file("bad.seg")));
+}
+
+TEST_F(CollectionTest, AGlobWithoutAMatchIsAScrapeWithoutSegments) {
+  Collection collection = collection_of({folder_.file("*.seg")});
+  EXPECT_THAT(scrape(collection), Not(HasSubstr("segment_up")));
+  EXPECT_THAT(log_, HasSubstr("level=warn msg=\"no file matches yet\" segment=" + folder_.file("*.seg")));
+}
+
+}  // namespace
+}  // namespace shmetrics::exporter

@@ -1,0 +1,171 @@
+#include "exporter/segment_set.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "tests/temporary_folder.hpp"
+
+namespace shmetrics::exporter {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::internal::CaptureStderr;
+using ::testing::internal::GetCapturedStderr;
+
+/// Files in a folder, and what a set of segments makes of them: "name=path" each, the folder written as `~`.
+class SegmentSetTest : public ::testing::Test {
+ protected:
+  void make(const std::string& name) {
+    std::filesystem::create_directories(std::filesystem::path(folder_.file(name)).parent_path());
+    std::ofstream(folder_.file(name)) << "no segment, but a file";
+  }
+  void remove(const std::string& name) { std::filesystem::remove(folder_.file(name)); }
+
+  /// `[NAME=]PATH` below the folder.
+  SegmentSet follow(std::vector<std::string> texts, std::size_t most = kMaxSegments) {
+    for (std::string& text : texts) {
+      const std::size_t at = text.find('=') == text.npos ? 0 : text.find('=') + 1;
+      text.insert(at, folder_.file(""));
+    }
+    return SegmentSet(parse_segments(texts), most);
+  }
+  std::vector<std::string> look(SegmentSet& set) {
+    CaptureStderr();
+    set.refresh();
+    log_ = GetCapturedStderr();
+    std::vector<std::string> texts;
+    for (FollowedSegment& segment : set.segments()) {
+      texts.push_back(segment.scraper.segment() + "=~" + segment.scraper.path().substr(folder_.file("").size() - 1));
+    }
+    return texts;
+  }
+
+  tests::TemporaryFolder folder_;
+  std::string log_;
+};
+
+TEST_F(SegmentSetTest, FixedSegmentsAreFollowedInTheirOrderWhetherTheyAreThereOrNot) {
+  make("b.seg");
+  SegmentSet set = follow({"b.seg", "x=a.seg"});
+  EXPECT_THAT(look(set), ElementsAre("b=~/b.seg", "x=~/a.seg"));
+  SegmentSet alone = follow({"a.seg"});
+  EXPECT_THAT(look(alone), ElementsAre("=~/a.seg"));
+  EXPECT_EQ(log_, "");
+}
+
+TEST_F(SegmentSetTest, AGlobFollowsTheFilesThatAreThere) {
+  SegmentSet set = follow({"*.seg"});
+  EXPECT_THAT(look(set), ElementsAre());
+  EXPECT_THAT(log_, HasSubstr("no file matches yet"));
+  make("b.seg");
+  EXPECT_THAT(look(set), ElementsAre("b=~/b.seg"));
+  const FollowedSegment* kept = &set.segments().front();
+  make("a.seg");
+  EXPECT_THAT(look(set), ElementsAre("a=~/a.seg", "b=~/b.seg"));
+  EXPECT_EQ(&set.segments().back(), kept);  // what is mapped stays mapped
+  remove("a.seg");
+  EXPECT_THAT(look(set), ElementsAre("b=~/b.seg"));
+  EXPECT_THAT(log_, HasSubstr("level=info msg=\"the segment is gone\" segment=a path=" + folder_.file("a.seg")));
+  EXPECT_EQ(&set.segments().front(), kept);
+}
+
+TEST_F(SegmentSetTest, AReplacedFileIsTheSameSegment) {
+  make("a.seg");
+  SegmentSet set = follow({"*.seg"});
+  look(set);
+  const FollowedSegment* kept = &set.segments().front();
+  make("new");
+  std::filesystem::rename(folder_.file("new"), folder_.file("a.seg"));
+  EXPECT_THAT(look(set), ElementsAre("a=~/a.seg"));
+  EXPECT_EQ(&set.segments().front(), kept);
+  EXPECT_EQ(log_, "");
+}
+
+TEST_F(SegmentSetTest, OfTwoFilesWithOneNameTheFirstByPathIsFollowedAndTheOtherIsToldOnce) {
+  make("b/metrics.seg");
+  make("a/metrics.seg");
+  make("c/metrics.seg");
+  SegmentSet set = follow({"*/metrics.seg"});
+  EXPECT_THAT(look(set), ElementsAre("metrics=~/a/metrics.seg"));
+  EXPECT_THAT(log_, HasSubstr("level=warn msg=\"a segment is left out\" segment=metrics path=" +
+                              folder_.file("b/metrics.seg") + " problem=\"" + folder_.file("a/metrics.seg") +
+                              " has its name: give each file one with --segment NAME=PATH\""));
+  EXPECT_EQ(std::count(log_.begin(), log_.end(), '\n'), 1);
+  look(set);
+  EXPECT_EQ(log_, "");
+}
+
+TEST_F(SegmentSetTest, ANameDoesNotChangeHandsWhileItsHolderIsThere) {
+  make("b/metrics.seg");
+  SegmentSet set = follow({"*/metrics.seg"});
+  look(set);
+  make("a/metrics.seg");
+  EXPECT_THAT(look(set), ElementsAre("metrics=~/b/metrics.seg"));
+  remove("b/metrics.seg");
+  EXPECT_THAT(look(set), ElementsAre("metrics=~/a/metrics.seg"));
+}
+
+TEST_F(SegmentSetTest, AFixedSegmentIsNotFollowedAgainAsAMatch) {
+  make("a/metrics.seg");
+  make("b/metrics.seg");
+  std::filesystem::create_directory_symlink(folder_.file("a"), folder_.file("link"));
+  SegmentSet set = follow({"*/metrics.seg", "a=a/metrics.seg"});
+  EXPECT_THAT(look(set), ElementsAre("metrics=~/b/metrics.seg", "a=~/a/metrics.seg"));
+  EXPECT_EQ(log_, "");
+}
+
+TEST_F(SegmentSetTest, AFixedSegmentHasItsNameBeforeAnyMatch) {
+  make("a.seg");
+  make("b.seg");
+  SegmentSet set = follow({"*.seg", "a=elsewhere"});
+  EXPECT_THAT(look(set), ElementsAre("b=~/b.seg", "a=~/elsewhere"));
+  EXPECT_THAT(log_, HasSubstr("a segment is left out"));
+}
+
+TEST_F(SegmentSetTest, AFileThatTwoPatternsMatchIsFollowedOnce) {
+  make("a.seg");
+  make("b.seg");
+  std::filesystem::create_hard_link(folder_.file("a.seg"), folder_.file("c.seg"));
+  SegmentSet set = follow({"b*", "*.seg"});
+  EXPECT_THAT(look(set), ElementsAre("b=~/b.seg", "a=~/a.seg"));
+  EXPECT_EQ(log_, "");
+}
+
+TEST_F(SegmentSetTest, WhatIsNoRegularFileDoesNotMatch) {
+  make("a.seg");
+  std::filesystem::create_directory(folder_.file("b.seg"));
+  std::filesystem::create_symlink(folder_.file("a.seg"), folder_.file("0.seg"));
+  ASSERT_EQ(mkfifo(folder_.file("d.seg").c_str(), 0600), 0);
+  SegmentSet set = follow({"*.seg"});
+  EXPECT_THAT(look(set), ElementsAre("a=~/a.seg"));
+}
+
+TEST_F(SegmentSetTest, AFileWhoseNameIsNoLabelValueIsLeftOutAndToldOnce) {
+  make("a\xff.seg");
+  SegmentSet set = follow({"*.seg"});
+  EXPECT_THAT(look(set), ElementsAre());
+  EXPECT_THAT(log_, HasSubstr("cannot be a label value"));
+  look(set);
+  EXPECT_EQ(log_, "");
+}
+
+TEST_F(SegmentSetTest, NoMoreThanTheLimitAreFollowedAndThoseThatAreStay) {
+  for (const char* name : {"b.seg", "c.seg", "d.seg"}) make(name);
+  SegmentSet set = follow({"*.seg", "fixed=f"}, 3);
+  EXPECT_THAT(look(set), ElementsAre("b=~/b.seg", "c=~/c.seg", "fixed=~/f"));
+  EXPECT_THAT(log_, HasSubstr("too many files match\" left_out=1 limit=3"));
+  make("a.seg");
+  EXPECT_THAT(look(set), ElementsAre("b=~/b.seg", "c=~/c.seg", "fixed=~/f"));
+  EXPECT_EQ(log_, "");
+  remove("b.seg");
+  EXPECT_THAT(look(set), ElementsAre("a=~/a.seg", "c=~/c.seg", "fixed=~/f"));
+}
+
+}  // namespace
+}  // namespace shmetrics::exporter

@@ -1,0 +1,139 @@
+// The real exporter with several segments: two live ones, and a glob whose files come and go.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <shmetrics/shmetrics.hpp>
+
+#include "tests/collector/text_checker.hpp"
+#include "tests/exporter/running_exporter.hpp"
+#include "tests/temporary_folder.hpp"
+
+namespace shmetrics::testing {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+/// A worker in a process of its own, which has counted and lives until the object ends.
+class LiveWorker {
+ public:
+  LiveWorker(const std::string& path, unsigned things) {
+    int ready[2];
+    if (pipe(ready) != 0 || (pid_ = fork()) < 0) throw std::runtime_error("no worker");
+    if (pid_ == 0) {
+      prctl(PR_SET_PDEATHSIG, SIGKILL);
+      shmetrics::Options options;
+      options.path = path;
+      auto registry = shmetrics::Registry::open(options);
+      registry.counter("crm_things_total", "Things done", {"segment"}).with("own").inc(things);
+      registry.gauge("crm_depth", "Depth").set(things);
+      [[maybe_unused]] const auto written = write(ready[1], "!", 1);
+      for (;;) pause();
+    }
+    close(ready[1]);
+    char byte = 0;
+    const bool is_ready = read(ready[0], &byte, 1) == 1;
+    close(ready[0]);
+    if (!is_ready) throw std::runtime_error("the worker has failed");
+  }
+  ~LiveWorker() {
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+  }
+  LiveWorker(const LiveWorker&) = delete;
+  LiveWorker& operator=(const LiveWorker&) = delete;
+
+ private:
+  pid_t pid_ = -1;
+};
+
+std::string scrape(const RunningExporter& exporter) {
+  const HttpResponse response = exporter.get("/metrics");
+  EXPECT_EQ(response.status, 200);
+  EXPECT_EQ(test::TextChecker::problem(response.body), "");
+  return response.body;
+}
+
+TEST(Segments, TwoLiveOnesAreServedSideBySideAndAMissingOneIsSaid) {
+  const tests::TemporaryFolder folder;
+  const LiveWorker in_a(folder.file("a.seg"), 3), in_b(folder.file("b.seg"), 4);
+  RunningExporter exporter({.flags = {"--segment", "crm=" + folder.file("b.seg"), "--segment=" + folder.file("c.seg")},
+                            .segment = folder.file("a.seg")});
+  const std::string text = scrape(exporter);
+  EXPECT_THAT(text, HasSubstr("# TYPE crm_depth gauge\n"
+                              "crm_depth{segment=\"a\"} 3\n"
+                              "crm_depth{segment=\"crm\"} 4\n"
+                              "# HELP crm_things_total Things done\n"
+                              "# TYPE crm_things_total counter\n"
+                              "crm_things_total{segment=\"a\",exported_segment=\"own\"} 3\n"
+                              "crm_things_total{segment=\"crm\",exported_segment=\"own\"} 4\n"));
+  EXPECT_THAT(text, HasSubstr("\nshmetrics_segment_up{segment=\"a\"} 1\n"
+                              "shmetrics_segment_up{segment=\"crm\"} 1\n"
+                              "shmetrics_segment_up{segment=\"c\"} 0\n"));
+  EXPECT_TRUE(exporter.child().says("msg=\"the segment is up\" segment=crm path=" + folder.file("b.seg")));
+  EXPECT_TRUE(exporter.child().says("msg=\"the segment is not up\" segment=c path=" + folder.file("c.seg")));
+}
+
+TEST(Segments, FilesOfAGlobComeAndGo) {
+  const tests::TemporaryFolder folder;
+  RunningExporter exporter({.segment = folder.file("*.seg")});
+  EXPECT_THAT(scrape(exporter), Not(HasSubstr("shmetrics_segment_up")));
+  const LiveWorker in_b(folder.file("b.seg"), 4);
+  EXPECT_THAT(scrape(exporter), HasSubstr("\ncrm_depth{segment=\"b\"} 4\n"));
+  {
+    const LiveWorker in_a(folder.file("a.seg"), 3);
+    EXPECT_THAT(scrape(exporter), HasSubstr("\ncrm_depth{segment=\"a\"} 3\ncrm_depth{segment=\"b\"} 4\n"));
+    std::filesystem::remove(folder.file("a.seg"));
+    const std::string text = scrape(exporter);
+    EXPECT_THAT(text, Not(HasSubstr("segment=\"a\"")));
+    EXPECT_THAT(text, HasSubstr("\ncrm_depth{segment=\"b\"} 4\n"));
+  }
+  EXPECT_TRUE(exporter.child().says("msg=\"the segment is gone\" segment=a path=" + folder.file("a.seg")));
+  const LiveWorker again(folder.file("a.seg"), 5);
+  EXPECT_THAT(scrape(exporter), HasSubstr("\ncrm_depth{segment=\"a\"} 5\ncrm_depth{segment=\"b\"} 4\n"));
+}
+
+TEST(Segments, OfEqualStemsOneIsServedAndTheLogSaysWhatToDo) {
+  const tests::TemporaryFolder folder;
+  for (const char* name : {"a", "b"}) std::filesystem::create_directory(folder.file(name));
+  const LiveWorker in_a(folder.file("a/metrics.seg"), 3), in_b(folder.file("b/metrics.seg"), 4);
+  RunningExporter exporter({.segment = folder.file("*/metrics.seg")});
+  const std::string text = scrape(exporter);
+  EXPECT_THAT(text, HasSubstr("\ncrm_depth{segment=\"metrics\"} 3\n"));
+  EXPECT_THAT(text, Not(HasSubstr("} 4\n")));
+  EXPECT_TRUE(exporter.child().says("segment=metrics path=" + folder.file("b/metrics.seg") + " problem="));
+  EXPECT_THAT(exporter.child().err(), HasSubstr("--segment NAME=PATH"));
+  RunningExporter named(
+      {.flags = {"--segment", "b=" + folder.file("b/metrics.seg")}, .segment = folder.file("*/metrics.seg")});
+  EXPECT_THAT(scrape(named), HasSubstr("\ncrm_depth{segment=\"metrics\"} 3\ncrm_depth{segment=\"b\"} 4\n"));
+  EXPECT_THAT(named.child().err(), Not(HasSubstr("left out")));
+}
+
+TEST(Segments, EqualNamesAreExitCode2AndOneLine) {
+  ChildProcess child({.argv = {SHMETRICS_EXPORTER_PROGRAM, "--segment=/run/a/m.seg", "--segment", "/run/b/m.seg"}});
+  EXPECT_EQ(child.exit_code(), 2);
+  const std::string said = child.err();
+  EXPECT_THAT(said, HasSubstr("--segment /run/b/m.seg: segment /run/a/m.seg has the name m too"));
+  EXPECT_EQ(said.find('\n'), said.size() - 1);
+}
+
+TEST(Segments, EveryLineOfAJsonLogIsAnObject) {
+  const tests::TemporaryFolder folder;
+  const LiveWorker worker(folder.file("a.seg"), 3);
+  RunningExporter exporter({.flags = {"--log.format=json", "--segment=\"\xc3\xa9\x01=" + folder.file("no.seg")},
+                            .segment = folder.file("a.seg")});
+  scrape(exporter);
+  EXPECT_TRUE(exporter.child().says("\"msg\":\"the segment is up\",\"segment\":\"a\",\"path\":"));
+  std::ofstream(folder.file("log")) << exporter.child().err();
+  const char* program =
+      "import json, sys\n"
+      "lines = [json.loads(line) for line in sys.stdin]\n"
+      "assert len(lines) >= 3 and all({'ts', 'level', 'msg'} <= set(line) for line in lines), lines\n";
+  ChildProcess python({.argv = {"python3", "-c", program}, .input_path = folder.file("log")});
+  EXPECT_EQ(python.exit_code(), 0) << python.err() << exporter.child().err();
+}
+
+}  // namespace
+}  // namespace shmetrics::testing

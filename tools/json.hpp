@@ -1,0 +1,31 @@
+// A segment as one JSON object (RFC 8259), for scripts. The keys are a contract: they are added to, never renamed.
+//
+//   {"segment": {"path", "id", "layout_version", "created", "state", "cells": {"used", "limit"},
+//                "directory_bytes": {"used", "limit"}},
+//    "workers": [{"worker", "state", "pid", "program", "started", "adopted", "deaths", "slots"}],
+//    "families": [{"name", "type", "help", "unit", "labels", "mode", "series": [...]}]}
+//
+// segment.state  "up"; "damaged" when something was left out because no writer leaves such bytes (`shmetrics check`
+//                says what). A segment that cannot be read gives no JSON at all.
+// workers        every entry that was ever claimed, by number; state is live, dead or released.
+// labels, mode, unit  of a family: label names in their order; the mode of a gauge, else null; null without a unit.
+// series         {"labels": {}, "value"}, with the label `worker` in the modes `all` and `liveall`; of a histogram
+//                {"labels": {}, "buckets": [[le, cumulative], ...], "sum", "count"}; of a summary the same without
+//                "buckets".
+// Times are RFC 3339 in UTC. Unsigned counts are integers in all their digits, up to 2^64 - 1. What JSON has no number
+// for is a string: "NaN", "+Inf", "-Inf"; `le` of the last bucket is "+Inf".
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "collector/reading.hpp"
+#include "collector/scraper.hpp"
+
+namespace shmetrics::tools {
+
+/// Appends the object: a line for the segment, one a worker, one a family.
+void append_json(std::string& out, const std::string& path, const collector::SegmentStatus& status,
+                 const std::vector<collector::WorkerRow>& workers, const std::vector<collector::Family>& families);
+
+}  // namespace shmetrics::tools

@@ -1,0 +1,47 @@
+// Two readings of a segment -> how fast its series move. Pure.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "collector/reading.hpp"
+#include "collector/scraper.hpp"
+
+namespace shmetrics::tools {
+
+/// A segment at one moment. Info families are left out: they do not move.
+struct Reading {
+  struct Point {
+    std::string series;  // printable
+    bool is_gauge = false;
+    bool is_observed = false;  // histogram, summary: `value` is its count
+    double value = 0;
+    double sum = 0;  // observed only
+  };
+  collector::SegmentStatus status;
+  std::chrono::steady_clock::time_point at;
+  std::vector<Point> points;  // in the order of the text format; empty when the segment was not up
+};
+
+Reading read(collector::Scraper& scraper, std::chrono::steady_clock::time_point at);
+
+struct RateRow {
+  std::string series;
+  double value = 0;
+  std::optional<double> rate;  // per second; nothing without a reading of the same segment before
+  std::optional<double> mean;  // of what was observed in between
+};
+
+struct Rates {
+  std::vector<RateRow> moving;  // counters, and histograms and summaries by their counts: the fastest first
+  std::vector<RateRow> gauges;  // by name; no rates
+};
+
+/// `before` may be null, or of another segment: then there are no rates. A series that `before` lacks began at 0
+/// meanwhile; so did one that went down, for it was declared anew.
+Rates compare(const Reading* before, const Reading& after);
+
+}  // namespace shmetrics::tools

@@ -1,0 +1,70 @@
+#include "tools/top.hpp"
+
+#include <ctime>
+#include <thread>
+#include <utility>
+
+#include "tools/exit_code.hpp"
+#include "tools/rates.hpp"
+#include "tools/terminal.hpp"
+#include "tools/top_frame.hpp"
+
+namespace shmetrics::tools {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+std::vector<std::string> frame_now(const TopOptions& options, const Reading& reading, const Rates& rates,
+                                   Terminal::Size size, bool has_colours) {
+  return frame(reading.status, rates,
+               {.path = options.path,
+                .unix_seconds = static_cast<std::uint64_t>(std::time(nullptr)),
+                .interval = options.interval,
+                .rows = size.rows,
+                .columns = size.columns,
+                .has_colours = has_colours});
+}
+
+}  // namespace
+
+int top_once(const TopOptions& options, std::string& out, std::string& problem) {
+  collector::Scraper scraper(options.path);
+  const Reading before = read(scraper, Clock::now());
+  if (before.status.up) std::this_thread::sleep_for(options.interval);
+  const Reading after = before.status.up ? read(scraper, Clock::now()) : before;
+  if (!after.status.up) {
+    problem = after.status.problem;
+    return kFailed;
+  }
+  for (const std::string& line : frame_now(options, after, compare(&before, after), {.rows = 0, .columns = 0}, false)) {
+    out += line + '\n';
+  }
+  return kFine;
+}
+
+int top_on_screen(const TopOptions& options, std::string& problem) {
+  collector::Scraper scraper(options.path);
+  Reading now = read(scraper, Clock::now());
+  if (!now.status.up) {
+    problem = now.status.problem;
+    return kFailed;
+  }
+  const bool has_colours = wants_colours();
+  Rates rates = compare(nullptr, now);
+  Terminal terminal;
+  while (terminal.show(frame_now(options, now, rates, terminal.size(), has_colours))) {
+    switch (terminal.wait_until(now.at + options.interval)) {
+      case Terminal::Event::kQuit:
+        return kFine;
+      case Terminal::Event::kRedraw:
+        break;
+      case Terminal::Event::kTimeout:
+        const Reading before = std::exchange(now, read(scraper, Clock::now()));
+        rates = compare(&before, now);
+        break;
+    }
+  }
+  return kFine;
+}
+
+}  // namespace shmetrics::tools
