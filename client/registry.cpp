@@ -250,6 +250,10 @@ std::error_code Registry::info(
   if (family == nullptr) return error;
   const detail::HandleParts series =
       count == 0 ? detail::only_series(family) : detail::find_series(family, std::span(values).first(count));
+  if (!std::all_of(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(count), shm::is_valid_label_value)) {
+    return detail::make_error(shm::Fault::kInvalidArgument,
+                              shm::quoted(name) + " has a label value that is too long or not UTF-8");
+  }
   if (series.cell >= detail::kDroppedCell) {
     return detail::make_error(shm::Fault::kFull, shm::quoted(name) + " has no room for these label values");
   }

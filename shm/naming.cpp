@@ -41,20 +41,33 @@ std::size_t sequence_length(std::string_view text, std::size_t at) {
   return 0;
 }
 
+// The nearest identifier, as advice. Made of its own characters alone: the name may come from anywhere.
+std::string spelling(std::string_view name) {
+  if (name.empty()) return {};
+  std::string near(name.substr(0, kMaxNameBytes));
+  for (char& c : near) {
+    if (!is_letter(c) && !is_digit(c)) c = '_';
+  }
+  if (is_digit(near[0])) near.insert(near.begin(), '_');
+  return ": use " + quoted(near);
+}
+
 std::string refuse_name(const Schema& schema) {
   const std::string_view name = schema.name;
   const std::string type(type_name(schema.type));
   const auto is_printable = [](char c) { return c > ' ' && c <= '~'; };
-  if (!std::all_of(name.begin(), name.end(), is_printable)) return "a metric name must match [a-zA-Z_][a-zA-Z0-9_]*";
+  if (!std::all_of(name.begin(), name.end(), is_printable))
+    return "a metric name must match [a-zA-Z_][a-zA-Z0-9_]*" + spelling(name);
   if (name.find(':') != name.npos) return quoted(name) + " has a colon, which belongs to recording rules: use '_'";
   if (name.size() > kMaxNameBytes) {
     return "a name of " + std::to_string(name.size()) + " bytes: at most " + std::to_string(kMaxNameBytes);
   }
-  if (!is_identifier(name)) return "a metric name must match [a-zA-Z_][a-zA-Z0-9_]*";
+  if (!is_identifier(name)) return "a metric name must match [a-zA-Z_][a-zA-Z0-9_]*" + spelling(name);
   for (const std::string_view prefix : {"shmetrics_", "process_"}) {
     if (name.starts_with(prefix))
       return quoted(name) + " begins with the reserved " + quoted(prefix) + ": use a prefix of your own";
   }
+  if (name == "_total" || name == "_info") return quoted(name) + " is a suffix alone: put a name before it";
   const bool total = name.ends_with("_total");
   if (schema.type == MetricType::kCounter && !total) {
     return "counter " + quoted(name) + " must end in '_total': use " + quoted(std::string(name) + "_total");
@@ -75,7 +88,8 @@ std::string refuse_name(const Schema& schema) {
 
 std::string refuse_label(const Schema& schema, std::string_view label) {
   if (label.size() > kMaxNameBytes || !is_identifier(label)) {
-    return "label names must match [a-zA-Z_][a-zA-Z0-9_]* in at most " + std::to_string(kMaxNameBytes) + " bytes";
+    return "label names must match [a-zA-Z_][a-zA-Z0-9_]* in at most " + std::to_string(kMaxNameBytes) + " bytes" +
+           spelling(label);
   }
   if (label.starts_with("__"))
     return "label " + quoted(label) + " begins with '__', which Prometheus keeps: drop the underscores";

@@ -20,6 +20,10 @@
 namespace shmetrics::tools {
 namespace {
 
+// An unset variable of a script must not lead to the default segment.
+const CLI::Validator kNotEmpty(
+    [](const std::string& value) { return value.empty() ? std::string("the path is empty") : std::string(); }, "");
+
 constexpr char kAbout[] =
     "Looks at a shmetrics segment: live, dead or a copied file. Changes nothing, disturbs no worker.\n"
     "PATH is by default $SHMETRICS_SEGMENT, else /dev/shm/shmetrics.seg.";
@@ -106,7 +110,7 @@ struct CommandLine {
     app.set_version_flag("--version", "shmetrics " SHMETRICS_VERSION);
     app.require_subcommand(1);
     dump_command = app.add_subcommand("dump", "Show families, series and values")->footer(kDumpExamples);
-    dump_command->add_option("PATH", dump.path, "The segment's file");
+    dump_command->add_option("PATH", dump.path, "The segment's file")->check(kNotEmpty);
     dump_command
         ->add_option("--format", format, "table (default), json, text (Prometheus 0.0.4) or openmetrics (1.0.0)")
         ->type_name("FORMAT")
@@ -115,7 +119,7 @@ struct CommandLine {
         ->type_name("GLOB");
     dump_command->add_flag("--workers", dump.with_workers, "Show the worker table too (JSON always has it)");
     check_command = app.add_subcommand("check", "Tell whether a segment is sound; a line per finding");
-    check_command->add_option("PATH", check_path, "The segment's file");
+    check_command->add_option("PATH", check_path, "The segment's file")->check(kNotEmpty);
     check_command->footer(kCheckExamples);
     add_top();
     diff_command = app.add_subcommand("diff", "Tell which series of two segments differ")->footer(kDiffExamples);
@@ -126,7 +130,7 @@ struct CommandLine {
  private:
   void add_top() {
     top_command = app.add_subcommand("top", "Show how fast counters and histograms move")->footer(kTopExamples);
-    top_command->add_option("PATH", top.path, "The segment's file");
+    top_command->add_option("PATH", top.path, "The segment's file")->check(kNotEmpty);
     top_command->add_option("--interval", interval, "Between two readings (default 2s): 500ms, 2s, 1m")
         ->type_name("TIME")
         ->check(CLI::Validator(

@@ -33,8 +33,8 @@ class LabelsTest : public ::testing::Test {
     if (!test::has_text_judges()) GTEST_SKIP() << test::kNoTextJudges;
   }
 
-  /// Gives each value to one counter, a histogram and a gauge; the scrape must show the valid ones unchanged, and of the
-  /// others nothing but their number in the overflow series (a gauge has none: its updates are counted as dropped).
+  /// Gives each value to one counter, a histogram and a gauge; the scrape must show the valid ones unchanged, and of
+  /// the others nothing but their number in the overflow series (a gauge has none: its updates are counted as dropped).
   void expect_round_trip(const std::vector<std::string>& valid, const std::vector<std::string>& invalid) {
     const Registry registry = Registry::open(options_);
     const auto hits = registry.counter("app_hits_total", "Hits", {"first", "value", "last"});

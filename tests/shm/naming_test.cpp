@@ -46,7 +46,10 @@ TEST(Naming, RefusalNamesTheRightSpelling) {
   says(MetricType::kCounter, "a:b_total", "colon");
   says(MetricType::kGauge, "shmetrics_x", "reserved");
   says(MetricType::kGauge, "process_x", "reserved");
-  says(MetricType::kGauge, "1x", "must match");
+  says(MetricType::kCounter, "_total", "suffix alone");
+  says(MetricType::kGauge, "1x", "use '_1x'");
+  says(MetricType::kGauge, "app-seconds", "use 'app_seconds'");
+  says(MetricType::kGauge, "a\x1b[31m\n", "use 'a__31m_'");
   says(MetricType::kGauge, "", "must match");
   says(MetricType::kGauge, "größe", "must match");
   says(MetricType::kGauge, std::string(129, 'a'), "at most 128");

@@ -1,0 +1,87 @@
+"""Holds docs/ against the sources: the API reference is the headers', and the tests that docs name exist.
+
+usage: docs_test.py REPOSITORY
+"""
+import pathlib
+import re
+import sys
+import unittest
+
+import api_reference
+from sources import repository_files
+
+RULES = [f"A{n}" for n in range(1, 24)] + [f"N{n}" for n in range(1, 13)]
+ANSWERS = ("done", "in part", "not applicable", "the application's")
+
+root = pathlib.Path(".")
+
+
+def known_tests():
+    """Suite.Test of C++, Class.test_x of Python."""
+    for name in repository_files(root):
+        if not name.startswith(("tests/", "examples/")) or not name.endswith((".cpp", ".py")):
+            continue
+        text = (root / name).read_text()
+        if name.endswith(".cpp"):
+            for suite, test in re.findall(r"^TEST(?:_[FP])?\((\w+),\s*(\w+)\)", text, re.MULTILINE):
+                yield f"{suite}.{test}"
+        else:
+            suite = None
+            for kind, word in re.findall(r"^(class|    def) (\w+)", text, re.MULTILINE):
+                if kind == "class":
+                    suite = word
+                elif word.startswith("test_"):
+                    yield f"{suite}.{word}"
+
+
+def named_tests(text):
+    return re.findall(r"`([A-Z]\w+\.(?:[A-Z]\w+|test_\w+))`", text)
+
+
+def rule_lines():
+    """(rule, answer, proof) of each line of the conformance tables."""
+    for line in (root / "docs/conformance.md").read_text().splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) == 4 and re.fullmatch(r"[AN]\d+", cells[0]):
+            yield cells[0], cells[2], cells[3]
+
+
+class Docs(unittest.TestCase):
+    longMessage = False
+
+    def test_api_reference_is_that_of_the_headers(self):
+        page = (root / "docs/api.md").read_text()
+        self.assertTrue(page == api_reference.reference(root), f"docs/api.md is old; run: {api_reference.COMMAND}")
+
+    def test_api_reference_has_every_public_class(self):
+        page = (root / "docs/api.md").read_text()
+        for name in ("Registry", "Family", "Counter", "FloatCounter", "Gauge", "Histogram", "Summary", "GaugeMode",
+                     "Options", "FamilyOptions", "Errc", "Timer", "InFlight", "TemporarySegment", "normalize_route"):
+            self.assertIn(f"### `{name}`", page, name)
+        self.assertNotIn("detail::", page)
+
+    def test_tests_that_are_named_exist(self):
+        known = set(known_tests())
+        missing = []
+        for name in repository_files(root):
+            if re.fullmatch(r"[^/]+\.md|docs/.+\.md", name):
+                missing += [f"{name}: {test}" for test in named_tests((root / name).read_text()) if test not in known]
+        self.assertFalse(missing, "no such test:\n" + "\n".join(missing))
+
+    def test_every_rule_has_one_line_and_what_is_done_has_a_test(self):
+        lines = list(rule_lines())
+        self.assertEqual(RULES, [rule for rule, _, _ in lines], "docs/conformance.md: a line a rule, in order")
+        wrong = []
+        for rule, answer, proof in lines:
+            if answer not in ANSWERS:
+                wrong.append(f"{rule}: {answer!r} is none of {ANSWERS}")
+            if answer in ("done", "in part") and not named_tests(proof):
+                wrong.append(f"{rule}: {answer}, by which test?")
+        self.assertFalse(wrong, "\n".join(wrong))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    root = pathlib.Path(sys.argv.pop()).resolve()
+    unittest.main()
