@@ -1,7 +1,7 @@
 // What does an update cost, beside the bare memory operations of the same run?
 //
 //   floor_*      load, add, store on a word of a shared mapping; hash and compare for a lookup; no library
-//   held_*       a handle that is kept
+//   held_*       a handle that is kept: one thread, two threads, or beside another process that does the same
 //   with_*       three label values looked up at each update, among 10,000 series
 //   register_*   the first look-up of a label set in all processes
 //
@@ -80,13 +80,65 @@ void check(benchmark::State& state, double before, double after, double expected
   if (after - before != expected) state.SkipWithError("the scrape does not show what was counted");
 }
 
+/// How many other processes do the same at the same time; and they are gone with this.
+class Siblings {
+ public:
+  template <typename Update>
+  Siblings(std::int64_t processes, Update update) {
+    const shmetrics::tests::Baton started;
+    for (std::int64_t i = 0; i < processes; ++i) {
+      children_.push_back(shmetrics::tests::forked([&] {
+        update();
+        started.pass();
+        for (;;) update();
+        return 0;
+      }));
+    }
+    started.receive(static_cast<int>(processes));
+  }
+  ~Siblings() {
+    for (const pid_t child : children_) shmetrics::tests::kill_and_wait(child);
+  }
+
+ private:
+  std::vector<pid_t> children_;
+};
+
+/// Times `update` in 1 or 2 threads, or beside another process, and holds what `series` shows against the number of
+/// updates; beside others it must show at least that many.
+template <typename Update>
+void measure(benchmark::State& state, const std::string& series, double step, Update update) {
+  const bool is_alone = state.threads() == 1 && state.range(0) == 0;
+  const double before = state.threads() == 1 ? store().exposed(series) : 0;
+  {
+    const Siblings siblings(state.range(0), update);
+    for (auto _ : state) {
+      update();
+      benchmark::ClobberMemory();
+    }
+  }
+  if (state.threads() > 1) return;
+  const double counted = store().exposed(series) - before;
+  const double expected = step * static_cast<double>(state.iterations());
+  if (is_alone ? counted != expected : counted < expected)
+    state.SkipWithError("the scrape does not show what was counted");
+}
+
+// A thread alone; two threads; a thread beside another process.
+void each_way(benchmark::internal::Benchmark* bench) {
+  bench->ArgName("others")->Arg(0)->ThreadRange(1, 2);
+}
+void beside_a_process(benchmark::internal::Benchmark* bench) {
+  bench->ArgName("others")->Arg(1);
+}
+
 template <typename T>
 T* shared_words() {
   return static_cast<T*>(mmap(nullptr, 1 << 20, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
 }
 
 void floor_counter(benchmark::State& state) {
-  Word* word = shared_words<Word>() + 64 * state.thread_index();
+  Word* word = shared_words<Word>();
   for (auto _ : state) {
     word->store(word->load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     benchmark::ClobberMemory();
@@ -97,36 +149,10 @@ BENCHMARK(floor_counter)->ThreadRange(1, 2);
 void held_counter(benchmark::State& state) {
   static const auto family = store().registry.counter("held_total", "Held");
   const shmetrics::Counter counter = family;
-  const double before = state.threads() == 1 ? store().exposed("held_total") : 0;
-  for (auto _ : state) {
-    counter.inc();
-    benchmark::ClobberMemory();
-  }
-  if (state.threads() == 1)
-    check(state, before, store().exposed("held_total"), static_cast<double>(state.iterations()));
+  measure(state, "held_total", 1, [counter] { counter.inc(); });
 }
-BENCHMARK(held_counter)->ThreadRange(1, 2);
-
-void held_counter_beside_another_process(benchmark::State& state) {
-  static const auto family = store().registry.counter("crowded_total", "Counted by two processes");
-  const shmetrics::Counter counter = family;
-  const shmetrics::tests::Baton started;
-  const pid_t other = shmetrics::tests::forked([&] {
-    counter.inc();
-    started.pass();
-    for (;;) counter.inc();
-    return 0;
-  });
-  started.receive();
-  for (auto _ : state) {
-    counter.inc();
-    benchmark::ClobberMemory();
-  }
-  shmetrics::tests::kill_and_wait(other);
-  if (store().exposed("crowded_total") < static_cast<double>(state.iterations()))
-    state.SkipWithError("counts are missing");
-}
-BENCHMARK(held_counter_beside_another_process);
+BENCHMARK(held_counter)->Apply(each_way);
+BENCHMARK(held_counter)->Apply(beside_a_process);
 
 void floor_float_counter(benchmark::State& state) {
   Double* word = shared_words<Double>();
@@ -135,19 +161,15 @@ void floor_float_counter(benchmark::State& state) {
     benchmark::ClobberMemory();
   }
 }
-BENCHMARK(floor_float_counter);
+BENCHMARK(floor_float_counter)->ThreadRange(1, 2);
 
 void held_float_counter(benchmark::State& state) {
   static const auto family = store().registry.float_counter("spent_total", "Spent");
   const shmetrics::FloatCounter counter = family;
-  const double before = store().exposed("spent_total");
-  for (auto _ : state) {
-    counter.inc(1.5);
-    benchmark::ClobberMemory();
-  }
-  check(state, before, store().exposed("spent_total"), 1.5 * static_cast<double>(state.iterations()));
+  measure(state, "spent_total", 1.5, [counter] { counter.inc(1.5); });
 }
-BENCHMARK(held_float_counter);
+BENCHMARK(held_float_counter)->Apply(each_way);
+BENCHMARK(held_float_counter)->Apply(beside_a_process);
 
 void floor_lookup(benchmark::State& state) {
   std::unordered_map<std::string, Word*> map;
@@ -165,21 +187,31 @@ void floor_lookup(benchmark::State& state) {
     word->store(word->load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   }
 }
-BENCHMARK(floor_lookup);
+BENCHMARK(floor_lookup)->ThreadRange(1, 2);
 
 void with_three_labels(benchmark::State& state) {
-  static const auto family = store().registry.counter("labelled_total", "Labelled", {"method", "route", "status_code"});
-  for (const Labels& set : label_sets()) family.with(set.method, set.route, set.status);
-  const std::string first = "labelled_total{method=\"GET\",route=\"/api/v1/resource/0\",status_code=\"200\"}";
-  const double before = store().exposed(first);
+  static const auto family = [] {
+    const auto made = store().registry.counter("labelled_total", "Labelled", {"method", "route", "status_code"});
+    for (const Labels& set : label_sets()) made.with(set.method, set.route, set.status);
+    return made;
+  }();
   std::size_t i = 0;
-  for (auto _ : state) {
+  const auto update = [&i] {
     const Labels& set = label_sets()[i++ % kSeries];
     family.with(set.method, set.route, set.status).inc();
+  };
+  const std::string first = "labelled_total{method=\"GET\",route=\"/api/v1/resource/0\",status_code=\"200\"}";
+  const double before = state.threads() == 1 ? store().exposed(first) : 0;
+  {
+    const Siblings siblings(state.range(0), update);
+    for (auto _ : state) update();
   }
-  check(state, before, store().exposed(first), static_cast<double>((i + kSeries - 1) / kSeries));
+  if (state.threads() > 1) return;
+  const double expected = static_cast<double>((i + kSeries - 1) / kSeries);
+  if (store().exposed(first) - before < expected) state.SkipWithError("the scrape does not show what was counted");
 }
-BENCHMARK(with_three_labels);
+BENCHMARK(with_three_labels)->Apply(each_way);
+BENCHMARK(with_three_labels)->Apply(beside_a_process);
 
 void floor_histogram(benchmark::State& state) {
   Word* buckets = shared_words<Word>();
@@ -194,39 +226,34 @@ void floor_histogram(benchmark::State& state) {
     benchmark::ClobberMemory();
   }
 }
-BENCHMARK(floor_histogram);
+BENCHMARK(floor_histogram)->ThreadRange(1, 2);
 
 void held_histogram(benchmark::State& state) {
   static const auto family = store().registry.histogram("held_seconds", "Held", {}, kBounds);
   const shmetrics::Histogram histogram = family;
-  const double before = store().exposed("held_seconds_count");
   std::size_t i = 0;
-  for (auto _ : state) {
-    histogram.observe(durations()[i++ & 1023]);
-    benchmark::ClobberMemory();
-  }
-  check(state, before, store().exposed("held_seconds_count"), static_cast<double>(state.iterations()));
+  measure(state, "held_seconds_count", 1, [histogram, i]() mutable { histogram.observe(durations()[i++ & 1023]); });
 }
-BENCHMARK(held_histogram);
+BENCHMARK(held_histogram)->Apply(each_way);
+BENCHMARK(held_histogram)->Apply(beside_a_process);
 
 void floor_gauge(benchmark::State& state) {
-  Double* word = shared_words<Double>();
+  static Double* word = shared_words<Double>();
   for (auto _ : state) {
     double seen = word->load(std::memory_order_relaxed);
     while (!word->compare_exchange_weak(seen, seen + 1, std::memory_order_relaxed)) {
     }
   }
 }
-BENCHMARK(floor_gauge);
+BENCHMARK(floor_gauge)->ThreadRange(1, 2);
 
 void held_gauge(benchmark::State& state) {
-  static const auto family = store().registry.gauge("held_in_flight", "Held");
+  static const auto family = store().registry.gauge("held_in_flight", "Held", {}, shmetrics::GaugeMode::sum);
   const shmetrics::Gauge gauge = family;
-  const double before = store().exposed("held_in_flight");
-  for (auto _ : state) gauge.inc();
-  check(state, before, store().exposed("held_in_flight"), static_cast<double>(state.iterations()));
+  measure(state, "held_in_flight", 1, [gauge] { gauge.inc(); });
 }
-BENCHMARK(held_gauge);
+BENCHMARK(held_gauge)->Apply(each_way);
+BENCHMARK(held_gauge)->Apply(beside_a_process);
 
 // The first with() of a label set: lock, append, publish. Each iteration registers a series that nobody has.
 void register_series(benchmark::State& state) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "client/attachment.hpp"
+#include "client/slow_path.hpp"
 #include "shm/slot.hpp"
 
 namespace shmetrics::detail {
@@ -115,6 +116,7 @@ shm::SharedWord* Attachment::gauge_cells(std::uint32_t last_cell) noexcept {
   if (last_cell < process_limit_.load(std::memory_order_acquire) && claimed_entry()) {
     return process_cells_.load(std::memory_order_relaxed);
   }
+  const SlowPath slow;
   // A gauge has no spill, and what is dropped is lost: the first of a process waits as long as a declaration would.
   Deadline deadline(kDeclarePatience);
   const auto claim = entry(deadline);

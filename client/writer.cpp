@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "client/process_hooks.hpp"
-#include "client/slow_path.hpp"
 #include "shm/slot.hpp"
 
 namespace shmetrics::detail {
@@ -13,8 +12,8 @@ constinit thread_local ThreadSlot thread_slots[kMaxRegistries] = {};
 
 namespace {
 
-constexpr std::uint32_t kFirstRetry =
-    1u << 10;  // slow updates before the next look for a slot, doubling up to kLastRetry
+// Slow updates before the next look for a slot, doubling up to kLastRetry
+constexpr std::uint32_t kFirstRetry = 1u << 10;
 constexpr std::uint32_t kLastRetry = 1u << 20;
 
 enum class Phase : std::uint8_t { kNone, kOwned, kExited };
@@ -97,7 +96,6 @@ shm::SharedWord* own_cells(Attachment& attachment, std::uint32_t last_cell) noex
 }
 
 shm::SharedWord* gauge_cells(std::uint32_t registry, std::uint32_t cell) noexcept {
-  const SlowPath slow;
   Attachment* attachment = Attachment::at(registry);
   if (attachment == nullptr || cell == kInertCell) return nullptr;
   if (cell == kDroppedCell) {

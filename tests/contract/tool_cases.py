@@ -1,5 +1,6 @@
 """Drives the program `shmetrics`: subcommands, formats, exit codes, what goes to stdout and what to stderr."""
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -103,6 +104,16 @@ class Tool(unittest.TestCase):
         for arguments in (["dump"], ["check"], ["top", "--once", "--interval=10ms"]):
             result = self.run_tool(arguments, env=environment)
             self.assertEqual((0, ""), (result.returncode, result.stderr), arguments)
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root to run as another user")
+    def test_a_file_of_another_user_is_named_with_its_owner(self):
+        directory = pathlib.Path(self.places["SEG"]).parent
+        directory.chmod(0o755)
+        program = shutil.copy(Programs.shmetrics, directory / "shmetrics")  # where that user may run it
+        for command, code in (("dump", 1), ("check", 2)):
+            ended = run(program, command, self.places["SEG"], user=65534, group=65534, extra_groups=[], cwd="/")
+            self.assertEqual((code, ""), (ended.returncode, ended.stdout))
+            self.assertRegex(ended.stderr, r"\Ashmetrics: no permission for .* belongs to uid 0, mode 0600, .*\n\Z")
 
     def test_json_has_the_keys_of_the_contract(self):
         whole = json.loads(self.run_tool(["dump", "SEG", "--format", "json"]).stdout)
