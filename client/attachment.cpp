@@ -126,8 +126,8 @@ void Attachment::detach(const std::string& path) noexcept {
   table[found->registry].store(nullptr, std::memory_order_release);
   if (const int fd = found->kept_fd_.exchange(-1); fd >= 0) close(fd);
   // Memory of nobody takes the file's place: whoever still has a handle or a family reads zeros and writes in vain.
-  mmap(found->view.base(), found->view.geometry().file_bytes(), PROT_READ | PROT_WRITE,
-       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+  static_cast<void>(mmap(found->view.base(), found->view.geometry().file_bytes(), PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0));
 }
 
 bool Attachment::refresh_directory() noexcept {

@@ -69,7 +69,7 @@ class Category final : public std::error_category {
 // Constant-initialised and never destroyed: static families ask for messages until the very end.
 union Immortal {
   constexpr Immortal() : category() {}
-  ~Immortal() {}
+  ~Immortal() {}  // NOLINT(modernize-use-equals-default): a default would be deleted, for the category's sake
   Category category;
 };
 constinit Immortal immortal;

@@ -20,6 +20,9 @@ namespace {
 
 using detail::Attachment;
 
+constinit std::atomic<Attachment*> default_attachment{nullptr};
+constinit detail::Breaker default_breaker;
+
 /// Runs `act(deadline)` under the control lock and turns what it throws into an error_code.
 template <typename Act>
 std::error_code guarded(Act act) noexcept {
@@ -250,30 +253,30 @@ std::error_code Registry::info(
   if (family == nullptr) return error;
   const detail::HandleParts series =
       count == 0 ? detail::only_series(family) : detail::find_series(family, std::span(values).first(count));
-  if (!std::all_of(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(count), shm::is_valid_label_value)) {
-    return detail::make_error(shm::Fault::kInvalidArgument,
-                              shm::quoted(name) + " has a label value that is too long or not UTF-8");
-  }
-  if (series.cell >= detail::kDroppedCell) {
-    return detail::make_error(shm::Fault::kFull, shm::quoted(name) + " has no room for these label values");
-  }
-  return guarded([&](auto&) { attachment_->show_info(series.cell); });
+  return guarded([&](auto&) {
+    if (!std::all_of(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(count), shm::is_valid_label_value)) {
+      throw shm::Error(shm::Fault::kInvalidArgument,
+                       shm::quoted(name) + " has a label value that is too long or not UTF-8");
+    }
+    if (series.cell >= detail::kDroppedCell) {
+      throw shm::Error(shm::Fault::kFull, shm::quoted(name) + " has no room for these label values");
+    }
+    attachment_->show_info(series.cell);
+  });
 }
 
 Registry default_registry() noexcept {
-  static detail::Breaker& breaker = *new detail::Breaker;
-  static std::atomic<Attachment*> opened{nullptr};
   Registry registry;
-  registry.attachment_ = opened.load(std::memory_order_acquire);
+  registry.attachment_ = default_attachment.load(std::memory_order_acquire);
   if (registry.attachment_ != nullptr) return registry;
-  if (breaker.is_open()) {
+  if (default_breaker.is_open()) {
     registry.error_ =
         detail::make_error(shm::Fault::kNotReady, "the segment could not be opened: tried again after a second");
     return registry;
   }
   registry = Registry::open(Options{}, registry.error_);
-  if (registry.attachment_ == nullptr) breaker.open();
-  opened.store(registry.attachment_, std::memory_order_release);
+  if (registry.attachment_ == nullptr) default_breaker.open();
+  default_attachment.store(registry.attachment_, std::memory_order_release);
   return registry;
 }
 

@@ -50,11 +50,11 @@ GlobResult expand_glob(const std::string& pattern, std::size_t max_entries) {
     std::vector<std::string> longer;
     for (const std::string& base : bases) {
       if (part.find_first_of("*?[") == part.npos) {
-        longer.push_back(base + part + slashes);
+        longer.emplace_back(base).append(part).append(slashes);
         continue;
       }
       for (const std::string& name : matching_names(base, part, max_entries, result.is_cut)) {
-        longer.push_back(base + name + slashes);
+        longer.emplace_back(base).append(name).append(slashes);
       }
     }
     bases = std::move(longer);

@@ -38,6 +38,7 @@ SegmentSpec parse_segment(std::string_view text) {
 
 std::vector<SegmentSpec> parse_segments(const std::vector<std::string>& texts) {
   std::vector<SegmentSpec> specs;
+  specs.reserve(texts.size());
   for (const std::string& text : texts) specs.push_back(parse_segment(text));
   if (specs.size() > kMaxSegments) {
     refuse("", std::to_string(specs.size()) + " segments: at most " + std::to_string(kMaxSegments));

@@ -1,25 +1,9 @@
 #include <gtest/gtest.h>
 #include <shmetrics/shmetrics.hpp>
 
-#include <cstdlib>
-#include <new>
 #include <string>
 
-namespace {
-std::size_t allocations = 0;
-}
-
-void* operator new(std::size_t bytes) {
-  ++allocations;
-  if (void* memory = std::malloc(bytes)) return memory;
-  throw std::bad_alloc();
-}
-void operator delete(void* memory) noexcept {
-  std::free(memory);
-}
-void operator delete(void* memory, std::size_t) noexcept {
-  std::free(memory);
-}
+#include "tests/allocations.hpp"
 
 namespace shmetrics {
 namespace {
@@ -80,9 +64,9 @@ TEST(Route, QueryAndFragmentAreCutOff) {
 
 TEST(Route, NothingIsAllocatedWhenNothingChanges) {
   const std::string path = "/api/v1/contacts/and/a/path/that/is/longer/than/any/small/string";
-  const std::size_t before = allocations;
+  const std::size_t before = test::allocations();
   const Route route = normalize_route(path);
-  EXPECT_EQ(allocations, before);
+  EXPECT_EQ(test::allocations(), before);
   EXPECT_EQ(route.view().data(), path.data());
 }
 

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "tests/forked.hpp"
-#include "tests/multiprocess/allocations.hpp"
+#include "tests/allocations.hpp"
 #include "tests/multiprocess/text_judges.hpp"
 #include "tests/scrape.hpp"
 #include "tests/temporary_folder.hpp"

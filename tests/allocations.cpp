@@ -1,5 +1,5 @@
 // A file of its own: inlined where they are called, GCC takes new and free() for a mismatch.
-#include "tests/multiprocess/allocations.hpp"
+#include "tests/allocations.hpp"
 
 #include <atomic>
 #include <cstdlib>
