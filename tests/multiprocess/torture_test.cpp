@@ -161,7 +161,7 @@ TEST_F(TortureTest, AMillionIncrementsAWorkerAreExposedAndNothingElse) {
   int kills = 0;
   while (acknowledged_.scrapes < kScrapes) {
     ASSERT_NO_FATAL_FAILURE(scrape_and_check(scraper));
-    if (acknowledged_.scrapes % (kScrapes / kKills) != 0 || kills == kKills) continue;
+    if (acknowledged_.scrapes % (kScrapes / (kKills + 1)) != 0 || kills == kKills) continue;
     const int victim = 2 * kills++;
     ASSERT_EQ(tests::kill_and_wait(workers[victim]), -SIGKILL) << "it waits for the next scrape, it cannot be done";
     workers[victim] = start(victim, true);
