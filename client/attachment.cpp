@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <utility>
 
 #include "client/process_hooks.hpp"
 #include "client/writer.hpp"
@@ -53,6 +54,7 @@ shm::CreationOptions creation_options(const Options& options) {
 
 }  // namespace
 
+constinit Attachment* Attachment::last_detached = nullptr;
 constinit std::atomic<Attachment*> Attachment::table[kMaxRegistries] = {};
 
 Attachment::Attachment(std::uint32_t index, std::string file_path, const shm::OpenedSegment& opened, std::byte* base,
@@ -124,6 +126,7 @@ void Attachment::detach(const std::string& path) noexcept {
   give_back_slot(found->registry);
   found->release();
   table[found->registry].store(nullptr, std::memory_order_release);
+  found->next_detached_ = std::exchange(last_detached, found);
   if (const int fd = found->kept_fd_.exchange(-1); fd >= 0) close(fd);
   // Memory of nobody takes the file's place: whoever still has a handle or a family reads zeros and writes in vain.
   static_cast<void>(mmap(found->view.base(), found->view.geometry().file_bytes(), PROT_READ | PROT_WRITE,

@@ -100,6 +100,7 @@ struct Attachment final : shm::EntryPreparer {
   bool grow_process_slot(std::uint32_t worker, std::uint32_t last_cell) noexcept;
 
   static std::atomic<Attachment*> table[kMaxRegistries];
+  static Attachment* last_detached;  // kept for families that outlive it; control lock
 
   std::atomic<int> kept_fd_;
   std::atomic<std::uint64_t> owner_word_{0};              // of the claimed entry; 0 = none
@@ -110,6 +111,7 @@ struct Attachment final : shm::EntryPreparer {
   std::uint64_t readable_directory_ = 0;  // control lock
   std::vector<std::uint32_t> infos_;      // first cells; control lock
   bool is_forked_in_the_middle_ = false;
+  Attachment* next_detached_ = nullptr;
   Breaker entry_breaker_;
   Breaker growth_breaker_;
 };

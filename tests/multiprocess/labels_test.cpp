@@ -13,8 +13,8 @@
 #include <string>
 #include <vector>
 
-#include "tests/forked.hpp"
 #include "tests/allocations.hpp"
+#include "tests/forked.hpp"
 #include "tests/multiprocess/text_judges.hpp"
 #include "tests/scrape.hpp"
 #include "tests/temporary_folder.hpp"
