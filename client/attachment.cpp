@@ -125,6 +125,7 @@ void Attachment::detach(const std::string& path) noexcept {
   if (!control || found == nullptr) return;
   give_back_slot(found->registry);
   found->release();
+  found->registers_nothing_ = true;
   table[found->registry].store(nullptr, std::memory_order_release);
   found->next_detached_ = std::exchange(last_detached, found);
   if (const int fd = found->kept_fd_.exchange(-1); fd >= 0) close(fd);
@@ -134,9 +135,9 @@ void Attachment::detach(const std::string& path) noexcept {
 }
 
 bool Attachment::refresh_directory() noexcept {
-  if (is_forked_in_the_middle_) return false;
+  if (registers_nothing_) return false;
   const std::uint64_t committed = view.directory().committed.load_acquire();
-  if (committed == 0) return mirror.sound();
+  if (committed == 0) return mirror.position() == sizeof(shm::DirectoryHead) && mirror.sound();
   if (committed < mirror.position() || committed > view.geometry().directory_bytes) return false;
   if (const std::uint64_t end = whole_pages(committed); end > readable_directory_) {
     if (mprotect(view.directory_bytes(), end, PROT_READ) != 0) return false;
@@ -151,7 +152,7 @@ bool Attachment::refresh_directory() noexcept {
 
 void Attachment::require_directory() {
   if (refresh_directory()) return;
-  if (is_forked_in_the_middle_) {
+  if (registers_nothing_) {
     throw shm::Error(shm::Fault::kNotReady, path +
                                                 ": this process was forked while another thread registered for 200 ms; "
                                                 "it counts what was declared before, and declares nothing more");

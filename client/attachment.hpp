@@ -97,6 +97,7 @@ struct Attachment final : shm::EntryPreparer {
     return found;
   }
   void set_info(std::uint32_t first_cell) noexcept;
+  void close_process_slot() noexcept;
   bool grow_process_slot(std::uint32_t worker, std::uint32_t last_cell) noexcept;
 
   static std::atomic<Attachment*> table[kMaxRegistries];
@@ -110,7 +111,7 @@ struct Attachment final : shm::EntryPreparer {
   std::atomic<std::uint32_t> gauge_spill_limit_{0};
   std::uint64_t readable_directory_ = 0;  // control lock
   std::vector<std::uint32_t> infos_;      // first cells; control lock
-  bool is_forked_in_the_middle_ = false;
+  bool registers_nothing_ = false;        // forked in the middle of a registration, or detached
   Attachment* next_detached_ = nullptr;
   Breaker entry_breaker_;
   Breaker growth_breaker_;

@@ -45,6 +45,7 @@ class Deadline {
 template <typename Attempt, typename Progress>
 bool wait_until(Deadline& deadline, Attempt attempt, Progress progress) noexcept {
   constexpr auto kPause = std::chrono::microseconds(20);  // what a registration takes
+  deadline.rest();                                        // what was done since it was made was progress too
   for (auto seen = progress(); !attempt();) {
     if (const auto now = progress(); now != seen) {
       seen = now;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "client/attachment.hpp"
+#include "client/slow_path.hpp"
 #include "client/writer.hpp"
 
 namespace shmetrics::detail {
@@ -23,6 +24,7 @@ pthread_key_t exit_key;
 bool hooks_work = false;
 
 void before_fork() {
+  const SlowPath slow;
   Deadline deadline(kForkPatience);
   fork_holds_control = control_lock.try_lock_until(deadline);
 }
@@ -32,6 +34,7 @@ void after_fork_in_parent() {
 }
 
 void after_fork_in_child() {
+  const SlowPath slow;
   control_lock.start_anew();
   const bool whole = std::exchange(fork_holds_control, false);
   forget_threads();
@@ -57,7 +60,8 @@ void pin_library() {
   dlopen(self.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
 }
 
-[[gnu::constructor]] void install() {
+// Early: a static registry of the application may be opened before this file's own initialisers would run.
+[[gnu::constructor(101)]] void install() {
   hooks_work = pthread_key_create(&exit_key, at_thread_end) == 0 &&
                pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0 && std::atexit(at_exit) == 0;
 }

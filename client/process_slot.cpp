@@ -44,9 +44,9 @@ std::optional<shm::EntryClaim> Attachment::entry(Deadline& deadline) noexcept {
 }
 
 void Attachment::claim_entry() noexcept {
-  const auto claim = is_forked_in_the_middle_ ? std::nullopt : shm::claim_entry(view, file(), *this);
+  const auto claim = registers_nothing_ ? std::nullopt : shm::claim_entry(view, file(), *this);
   if (!claim) {
-    process_limit_.store(0, std::memory_order_release);
+    close_process_slot();
     entry_breaker_.open();
     return;
   }
@@ -58,7 +58,7 @@ void Attachment::release() noexcept {
 }
 
 void Attachment::forget_process(bool whole) noexcept {
-  is_forked_in_the_middle_ = is_forked_in_the_middle_ || !whole;
+  registers_nothing_ = registers_nothing_ || !whole;
   owner_word_.store(0, std::memory_order_relaxed);
   process_limit_.store(0, std::memory_order_relaxed);
   process_cells_.store(nullptr, std::memory_order_relaxed);
@@ -68,12 +68,15 @@ void Attachment::forget_process(bool whole) noexcept {
   shm::make_inaccessible(bytes(view.process_cells(0)), view.base() + view.geometry().file_bytes());
 }
 
+// Of an entry that was not claimed after all: whoever has it now has the slot.
+void Attachment::close_process_slot() noexcept {
+  const std::uint32_t limit = process_limit_.exchange(0, std::memory_order_relaxed);
+  shm::SharedWord* const cells = process_cells_.load(std::memory_order_relaxed);
+  if (cells != nullptr) shm::make_inaccessible(bytes(cells), bytes(cells + limit));
+}
+
 bool Attachment::prepare(std::uint32_t worker) noexcept {
-  if (shm::SharedWord* former = process_cells_.load(std::memory_order_relaxed)) {
-    // Of an entry that was lost at its second lock: whoever has it now has the slot.
-    shm::make_inaccessible(bytes(former), bytes(former + process_limit_.load(std::memory_order_relaxed)));
-  }
-  process_limit_.store(0, std::memory_order_relaxed);
+  close_process_slot();
   process_cells_.store(view.process_cells(worker), std::memory_order_relaxed);
   if (!refresh_directory()) return false;
   widen_spill();
@@ -113,7 +116,8 @@ bool Attachment::grow_process_slot(std::uint32_t worker, std::uint32_t last_cell
 }
 
 shm::SharedWord* Attachment::gauge_cells(std::uint32_t last_cell) noexcept {
-  if (last_cell < process_limit_.load(std::memory_order_acquire) && claimed_entry()) {
+  // The entry first: from then on the limit belongs to it, and only grows.
+  if (claimed_entry() && last_cell < process_limit_.load(std::memory_order_acquire)) {
     return process_cells_.load(std::memory_order_relaxed);
   }
   const SlowPath slow;

@@ -46,7 +46,7 @@ class Checker {
       check_slot(i, WordsView(slots).subspan(i * kSlotWords, kSlotWords));
     }
     warn_all(slots);
-    if (guard_.is_damaged()) {
+    if (guard_.is_damaged() || !mapped_.has_its_size()) {
       report_.findings = {path_ + " was truncated while it was read: remove the file"};
     }
   }

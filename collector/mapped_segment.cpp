@@ -33,9 +33,17 @@ void MappedSegment::copy(std::uint64_t offset, std::span<std::uint64_t> to) cons
 }
 
 std::uint64_t MappedSegment::data_bytes(std::uint64_t offset, std::uint64_t bytes) const {
+  if (offset >= data_begin_ && offset + bytes <= data_end_) return bytes;
   const off_t hole = lseek(fd(), static_cast<off_t>(offset), SEEK_HOLE);
   if (hole < 0) return errno == ENXIO ? 0 : bytes;  // beyond the end; or a file system that does not tell
-  return std::min<std::uint64_t>(static_cast<std::uint64_t>(hole) - offset, bytes);
+  data_begin_ = offset;
+  data_end_ = static_cast<std::uint64_t>(hole);
+  return std::min<std::uint64_t>(data_end_ - offset, bytes);
+}
+
+bool MappedSegment::has_its_size() const {
+  struct stat status;
+  return fstat(fd(), &status) == 0 && static_cast<std::uint64_t>(status.st_size) >= geometry().file_bytes();
 }
 
 const shm::SharedWord* MappedSegment::backed(std::uint64_t offset, std::uint64_t count,

@@ -43,6 +43,10 @@ class MappedSegment {
   const shm::SharedWord* backed(std::uint64_t offset, std::uint64_t count, std::vector<std::uint64_t>& room) const;
   /// Bytes from `offset` on before the first hole, at most `bytes`.
   std::uint64_t data_bytes(std::uint64_t offset, std::uint64_t bytes) const;
+  /// Where data was found is remembered until then: to ask for the next hole costs a walk over all pages before it.
+  void forget_extents() { data_begin_ = data_end_ = 0; }
+  /// Whether the file is as long as its header says.
+  bool has_its_size() const;
   bool is_on_tmpfs() const { return opened_.on_tmpfs; }
 
   /// End of the directory's last record. Throws shm::Error when it lies outside the directory.
@@ -58,6 +62,8 @@ class MappedSegment {
  private:
   shm::OpenedSegment opened_;
   boost::interprocess::mapped_region region_;
+  mutable std::uint64_t data_begin_ = 0;
+  mutable std::uint64_t data_end_ = 0;
 };
 
 }  // namespace shmetrics::collector

@@ -39,7 +39,8 @@ void SnapshotReader::read() {
       close();  // what was parsed so far may be half a record
       throw;
     }
-    if (guard.is_damaged()) break;
+    // The end of a shorter file looks like a hole: nothing of it may be taken for zeros.
+    if (guard.is_damaged() || !mapped_->has_its_size()) break;
     if (is_complete) return;
     catalog_ = std::make_unique<Catalog>(geometry(), segment_);
   }
@@ -97,6 +98,7 @@ void SnapshotReader::require_time() const {
 
 bool SnapshotReader::copy_all(const SigbusGuard& guard) {
   deadline_ = std::chrono::steady_clock::now() + kMostReadTime;
+  mapped_->forget_extents();
   if (!copy_directory(guard)) return false;
   const shm::Geometry& shape = geometry();
   snapshot_.quarantined_slots = 0;

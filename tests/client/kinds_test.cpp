@@ -15,6 +15,15 @@
 namespace shmetrics {
 namespace {
 
+// Before main: nothing of the library may depend on the order of initialisers.
+const std::error_code early_error = [] {
+  Options options;
+  options.path = "/nowhere/at/all.seg";
+  std::error_code error;
+  static_cast<void>(Registry::open(options, error));
+  return error;
+}();
+
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 class KindsTest : public ::testing::Test {
@@ -30,6 +39,10 @@ class KindsTest : public ::testing::Test {
   std::string path_ = folder_.file("a.seg");
   Registry registry_;
 };
+
+TEST_F(KindsTest, AStaticRegistryOpensBeforeMain) {
+  EXPECT_NE(early_error.message().find("/nowhere/at"), std::string::npos) << early_error.message();
+}
 
 TEST_F(KindsTest, FloatCountersAddFractions) {
   const auto cost = registry_.float_counter("cost_dollars_total", "C", {"model"});
