@@ -116,7 +116,7 @@ Response respond(const Site& site, const Request& request) {
   if (route == Route::kHealth && reads) {
     response = make_response(200, kPlainText, "ok\n", route);
   } else {
-    const Verdict verdict = authenticate(site.auth, request);
+    const Verdict verdict = authenticate(site.settings->auth, request);
     response = is_admitted(verdict) ? route_admitted(site, route, reads) : refuse_unknown(route);
     response.verdict = verdict;
   }

@@ -3,13 +3,14 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
-#include "exporter/auth.hpp"
 #include "exporter/request.hpp"
+#include "exporter/settings.hpp"
 
 namespace shmetrics::exporter {
 
@@ -19,10 +20,10 @@ const char* name_of(Route route);
 
 /// What this exporter serves, and to whom.
 struct Site {
-  AuthPolicy auth;
-  std::string telemetry_path = "/api/metrics";  // /metrics is served too
-  std::string version;                          // shown on the landing page
-  std::function<std::string()> collect;         // the metrics in text format 0.0.4
+  std::shared_ptr<const Settings> settings = std::make_shared<const Settings>();  // replaced by a reload
+  std::string telemetry_path = "/api/metrics";                                    // /metrics is served too
+  std::string version;                                                            // shown on the landing page
+  std::function<std::string()> collect;                                           // the metrics in text format 0.0.4
 };
 
 struct Response {

@@ -6,6 +6,7 @@
 #include "exporter/build_info.hpp"
 #include "exporter/collection.hpp"
 #include "exporter/options.hpp"
+#include "exporter/reload.hpp"
 #include "exporter/server.hpp"
 
 namespace {
@@ -21,32 +22,28 @@ TokenSet parse_tokens(std::string& list) {
 }
 
 /// After the ports are bound: a start that fails says one thing, why it failed.
-void warn_of_weak_spots(const AuthPolicy& auth) {
-  if (auth.tokens.short_ones() > 0) {
-    log(LogLevel::kWarn, "a token is shorter than 16 characters; make one with: openssl rand -hex 32",
-        {{"short_tokens", std::to_string(auth.tokens.short_ones())}});
-  }
-  if (auth.tokens.empty()) {
-    log(LogLevel::kInfo, auth.localhost_bypass ? "no METRICS_TOKEN: only local requests are let in"
-                                               : "no METRICS_TOKEN and no localhost bypass: nobody is let in");
-  } else if (auth.localhost_bypass) {
-    log(LogLevel::kWarn,
-        "local requests need no token; pass --no-web.localhost-bypass when a proxy runs on this machine");
-  }
+void log_who_is_let_in(const AuthPolicy& auth) {
+  if (!auth.tokens.empty()) return;
+  log(LogLevel::kInfo, auth.localhost_bypass ? "no token: only local requests are let in"
+                                             : "no token and no localhost bypass: nobody is let in");
 }
 
 int serve(const Options& options, std::string& token_list) {
   RequestCounts counts;
   Collection collection(options.segments, !options.disable_exporter_metrics, counts);
-  const Site site{.auth = {.tokens = parse_tokens(token_list),
-                           .localhost_bypass = options.localhost_bypass,
-                           .query_token = options.query_token},
-                  .telemetry_path = options.telemetry_path,
-                  .version = std::string(build_version()),
-                  .collect = [&collection] { return collection.collect(); }};
+  Site site{.telemetry_path = options.telemetry_path,
+            .version = std::string(build_version()),
+            .collect = [&collection] { return collection.collect(); }};
+  Reload reload({.environment_tokens = parse_tokens(token_list),
+                 .token_file = options.token_file,
+                 .localhost_bypass = options.localhost_bypass,
+                 .query_token = options.query_token},
+                site, counts);
   Server server(site, counts);
+  server.reload_by([&reload] { reload.reload(); }, [&reload] { reload.reload_if_changed(); });
   for (const ListenAddress& address : options.listen_addresses) server.listen(address);
-  warn_of_weak_spots(site.auth);
+  reload.log_warnings();
+  log_who_is_let_in(site.settings->auth);
   collection.collect();  // the log says at once which segments there are, and the first scrape finds it mapped
   server.run();
   return 0;

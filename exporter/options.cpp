@@ -49,6 +49,10 @@ void declare_segment_and_web(CLI::App& app, Options& options, Words& words, cons
   app.add_option("--web.telemetry-path", options.telemetry_path, "Where the metrics are; /metrics is served too.")
       ->group("Web")
       ->option_text("PATH (default /api/metrics)");
+  app.add_option("--web.token-file", options.token_file,
+                 "Tokens, one a line, beside those of METRICS_TOKEN; read again when it changes and on SIGHUP.")
+      ->group("Web")
+      ->option_text("FILE");
   const auto flag = [&app](const std::string& name, bool& value, const std::string& text) {
     app.add_flag("--" + name + ",!--no-" + name, value, text)->group("Web")->disable_flag_override()->option_text(" ");
   };
@@ -127,9 +131,8 @@ Options parse_options(int argc, const char* const* argv, const std::string& defa
   app.set_help_flag("-h,--help", "Print this help.");
   app.set_version_flag("--version", version_text(), "Print name, version, revision and compiler.");
   app.footer(
-      "METRICS_TOKEN in the environment holds the tokens that let a scraper in, parted by commas. Without it only "
-      "local\n"
-      "requests are answered.");
+      "METRICS_TOKEN in the environment holds tokens that let a scraper in, parted by commas. Without a token only\n"
+      "local requests are answered.");
   declare_segment_and_web(app, options, words, default_segment);
   declare_log(app, words);
   try {

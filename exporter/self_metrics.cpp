@@ -156,6 +156,14 @@ void append_exporter_metrics(std::string& out, const RequestCounts& counts) {
   append_sample(out, "shmetrics_exporter_build_info",
                 {{"version", build_version()}, {"revision", build_revision()}, {"compiler", build_compiler()}},
                 std::uint64_t{1});
+  append_head(out, "shmetrics_exporter_config_last_reload_success_timestamp_seconds",
+              "When the configuration in use was loaded, Unix time.", "gauge");
+  append_sample(out, "shmetrics_exporter_config_last_reload_success_timestamp_seconds", {}, counts.last_reload_success);
+  append_head(out, "shmetrics_exporter_config_last_reload_successful",
+              "Whether the last attempt to load the configuration succeeded; if not, the one before is in use.",
+              "gauge");
+  append_sample(out, "shmetrics_exporter_config_last_reload_successful", {},
+                std::uint64_t{counts.is_last_reload_successful});
   append_head(out, "shmetrics_exporter_query_token_requests_total",
               "Requests let in by a token in the query string, where proxies log it.", "counter");
   append_sample(out, "shmetrics_exporter_query_token_requests_total", {}, counts.query_token_requests);

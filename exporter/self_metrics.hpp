@@ -23,6 +23,8 @@ struct RequestCounts {
   std::map<std::pair<unsigned, Route>, std::uint64_t> answered;
   std::uint64_t in_flight = 0;             // answered but not yet written out included
   std::uint64_t query_token_requests = 0;  // let in by one
+  bool is_last_reload_successful = true;
+  double last_reload_success = 0;  // Unix time in seconds; the start counts
 };
 
 /// Of each segment shmetrics_segment_up always; of the rest what is not 0. A family is written once, with the samples

@@ -41,6 +41,8 @@ struct Server::State {
   void admit(Socket socket);
   bool is_full_for(const Peer& peer);
   void await_signal();
+  void await_hangup();
+  void await_poll();
   void drain();
   void warn_at_times(std::string_view message, std::string_view key, const std::string& value);
 
@@ -51,7 +53,9 @@ struct Server::State {
 
   asio::io_context context{1};
   asio::signal_set signals{context, SIGTERM, SIGINT};
-  asio::steady_timer drain_timer{context};
+  asio::signal_set hangups{context, SIGHUP};
+  asio::steady_timer drain_timer{context}, poll_timer{context};
+  std::function<void()> on_hangup, on_poll;
   std::list<Listener> listeners;
   std::list<SocketFile> socket_files;
 };
@@ -122,6 +126,23 @@ void Server::State::await_signal() {
   });
 }
 
+void Server::State::await_hangup() {
+  hangups.async_wait([this](const Error& error, int) {
+    if (error) return;
+    if (on_hangup && !shared.is_draining) on_hangup();
+    await_hangup();
+  });
+}
+
+void Server::State::await_poll() {
+  poll_timer.expires_after(kPollPeriod);
+  poll_timer.async_wait([this](const Error& error) {
+    if (error || shared.is_draining) return;
+    on_poll();
+    await_poll();
+  });
+}
+
 void Server::State::drain() {
   log(LogLevel::kInfo, "stopping", {{"connections", std::to_string(connections.size())}});
   shared.is_draining = true;
@@ -146,12 +167,19 @@ void Server::listen(const ListenAddress& address) {
   if (address.is_unix()) state_->socket_files.emplace_back(address.path);
 }
 
+void Server::reload_by(std::function<void()> on_signal, std::function<void()> on_poll) {
+  state_->on_hangup = std::move(on_signal);
+  state_->on_poll = std::move(on_poll);
+}
+
 void Server::run() {
   for (Listener& listener : state_->listeners) {
     log(LogLevel::kInfo, "listening", {{"address", listener.text}});
     state_->accept_on(listener);
   }
   state_->await_signal();
+  state_->await_hangup();
+  if (state_->on_poll) state_->await_poll();
   while (true) {
     try {
       state_->context.run();

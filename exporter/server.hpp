@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <memory>
 
 #include "exporter/handler.hpp"
@@ -14,17 +15,21 @@ namespace shmetrics::exporter {
 inline constexpr std::size_t kMaxConnections = 512;        // more are closed at once
 inline constexpr std::size_t kMaxConnectionsPerPeer = 64;  // by address; unix peers count as one
 inline constexpr std::chrono::seconds kDrainTimeout{5};
+inline constexpr std::chrono::seconds kPollPeriod{1};          // how often configuration files are looked at
 inline constexpr std::chrono::milliseconds kAcceptPause{100};  // after accept(2) failed, for example out of descriptors
 
 class Server {
  public:
-  /// Takes over SIGTERM and SIGINT, ignores SIGPIPE. `site` and `counts` must outlive it.
+  /// Takes over SIGTERM, SIGINT and SIGHUP, ignores SIGPIPE. `site` and `counts` must outlive it.
   Server(const Site& site, RequestCounts& counts);
   ~Server();  // removes the unix sockets that it made
 
   /// Binds and listens; the kernel queues connections from now on. A host name or `:port` may stand for several
   /// sockets. Throws std::runtime_error with one line that names address and flag.
   void listen(const ListenAddress& address);
+
+  /// What to do on SIGHUP, and every kPollPeriod; called in run(). Neither may throw.
+  void reload_by(std::function<void()> on_signal, std::function<void()> on_poll);
 
   /// Serves until SIGTERM or SIGINT: then accepts no more, lets responses under way end for kDrainTimeout at most,
   /// returns. A second signal ends it at once.

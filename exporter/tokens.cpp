@@ -1,5 +1,6 @@
 #include "exporter/tokens.hpp"
 
+#include <fmt/format.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
@@ -36,18 +37,39 @@ TokenSet TokenSet::from_list(std::string_view list) {
   while (true) {
     const std::size_t comma = list.find(',');
     ++position;
-    if (const auto token = trimmed(list.substr(0, comma)); !token.empty()) set.add(token, position);
+    if (const auto token = trimmed(list.substr(0, comma)); !token.empty()) {
+      set.add(token, fmt::format("token {} of METRICS_TOKEN", position));
+    }
     if (comma == std::string_view::npos) return set;
     list.remove_prefix(comma + 1);
   }
 }
 
-void TokenSet::add(std::string_view token, std::size_t position) {
-  const bool is_visible = std::all_of(token.begin(), token.end(), [](char c) { return c > 0x20 && c < 0x7f; });
-  if (!is_visible || token.size() > kMaxTokenLength) {
-    throw std::invalid_argument("token " + std::to_string(position) + " of METRICS_TOKEN is not 1 to " +
-                                std::to_string(kMaxTokenLength) +
-                                " visible ASCII characters; correct it (tokens are parted by commas)");
+TokenSet TokenSet::from_lines(std::string_view text, const std::string& source) {
+  TokenSet set;
+  for (std::size_t number = 1; !text.empty(); ++number) {
+    const std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(text.size(), line.size() + 1));
+    const std::string_view token = trimmed(line);
+    if (!token.empty() && token.front() != '#') set.add(token, fmt::format("{} line {}", source, number));
+  }
+  if (set.empty()) {
+    throw std::invalid_argument(source + ": no token in it; write one a line, for example: openssl rand -hex 32");
+  }
+  return set;
+}
+
+void TokenSet::add(const TokenSet& other) {
+  digests_.insert(digests_.end(), other.digests_.begin(), other.digests_.end());
+  short_ones_ += other.short_ones_;
+}
+
+void TokenSet::add(std::string_view token, const std::string& where) {
+  const bool is_token =
+      std::all_of(token.begin(), token.end(), [](char c) { return c > 0x20 && c < 0x7f && c != ','; });
+  if (!is_token || token.size() > kMaxTokenLength) {
+    throw std::invalid_argument(
+        fmt::format("{} is not 1 to {} visible ASCII characters without comma; correct it", where, kMaxTokenLength));
   }
   if (token.size() < kShortToken) ++short_ones_;
   digests_.push_back(sha256(token));

@@ -21,6 +21,14 @@ class TokenSet {
   /// not its text.
   static TokenSet from_list(std::string_view list);
 
+  /// One a line; blank lines and those that begin with # are ignored, so is a carriage return at the end. `source` is
+  /// how messages call the file. Throws std::invalid_argument that tells the line's number for what is no token or has
+  /// a comma, and when there is none at all.
+  static TokenSet from_lines(std::string_view text, const std::string& source);
+
+  /// Those of `other` are good too.
+  void add(const TokenSet& other);
+
   bool empty() const { return digests_.empty(); }
   std::size_t size() const { return digests_.size(); }
   /// How many are shorter than kShortToken.
@@ -31,7 +39,7 @@ class TokenSet {
 
  private:
   using Digest = std::array<std::uint8_t, 32>;
-  void add(std::string_view token, std::size_t position);
+  void add(std::string_view token, const std::string& where);
 
   std::vector<Digest> digests_;
   std::size_t short_ones_ = 0;

@@ -76,11 +76,21 @@ def logs_json(flag):
     return all({"ts", "level", "msg"} <= set(json.loads(line)) for line in log_lines(*flag("json")))
 
 
+def takes_token_file(flag):
+    with programs.folder() as directory:
+        pathlib.Path(directory + "/tokens").write_text("# rotated weekly\n\nanother-token-of-length\r\n" + TOKEN)
+        flags = [*flag(directory + "/tokens"), "--no-web.localhost-bypass"]
+        with Exporter(directory, *flags, token="third-token-of-length") as exporter:
+            return [exporter.get("/metrics", [("Authorization", "Bearer " + token)]).status
+                    for token in (TOKEN, "another-token-of-length", "third-token-of-length", "# rotated weekly")]
+
+
 # name -> (what it does with a value, expected); `flag(value)` is either spelling.
 VALUES = {
     "segment": (serves_segment, True),
     "web.listen-address": (listens, (200, "0o660")),
     "web.telemetry-path": (serves_path, [200, 200, 404]),
+    "web.token-file": (takes_token_file, [200, 200, 200, 401]),
     "log.level": (levels_logged, {"warn"}),
     "log.format": (logs_json, True),
 }

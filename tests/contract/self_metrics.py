@@ -32,6 +32,8 @@ CONTRACT = {
                                                     "handler": {"metrics", "health", "index", "ui", "other"}}),
     "shmetrics_exporter_requests_in_flight": (GAUGE, {}),
     "shmetrics_exporter_query_token_requests_total": (COUNTER, {}),
+    "shmetrics_exporter_config_last_reload_successful": (GAUGE, {}),
+    "shmetrics_exporter_config_last_reload_success_timestamp_seconds": (GAUGE, {}),
     "process_cpu_seconds_total": (COUNTER, {}),
     "process_max_fds": (GAUGE, {}),
     "process_open_fds": (GAUGE, {}),
@@ -44,7 +46,9 @@ CONTRACT = {
 # There with any segment or none.
 ALWAYS = ["shmetrics_segment_up", "shmetrics_scrape_duration_seconds", "shmetrics_exporter_build_info",
           "shmetrics_exporter_requests_total", "shmetrics_exporter_requests_in_flight",
-          "shmetrics_exporter_query_token_requests_total", "process_cpu_seconds_total", "process_start_time_seconds"]
+          "shmetrics_exporter_query_token_requests_total", "shmetrics_exporter_config_last_reload_successful",
+          "shmetrics_exporter_config_last_reload_success_timestamp_seconds",
+          "process_cpu_seconds_total", "process_start_time_seconds"]
 # What the contract's worker makes of a segment.
 EXPECTED = """shmetrics_segment_up 1
 shmetrics_workers{state="live"} 1

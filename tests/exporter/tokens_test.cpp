@@ -50,6 +50,49 @@ TEST(TokenSet, WhatIsNoTokenIsRefusedWithoutBeingRepeated) {
   }
 }
 
+std::string complaint_about_lines(const std::string& text) {
+  try {
+    TokenSet::from_lines(text, "--web.token-file /t");
+  } catch (const std::invalid_argument& error) {
+    return error.what();
+  }
+  return {};
+}
+
+TEST(TokenSet, AFileHasATokenALineWithBlankOnesAndCommentsIgnored) {
+  const TokenSet tokens = TokenSet::from_lines("# weekly\r\n\n  \t\nfirst-token-of-length\r\n  second\n#third", "/t");
+  EXPECT_EQ(tokens.size(), 2U);
+  EXPECT_EQ(tokens.short_ones(), 1U);
+  EXPECT_TRUE(tokens.matches("first-token-of-length"));
+  EXPECT_TRUE(tokens.matches("second"));
+  EXPECT_FALSE(tokens.matches("first-token-of-length\r"));
+  EXPECT_FALSE(tokens.matches("#third"));
+}
+
+TEST(TokenSet, ALineThatIsNoTokenIsNamedByItsNumberAndNotRepeated) {
+  for (const std::string& bad : {std::string("sec ret"), std::string("secret,other"), std::string("secr\xc3\xa9t"),
+                                 std::string("\xef\xbb\xbfsecret"), "secret" + std::string(kMaxTokenLength, 'x')}) {
+    const std::string complaint = complaint_about_lines("# one\nfine\n" + bad + "\n");
+    EXPECT_NE(complaint.find("--web.token-file /t line 3 is not"), std::string::npos) << complaint;
+    EXPECT_EQ(complaint.find("sec"), std::string::npos) << complaint;
+    EXPECT_EQ(complaint.find('\n'), std::string::npos);
+  }
+}
+
+TEST(TokenSet, AFileWithoutATokenIsRefusedWithTheRemedy) {
+  for (const char* text : {"", "\n", "# only this\n \r\n"}) {
+    EXPECT_NE(complaint_about_lines(text).find("openssl rand -hex 32"), std::string::npos);
+  }
+}
+
+TEST(TokenSet, TwoSetsAddUp) {
+  TokenSet tokens = TokenSet::from_list("first-token-of-length");
+  tokens.add(TokenSet::from_list("second"));
+  EXPECT_EQ(tokens.size(), 2U);
+  EXPECT_EQ(tokens.short_ones(), 1U);
+  EXPECT_TRUE(tokens.matches("first-token-of-length") && tokens.matches("second"));
+}
+
 TEST(TakeTokenEnvironment, TheVariableIsReadOnceRemovedAndOverwritten) {
   setenv("METRICS_TOKEN", "a-secret-of-the-environment", 1);
   setenv("METRICS_TOKENS", "another variable", 1);

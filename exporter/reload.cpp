@@ -1,0 +1,59 @@
+#include "exporter/reload.hpp"
+
+#include <chrono>
+#include <exception>
+
+#include "exporter/log.hpp"
+
+namespace shmetrics::exporter {
+
+Reload::Reload(SettingsSource source, Site& site, RequestCounts& counts)
+    : source_(std::move(source)), site_(site), counts_(counts) {
+  load();
+}
+
+void Reload::log_warnings() const {
+  for (const std::string& warning : loaded_.warnings) log(LogLevel::kWarn, warning);
+}
+
+void Reload::reload() {
+  try {
+    load();
+    log(LogLevel::kInfo, "configuration reloaded", {{"tokens", std::to_string(loaded_.settings->auth.tokens.size())}});
+    log_warnings();
+  } catch (const std::exception& error) {
+    counts_.is_last_reload_successful = false;
+    log(LogLevel::kError, "configuration not reloaded, the old one stays", {{"error", error.what()}});
+  }
+}
+
+void Reload::reload_if_changed() {
+  const FileStamps now = stamps_now();
+  const bool is_settled = now == last_stamps_;
+  last_stamps_ = now;
+  if (is_settled && now != loaded_stamps_) reload();
+}
+
+FileStamps Reload::stamps_now() const {
+  FileStamps stamps;
+  for (const auto& [path, stamp] : loaded_stamps_) stamps[path] = stamp_of(path);
+  return stamps;
+}
+
+void Reload::load() {
+  FileStamps read;
+  try {
+    loaded_ = load_settings(source_, read);
+  } catch (const std::exception&) {
+    // The files of this attempt and of the one before: mending any of them is worth another.
+    for (const auto& [path, stamp] : read) loaded_stamps_[path] = stamp;
+    throw;
+  }
+  loaded_stamps_ = std::move(read);
+  site_.settings = loaded_.settings;
+  counts_.is_last_reload_successful = true;
+  counts_.last_reload_success =
+      std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+}  // namespace shmetrics::exporter

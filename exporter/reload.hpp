@@ -1,0 +1,36 @@
+// Keeps a site's settings as its files are. Belongs to the io thread.
+#pragma once
+
+#include "exporter/handler.hpp"
+#include "exporter/self_metrics.hpp"
+#include "exporter/settings.hpp"
+
+namespace shmetrics::exporter {
+
+class Reload {
+ public:
+  /// Loads for the first time; throws what load_settings throws.
+  Reload(SettingsSource source, Site& site, RequestCounts& counts);
+
+  /// For the first time after the ports are bound: a start that fails says one thing, why it failed.
+  void log_warnings() const;
+
+  /// Now, whether files have changed or not. What is wrong is logged and counted, and the old settings stay.
+  void reload();
+
+  /// To be called now and then: reloads when a file is another than at the last load, and as it was at the last call.
+  /// So a certificate and its key that are replaced one after the other are not read between the two, most of the time.
+  void reload_if_changed();
+
+ private:
+  FileStamps stamps_now() const;
+  void load();
+
+  SettingsSource source_;
+  Site& site_;
+  RequestCounts& counts_;
+  LoadedSettings loaded_;
+  FileStamps loaded_stamps_, last_stamps_;
+};
+
+}  // namespace shmetrics::exporter
