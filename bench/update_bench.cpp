@@ -2,6 +2,7 @@
 //
 //   floor_*      load, add, store on a word of a shared mapping; hash and compare for a lookup; no library
 //   held_*       a handle that is kept: one thread, two threads, or beside another process that does the same
+//   batch_*      1,000 updates in a loop, of a program in C++ and of one in C
 //   with_*       three label values looked up at each update, among 10,000 series
 //   register_*   the first look-up of a label set in all processes
 //
@@ -19,6 +20,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "bench/update_loop.h"
 #include "tests/forked.hpp"
 #include "tests/scrape.hpp"
 #include "tests/temporary_folder.hpp"
@@ -153,6 +155,31 @@ void held_counter(benchmark::State& state) {
 }
 BENCHMARK(held_counter)->Apply(each_way);
 BENCHMARK(held_counter)->Apply(beside_a_process);
+
+constexpr std::uint64_t kBatch = 1000;
+
+void batch_of_cpp(benchmark::State& state) {
+  static const auto family = store().registry.counter("cpp_total", "From C++");
+  const shmetrics::Counter counter = family;
+  measure(state, "cpp_total", kBatch, [counter] {
+    for (std::uint64_t i = 0; i < kBatch; ++i) {
+      counter.inc();
+      benchmark::ClobberMemory();
+    }
+  });
+}
+BENCHMARK(batch_of_cpp)->ArgName("others")->Arg(0);
+
+void batch_of_c(benchmark::State& state) {
+  shmetrics_options options{};
+  options.size = sizeof options;
+  options.path = store().registry.path().c_str();
+  static const shmetrics_counter counter = shmetrics_counter_with(
+      shmetrics_declare_counter(shmetrics_open(&options, nullptr), "c_total", "From C", nullptr, 0, nullptr, nullptr),
+      nullptr, 0);
+  measure(state, "c_total", kBatch, [] { bench_counter_inc(counter, kBatch); });
+}
+BENCHMARK(batch_of_c)->ArgName("others")->Arg(0);
 
 void floor_float_counter(benchmark::State& state) {
   Double* word = shared_words<Double>();

@@ -36,10 +36,12 @@ class Category final : public std::error_category {
  public:
   const char* name() const noexcept override { return "shmetrics"; }
 
-  std::string message(int value) const override {
+  std::string message(int value) const override { return text(value); }
+
+  const char* text(int value) const noexcept {
     const int place = (value >> kFaultBits) - 1;
     if (place >= 0 && place < kPlaces) {
-      if (const std::string* text = texts_[place].load(std::memory_order_acquire)) return *text;
+      if (const std::string* text = texts_[place].load(std::memory_order_acquire)) return text->c_str();
     }
     return fault_text(value & ((1 << kFaultBits) - 1));
   }
@@ -86,6 +88,10 @@ std::error_code detail::make_error(shm::Fault fault, std::string_view message) n
   } catch (const std::bad_alloc&) {
     return {static_cast<int>(fault), immortal.category};
   }
+}
+
+const char* detail::message_of(const std::error_code& error) noexcept {
+  return immortal.category.text(error.value());
 }
 
 }  // namespace shmetrics

@@ -13,4 +13,7 @@ namespace shmetrics::detail {
 /// alone.
 std::error_code make_error(shm::Fault fault, std::string_view message) noexcept;
 
+/// The message of such an error_code; lives until the process ends.
+const char* message_of(const std::error_code& error) noexcept;
+
 }  // namespace shmetrics::detail

@@ -169,6 +169,7 @@ detail::HandleParts detail::find_series(const FamilyState* family, std::span<con
     count_refused_labels(*family);
     return {};
   }
+  if (values.empty()) return only_series(family);
   if (const auto cell = family->attachment->mirror.series().find(family->offset, values)) {
     return {family->registry, *cell, family};
   }
@@ -244,17 +245,22 @@ const detail::FamilyState* Registry::declare(const Declaration& declaration, con
 std::error_code Registry::info(
     std::string_view name, std::string_view help,
     std::initializer_list<std::pair<std::string_view, std::string_view>> labels) const noexcept {
-  std::error_code error;
   std::array<std::string_view, shm::kMaxLabels + 1> names;  // one more, so that too many are refused
   std::array<std::string_view, shm::kMaxLabels + 1> values;
   const std::size_t count = std::min(labels.size(), names.size());
   for (std::size_t i = 0; i < count; ++i) std::tie(names[i], values[i]) = labels.begin()[i];
-  const auto* family = declare({Kind::info, name, help, std::span(names).first(count)}, {}, error);
+  return declare_info(name, help, std::span(names).first(count), std::span(values).first(count));
+}
+
+std::error_code Registry::declare_info(std::string_view name, std::string_view help,
+                                       std::span<const std::string_view> names,
+                                       std::span<const std::string_view> values) const noexcept {
+  std::error_code error;
+  const auto* family = declare({Kind::info, name, help, names}, {}, error);
   if (family == nullptr) return error;
-  const detail::HandleParts series =
-      count == 0 ? detail::only_series(family) : detail::find_series(family, std::span(values).first(count));
+  const detail::HandleParts series = detail::find_series(family, values);
   return guarded([&](auto&) {
-    if (!std::all_of(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(count), shm::is_valid_label_value)) {
+    if (!std::all_of(values.begin(), values.end(), shm::is_valid_label_value)) {
       throw shm::Error(shm::Fault::kInvalidArgument,
                        shm::quoted(name) + " has a label value that is too long or not UTF-8");
     }

@@ -169,6 +169,7 @@ std::string refusal(const Schema& schema) {
   }
   if (std::string problem = refuse_labels(schema); !problem.empty()) return quoted(schema.name) + ": " + problem;
   if (std::string problem = refuse_bounds(schema); !problem.empty()) return quoted(schema.name) + ": " + problem;
+  if (schema.gauge_mode > GaugeMode::kAll) return quoted(schema.name) + " has no mode of a gauge: see GaugeMode";
   return {};
 }
 

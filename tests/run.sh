@@ -43,7 +43,7 @@ sources() { # sources PATTERN...: of this repository, those that are not committ
 }
 
 check_format() {
-  sources '*.cpp' '*.hpp' | xargs clang-format --dry-run -Werror
+  sources '*.cpp' '*.hpp' '*.c' '*.h' | xargs clang-format --dry-run -Werror
 }
 
 check_shell() {

@@ -124,6 +124,22 @@ TEST_F(KindsTest, LabelNamesMayBeKnownAtRunTimeOnly) {
   EXPECT_EQ(scrape().values.size(), 1u);
 }
 
+TEST_F(KindsTest, NoLabelNamesAreFineToo) {
+  const RuntimeLabels none(std::span<const std::string_view>{});
+  const std::span<const std::string_view> no_values;
+  registry_.counter("a_total", "A", none).with(no_values).inc();
+  registry_.gauge("b", "B", none, GaugeMode::max).with(no_values).set(2);
+  EXPECT_EQ(scrape()["a_total"], 1);
+  EXPECT_EQ(scrape()["b"], 2);
+}
+
+TEST_F(KindsTest, AModeThatIsNoneIsRefusedAndHurtsNobody) {
+  const auto wrong = registry_.gauge("a", "A", {}, static_cast<GaugeMode>(77)).error();
+  EXPECT_EQ(wrong, Errc::invalid_argument);
+  EXPECT_EQ(wrong.message(), "'a' has no mode of a gauge: see GaugeMode");
+  EXPECT_FALSE(registry_.gauge("a", "A", {}, GaugeMode::all).error());
+}
+
 TEST_F(KindsTest, AFamilyMayHaveASeriesLimitOfItsOwn) {
   const auto few = registry_.counter("few_total", "F", {"l"}, {.series_limit = 2});
   for (int i = 0; i < 5; ++i) few.with(std::to_string(i)).inc();

@@ -62,11 +62,12 @@ class Examples(unittest.TestCase):
         return [int(re.search(rf"^{word} (\d+)$", output, re.MULTILINE).group(1))
                 for word in ("requests sent", "unanswered")]
 
-    def test_smallest_counts_one_job(self):
-        self.assertEqual(0, run("smallest", env={**os.environ, "SHMETRICS_SEGMENT": self.segment}).returncode)
-        text = self.exposed()
-        self.assertIn('\napp_jobs_total{queue="mail"} 1\n', text)
-        self.assertIn('\napp_job_duration_seconds_count{queue="mail"} 1\n', text)
+    def test_smallest_counts_one_job_in_each_language(self):
+        for jobs, program in enumerate(("smallest", "smallest_c"), start=1):
+            self.assertEqual(0, run(program, env={**os.environ, "SHMETRICS_SEGMENT": self.segment}).returncode)
+            text = self.exposed()
+            self.assertIn(f'\napp_jobs_total{{queue="mail"}} {jobs}\n', text)
+            self.assertIn(f'\napp_job_duration_seconds_count{{queue="mail"}} {jobs}\n', text)
 
     def test_prefork_server_counts_each_answer_once(self):
         server, port = self.start_server()

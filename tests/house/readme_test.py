@@ -60,9 +60,10 @@ class Readme(unittest.TestCase):
     def test_is_short(self):
         self.assertLess(len(self.readme.splitlines()), MOST_LINES)
 
-    def test_snippet_is_the_example(self):
+    def test_snippets_are_the_examples(self):
         example = (root / "examples/smallest.cpp").read_text().split("// [smallest]\n")[1]
         self.assertIn(example, blocks(self.readme, "cpp"))
+        self.assertIn((root / "examples/smallest.c").read_text(), blocks(self.readme, "c"))
 
     def test_commands_exist(self):
         for command in commands(self.readme):

@@ -43,6 +43,7 @@ SHMETRICS_API void refuse(std::uint32_t registry, std::uint32_t cell, Refusal wh
 
 struct Attachment;   // a segment in this process; never freed
 struct FamilyState;  // a family in this process; never freed
+struct CApi;         // <shmetrics/shmetrics.h>
 
 struct HandleParts {
   std::uint32_t registry = 0;
@@ -123,6 +124,7 @@ class Gauge {
 
  private:
   friend class InFlight;
+  friend struct detail::CApi;
   SHMETRICS_API bool add(double n) const noexcept;  // false: dropped, and counted as such
 
   std::uint32_t registry_ = 0;

@@ -148,6 +148,7 @@ class Family {
 
  private:
   friend class Registry;
+  friend struct detail::CApi;
   Family(const detail::FamilyState* state, std::error_code error) : state_(state), error_(error) {}
   // A null pointer, as from getenv(), is an empty value and no crash.
   static std::string_view view_of(const char* value) noexcept { return value == nullptr ? "" : value; }
@@ -273,6 +274,7 @@ class Registry {
 
  private:
   friend SHMETRICS_API Registry default_registry() noexcept;
+  friend struct detail::CApi;
   enum class Kind : std::uint32_t { counter, float_counter, gauge, histogram, summary, info };
   struct Declaration {
     Kind kind;
@@ -284,6 +286,8 @@ class Registry {
   };
   SHMETRICS_API const detail::FamilyState* declare(const Declaration& declaration, const FamilyOptions& options,
                                                    std::error_code& error) const noexcept;
+  std::error_code declare_info(std::string_view name, std::string_view help, std::span<const std::string_view> names,
+                               std::span<const std::string_view> values) const noexcept;
   template <typename Metric, std::size_t N>
   Family<Metric, N> declared(const Declaration& declaration, const FamilyOptions& options) const {
     std::error_code error;

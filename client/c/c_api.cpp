@@ -1,0 +1,317 @@
+// The C API over the C++ one. The same attachments, families and slots: a program may use both.
+#include <shmetrics/shmetrics.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstring>
+#include <new>
+#include <vector>
+
+#include <shmetrics/shmetrics.hpp>
+#include "client/error.hpp"
+#include "shm/layout.hpp"
+
+namespace shmetrics::detail {
+namespace {
+
+static_assert(sizeof(shmetrics_thread_slot) == sizeof(ThreadSlot) && sizeof(void*) == 8);
+static_assert(offsetof(shmetrics_thread_slot, cells) == offsetof(ThreadSlot, cells));
+static_assert(offsetof(shmetrics_thread_slot, limit) == offsetof(ThreadSlot, limit));
+static_assert(sizeof(::shmetrics_thread_slots) / sizeof(shmetrics_thread_slot) == kMaxRegistries);
+static_assert(static_cast<std::uint32_t>(GaugeMode::all) == SHMETRICS_ALL && SHMETRICS_MAX_BOUNDS == shm::kMaxBounds);
+static_assert(static_cast<int>(Errc::io) == SHMETRICS_IO);
+
+std::string_view view(const char* text) {
+  return text == nullptr ? "" : text;
+}
+
+}  // namespace
+
+/// What this file may see of the C++ API's insides.
+struct CApi {
+  static Registry registry(shmetrics_registry* registry) {
+    Registry opened;
+    opened.attachment_ = reinterpret_cast<Attachment*>(registry);
+    return opened;
+  }
+  static shmetrics_registry* handle(const Registry& registry) {
+    return reinterpret_cast<shmetrics_registry*>(registry.attachment_);
+  }
+  template <typename Metric>
+  static const FamilyState* state(const Family<Metric, kRuntimeLabels>& family) {
+    return family.state_;
+  }
+  static std::error_code info(const Registry& registry, std::string_view name, std::string_view help,
+                              std::span<const std::string_view> labels, std::span<const std::string_view> values) {
+    return registry.declare_info(name, help, labels, values);
+  }
+  static bool add(Gauge gauge, double n) { return gauge.add(n); }
+};
+
+namespace {
+
+int report(shmetrics_error* error, const std::error_code& code) {
+  const int value = code.default_error_condition().value();
+  if (error != nullptr) *error = {value, code ? message_of(code) : ""};
+  return value;
+}
+
+/// A copy of a size-versioned struct: what the caller does not know is zero. What this library does not know must be.
+template <typename Sized>
+bool read_sized(const Sized* given, Sized& known) {
+  known = {};
+  if (given == nullptr) return true;
+  if (given->size < sizeof given->size) return false;
+  std::memcpy(&known, given, std::min(given->size, sizeof known));
+  const auto* bytes = reinterpret_cast<const char*>(given);
+  return given->size <= sizeof known ||
+         std::all_of(bytes + sizeof known, bytes + given->size, [](char byte) { return byte == 0; });
+}
+
+std::error_code bad_size() {
+  return make_error(shm::Fault::kInvalidArgument,
+                    "options of a newer or no version of <shmetrics/shmetrics.h>: use the macros in _INIT, or upgrade "
+                    "the library");
+}
+
+std::error_code no_memory() {
+  return make_error(shm::Fault::kFull, "this process has no memory left");
+}
+
+template <typename T>
+void take(T& option, T given) {
+  if (given != 0) option = given;
+}
+
+Options options_of(const shmetrics_options& given) {
+  Options options;
+  options.path = view(given.path);
+  options.start = static_cast<Start>(given.start);
+  take(options.workers, given.workers);
+  take(options.slots, given.slots);
+  take(options.cells, given.cells);
+  take(options.directory_bytes, given.directory_bytes);
+  take(options.mode, given.mode);
+  take(options.series_per_family, given.series_per_family);
+  if (given.has_group != 0) options.group = given.group;
+  return options;
+}
+
+/// One view for each string, up to one more than any family has labels: so that too many are refused.
+class Views {
+ public:
+  Views(const char* const* strings, std::size_t count) : Views(count) {
+    for (std::size_t i = 0; i < count_; ++i) views_[i] = view(strings[i]);
+  }
+  Views(const shmetrics_string* strings, std::size_t count) : Views(count) {
+    for (std::size_t i = 0; i < count_; ++i)
+      views_[i] = strings[i].data == nullptr ? "" : std::string_view(strings[i].data, strings[i].size);
+  }
+  operator std::span<const std::string_view>() const { return {views_.data(), count_}; }
+
+ private:
+  explicit Views(std::size_t count) : count_(std::min(count, views_.size())) {}
+  std::array<std::string_view, shm::kMaxLabels + 1> views_;
+  std::size_t count_;
+};
+
+/// `declare(registry, labels, options)` gives the family.
+template <typename Handle>
+Handle* declared(shmetrics_registry* registry, const char* const* labels, std::size_t count,
+                 const shmetrics_family_options* given, shmetrics_error* error, auto declare) {
+  shmetrics_family_options known;
+  if (!read_sized(given, known)) return report(error, bad_size()), nullptr;
+  try {
+    const Views names(labels, count);
+    const FamilyOptions options{.series_limit = known.series_limit, .unit = view(known.unit)};
+    const auto family =
+        declare(CApi::registry(registry), RuntimeLabels(std::span<const std::string_view>(names)), options);
+    report(error, family.error());
+    return const_cast<Handle*>(reinterpret_cast<const Handle*>(CApi::state(family)));
+  } catch (const std::bad_alloc&) {
+    return report(error, no_memory()), nullptr;
+  }
+}
+
+shmetrics_series series_of(const void* family, std::span<const std::string_view> values) {
+  const HandleParts parts = find_series(static_cast<const FamilyState*>(family), values);
+  return {parts.registry, parts.cell + 1, parts.family};
+}
+
+HandleParts parts_of(const shmetrics_series& series) {
+  return {series.registry, series.cell_plus_1 - 1, static_cast<const FamilyState*>(series.family)};
+}
+
+std::size_t write_bounds(double* bounds, std::size_t count, auto make) {
+  if (count > SHMETRICS_MAX_BOUNDS) return 0;
+  try {
+    const Buckets buckets = make();
+    std::copy(buckets.begin(), buckets.end(), bounds);
+    return buckets.size();
+  } catch (const std::bad_alloc&) {
+    return 0;
+  }
+}
+
+std::size_t write_text(std::string_view text, char* out, std::size_t capacity) {
+  if (capacity == 0) return text.size();
+  const std::size_t written = std::min(text.size(), capacity - 1);
+  std::memcpy(out, text.data(), written);
+  out[written] = 0;
+  return text.size();
+}
+
+}  // namespace
+}  // namespace shmetrics::detail
+
+using namespace shmetrics;
+using detail::CApi;
+
+shmetrics_registry* shmetrics_open(const shmetrics_options* options, shmetrics_error* error) {
+  shmetrics_options known;
+  if (!detail::read_sized(options, known)) return detail::report(error, detail::bad_size()), nullptr;
+  try {
+    std::error_code code;
+    const Registry registry = Registry::open(detail::options_of(known), code);
+    detail::report(error, code);
+    return CApi::handle(registry);
+  } catch (const std::bad_alloc&) {
+    return detail::report(error, detail::no_memory()), nullptr;
+  }
+}
+
+shmetrics_registry* shmetrics_default_registry(shmetrics_error* error) {
+  const Registry registry = default_registry();
+  detail::report(error, registry.error());
+  return CApi::handle(registry);
+}
+
+const char* shmetrics_path(const shmetrics_registry* registry) {
+  return CApi::registry(const_cast<shmetrics_registry*>(registry)).path().c_str();
+}
+
+shmetrics_counter_family* shmetrics_declare_counter(shmetrics_registry* registry, const char* name, const char* help,
+                                                    const char* const* labels, size_t label_count,
+                                                    const shmetrics_family_options* options, shmetrics_error* error) {
+  return detail::declared<shmetrics_counter_family>(
+      registry, labels, label_count, options, error,
+      [&](const Registry& in, const RuntimeLabels& names, const FamilyOptions& family) {
+        return in.counter(detail::view(name), detail::view(help), names, family);
+      });
+}
+
+shmetrics_float_counter_family* shmetrics_declare_float_counter(shmetrics_registry* registry, const char* name,
+                                                                const char* help, const char* const* labels,
+                                                                size_t label_count,
+                                                                const shmetrics_family_options* options,
+                                                                shmetrics_error* error) {
+  return detail::declared<shmetrics_float_counter_family>(
+      registry, labels, label_count, options, error,
+      [&](const Registry& in, const RuntimeLabels& names, const FamilyOptions& family) {
+        return in.float_counter(detail::view(name), detail::view(help), names, family);
+      });
+}
+
+shmetrics_gauge_family* shmetrics_declare_gauge(shmetrics_registry* registry, const char* name, const char* help,
+                                                const char* const* labels, size_t label_count,
+                                                enum shmetrics_gauge_mode mode, const shmetrics_family_options* options,
+                                                shmetrics_error* error) {
+  return detail::declared<shmetrics_gauge_family>(
+      registry, labels, label_count, options, error,
+      [&](const Registry& in, const RuntimeLabels& names, const FamilyOptions& family) {
+        return in.gauge(detail::view(name), detail::view(help), names, static_cast<GaugeMode>(mode), family);
+      });
+}
+
+shmetrics_histogram_family* shmetrics_declare_histogram(shmetrics_registry* registry, const char* name,
+                                                        const char* help, const char* const* labels, size_t label_count,
+                                                        const double* bounds, size_t bound_count,
+                                                        const shmetrics_family_options* options,
+                                                        shmetrics_error* error) {
+  return detail::declared<shmetrics_histogram_family>(
+      registry, labels, label_count, options, error,
+      [&](const Registry& in, const RuntimeLabels& names, const FamilyOptions& family) {
+        // One more than any family may have is enough to be refused.
+        const std::size_t count = std::min<std::size_t>(bound_count, SHMETRICS_MAX_BOUNDS + 1);
+        const Buckets buckets = bounds == nullptr ? default_buckets() : Buckets(bounds, bounds + count);
+        return in.histogram(detail::view(name), detail::view(help), names, buckets, family);
+      });
+}
+
+shmetrics_summary_family* shmetrics_declare_summary(shmetrics_registry* registry, const char* name, const char* help,
+                                                    const char* const* labels, size_t label_count,
+                                                    const shmetrics_family_options* options, shmetrics_error* error) {
+  return detail::declared<shmetrics_summary_family>(
+      registry, labels, label_count, options, error,
+      [&](const Registry& in, const RuntimeLabels& names, const FamilyOptions& family) {
+        return in.summary(detail::view(name), detail::view(help), names, family);
+      });
+}
+
+int shmetrics_info(shmetrics_registry* registry, const char* name, const char* help, const char* const* labels,
+                   const char* const* values, size_t label_count, shmetrics_error* error) {
+  const detail::Views names(labels, label_count);
+  const detail::Views texts(values, label_count);
+  return detail::report(error,
+                        CApi::info(CApi::registry(registry), detail::view(name), detail::view(help), names, texts));
+}
+
+size_t shmetrics_linear_buckets(double start, double width, size_t count, double* bounds) {
+  return detail::write_bounds(bounds, count, [&] { return linear_buckets(start, width, count); });
+}
+
+size_t shmetrics_exponential_buckets(double start, double factor, size_t count, double* bounds) {
+  return detail::write_bounds(bounds, count, [&] { return exponential_buckets(start, factor, count); });
+}
+
+shmetrics_series shmetrics_find(const void* family, const char* const* values, size_t count) {
+  return detail::series_of(family, detail::Views(values, count));
+}
+
+shmetrics_series shmetrics_find_strings(const void* family, const shmetrics_string* values, size_t count) {
+  return detail::series_of(family, detail::Views(values, count));
+}
+
+void shmetrics_counter_add_slow(shmetrics_series series, int64_t n) {
+  Counter(detail::parts_of(series)).inc(n);
+}
+
+void shmetrics_float_counter_add_slow(shmetrics_series series, double n) {
+  FloatCounter(detail::parts_of(series)).inc(n);
+}
+
+void shmetrics_gauge_set(shmetrics_gauge gauge, double value) {
+  Gauge(detail::parts_of(gauge.series)).set(value);
+}
+
+int shmetrics_gauge_add(shmetrics_gauge gauge, double n) {
+  return CApi::add(Gauge(detail::parts_of(gauge.series)), n) ? 1 : 0;
+}
+
+void shmetrics_gauge_set_to_current_time(shmetrics_gauge gauge) {
+  Gauge(detail::parts_of(gauge.series)).set_to_current_time();
+}
+
+void shmetrics_histogram_observe(shmetrics_histogram histogram, double value) {
+  Histogram(detail::parts_of(histogram.series)).observe(value);
+}
+
+void shmetrics_summary_observe(shmetrics_summary summary, double value) {
+  Summary(detail::parts_of(summary.series)).observe(value);
+}
+
+double shmetrics_now(void) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+size_t shmetrics_normalize_route(const char* path, size_t size, char* route, size_t capacity) {
+  const std::string_view given = path == nullptr ? std::string_view() : std::string_view(path, size);
+  try {
+    const Route normalized = normalize_route(given);
+    return detail::write_text(normalized.view(), route, capacity);
+  } catch (const std::bad_alloc&) {
+    return detail::write_text(given, route, capacity);
+  }
+}

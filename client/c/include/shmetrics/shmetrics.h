@@ -1,0 +1,290 @@
+/* shmetrics in C: counters, gauges and histograms of prefork workers, in shared memory. C99, GCC or Clang, 64-bit
+ * Linux.
+ *
+ * Everything that <shmetrics/shmetrics.hpp> says of threads, processes, lifetime, cost and failure holds here: any
+ * function from any thread; declare before fork or after it; families and handles live until the process ends and are
+ * never freed; an update of a known series is a load, an add and a store.
+ *
+ * Nothing here aborts, throws or sets errno. A NULL registry or family, or a handle of zero bytes, is inert: what is
+ * declared in it is NULL, and its updates do nothing. So a server may ignore every error and run on.
+ *
+ * Link libshmetrics (`pkg-config shmetrics`) or, where no C++ runtime is wanted, libshmetrics_c (`pkg-config
+ * shmetrics-c`). Not both in one program. */
+#ifndef SHMETRICS_SHMETRICS_H
+#define SHMETRICS_SHMETRICS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <time.h>
+
+#if !defined(__GNUC__)
+#error "shmetrics needs GCC or Clang on 64-bit Linux"
+#endif
+#define SHMETRICS_C_API __attribute__((visibility("default")))
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- errors ---- */
+
+/* What went wrong, sorted by its remedy; the values of shmetrics::Errc. */
+enum shmetrics_code {
+  SHMETRICS_OK = 0,
+  SHMETRICS_NOT_READY = 1,    /* not there yet: try again later */
+  SHMETRICS_INCOMPATIBLE = 2, /* another layout, machine or schema: restart the others, upgrade, take another path */
+  SHMETRICS_FULL = 3,         /* space or a limit is used up: raise it */
+  SHMETRICS_DAMAGED = 4,      /* not the bytes of a segment: remove the file */
+  SHMETRICS_INVALID_ARGUMENT = 5, /* the caller's mistake: the message names the right spelling */
+  SHMETRICS_REFUSED = 6,          /* permission, owner, kind of file or of file system */
+  SHMETRICS_IO = 7                /* the kernel said no for another reason */
+};
+
+/* Wherever a function takes a pointer to one, it may be NULL; else it is always written. */
+typedef struct shmetrics_error {
+  int code;            /* of enum shmetrics_code */
+  const char* message; /* one line with the particulars, "" when there is no error; valid until the process ends */
+} shmetrics_error;
+
+/* ---- opening ---- */
+
+typedef struct shmetrics_registry shmetrics_registry;
+
+enum shmetrics_start {
+  SHMETRICS_ATTACH = 0, /* go on with the numbers of a segment that is there */
+  SHMETRICS_FRESH = 1   /* put a new one in its place: for a master, before it forks */
+};
+
+/* Make it with SHMETRICS_OPTIONS_INIT, which stores the size that this program knows: a program that was built before a
+ * field was added goes on working. A field that is 0 has its default. */
+typedef struct shmetrics_options {
+  size_t size;
+  const char* path;           /* NULL or "": $SHMETRICS_SEGMENT, then /dev/shm/shmetrics.seg */
+  uint32_t start;             /* of enum shmetrics_start */
+  uint32_t workers;           /* processes at once, up to 1,024; 256 */
+  uint32_t slots;             /* threads at once, up to 16,384; 1,024 */
+  uint32_t cells;             /* 8-byte cells a slot, a multiple of 2,048 up to 16 Mi; 65,536 */
+  uint64_t directory_bytes;   /* names and labels, a multiple of 4,096 up to 1 GiB; 16 MiB */
+  uint32_t mode;              /* permission bits of a new file; 0600 */
+  uint32_t series_per_family; /* label sets of a family before they share its overflow series; 1,000 */
+  uint32_t has_group;         /* 1: `group` is meant */
+  uint32_t group;             /* group id of a new file, and whose files this process accepts */
+} shmetrics_options;
+#define SHMETRICS_OPTIONS_INIT \
+  { .size = sizeof(shmetrics_options) }
+
+/* Opens the segment, or creates it; at most 8 a process. NULL options: the default. NULL on error. The same file gives
+ * the same registry again. Options that are larger than this library knows, and say something there, are refused. */
+SHMETRICS_C_API shmetrics_registry* shmetrics_open(const shmetrics_options* options, shmetrics_error* error);
+/* The segment of default options, opened at first use; while that fails, NULL, and tried again once a second. */
+SHMETRICS_C_API shmetrics_registry* shmetrics_default_registry(shmetrics_error* error);
+/* The file in use; "" of NULL. */
+SHMETRICS_C_API const char* shmetrics_path(const shmetrics_registry* registry);
+
+/* ---- declaring ---- */
+
+typedef struct shmetrics_counter_family shmetrics_counter_family;
+typedef struct shmetrics_float_counter_family shmetrics_float_counter_family;
+typedef struct shmetrics_gauge_family shmetrics_gauge_family;
+typedef struct shmetrics_histogram_family shmetrics_histogram_family;
+typedef struct shmetrics_summary_family shmetrics_summary_family;
+
+/* How the processes' values of a gauge become one; docs/merge-rules.md. */
+enum shmetrics_gauge_mode {
+  SHMETRICS_LIVESUM = 0, /* of living workers only */
+  SHMETRICS_LIVEMIN = 1,
+  SHMETRICS_LIVEMAX = 2,
+  SHMETRICS_LIVEALL = 3,
+  SHMETRICS_LIVEMOSTRECENT = 4,
+  SHMETRICS_SUM = 5, /* of dead workers too */
+  SHMETRICS_MIN = 6,
+  SHMETRICS_MAX = 7,
+  SHMETRICS_MOSTRECENT = 8,
+  SHMETRICS_ALL = 9
+};
+
+/* What few families need; NULL where none of it is. Made with SHMETRICS_FAMILY_OPTIONS_INIT, as shmetrics_options. */
+typedef struct shmetrics_family_options {
+  size_t size;
+  const char* unit;      /* for OpenMetrics, such as "seconds"; the name (without `_total`) must end in it */
+  uint32_t series_limit; /* label sets before they share the overflow series; 0: series_per_family */
+  uint32_t reserved;
+} shmetrics_family_options;
+#define SHMETRICS_FAMILY_OPTIONS_INIT \
+  { .size = sizeof(shmetrics_family_options) }
+
+/* Label names and label values, as the two arguments that functions take them: an array of strings and its length. */
+#define SHMETRICS_LABELS(...) \
+  (const char* const[]){__VA_ARGS__}, sizeof((const char* const[]){__VA_ARGS__}) / sizeof(const char*)
+#define SHMETRICS_NO_LABELS NULL, 0
+
+/* A declaration finds the family or registers it, and waits at most 100 ms. NULL on error: with another type, label
+ * names, bounds or mode than the family has, a name that is refused, or no room. Strings may go when it returns. */
+SHMETRICS_C_API shmetrics_counter_family* shmetrics_declare_counter(shmetrics_registry* registry, const char* name,
+                                                                    const char* help, const char* const* labels,
+                                                                    size_t label_count,
+                                                                    const shmetrics_family_options* options,
+                                                                    shmetrics_error* error);
+SHMETRICS_C_API shmetrics_float_counter_family* shmetrics_declare_float_counter(
+    shmetrics_registry* registry, const char* name, const char* help, const char* const* labels, size_t label_count,
+    const shmetrics_family_options* options, shmetrics_error* error);
+SHMETRICS_C_API shmetrics_gauge_family* shmetrics_declare_gauge(shmetrics_registry* registry, const char* name,
+                                                                const char* help, const char* const* labels,
+                                                                size_t label_count, enum shmetrics_gauge_mode mode,
+                                                                const shmetrics_family_options* options,
+                                                                shmetrics_error* error);
+/* `bounds`: 1 to 64 upper bounds, finite and increasing; +Inf comes on top. NULL: .005 .01 .025 .05 .1 .25 .5 1 2.5 5
+ * 10. */
+SHMETRICS_C_API shmetrics_histogram_family* shmetrics_declare_histogram(
+    shmetrics_registry* registry, const char* name, const char* help, const char* const* labels, size_t label_count,
+    const double* bounds, size_t bound_count, const shmetrics_family_options* options, shmetrics_error* error);
+SHMETRICS_C_API shmetrics_summary_family* shmetrics_declare_summary(shmetrics_registry* registry, const char* name,
+                                                                    const char* help, const char* const* labels,
+                                                                    size_t label_count,
+                                                                    const shmetrics_family_options* options,
+                                                                    shmetrics_error* error);
+/* A constant 1 with labels that tell something about the program; a name in `_info`. Returns the error's code. */
+SHMETRICS_C_API int shmetrics_info(shmetrics_registry* registry, const char* name, const char* help,
+                                   const char* const* labels, const char* const* values, size_t label_count,
+                                   shmetrics_error* error);
+
+#define SHMETRICS_MAX_BOUNDS 64
+/* Writes `count` bounds: start, start + width, ... or start, start * factor, ...; returns `count`, or 0 when that makes
+ * no valid bounds or more than SHMETRICS_MAX_BOUNDS. */
+SHMETRICS_C_API size_t shmetrics_linear_buckets(double start, double width, size_t count, double* bounds);
+SHMETRICS_C_API size_t shmetrics_exponential_buckets(double start, double factor, size_t count, double* bounds);
+
+/* ---- series ---- */
+
+/* Handles to series: small values to keep, copy and pass, also across fork. Zero bytes are an inert handle. The members
+ * belong to this header. */
+typedef struct shmetrics_series {
+  uint32_t registry;
+  uint32_t cell_plus_1;
+  const void* family;
+} shmetrics_series;
+typedef struct {
+  shmetrics_series series;
+} shmetrics_counter;
+typedef struct {
+  shmetrics_series series;
+} shmetrics_float_counter;
+typedef struct {
+  shmetrics_series series;
+} shmetrics_gauge;
+typedef struct {
+  shmetrics_series series;
+} shmetrics_histogram;
+typedef struct {
+  shmetrics_series series;
+} shmetrics_summary;
+
+/* A label value that does not end in a zero byte, as servers have them. */
+typedef struct shmetrics_string {
+  const char* data;
+  size_t size;
+} shmetrics_string;
+
+/* The series with these label values, in the order of the label names; a NULL value counts as "". Known to the process:
+ * one hash, one compare. Else it is looked up or registered, within 20 ms. Another number of values than the family has
+ * labels: an inert handle, and counted. Beyond the limits: the overflow series. */
+SHMETRICS_C_API shmetrics_series shmetrics_find(const void* family, const char* const* values, size_t count);
+SHMETRICS_C_API shmetrics_series shmetrics_find_strings(const void* family, const shmetrics_string* values,
+                                                        size_t count);
+
+#define SHMETRICS_DEFINE_WITH_(kind)                                                                             \
+  static inline shmetrics_##kind shmetrics_##kind##_with(const shmetrics_##kind##_family* family,                \
+                                                         const char* const* values, size_t count) {              \
+    shmetrics_##kind found;                                                                                      \
+    found.series = shmetrics_find(family, values, count);                                                        \
+    return found;                                                                                                \
+  }                                                                                                              \
+  static inline shmetrics_##kind shmetrics_##kind##_with_strings(const shmetrics_##kind##_family* family,        \
+                                                                 const shmetrics_string* values, size_t count) { \
+    shmetrics_##kind found;                                                                                      \
+    found.series = shmetrics_find_strings(family, values, count);                                                \
+    return found;                                                                                                \
+  }
+/* shmetrics_counter shmetrics_counter_with(family, SHMETRICS_LABELS("GET", "/")), and so for each kind; without labels
+ * shmetrics_counter_with(family, SHMETRICS_NO_LABELS). */
+SHMETRICS_DEFINE_WITH_(counter)
+SHMETRICS_DEFINE_WITH_(float_counter)
+SHMETRICS_DEFINE_WITH_(gauge)
+SHMETRICS_DEFINE_WITH_(histogram)
+SHMETRICS_DEFINE_WITH_(summary)
+#undef SHMETRICS_DEFINE_WITH_
+
+/* ---- updates ---- */
+
+/* The thread's slot of each segment, shared with the C++ half of the library. `limit` is 0 until a slot is claimed. */
+struct shmetrics_thread_slot {
+  uint64_t* cells;
+  uint32_t limit;
+};
+extern SHMETRICS_C_API __thread struct shmetrics_thread_slot shmetrics_thread_slots[8] __asm__(
+    "_ZN9shmetrics6detail12thread_slotsE") __attribute__((tls_model("initial-exec")));
+SHMETRICS_C_API void shmetrics_counter_add_slow(shmetrics_series series, int64_t n);
+SHMETRICS_C_API void shmetrics_float_counter_add_slow(shmetrics_series series, double n);
+
+/* Whether the series has a cell in the thread's slot, and which; without, an update has to go the slow way. */
+static inline int shmetrics_is_own_(shmetrics_series series) {
+  return __builtin_expect(series.cell_plus_1 - 1 < shmetrics_thread_slots[series.registry].limit, 1) != 0;
+}
+static inline uint64_t* shmetrics_own_cell_(shmetrics_series series) {
+  return shmetrics_thread_slots[series.registry].cells + (series.cell_plus_1 - 1);
+}
+
+/* Adds n. A negative n is refused and counted in shmetrics_values_refused_total. */
+static inline void shmetrics_counter_add(shmetrics_counter counter, int64_t n) {
+  if (!shmetrics_is_own_(counter.series) || __builtin_expect(n < 0, 0)) {
+    shmetrics_counter_add_slow(counter.series, n);
+  } else {
+    uint64_t* cell = shmetrics_own_cell_(counter.series);
+    /* The thread is the cell's only writer: a plain add, and no reader sees half of it. */
+    __atomic_store_n(cell, __atomic_load_n(cell, __ATOMIC_RELAXED) + (uint64_t)n, __ATOMIC_RELAXED);
+  }
+}
+static inline void shmetrics_counter_inc(shmetrics_counter counter) {
+  shmetrics_counter_add(counter, 1);
+}
+
+/* Adds n. Negative, NaN and infinite n are refused and counted. */
+static inline void shmetrics_float_counter_add(shmetrics_float_counter counter, double n) {
+  if (!shmetrics_is_own_(counter.series) || !(n >= 0 && n <= __DBL_MAX__)) {
+    shmetrics_float_counter_add_slow(counter.series, n);
+  } else {
+    uint64_t* cell = shmetrics_own_cell_(counter.series);
+    uint64_t bits = __atomic_load_n(cell, __ATOMIC_RELAXED);
+    double sum;
+    memcpy(&sum, &bits, sizeof sum);
+    sum += n;
+    memcpy(&bits, &sum, sizeof bits);
+    __atomic_store_n(cell, bits, __ATOMIC_RELAXED);
+  }
+}
+
+/* Threads of one process share a gauge: the last set wins, inc and dec (a negative n) add up. */
+SHMETRICS_C_API void shmetrics_gauge_set(shmetrics_gauge gauge, double value);
+/* Returns 1 when it counted, 0 when it was dropped (and counted as such): then do not take it off again. */
+SHMETRICS_C_API int shmetrics_gauge_add(shmetrics_gauge gauge, double n);
+/* Seconds since 1970, as _timestamp_seconds metrics have it. */
+SHMETRICS_C_API void shmetrics_gauge_set_to_current_time(shmetrics_gauge gauge);
+
+/* Counts `value`, in the family's unit. NaN is refused and counted; infinities count. All-or-nothing under kill -9. */
+SHMETRICS_C_API void shmetrics_histogram_observe(shmetrics_histogram histogram, double value);
+SHMETRICS_C_API void shmetrics_summary_observe(shmetrics_summary summary, double value);
+
+/* ---- time and routes ---- */
+
+/* Seconds of the monotonic clock: observe the difference of two of them. */
+SHMETRICS_C_API double shmetrics_now(void);
+
+/* "/users/123?x" -> "/users/:id": keeps label values few; what becomes `:id` is said at shmetrics::normalize_route.
+ * Writes at most `capacity` bytes with the final zero, and returns the whole length without it, as snprintf does. */
+SHMETRICS_C_API size_t shmetrics_normalize_route(const char* path, size_t size, char* route, size_t capacity);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

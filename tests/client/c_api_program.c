@@ -1,0 +1,173 @@
+/* The C API, used as a server in C would use it, and misused as one should not; every claim is checked here, the values
+ * by who runs it. Compiled as C99 and as C11.
+ *
+ * usage: c_api_program SEGMENT */
+#include <shmetrics/shmetrics.h>
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int failures = 0;
+
+static void check(int holds, const char* claim, int line) {
+  if (holds) return;
+  fprintf(stderr, "line %d: not so: %s\n", line, claim);
+  ++failures;
+}
+#define CHECK(claim) check(claim, #claim, __LINE__)
+
+static shmetrics_registry* opened(const char* path) {
+  shmetrics_options options = SHMETRICS_OPTIONS_INIT;
+  shmetrics_error error;
+  shmetrics_registry* registry;
+  options.path = path;
+  options.start = SHMETRICS_FRESH;
+  options.workers = 8;
+  options.slots = 16;
+  options.cells = 4096;
+  options.directory_bytes = 65536;
+  options.mode = 0640;
+  options.has_group = 1;
+  options.group = (uint32_t)getegid();
+  options.series_per_family = 100;
+  registry = shmetrics_open(&options, &error);
+  CHECK(registry != NULL && error.code == SHMETRICS_OK && error.message[0] == 0);
+  options.start = SHMETRICS_ATTACH;
+  CHECK(shmetrics_open(&options, NULL) == registry);
+  CHECK(strcmp(shmetrics_path(registry), path) == 0);
+  return registry;
+}
+
+static void count_every_kind(shmetrics_registry* registry) {
+  const double bounds[] = {0.1, 0.5, 1.0};
+  double made[SHMETRICS_MAX_BOUNDS];
+  shmetrics_family_options options = SHMETRICS_FAMILY_OPTIONS_INIT;
+  const shmetrics_string path = {"/usersXXX", 6};
+  shmetrics_counter hits;
+  shmetrics_gauge active;
+  shmetrics_counter_family* requests = shmetrics_declare_counter(registry, "app_requests_total", "Requests",
+                                                                 SHMETRICS_LABELS("method", "status"), NULL, NULL);
+  shmetrics_counter_family* routes =
+      shmetrics_declare_counter(registry, "app_routes_total", "Routes", SHMETRICS_LABELS("route"), NULL, NULL);
+  shmetrics_float_counter_family* cost =
+      shmetrics_declare_float_counter(registry, "app_cost_dollars_total", "Cost", SHMETRICS_NO_LABELS, NULL, NULL);
+  shmetrics_gauge_family* load =
+      shmetrics_declare_gauge(registry, "app_load", "Load", SHMETRICS_NO_LABELS, SHMETRICS_MAX, NULL, NULL);
+  shmetrics_histogram_family* seconds;
+  shmetrics_summary_family* sizes =
+      shmetrics_declare_summary(registry, "app_size_bytes", "Sizes", SHMETRICS_NO_LABELS, NULL, NULL);
+  options.unit = "seconds";
+  options.series_limit = 1;
+  seconds = shmetrics_declare_histogram(registry, "app_job_seconds", "Jobs", SHMETRICS_LABELS("queue"), bounds, 3,
+                                        &options, NULL);
+  hits = shmetrics_counter_with(requests, SHMETRICS_LABELS("GET", "200"));
+  shmetrics_counter_inc(hits);
+  shmetrics_counter_add(hits, 5);
+  shmetrics_counter_add(hits, -1); /* refused, and counted */
+  shmetrics_counter_inc(shmetrics_counter_with_strings(routes, &path, 1));
+  shmetrics_float_counter_add(shmetrics_float_counter_with(cost, SHMETRICS_NO_LABELS), 0.25);
+  shmetrics_float_counter_add(shmetrics_float_counter_with(cost, SHMETRICS_NO_LABELS), -1.0);
+  shmetrics_float_counter_add(shmetrics_float_counter_with(cost, SHMETRICS_NO_LABELS), 0.5);
+  active = shmetrics_gauge_with(load, SHMETRICS_NO_LABELS);
+  shmetrics_gauge_set(active, 3);
+  CHECK(shmetrics_gauge_add(active, 1.5) == 1);
+  CHECK(shmetrics_gauge_add(active, -0.5) == 1);
+  shmetrics_histogram_observe(shmetrics_histogram_with(seconds, SHMETRICS_LABELS("mail")), 0.3);
+  shmetrics_histogram_observe(shmetrics_histogram_with(seconds, SHMETRICS_LABELS("mail")), NAN);
+  shmetrics_histogram_observe(shmetrics_histogram_with(seconds, SHMETRICS_LABELS("print")), 2); /* past the limit */
+  shmetrics_summary_observe(shmetrics_summary_with(sizes, SHMETRICS_NO_LABELS), 100);
+  CHECK(shmetrics_info(registry, "app_build_info", "Build", (const char* const[]){"version"},
+                       (const char* const[]){"1.2.3"}, 1, NULL) == SHMETRICS_OK);
+  CHECK(shmetrics_linear_buckets(1, 2, 3, made) == 3 && made[2] == 5);
+  CHECK(shmetrics_exponential_buckets(1, 2, 3, made) == 3 && made[2] == 4);
+  CHECK(shmetrics_linear_buckets(1, -1, 3, made) == 0);
+  CHECK(shmetrics_exponential_buckets(1, 2, 65, made) == 0);
+  CHECK(shmetrics_now() <= shmetrics_now());
+}
+
+static void normalize_routes(void) {
+  char route[32];
+  CHECK(shmetrics_normalize_route("/users/123?x=1", 14, route, sizeof route) == 10);
+  CHECK(strcmp(route, "/users/:id") == 0);
+  CHECK(shmetrics_normalize_route("/users", 6, route, 4) == 6 && strcmp(route, "/us") == 0);
+  CHECK(shmetrics_normalize_route("/users", 6, NULL, 0) == 6);
+}
+
+static void misuse(shmetrics_registry* registry) {
+  shmetrics_error error;
+  struct {
+    shmetrics_options known;
+    uint64_t of_tomorrow;
+  } newer;
+  shmetrics_options options = SHMETRICS_OPTIONS_INIT;
+  const shmetrics_counter inert = {{0, 0, NULL}};
+  double bounds[65];
+  size_t i;
+  for (i = 0; i < 65; ++i) bounds[i] = (double)i;
+
+  CHECK(shmetrics_declare_counter(registry, "app_hits", "Hits", SHMETRICS_NO_LABELS, NULL, &error) == NULL);
+  CHECK(error.code == SHMETRICS_INVALID_ARGUMENT && strstr(error.message, "app_hits_total") != NULL);
+  CHECK(shmetrics_declare_gauge(registry, "app_requests_total", "X", SHMETRICS_NO_LABELS, SHMETRICS_SUM, NULL,
+                                &error) == NULL);
+  CHECK(error.code != SHMETRICS_OK);
+  CHECK(shmetrics_declare_histogram(registry, "app_x", "X", SHMETRICS_NO_LABELS, bounds, 65, NULL, &error) == NULL);
+  CHECK(error.code == SHMETRICS_INVALID_ARGUMENT);
+  CHECK(shmetrics_declare_gauge(registry, "app_y", "Y", SHMETRICS_NO_LABELS, (enum shmetrics_gauge_mode)77, NULL,
+                                &error) == NULL);
+  CHECK(error.code == SHMETRICS_INVALID_ARGUMENT);
+  CHECK(shmetrics_declare_counter(registry, NULL, NULL, SHMETRICS_NO_LABELS, NULL, NULL) == NULL);
+  CHECK(shmetrics_declare_counter(NULL, "app_a_total", "A", SHMETRICS_NO_LABELS, NULL, &error) == NULL);
+  CHECK(error.code == SHMETRICS_NOT_READY);
+  CHECK(shmetrics_path(NULL)[0] == 0);
+
+  options.path = "/nonexistent/folder/x.seg";
+  CHECK(shmetrics_open(&options, &error) == NULL && error.code != SHMETRICS_OK && error.message[0] != 0);
+  options.size = 0;
+  CHECK(shmetrics_open(&options, &error) == NULL && error.code == SHMETRICS_INVALID_ARGUMENT);
+  memset(&newer, 0, sizeof newer);
+  newer.known.size = sizeof newer;
+  newer.known.path = shmetrics_path(registry);
+  CHECK(shmetrics_open(&newer.known, NULL) == registry); /* longer, and says nothing there */
+  newer.of_tomorrow = 1;
+  CHECK(shmetrics_open(&newer.known, &error) == NULL && error.code == SHMETRICS_INVALID_ARGUMENT);
+
+  errno = 4711;
+  shmetrics_counter_inc(inert);
+  shmetrics_counter_inc(shmetrics_counter_with(NULL, SHMETRICS_LABELS("x")));
+  shmetrics_histogram_observe(shmetrics_histogram_with(NULL, SHMETRICS_NO_LABELS), 1);
+  shmetrics_gauge_set(shmetrics_gauge_with(NULL, SHMETRICS_NO_LABELS), 1);
+  CHECK(shmetrics_gauge_add(shmetrics_gauge_with(NULL, SHMETRICS_NO_LABELS), 1) == 0);
+  CHECK(errno == 4711);
+}
+
+static void count_in_children(shmetrics_registry* registry) {
+  shmetrics_counter_family* forks =
+      shmetrics_declare_counter(registry, "app_forks_total", "Forks", SHMETRICS_LABELS("who"), NULL, NULL);
+  const shmetrics_counter kept = shmetrics_counter_with(forks, SHMETRICS_LABELS("child"));
+  int i;
+  for (i = 0; i < 3; ++i) {
+    const pid_t pid = fork();
+    if (pid == 0) {
+      shmetrics_counter_inc(kept);
+      shmetrics_counter_inc(shmetrics_counter_with(forks, SHMETRICS_LABELS("child")));
+      exit(0);
+    }
+    CHECK(pid > 0 && waitpid(pid, NULL, 0) == pid);
+  }
+  shmetrics_counter_inc(shmetrics_counter_with(forks, SHMETRICS_LABELS("too", "many"))); /* inert, and counted */
+}
+
+int main(int argc, char** argv) {
+  shmetrics_registry* registry;
+  if (argc != 2) return 2;
+  registry = opened(argv[1]);
+  count_every_kind(registry);
+  normalize_routes();
+  misuse(registry);
+  count_in_children(registry);
+  return failures == 0 ? 0 : 1;
+}

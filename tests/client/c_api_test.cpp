@@ -1,0 +1,45 @@
+// Programs in C99 and C11 do what a program in C++ can; their claims are their own, the numbers are looked at here.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "tests/command.hpp"
+#include "tests/scrape.hpp"
+#include "tests/temporary_folder.hpp"
+
+namespace {
+
+using shmetrics::test::run_command;
+using testing::HasSubstr;
+
+class CApiTest : public testing::TestWithParam<const char*> {};
+
+TEST_P(CApiTest, DoesAllThatTheCppApiDoes) {
+  const shmetrics::tests::TemporaryFolder folder;
+  const std::string path = folder.file("c.seg");
+  const auto outcome = run_command({GetParam(), path});
+  EXPECT_EQ(outcome.error, "");
+  ASSERT_EQ(outcome.code, 0);
+
+  const auto found = shmetrics::tests::scrape(path);
+  EXPECT_EQ(found["app_requests_total{method=\"GET\",status=\"200\"}"], 6);
+  EXPECT_EQ(found["app_routes_total{route=\"/users\"}"], 1);
+  EXPECT_EQ(found["app_cost_dollars_total"], 0.75);
+  EXPECT_EQ(found["app_load"], 4);
+  EXPECT_EQ(found["app_job_seconds_bucket{queue=\"mail\",le=\"0.1\"}"], 0);
+  EXPECT_EQ(found["app_job_seconds_bucket{queue=\"mail\",le=\"0.5\"}"], 1);
+  EXPECT_EQ(found["app_job_seconds_sum{queue=\"mail\"}"], 0.3);
+  EXPECT_EQ(found["app_job_seconds_count{queue=\"__overflow__\"}"], 1);
+  EXPECT_EQ(found["app_size_bytes_sum"], 100);
+  EXPECT_EQ(found["app_forks_total{who=\"child\"}"], 6);
+  EXPECT_THAT(found.text, HasSubstr("# HELP app_requests_total Requests\n# TYPE app_requests_total counter\n"));
+  EXPECT_THAT(found.text, testing::Not(HasSubstr("app_build_info{")));  // its worker is no more
+  EXPECT_EQ(found.status.refused_negative, 2);
+  EXPECT_EQ(found.status.refused_nan, 1);
+}
+
+INSTANTIATE_TEST_SUITE_P(Standards, CApiTest, testing::Values(SHMETRICS_C99_PROGRAM, SHMETRICS_C11_PROGRAM),
+                         [](const auto& program) { return program.index == 0 ? "C99" : "C11"; });
+
+}  // namespace
