@@ -39,7 +39,7 @@ int serve(const Options& options, std::string& token_list) {
                  .localhost_bypass = options.localhost_bypass,
                  .query_token = options.query_token},
                 site, counts);
-  Server server(site, counts);
+  Server server(site, options.limits, counts);
   server.reload_by([&reload] { reload.reload(); }, [&reload] { reload.reload_if_changed(); });
   for (const ListenAddress& address : options.listen_addresses) server.listen(address);
   reload.log_warnings();

@@ -1,10 +1,14 @@
 #include "exporter/options.hpp"
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
+#include <charconv>
 #include <map>
 #include <memory>
 
 #include "exporter/build_info.hpp"
+#include "exporter/duration.hpp"
 
 namespace shmetrics::exporter {
 namespace {
@@ -13,9 +17,12 @@ const std::map<std::string, LogLevel> kLevels{
     {"debug", LogLevel::kDebug}, {"info", LogLevel::kInfo}, {"warn", LogLevel::kWarn}, {"error", LogLevel::kError}};
 const std::map<std::string, LogFormat> kFormats{{"logfmt", LogFormat::kLogfmt}, {"json", LogFormat::kJson}};
 
+constexpr std::size_t kMostConnections = 65'536;  // what --web.max-connections takes at most
+
 /// What CLI11 fills: words, checked afterwards, so that every refusal is in our own words.
 struct Words {
   std::string level = "info", format = "logfmt";
+  std::string max_connections, max_connections_per_peer, header_timeout, idle_timeout, write_timeout;
   std::vector<std::string> segments, listen{"127.0.0.1:5000"};
 };
 
@@ -63,6 +70,22 @@ void declare_segment_and_web(CLI::App& app, Options& options, Words& words, cons
        "Leave out shmetrics_exporter_* and process_* (default: off).");
 }
 
+void declare_limits(CLI::App& app, Words& words) {
+  const auto limit = [&app](const char* name, std::string& word, const char* form, const char* text) {
+    app.add_option(name, word, text)->group("Limits")->option_text(form);
+  };
+  limit("--web.max-connections", words.max_connections, "NUMBER (default 512)",
+        "Connections in all; more are closed at once.");
+  limit("--web.max-connections-per-peer", words.max_connections_per_peer, "NUMBER (default 64)",
+        "Connections from one IPv4 address or one IPv6 /64; unix peers count as one.");
+  limit("--web.header-timeout", words.header_timeout, "DURATION (default 10s)",
+        "From the connection, or the first byte of a later request, to the end of the header;\n"
+        "for a TLS handshake too.");
+  limit("--web.idle-timeout", words.idle_timeout, "DURATION (default 60s)", "Between two requests of a connection.");
+  limit("--web.write-timeout", words.write_timeout, "DURATION (default 30s)",
+        "For each 256 KiB of a response: a slow client gets a long one, a stuck one is cut.");
+}
+
 void declare_log(CLI::App& app, Words& words) {
   app.add_option("--log.level", words.level, "Least level of the lines on stderr.")
       ->group("Log")
@@ -94,6 +117,34 @@ Value choice(const char* flag, const std::string& word, const std::map<std::stri
   refuse(std::string(flag) + " " + word + ": give one of " + known);
 }
 
+std::size_t number(const char* flag, const std::string& word, std::size_t least, std::size_t most) {
+  std::size_t value = 0;
+  const char* end = word.data() + word.size();
+  const auto [stop, error] = std::from_chars(word.data(), end, value);
+  if (error == std::errc{} && stop == end && value >= least && value <= most) return value;
+  refuse(fmt::format("{} {}: give a whole number from {} to {}", flag, word, least, most));
+}
+
+std::chrono::milliseconds duration(const char* flag, const std::string& word) {
+  if (const auto value = parse_duration(word)) return *value;
+  refuse(fmt::format("{} {}: give a duration from 1ms to 24h, such as 10s, 1m30s or 500ms", flag, word));
+}
+
+/// A word that was not given leaves the default.
+void check_limits(const Words& words, Limits& limits) {
+  const auto number_of = [](const char* flag, const std::string& word, std::size_t& limit) {
+    if (!word.empty()) limit = number(flag, word, 1, kMostConnections);
+  };
+  const auto duration_of = [](const char* flag, const std::string& word, std::chrono::milliseconds& limit) {
+    if (!word.empty()) limit = duration(flag, word);
+  };
+  number_of("--web.max-connections", words.max_connections, limits.max_connections);
+  number_of("--web.max-connections-per-peer", words.max_connections_per_peer, limits.max_connections_per_peer);
+  duration_of("--web.header-timeout", words.header_timeout, limits.header_timeout);
+  duration_of("--web.idle-timeout", words.idle_timeout, limits.idle_timeout);
+  duration_of("--web.write-timeout", words.write_timeout, limits.write_timeout);
+}
+
 void check_telemetry_path(const std::string& path) {
   const auto complain = [&path](const char* reason) { refuse("--web.telemetry-path " + path + ": " + reason); };
   if (!path.starts_with('/')) complain("a path begins with a slash");
@@ -116,6 +167,7 @@ void check(const Words& words, Options& options, const std::string& default_segm
     refuse(error.what());
   }
   check_telemetry_path(options.telemetry_path);
+  check_limits(words, options.limits);
   options.log_level = choice("--log.level", words.level, kLevels);
   options.log_format = choice("--log.format", words.format, kFormats);
 }
@@ -134,6 +186,7 @@ Options parse_options(int argc, const char* const* argv, const std::string& defa
       "METRICS_TOKEN in the environment holds tokens that let a scraper in, parted by commas. Without a token only\n"
       "local requests are answered.");
   declare_segment_and_web(app, options, words, default_segment);
+  declare_limits(app, words);
   declare_log(app, words);
   try {
     app.parse(argc, argv);

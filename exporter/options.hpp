@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "exporter/limits.hpp"
 #include "exporter/listen_address.hpp"
 #include "exporter/log.hpp"
 #include "exporter/segment_spec.hpp"
@@ -19,6 +20,7 @@ struct Options {
   bool localhost_bypass = true;
   bool query_token = true;
   bool disable_exporter_metrics = false;
+  Limits limits;
   LogLevel log_level = LogLevel::kInfo;
   LogFormat log_format = LogFormat::kLogfmt;
   std::string answer;  // --help and --version: print it to stdout and exit 0

@@ -35,6 +35,12 @@ bool Peer::is_loopback() const {
   return is_mapped(*this) ? address[12] == 127 : address == kLoopback6;
 }
 
+bool Peer::same_site(const Peer& other) const {
+  if (kind != other.kind || is_mapped(*this) != is_mapped(other)) return false;
+  const auto end = address.begin() + (is_mapped(*this) ? 16 : 8);
+  return std::equal(address.begin(), end, other.address.begin());
+}
+
 std::string Peer::text() const {
   if (kind == Kind::kUnix) return "unix";
   char buffer[INET6_ADDRSTRLEN] = "";

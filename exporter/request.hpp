@@ -24,8 +24,8 @@ struct Peer {
 
   /// 127.0.0.0/8 or ::1; false for unix sockets.
   bool is_loopback() const;
-  /// The same machine address; ports are not compared.
-  bool same_host(const Peer& other) const { return kind == other.kind && address == other.address; }
+  /// The same IPv4 address or the same IPv6 /64, of which one machine has 2^64 addresses; ports are not compared.
+  bool same_site(const Peer& other) const;
   /// `127.0.0.1:4711`, `[::1]:4711` or `unix`, for log lines.
   std::string text() const;
 };

@@ -152,6 +152,9 @@ void append_scrape_duration(std::string& out, double seconds) {
 }
 
 void append_exporter_metrics(std::string& out, const RequestCounts& counts) {
+  append_head(out, "shmetrics_exporter_accept_failures_total",
+              "Connections that could not be accepted yet, for want of descriptors or memory.", "counter");
+  append_sample(out, "shmetrics_exporter_accept_failures_total", {}, counts.connections.accept_failures);
   append_head(out, "shmetrics_exporter_build_info", "What was built, and with what; the value is always 1.", "gauge");
   append_sample(out, "shmetrics_exporter_build_info",
                 {{"version", build_version()}, {"revision", build_revision()}, {"compiler", build_compiler()}},
@@ -164,6 +167,12 @@ void append_exporter_metrics(std::string& out, const RequestCounts& counts) {
               "gauge");
   append_sample(out, "shmetrics_exporter_config_last_reload_successful", {},
                 std::uint64_t{counts.is_last_reload_successful});
+  append_head(out, "shmetrics_exporter_connections_closed_total", "Connections that a limit ended, by limit.",
+              "counter");
+  for (std::size_t i = 0; i < kCloseReasonNames.size(); ++i) {
+    append_sample(out, "shmetrics_exporter_connections_closed_total", {{"reason", kCloseReasonNames[i]}},
+                  counts.connections.closed[i]);
+  }
   append_head(out, "shmetrics_exporter_query_token_requests_total",
               "Requests let in by a token in the query string, where proxies log it.", "counter");
   append_sample(out, "shmetrics_exporter_query_token_requests_total", {}, counts.query_token_requests);

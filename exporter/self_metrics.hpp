@@ -10,6 +10,7 @@
 
 #include "collector/scraper.hpp"
 #include "exporter/handler.hpp"
+#include "exporter/limits.hpp"
 
 namespace shmetrics::exporter {
 
@@ -25,6 +26,7 @@ struct RequestCounts {
   std::uint64_t query_token_requests = 0;  // let in by one
   bool is_last_reload_successful = true;
   double last_reload_success = 0;  // Unix time in seconds; the start counts
+  ConnectionCounts connections;
 };
 
 /// Of each segment shmetrics_segment_up always; of the rest what is not 0. A family is written once, with the samples

@@ -1,5 +1,7 @@
 #include "exporter/server.hpp"
 
+#include <netinet/tcp.h>
+
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
@@ -9,6 +11,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <csignal>
 #include <list>
+#include <optional>
 
 #include "exporter/listener.hpp"
 #include "exporter/session.hpp"
@@ -18,6 +21,8 @@ namespace {
 
 namespace asio = boost::asio;
 using Error = boost::system::error_code;
+
+using UnsentLimit = asio::detail::socket_option::integer<IPPROTO_TCP, TCP_NOTSENT_LOWAT>;
 
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 
@@ -34,12 +39,13 @@ std::string text_of(const std::exception_ptr& exception) {
 }  // namespace
 
 struct Server::State {
-  State(const Site& site, RequestCounts& counts) : shared{.site = site, .counts = counts, .refusals = throttle} {}
+  State(const Site& site, const Limits& limits, RequestCounts& counts)
+      : shared{.site = site, .limits = limits, .counts = counts, .refusals = throttle} {}
 
   void accept_on(Listener& listener);
   asio::awaitable<void> accept_loop(Listener& listener);
   void admit(Socket socket);
-  bool is_full_for(const Peer& peer);
+  std::optional<CloseReason> is_full_for(const Peer& peer) const;
   void await_signal();
   void await_hangup();
   void await_poll();
@@ -86,16 +92,19 @@ asio::awaitable<void> Server::State::accept_loop(Listener& listener) {
     }
     if (error == asio::error::operation_aborted || error == asio::error::connection_aborted) continue;
     // Out of descriptors or memory: the connection stays queued, so asking again at once would burn the processor.
+    ++shared.counts.connections.accept_failures;
     warn_at_times("cannot accept", "error", error.message());
     pause.expires_after(kAcceptPause);
     co_await pause.async_wait(kAwait);
   }
 }
 
-bool Server::State::is_full_for(const Peer& peer) {
+std::optional<CloseReason> Server::State::is_full_for(const Peer& peer) const {
+  if (connections.size() >= shared.limits.max_connections) return CloseReason::kMaxConnections;
   std::size_t of_peer = 0;
-  for (const Connection& connection : connections) of_peer += connection.peer.same_host(peer) ? 1 : 0;
-  return connections.size() >= kMaxConnections || of_peer >= kMaxConnectionsPerPeer;
+  for (const Connection& connection : connections) of_peer += connection.peer.same_site(peer) ? 1 : 0;
+  if (of_peer >= shared.limits.max_connections_per_peer) return CloseReason::kMaxConnectionsPerPeer;
+  return std::nullopt;
 }
 
 void Server::State::admit(Socket socket) {
@@ -103,11 +112,11 @@ void Server::State::admit(Socket socket) {
   const auto endpoint = socket.remote_endpoint(error);
   if (error) return;  // gone again
   const Peer peer = peer_of(endpoint.data());
-  if (is_full_for(peer)) {
-    warn_at_times("too many connections, closing one", "peer", peer.text());
-    return;
+  if (const auto reason = is_full_for(peer)) return note_closed(shared, *reason, peer);
+  if (peer.kind == Peer::Kind::kTcp) {
+    socket.set_option(asio::ip::tcp::no_delay(true), error);
+    socket.set_option(UnsentLimit(kWriteChunkBytes), error);
   }
-  if (peer.kind == Peer::Kind::kTcp) socket.set_option(asio::ip::tcp::no_delay(true), error);
   const auto connection = connections.insert(connections.end(), Connection{.peer = peer, .hang_up = {}});
   const auto finish = [this, connection](std::exception_ptr exception) {
     if (exception) log(LogLevel::kError, "a connection failed", {{"error", text_of(exception)}});
@@ -156,7 +165,8 @@ void Server::State::drain() {
   drain_timer.async_wait([this](const Error&) { context.stop(); });
 }
 
-Server::Server(const Site& site, RequestCounts& counts) : state_(std::make_unique<State>(site, counts)) {
+Server::Server(const Site& site, const Limits& limits, RequestCounts& counts)
+    : state_(std::make_unique<State>(site, limits, counts)) {
   std::signal(SIGPIPE, SIG_IGN);
 }
 

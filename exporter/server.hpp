@@ -2,26 +2,24 @@
 #pragma once
 
 #include <chrono>
-#include <cstddef>
 #include <functional>
 #include <memory>
 
 #include "exporter/handler.hpp"
+#include "exporter/limits.hpp"
 #include "exporter/listen_address.hpp"
 #include "exporter/self_metrics.hpp"
 
 namespace shmetrics::exporter {
 
-inline constexpr std::size_t kMaxConnections = 512;        // more are closed at once
-inline constexpr std::size_t kMaxConnectionsPerPeer = 64;  // by address; unix peers count as one
 inline constexpr std::chrono::seconds kDrainTimeout{5};
 inline constexpr std::chrono::seconds kPollPeriod{1};          // how often configuration files are looked at
 inline constexpr std::chrono::milliseconds kAcceptPause{100};  // after accept(2) failed, for example out of descriptors
 
 class Server {
  public:
-  /// Takes over SIGTERM, SIGINT and SIGHUP, ignores SIGPIPE. `site` and `counts` must outlive it.
-  Server(const Site& site, RequestCounts& counts);
+  /// Takes over SIGTERM, SIGINT and SIGHUP, ignores SIGPIPE. All arguments must outlive it.
+  Server(const Site& site, const Limits& limits, RequestCounts& counts);
   ~Server();  // removes the unix sockets that it made
 
   /// Binds and listens; the kernel queues connections from now on. A host name or `:port` may stand for several

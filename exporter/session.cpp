@@ -56,13 +56,12 @@ class Session {
   ~Session() { connection_.hang_up = {}; }
 
   asio::awaitable<void> run() {
-    bool goes_on = true;
-    for (bool is_first = true; goes_on; is_first = false) {
-      if (!co_await await_first_byte(is_first)) co_return;
+    for (bool goes_on = true; goes_on; ++requests_) {
+      if (!co_await await_first_byte()) co_return;
       Parser parser;
       parser.header_limit(kMaxHeaderBytes);
       const auto [error, size] = co_await http::async_read_header(stream_, buffer_, parser, kAwait);
-      if (error && !is_parse_error(error)) co_return;
+      if (error && !is_parse_error(error)) co_return note_timeout(error, CloseReason::kHeaderTimeout);
       const InFlight guard(context_.counts);
       Response response = error ? refuse_malformed() : answer(parser.get());
       goes_on = co_await write(std::move(response), parser.get());
@@ -72,18 +71,27 @@ class Session {
 
  private:
   /// False when the connection is over. A pipelined request has its first byte already.
-  asio::awaitable<bool> await_first_byte(bool is_first) {
+  asio::awaitable<bool> await_first_byte() {
+    const bool is_first = requests_ == 0;
+    const Limits& limits = context_.limits;
     connection_.is_waiting = buffer_.size() == 0;
-    const auto header_deadline = Clock::now() + kHeaderTimeout;
+    const auto header_deadline = Clock::now() + limits.header_timeout;
     if (connection_.is_waiting) {
-      stream_.expires_at(is_first ? header_deadline : Clock::now() + kIdleTimeout);
+      stream_.expires_at(is_first ? header_deadline : Clock::now() + limits.idle_timeout);
       const auto [error, size] = co_await stream_.async_read_some(buffer_.prepare(2048), kAwait);
-      if (error) co_return false;
+      if (error) {
+        note_timeout(error, is_first ? CloseReason::kHeaderTimeout : CloseReason::kIdleTimeout);
+        co_return false;
+      }
       buffer_.commit(size);
       connection_.is_waiting = false;
     }
-    stream_.expires_at(is_first ? header_deadline : Clock::now() + kHeaderTimeout);
+    stream_.expires_at(is_first ? header_deadline : Clock::now() + limits.header_timeout);
     co_return true;
+  }
+
+  void note_timeout(const beast::error_code& error, CloseReason reason) {
+    if (error == beast::error::timeout) note_closed(context_, reason, connection_.peer);
   }
 
   Response answer(const http::request<http::empty_body>& message) {
@@ -108,18 +116,28 @@ class Session {
     http::response<http::string_body> message(http::int_to_status(response.status), request.version());
     for (const auto& [name, value] : response.headers) message.insert(name, value);
     message.set(http::field::date, http_date());
-    message.keep_alive(request.keep_alive() && !response.closes && !context_.is_draining);
+    const bool may_stay = request.keep_alive() && !response.closes && !context_.is_draining;
+    const bool is_last = may_stay && requests_ + 1 == kMaxRequestsPerConnection;
+    if (is_last) note_closed(context_, CloseReason::kMaxRequests, connection_.peer);
+    message.keep_alive(may_stay && !is_last);
     message.content_length(response.body.size());
     message.body() = std::move(response.body);
     http::response_serializer<http::string_body> serializer(message);
-    stream_.expires_after(kWriteTimeout);
-    beast::error_code error;
-    if (response.omits_body) {
-      std::tie(error, std::ignore) = co_await http::async_write_header(stream_, serializer, kAwait);
-    } else {
-      std::tie(error, std::ignore) = co_await http::async_write(stream_, serializer, kAwait);
+    serializer.split(response.omits_body);
+    for (std::size_t written = kWriteChunkBytes;
+         !(response.omits_body ? serializer.is_header_done() : serializer.is_done());) {
+      if (written >= kWriteChunkBytes) {
+        stream_.expires_after(context_.limits.write_timeout);
+        written = 0;
+      }
+      const auto [error, size] = co_await http::async_write_some(stream_, serializer, kAwait);
+      if (error) {
+        note_timeout(error, CloseReason::kWriteTimeout);
+        co_return false;
+      }
+      written += size;
     }
-    co_return !error && message.keep_alive();
+    co_return message.keep_alive() && !context_.is_draining;  // which may have begun since the header was made
   }
 
   void note(const Response& response) {
@@ -151,9 +169,20 @@ class Session {
   Buffer buffer_;
   Connection& connection_;
   SessionContext& context_;
+  std::size_t requests_ = 0;  // answered
 };
 
 }  // namespace
+
+void note_closed(SessionContext& context, CloseReason reason, const Peer& peer) {
+  context.counts.connections.count(reason);
+  const auto held_back = context.refusals.pass(name_of(reason), Clock::now());
+  if (!held_back) return;
+  // A scraper that comes every five minutes reaches these two, and nothing is wrong with it.
+  const bool is_usual = reason == CloseReason::kIdleTimeout || reason == CloseReason::kMaxRequests;
+  log(is_usual ? LogLevel::kDebug : LogLevel::kWarn, "a limit closed a connection",
+      {{"reason", name_of(reason)}, {"peer", peer.text()}, {"not_logged_before", std::to_string(*held_back)}});
+}
 
 asio::awaitable<void> serve(Socket socket, Connection& connection, SessionContext& context) {
   Session session(std::move(socket), connection, context);

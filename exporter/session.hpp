@@ -4,21 +4,16 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
-#include <chrono>
 #include <functional>
 
 #include "exporter/handler.hpp"
+#include "exporter/limits.hpp"
 #include "exporter/log.hpp"
 #include "exporter/self_metrics.hpp"
 
 namespace shmetrics::exporter {
 
-// Each is a deadline for the whole step, not a pause between bytes: a peer that trickles gains nothing.
-inline constexpr std::chrono::seconds kHeaderTimeout{10};  // from accept, or from the first byte of a later request
-inline constexpr std::chrono::seconds kIdleTimeout{60};    // between two requests
-inline constexpr std::chrono::seconds kWriteTimeout{30};
 inline constexpr std::chrono::seconds kLingerTimeout{1};  // for the peer to close after us
-
 inline constexpr std::size_t kMaxHeaderBytes = 16 * 1024;
 
 /// What the server knows of a session; lives until the session's coroutine has ended.
@@ -31,10 +26,14 @@ struct Connection {
 /// What all sessions share; outlives them.
 struct SessionContext {
   const Site& site;
+  const Limits& limits;
   RequestCounts& counts;
   LogThrottle& refusals;
   bool is_draining = false;  // then each response ends its connection
 };
+
+/// Counts a connection that a limit ended, and logs one a minute for each reason.
+void note_closed(SessionContext& context, CloseReason reason, const Peer& peer);
 
 using Socket = boost::asio::generic::stream_protocol::socket;  // TCP and unix alike
 

@@ -3,6 +3,7 @@ contract: a flag in --help that no table knows is a failure here.
 
 usage: programs_test.py SHMETRICS_EXPORTER SHMETRICS CONTRACT_WORKER
 """
+import contextlib
 import json
 import os
 import pathlib
@@ -11,6 +12,7 @@ import signal
 import socket
 import stat
 import sys
+import time
 import unittest
 
 import programs
@@ -85,12 +87,70 @@ def takes_token_file(flag):
                     for token in (TOKEN, "another-token-of-length", "third-token-of-length", "# rotated weekly")]
 
 
+def connections_closed(reason, act, *flags):
+    """Whether a limit closed some, after `act` has done what reaches it; asked until it has."""
+    with programs.folder() as directory, Exporter(directory, *flags) as exporter:
+        act(exporter)
+        name = f'shmetrics_exporter_connections_closed_total{{reason="{reason}"}} '
+        deadline = time.monotonic() + programs.TIMEOUT_SECONDS
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError):
+                if name + "0\n" not in exporter.scrape():
+                    return True
+        return False
+
+
+def hoard_connections(exporter):
+    """Three of a limit of two: the third is closed."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(3):
+            peer = stack.enter_context(socket.socket(socket.AF_UNIX))
+            peer.settimeout(programs.TIMEOUT_SECONDS)
+            peer.connect(exporter.socket)
+        assert peer.recv(1) == b""
+
+
+def wait_for_the_end(exporter, request):
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.settimeout(programs.TIMEOUT_SECONDS)
+        peer.connect(exporter.socket)
+        peer.sendall(request)
+        while peer.recv(65536):
+            pass
+
+
+def stays_silent(exporter):
+    wait_for_the_end(exporter, b"GET /metr")
+
+
+def stays_idle(exporter):
+    wait_for_the_end(exporter, b"GET /-/ready HTTP/1.1\r\nHost: a\r\n\r\n")
+
+
+def takes_nothing(exporter):
+    """Asks for more than the kernel keeps for it, and reads none of it."""
+    request = f"GET /metrics HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode() * 300
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.settimeout(programs.TIMEOUT_SECONDS)
+        peer.connect(exporter.socket)
+        with contextlib.suppress(OSError):
+            peer.sendall(request)
+        time.sleep(2)
+
+
 # name -> (what it does with a value, expected); `flag(value)` is either spelling.
 VALUES = {
     "segment": (serves_segment, True),
     "web.listen-address": (listens, (200, "0o660")),
     "web.telemetry-path": (serves_path, [200, 200, 404]),
     "web.token-file": (takes_token_file, [200, 200, 200, 401]),
+    "web.max-connections": (
+        lambda flag: connections_closed("max_connections", hoard_connections, *flag("2")), True),
+    "web.max-connections-per-peer": (
+        lambda flag: connections_closed("max_connections_per_peer", hoard_connections, *flag("2")), True),
+    "web.header-timeout": (lambda flag: connections_closed("header_timeout", stays_silent, *flag("100ms")), True),
+    "web.idle-timeout": (lambda flag: connections_closed("idle_timeout", stays_idle, *flag("100ms")), True),
+    "web.write-timeout": (lambda flag: connections_closed("write_timeout", takes_nothing, *flag("100ms")), True),
     "log.level": (levels_logged, {"warn"}),
     "log.format": (logs_json, True),
 }
@@ -101,6 +161,8 @@ WRONG_LINES = [
     ["--no-segment"], ["--no-log.level"], ["--web.query-token=false"], ["--web.query-token", "true"],
     ["--segment"], ["--segment="], ["--segment", "a/x.seg", "--segment", "b/x.seg"], ["--segment", "=x.seg"],
     ["--segment", "a=x.seg", "--segment=a=y.seg"], ["--segment", "a=*.seg"],
+    ["--web.max-connections=0"], ["--web.max-connections=many"], ["--web.max-connections-per-peer=-1"],
+    ["--web.header-timeout=0s"], ["--web.idle-timeout=60"], ["--web.write-timeout=1y"],
     ["--log.level"], ["--log.level=loud"], ["--log.level=INFO"],
     ["--log.level=info", "--log.level=warn"], ["--log.format=xml"],
     ["--web.listen-address"], ["--web.listen-address=5000"], ["--web.listen-address=a:70000"],

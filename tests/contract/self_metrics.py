@@ -34,6 +34,10 @@ CONTRACT = {
     "shmetrics_exporter_query_token_requests_total": (COUNTER, {}),
     "shmetrics_exporter_config_last_reload_successful": (GAUGE, {}),
     "shmetrics_exporter_config_last_reload_success_timestamp_seconds": (GAUGE, {}),
+    "shmetrics_exporter_connections_closed_total": (COUNTER, {"reason": {
+        "max_connections", "max_connections_per_peer", "header_timeout", "idle_timeout", "write_timeout",
+        "max_requests"}}),
+    "shmetrics_exporter_accept_failures_total": (COUNTER, {}),
     "process_cpu_seconds_total": (COUNTER, {}),
     "process_max_fds": (GAUGE, {}),
     "process_open_fds": (GAUGE, {}),
@@ -48,6 +52,7 @@ ALWAYS = ["shmetrics_segment_up", "shmetrics_scrape_duration_seconds", "shmetric
           "shmetrics_exporter_requests_total", "shmetrics_exporter_requests_in_flight",
           "shmetrics_exporter_query_token_requests_total", "shmetrics_exporter_config_last_reload_successful",
           "shmetrics_exporter_config_last_reload_success_timestamp_seconds",
+          "shmetrics_exporter_connections_closed_total", "shmetrics_exporter_accept_failures_total",
           "process_cpu_seconds_total", "process_start_time_seconds"]
 # What the contract's worker makes of a segment.
 EXPECTED = """shmetrics_segment_up 1

@@ -8,11 +8,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdint>
 #include <cstring>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -64,7 +66,8 @@ class HttpClient {
     client.connect_to(address);
     return client;
   }
-  HttpClient(HttpClient&& other) noexcept : fd_(std::exchange(other.fd_, -1)), buffer_(std::move(other.buffer_)) {}
+  HttpClient(HttpClient&& other) noexcept
+      : fd_(std::exchange(other.fd_, -1)), buffer_(std::move(other.buffer_)), pause_(other.pause_) {}
   HttpClient& operator=(HttpClient&&) = delete;
   ~HttpClient() {
     if (fd_ >= 0) close(fd_);
@@ -107,6 +110,9 @@ class HttpClient {
     return read_response(!request.starts_with("HEAD "));
   }
 
+  /// To be a slow client of a long response; a read takes 16 KiB at most.
+  void pause_after_each_read(std::chrono::milliseconds pause) { pause_ = pause; }
+
   /// Whether the peer ends the connection, by FIN or reset, without another byte.
   bool is_closed_by_peer() {
     char byte = 0;
@@ -129,6 +135,7 @@ class HttpClient {
     char bytes[16384];
     const ssize_t size = recv(fd_, bytes, sizeof bytes, 0);
     if (size > 0) buffer_.append(bytes, static_cast<std::size_t>(size));
+    if (pause_.count() > 0) std::this_thread::sleep_for(pause_);
     return size > 0;
   }
   std::string read_line() {
@@ -141,6 +148,7 @@ class HttpClient {
 
   int fd_;
   std::string buffer_;
+  std::chrono::milliseconds pause_{0};
 };
 
 }  // namespace shmetrics::testing

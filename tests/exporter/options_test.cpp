@@ -35,6 +35,23 @@ TEST(Options, ValuesComeAfterAnEqualsSignOrABlank) {
   EXPECT_EQ(options.log_format, LogFormat::kJson);
 }
 
+TEST(Options, LimitsHaveTheDefaultsOfTheContractAndTakeNumbersAndDurations) {
+  const Limits standard = parse({}).limits;
+  EXPECT_EQ(standard.max_connections, 512U);
+  EXPECT_EQ(standard.max_connections_per_peer, 64U);
+  EXPECT_EQ(standard.header_timeout, std::chrono::seconds(10));
+  EXPECT_EQ(standard.idle_timeout, std::chrono::seconds(60));
+  EXPECT_EQ(standard.write_timeout, std::chrono::seconds(30));
+  const Limits given = parse({"--web.max-connections=1000", "--web.max-connections-per-peer", "1",
+                              "--web.header-timeout=1m30s", "--web.idle-timeout=500ms", "--web.write-timeout", "2s"})
+                           .limits;
+  EXPECT_EQ(given.max_connections, 1000U);
+  EXPECT_EQ(given.max_connections_per_peer, 1U);
+  EXPECT_EQ(given.header_timeout, std::chrono::seconds(90));
+  EXPECT_EQ(given.idle_timeout, std::chrono::milliseconds(500));
+  EXPECT_EQ(given.write_timeout, std::chrono::seconds(2));
+}
+
 TEST(Options, ListenAddressesAreRepeatable) {
   const Options options =
       parse({"--web.listen-address=:1", "--web.listen-address", "[::1]:2", "--web.listen-address=unix:/a"});
@@ -89,6 +106,15 @@ TEST(Options, AWrongCommandLineIsOneLineThatNamesWhatIsWrong) {
       {{"--web.telemetry-path=/"}, "--web.telemetry-path"},
       {{"--web.telemetry-path=/a?b"}, "/a?b"},
       {{"--web.telemetry-path=/-/ready"}, "/-/ready"},
+      {{"--web.max-connections=0"}, "--web.max-connections 0: give a whole number from 1 to 65536"},
+      {{"--web.max-connections=65537"}, "65537"},
+      {{"--web.max-connections-per-peer=-1"}, "--web.max-connections-per-peer -1"},
+      {{"--web.max-connections-per-peer=64k"}, "64k"},
+      {{"--web.header-timeout="}, "--web.header-timeout"},
+      {{"--web.header-timeout=10"}, "--web.header-timeout 10: give a duration from 1ms to 24h, such as 10s"},
+      {{"--web.idle-timeout=0s"}, "--web.idle-timeout 0s"},
+      {{"--web.write-timeout=forever"}, "forever"},
+      {{"--web.write-timeout=1s", "--web.write-timeout=2s"}, "--web.write-timeout is given twice"},
       {{"--log.level=warning"}, "debug, error, info, warn"},
       {{"--log.level=INFO"}, "INFO"},
       {{"--log.format=xml"}, "json, logfmt"}};

@@ -10,6 +10,7 @@ namespace shmetrics::testing {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 TEST(Overload, APeerHas64ConnectionsAndOthersAreServedMeanwhile) {
   RunningExporter exporter;
@@ -19,7 +20,7 @@ TEST(Overload, APeerHas64ConnectionsAndOthersAreServedMeanwhile) {
   EXPECT_TRUE(exporter.connect().is_closed_by_peer());
   auto other = HttpClient::tcp4(exporter.port(), "127.0.0.1", "127.0.0.2");
   EXPECT_EQ(other.exchange("GET /-/ready HTTP/1.1\r\nHost: x\r\n\r\n").status, 200);
-  EXPECT_TRUE(exporter.child().says("too many connections"));
+  EXPECT_TRUE(exporter.child().says("reason=max_connections_per_peer"));
   hoard.pop_front();
   EXPECT_TRUE(eventually([&] {
     try {
@@ -48,7 +49,9 @@ TEST(Overload, WithoutDescriptorsItWaitsAndServesAgain) {
     std::list<HttpClient> hoard;
     for (int i = 0; i < 60; ++i) hoard.push_back(exporter.connect());
     EXPECT_TRUE(exporter.child().says("cannot accept"));
-    EXPECT_EQ(hoard.front().exchange("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").status, 200);
+    const HttpResponse response = hoard.front().exchange("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    EXPECT_THAT(response.body, HasSubstr("\nshmetrics_exporter_accept_failures_total "));
+    EXPECT_THAT(response.body, Not(HasSubstr("\nshmetrics_exporter_accept_failures_total 0\n")));
   }
   EXPECT_TRUE(exporter.is_healthy());
 }

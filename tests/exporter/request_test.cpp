@@ -1,5 +1,6 @@
 #include "exporter/request.hpp"
 
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 
@@ -55,6 +56,24 @@ TEST(Target, IsPartedAtTheFirstQuestionMark) {
   EXPECT_EQ(query_of("/a?b?c"), "b?c");
   EXPECT_EQ(path_of("/a"), "/a");
   EXPECT_EQ(query_of("/a"), "");
+}
+
+Peer peer_at(const char* text) {
+  sockaddr_in6 v6{};
+  v6.sin6_family = AF_INET6;
+  EXPECT_EQ(inet_pton(AF_INET6, text, &v6.sin6_addr), 1);
+  return peer_of(reinterpret_cast<const sockaddr*>(&v6));
+}
+
+TEST(Peer, ASiteIsAnIpv4AddressOrAnIpv6NetworkOf64Bits) {
+  EXPECT_TRUE(peer_at("2001:db8::1").same_site(peer_at("2001:db8::ffff:ffff:ffff:ffff")));
+  EXPECT_FALSE(peer_at("2001:db8::1").same_site(peer_at("2001:db8:0:1::1")));
+  EXPECT_TRUE(peer_at("::ffff:10.0.0.1").same_site(peer_at("::ffff:10.0.0.1")));
+  EXPECT_FALSE(peer_at("::ffff:10.0.0.1").same_site(peer_at("::ffff:10.0.0.2")));
+  EXPECT_FALSE(peer_at("::1").same_site(peer_at("::ffff:127.0.0.1")));
+  const Peer local{.kind = Peer::Kind::kUnix};
+  EXPECT_TRUE(local.same_site(Peer{.kind = Peer::Kind::kUnix}));
+  EXPECT_FALSE(local.same_site(peer_at("::")));
 }
 
 TEST(Peer, TextNamesAddressAndPort) {

@@ -1,0 +1,40 @@
+#include "exporter/duration.hpp"
+
+#include <charconv>
+#include <cmath>
+
+namespace shmetrics::exporter {
+namespace {
+
+constexpr double kLongestMs = 24 * 3600e3;
+
+/// In milliseconds, 0 when there is no such unit.
+double unit_ms(std::string_view unit) {
+  if (unit == "h") return 3600e3;
+  if (unit == "m") return 60e3;
+  if (unit == "s") return 1e3;
+  if (unit == "ms") return 1;
+  if (unit == "us") return 1e-3;
+  return unit == "ns" ? 1e-6 : 0;
+}
+
+}  // namespace
+
+std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) {
+  double total_ms = 0;
+  while (!text.empty()) {
+    // Digits and a point alone: from_chars would take a sign, an exponent and `inf` too.
+    const std::size_t digits = std::min(text.find_first_not_of("0123456789."), text.size());
+    const std::size_t end = std::min(text.find_first_of("0123456789.", digits), text.size());
+    double number = 0;
+    const auto [stop, error] = std::from_chars(text.data(), text.data() + digits, number);
+    const double unit = unit_ms(text.substr(digits, end - digits));
+    if (error != std::errc{} || stop != text.data() + digits || unit == 0) return std::nullopt;
+    total_ms += number * unit;
+    text.remove_prefix(end);
+  }
+  if (!(total_ms >= 1 && total_ms <= kLongestMs)) return std::nullopt;
+  return std::chrono::milliseconds(std::llround(total_ms));
+}
+
+}  // namespace shmetrics::exporter

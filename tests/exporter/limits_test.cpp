@@ -1,0 +1,119 @@
+// Every limit of a connection: the one who goes past it, the one who does not, and the counter.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <list>
+
+#include "tests/exporter/large_segment.hpp"
+#include "tests/exporter/running_exporter.hpp"
+
+namespace shmetrics::testing {
+namespace {
+
+using ::testing::HasSubstr;
+using namespace std::chrono_literals;
+
+const std::string kScrape = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
+const std::string kReady = "GET /-/ready HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+std::string counted(const std::string& reason, int times) {
+  return "\nshmetrics_exporter_connections_closed_total{reason=\"" + reason + "\"} " + std::to_string(times) + "\n";
+}
+
+TEST(Limits, ConnectionsInAllAreBoundedAndCounted) {
+  RunningExporter exporter({.flags = {"--web.max-connections=3"}});
+  std::list<HttpClient> hoard;
+  for (const char* from : {"127.0.0.2", "127.0.0.3", "127.0.0.4"}) {
+    hoard.push_back(HttpClient::tcp4(exporter.port(), "127.0.0.1", from));
+    EXPECT_EQ(hoard.back().exchange(kReady).status, 200);
+  }
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(exporter.connect().is_closed_by_peer());
+  EXPECT_THAT(hoard.front().exchange(kScrape).body, HasSubstr(counted("max_connections", 5)));
+  EXPECT_TRUE(exporter.child().says("reason=max_connections "));
+  EXPECT_THAT(exporter.child().err(), ::testing::Not(HasSubstr("reason=max_connections peer=127.0.0.2")));
+}
+
+TEST(Limits, ConnectionsOfAPeerAreBoundedAndCounted) {
+  RunningExporter exporter({.flags = {"--web.max-connections-per-peer=2"}});
+  auto first = exporter.connect();
+  auto second = exporter.connect();
+  EXPECT_EQ(second.exchange(kReady).status, 200);
+  EXPECT_TRUE(exporter.connect().is_closed_by_peer());
+  auto other = HttpClient::tcp4(exporter.port(), "127.0.0.1", "127.0.0.2");
+  EXPECT_EQ(other.exchange(kReady).status, 200);
+  EXPECT_THAT(first.exchange(kScrape).body, HasSubstr(counted("max_connections_per_peer", 1)));
+}
+
+TEST(Limits, AHeaderHasADeadlineFromTheConnectionAndAgainFromItsFirstByte) {
+  RunningExporter exporter({.flags = {"--web.header-timeout=300ms"}});
+  EXPECT_TRUE(exporter.connect().is_closed_by_peer());
+  auto later = exporter.connect();
+  EXPECT_EQ(later.exchange(kReady).status, 200);
+  std::this_thread::sleep_for(500ms);  // idle is another matter
+  EXPECT_EQ(later.exchange(kReady).status, 200);
+  later.send("G");
+  EXPECT_TRUE(later.is_closed_by_peer());
+  EXPECT_THAT(exporter.get("/metrics").body, HasSubstr(counted("header_timeout", 2)));
+  EXPECT_TRUE(exporter.child().says("reason=header_timeout"));
+}
+
+TEST(Limits, AConnectionMayBeIdleForAWhile) {
+  RunningExporter exporter({.flags = {"--web.idle-timeout=300ms"}});
+  auto client = exporter.connect();
+  std::this_thread::sleep_for(500ms);  // before its first request it is not idle
+  EXPECT_EQ(client.exchange(kReady).status, 200);
+  EXPECT_TRUE(client.is_closed_by_peer());
+  EXPECT_THAT(exporter.get("/metrics").body, HasSubstr(counted("idle_timeout", 1)));
+}
+
+TEST(Limits, AConnectionEndsInOrderAfterAThousandRequests) {
+  RunningExporter exporter;
+  auto client = exporter.connect();
+  for (int i = 1; i < 1000; ++i) ASSERT_EQ(client.exchange(kReady).header("Connection"), "") << i;
+  const HttpResponse last = client.exchange(kReady);
+  EXPECT_EQ(last.status, 200);
+  EXPECT_EQ(last.header("Connection"), "close");
+  EXPECT_TRUE(client.is_closed_by_peer());
+  EXPECT_THAT(exporter.get("/metrics").body, HasSubstr(counted("max_requests", 1)));
+}
+
+class LargeResponse : public ::testing::Test {
+ protected:
+  TemporaryDirectory directory_{"/dev/shm"};
+  LargeSegment segment_{directory_.file("large.seg")};
+  RunningExporter exporter_{{.flags = {"--web.write-timeout=700ms"}, .segment = directory_.file("large.seg")}};
+};
+
+TEST_F(LargeResponse, IsTakenAwayFromWhoDoesNotReadIt) {
+  auto stuck = HttpClient::tcp4(exporter_.port());
+  stuck.send(kScrape);
+  EXPECT_TRUE(exporter_.child().says("reason=write_timeout"));
+  EXPECT_THAT(exporter_.get("/metrics").body, HasSubstr(counted("write_timeout", 1)));
+  EXPECT_THROW(stuck.read_response(), std::runtime_error);
+}
+
+TEST_F(LargeResponse, IsServedToWhoReadsSlowly) {
+  auto slow = HttpClient::tcp4(exporter_.port());
+  slow.send(kScrape);
+  const auto start = std::chrono::steady_clock::now();
+  slow.pause_after_each_read(6ms);  // of 16 KiB at most
+  const HttpResponse response = slow.read_response();
+  EXPECT_EQ(response.body.size(), std::stoul(response.header("Content-Length")));
+  EXPECT_GT(std::chrono::steady_clock::now() - start, 1400ms) << "too fast to be called slow";
+  EXPECT_THAT(exporter_.get("/metrics").body, HasSubstr(counted("write_timeout", 0)));
+}
+
+TEST_F(LargeResponse, IsFinishedBeforeTheEnd) {
+  auto slow = HttpClient::tcp4(exporter_.port());
+  slow.send(kScrape);
+  EXPECT_TRUE(exporter_.is_healthy());  // answered after the scrape, of which the kernel holds back the larger part
+  exporter_.child().send_signal(SIGTERM);
+  EXPECT_TRUE(exporter_.child().says("msg=\"stopping\" connections=1"));
+  const HttpResponse response = slow.read_response();
+  EXPECT_EQ(response.body.size(), std::stoul(response.header("Content-Length")));
+  // Without waiting for the rest of the 5 s in case the client asks for more.
+  EXPECT_EQ(exporter_.child().exit_code(4s), 0);
+}
+
+}  // namespace
+}  // namespace shmetrics::testing
