@@ -53,8 +53,8 @@ bool takes(shm::GaugeMode mode, WorkerStanding worker) {
     case shm::GaugeMode::kMin:
     case shm::GaugeMode::kMax:
     case shm::GaugeMode::kMostrecent:
+    case shm::GaugeMode::kSum:  // no claim touches it: left out, it would be missing for as long as one takes
       return true;
-    case shm::GaugeMode::kSum:
     case shm::GaugeMode::kAll:
       return worker.is_settled;
     default:
