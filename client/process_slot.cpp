@@ -5,6 +5,7 @@
 
 #include "client/attachment.hpp"
 #include "client/slow_path.hpp"
+#include "shm/failpoint.hpp"
 #include "shm/slot.hpp"
 
 namespace shmetrics::detail {
@@ -86,6 +87,7 @@ bool Attachment::prepare(std::uint32_t worker) noexcept {
   if (allocated > 0 && !grow_process_slot(worker, allocated - 1)) return false;
   shm::reset_gauges(view.process_cells(worker), process_limit_.load(std::memory_order_relaxed),
                     view.gauge_spill_cells(), gauge_spill_limit_.load(std::memory_order_relaxed), mirror.gauges());
+  SHMETRICS_FAILPOINT(claim_entry_gauges_reset);
   if (const std::uint32_t used = mirror.cells().process_cells; used > 0) grow_process_slot(worker, used - 1);
   for (const std::uint32_t first_cell : infos_) set_info(first_cell);
   return true;
@@ -110,7 +112,9 @@ bool Attachment::grow_process_slot(std::uint32_t worker, std::uint32_t last_cell
   if (wanted <= limit) return wanted != 0;
   shm::SharedWord* const cells = view.process_cells(worker);
   if (!shm::make_accessible(bytes(cells + limit), bytes(cells + wanted), view, file())) return false;
+  SHMETRICS_FAILPOINT(grow_process_slot_allocated);
   view.worker(worker).cells_allocated.raise_to_release(wanted);
+  SHMETRICS_FAILPOINT(grow_process_slot_said);
   process_limit_.store(wanted, std::memory_order_release);
   return true;
 }

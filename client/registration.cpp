@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "client/slow_path.hpp"
+#include "shm/failpoint.hpp"
 #include "shm/lock_byte.hpp"
 #include "shm/slot.hpp"
 
@@ -29,10 +30,12 @@ class DirectoryLock {
     held_ = file_ && wait_until(
                          deadline, [this] { return shm::try_lock(file_.get(), shm::kDirectoryLock); },
                          [&] { return attachment.view.directory().committed.load_relaxed(); });
+    if (held_) SHMETRICS_FAILPOINT(append_locked);
   }
   ~DirectoryLock() {
     // Explicitly: should a fork have slipped in, the child's copy of the descriptor must not keep the lock.
     if (held_) shm::unlock(file_.get(), shm::kDirectoryLock);
+    SHMETRICS_FAILPOINT(append_unlocked);
   }
   DirectoryLock(const DirectoryLock&) = delete;
   DirectoryLock& operator=(const DirectoryLock&) = delete;
@@ -78,7 +81,9 @@ void grow_spill(Attachment& attachment, const DirectoryLock& lock, std::uint32_t
   const std::uint64_t have = std::min<std::uint64_t>(allocated.load_acquire(), geometry.cells);
   if (wanted <= have) return;
   const AllocatedRange cells(lock, cells_at + have * 8, (wanted - have) * 8);
+  SHMETRICS_FAILPOINT(append_spill_allocated);
   allocated.raise_to_release(wanted);
+  SHMETRICS_FAILPOINT(append_spill_said);
 }
 
 // Appends one record behind the committed ones. `cells` is the cursor behind the record's own cells.
@@ -105,9 +110,12 @@ void append(Attachment& attachment, const DirectoryLock& lock, const std::string
     throw shm::Error(shm::Fault::kFull, "no memory left for the spill of " + attachment.path);
   }
   const AllocatedRange tail(lock, geometry.directory() + begin, record.size());
+  SHMETRICS_FAILPOINT(append_tail_allocated);
   std::memcpy(tail.address(), record.data(), record.size());
+  SHMETRICS_FAILPOINT(append_record_written);
   const AllocatedRange head(lock, geometry.directory(), sizeof(shm::DirectoryHead));
   static_cast<shm::DirectoryHead*>(head.address())->committed.store_release(end);
+  SHMETRICS_FAILPOINT(append_committed);
 }
 
 // Throws when the declaration cannot be: against a rule, or against what others have declared.

@@ -13,6 +13,7 @@
 #include "client/registration.hpp"
 #include "client/slow_path.hpp"
 #include "client/writer.hpp"
+#include "shm/failpoint.hpp"
 #include "shm/slot.hpp"
 
 namespace shmetrics {
@@ -184,7 +185,9 @@ detail::HandleParts detail::only_series(const FamilyState* family) noexcept {
 void Gauge::set(double value) const noexcept {
   if (shm::SharedWord* cells = detail::gauge_cells(registry_, cell_)) {
     cells[cell_ + shm::kGaugeValue].store_double_relaxed(value);
+    SHMETRICS_FAILPOINT(gauge_value_stored);
     cells[cell_ + shm::kGaugeStamp].store_release(stamp_for(*family_));
+    SHMETRICS_FAILPOINT(gauge_stamp_stored);
   }
 }
 
@@ -192,7 +195,9 @@ bool Gauge::add(double n) const noexcept {
   shm::SharedWord* cells = detail::gauge_cells(registry_, cell_);
   if (cells == nullptr) return false;
   cells[cell_ + shm::kGaugeValue].add_double_relaxed(n);
+  SHMETRICS_FAILPOINT(gauge_value_stored);
   cells[cell_ + shm::kGaugeStamp].store_release(stamp_for(*family_));
+  SHMETRICS_FAILPOINT(gauge_stamp_stored);
   return true;
 }
 

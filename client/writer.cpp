@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "client/process_hooks.hpp"
+#include "shm/failpoint.hpp"
 #include "shm/slot.hpp"
 
 namespace shmetrics::detail {
@@ -51,6 +52,7 @@ bool claim_slot(Attachment& attachment, ThreadState& state, ThreadSlot& fast) no
     pause_before_retry(state);
     return false;
   }
+  SHMETRICS_FAILPOINT(claim_slot_owner_stored);
   shm::SlotEntry& claimed = view.slot(*slot);
   const std::uint32_t allocated = static_cast<std::uint32_t>(
       std::min<std::uint64_t>(claimed.cells_allocated.load_acquire(), view.geometry().cells));
@@ -61,7 +63,9 @@ bool claim_slot(Attachment& attachment, ThreadState& state, ThreadSlot& fast) no
     pause_before_retry(state);
     return false;
   }
+  SHMETRICS_FAILPOINT(claim_slot_memory_allocated);
   claimed.cells_allocated.raise_to_release(limit);
+  SHMETRICS_FAILPOINT(claim_slot_cells_said);
   shm::complete_redo(cells, limit);
   state = {*slot, 0, 0, Phase::kOwned, 0};
   fast.cells = reinterpret_cast<std::atomic<std::uint64_t>*>(cells);
@@ -79,7 +83,9 @@ bool grow_slot(Attachment& attachment, ThreadState& state, ThreadSlot& fast, std
     state.no_growth_before = (Clock::now() + Breaker::kPause).time_since_epoch().count();
     return false;
   }
+  SHMETRICS_FAILPOINT(grow_slot_allocated);
   attachment.view.slot(state.slot).cells_allocated.store_release(wanted);
+  SHMETRICS_FAILPOINT(grow_slot_said);
   fast.limit = wanted;
   return true;
 }
@@ -117,7 +123,9 @@ void give_back_slot(std::uint32_t registry) noexcept {
   const auto& view = Attachment::at(registry)->view;
   std::byte* const cells = bytes(view.thread_cells(state.slot));
   shm::make_inaccessible(cells, cells + std::uint64_t{limit} * 8);
+  SHMETRICS_FAILPOINT(release_slot_closed);
   view.slot(state.slot).owner.store_release(0);
+  SHMETRICS_FAILPOINT(release_slot_owner_cleared);
   state = {};
 }
 

@@ -16,6 +16,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "shm/failpoint.hpp"
 #include "shm/lock_byte.hpp"
 
 namespace shmetrics::shm {
@@ -155,25 +156,32 @@ Descriptor build(const std::string& path, const CreationOptions& options) {
   const std::string folder = std::filesystem::absolute(path).parent_path().string();
   Descriptor file = above_stderr(Descriptor(open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600)));
   if (!file) throw from_errno(errno, "create a segment in " + folder);
+  SHMETRICS_FAILPOINT(create_opened);
   check_file_system(file.get(), path);
   if (ftruncate(file.get(), static_cast<off_t>(geometry.file_bytes())) != 0)
     throw from_errno(errno, "ftruncate " + path);
+  SHMETRICS_FAILPOINT(create_sized);
   allocate(file.get(), 0, geometry.directory() + kPageBytes, path);
   allocate(file.get(), geometry.spill_cells(), kGrowthCells * 8, path);
+  SHMETRICS_FAILPOINT(create_allocated);
   {
     using boost::interprocess::mapped_region;
     const mapped_region fixed(file, boost::interprocess::read_write, 0, geometry.directory());
     auto* base = static_cast<std::byte*>(fixed.get_address());
     auto* slots = reinterpret_cast<SlotEntry*>(base + geometry.slot_table());
     slots[geometry.spill()].cells_allocated.store_relaxed(kGrowthCells);
+    SHMETRICS_FAILPOINT(create_spill_said);
     const Header header = make_header(geometry);
     std::memcpy(base, &header, sizeof header);
+    SHMETRICS_FAILPOINT(create_header_written);
     reinterpret_cast<SharedWord*>(base + offsetof(Header, magic))->store_release(kMagic);
+    SHMETRICS_FAILPOINT(create_magic_stored);
   }
   if (fchmod(file.get(), options.mode) != 0) throw from_errno(errno, "fchmod " + path);
   if (options.group && fchown(file.get(), static_cast<uid_t>(-1), *options.group) != 0) {
     throw from_errno(errno, "give " + path + " to group " + to_string(*options.group));
   }
+  SHMETRICS_FAILPOINT(create_mode_set);
   return file;
 }
 
@@ -193,12 +201,16 @@ void replace(const Descriptor& old, const std::string& path, const CreationOptio
   if (!lock_until(old.get(), kCreationLock, std::chrono::steady_clock::now() + kReplaceWait)) {
     throw Error(Fault::kNotReady, path + " is being replaced by another process: try again");
   }
+  SHMETRICS_FAILPOINT(replace_locked);
   if (file_id(path) != file_id(old.get())) return;
   const Descriptor next = build(path, options);
+  SHMETRICS_FAILPOINT(replace_built);
   const std::string temporary = path + ".shmetrics-new";
   if (unlink(temporary.c_str()) != 0 && errno != ENOENT) throw from_errno(errno, "unlink " + temporary);
   if (!give_name(next, temporary)) throw Error(Fault::kIo, temporary + " is in the way: remove it");
+  SHMETRICS_FAILPOINT(replace_linked);
   if (rename(temporary.c_str(), path.c_str()) != 0) throw from_errno(errno, "rename " + temporary);
+  SHMETRICS_FAILPOINT(replace_renamed);
 }
 
 Header read_header(int fd, const std::string& path) {
@@ -336,6 +348,7 @@ OpenedSegment open_or_create(const std::string& path, const CreationOptions& opt
     if (!file) {
       if (errno != ENOENT) throw_open_error(errno, path);
       give_name(build(path, options), path);  // lost the race or won it: the name leads to a segment now
+      SHMETRICS_FAILPOINT(create_linked);
       fresh = false;
       continue;
     }

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 
+#include "shm/failpoint.hpp"
 #include "shm/lock_byte.hpp"
 
 namespace shmetrics::shm {
@@ -69,8 +70,11 @@ void complete_redo(SharedWord* cells, std::uint32_t limit) noexcept {
   const std::uint64_t sequence = cells[first_cell + kHistogramSequence].load_acquire();
   if (sequence % 2 == 0) return;
   cells[bucket_cell].store_relaxed(prefix.redo_bucket.load_relaxed());
+  SHMETRICS_FAILPOINT(claim_slot_redo_bucket_stored);
   cells[first_cell + kHistogramSum].store_relaxed(prefix.redo_sum.load_relaxed());
+  SHMETRICS_FAILPOINT(claim_slot_redo_sum_stored);
   cells[first_cell + kHistogramSequence].store_release(sequence + 1);
+  SHMETRICS_FAILPOINT(claim_slot_redo_even);
 }
 
 bool allocate_and_open(std::byte* from, std::byte* to, const SegmentView& view, const SegmentFile& file) noexcept {

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "shm/failpoint.hpp"
 #include "shm/segment_view.hpp"
 #include "shm/worker_entry.hpp"
 
@@ -48,21 +49,30 @@ inline void observe(SharedWord* cells, std::uint32_t first_cell, std::uint32_t b
   const std::uint64_t new_bucket = cells[bucket_cell].load_relaxed() + 1;
   const double new_sum = sum.load_double_relaxed() + value;
   prefix.redo_position.store_relaxed(first_cell | std::uint64_t{bucket_cell} << 32);
+  SHMETRICS_FAILPOINT(observe_position_stored);
   prefix.redo_bucket.store_relaxed(new_bucket);
+  SHMETRICS_FAILPOINT(observe_redo_bucket_stored);
   prefix.redo_sum.store_double_relaxed(new_sum);
+  SHMETRICS_FAILPOINT(observe_redo_sum_stored);
   sequence.store_release(odd);  // the record is complete before anyone may use it
   // Release: who sees a new cell sees the odd word before it, and so knows of the record.
   std::atomic_thread_fence(std::memory_order_release);
+  SHMETRICS_FAILPOINT(observe_sequence_odd);
   cells[bucket_cell].store_relaxed(new_bucket);
+  SHMETRICS_FAILPOINT(observe_bucket_stored);
   sum.store_double_relaxed(new_sum);
+  SHMETRICS_FAILPOINT(observe_sum_stored);
   sequence.store_release(odd + 1);
+  SHMETRICS_FAILPOINT(observe_sequence_even);
 }
 
 /// The same in the spill, where many write: no sequence word, so a kill between the two leaves a bucket without its
 /// sum.
 inline void observe_shared(SharedWord* cells, std::uint32_t first_cell, std::uint32_t bucket, double value) noexcept {
   cells[first_cell + kHistogramBuckets + bucket].add_relaxed(1);
+  SHMETRICS_FAILPOINT(observe_spill_bucket_added);
   cells[first_cell + kHistogramSum].add_double_relaxed(value);
+  SHMETRICS_FAILPOINT(observe_spill_sum_added);
 }
 
 }  // namespace shmetrics::shm

@@ -11,6 +11,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "shm/failpoint.hpp"
 #include "shm/lock_byte.hpp"
 
 namespace shmetrics::shm {
@@ -47,6 +48,7 @@ enum class Attempt { kClaimed, kTaken, kUnusable };
 Attempt try_claim(const SegmentView& view, const SegmentFile& file, Descriptor& own, std::uint32_t worker,
                   EntryPreparer& preparer, EntryClaim& claim) noexcept {
   if (!try_lock(own.get(), claim_byte(worker))) return Attempt::kTaken;
+  SHMETRICS_FAILPOINT(claim_entry_byte_locked);
   void* const page = pin(own.get());
   // A file system whose locks do not conflict would give every entry to everybody.
   if (page == nullptr || probe(file.kept_fd >= 0 ? file.kept_fd : own.get(), claim_byte(worker)) != Held::kYes) {
@@ -54,6 +56,7 @@ Attempt try_claim(const SegmentView& view, const SegmentFile& file, Descriptor& 
     own.reset();
     return Attempt::kUnusable;
   }
+  SHMETRICS_FAILPOINT(claim_entry_pinned);
   WorkerEntry& entry = view.worker(worker);
   const std::uint64_t old = entry.epoch.load_relaxed();
   const std::uint64_t odd = old | 1;
@@ -61,25 +64,34 @@ Attempt try_claim(const SegmentView& view, const SegmentFile& file, Descriptor& 
   // From here no reader may take a gauge of the former owner for live: the odd epoch is out before anything else
   // changes.
   std::atomic_thread_fence(std::memory_order_seq_cst);
+  SHMETRICS_FAILPOINT(claim_entry_epoch_odd);
   if (old != 0) {
     entry.adoptions.store_relaxed(entry.adoptions.load_relaxed() + 1);
+    SHMETRICS_FAILPOINT(claim_entry_adoption_counted);
     if (entry.released.load_relaxed() == 0) entry.deaths.store_relaxed(entry.deaths.load_relaxed() + 1);
+    SHMETRICS_FAILPOINT(claim_entry_death_counted);
   }
   entry.released.store_relaxed(0);
+  SHMETRICS_FAILPOINT(claim_entry_released_cleared);
   if (!preparer.prepare(worker)) {
     entry.released.store_relaxed(1);  // nobody died here; the epoch stays odd for the next claimer
     munmap(page, kPageBytes);
     own.reset();
     return Attempt::kUnusable;
   }
+  SHMETRICS_FAILPOINT(claim_entry_prepared);
   describe_owner(entry);
+  SHMETRICS_FAILPOINT(claim_entry_owner_described);
   if (!try_lock(own.get(), live_byte(worker))) {
     munmap(page, kPageBytes);
     own.reset();
     return Attempt::kTaken;
   }
+  SHMETRICS_FAILPOINT(claim_entry_live_byte_locked);
   own.reset();
+  SHMETRICS_FAILPOINT(claim_entry_descriptor_closed);
   entry.epoch.store_release(odd + 1);
+  SHMETRICS_FAILPOINT(claim_entry_epoch_even);
   claim = {worker, odd + 1};
   return Attempt::kClaimed;
 }
@@ -136,9 +148,11 @@ void reset_gauges(SharedWord* slot, std::uint32_t limit, SharedWord* spill, std:
         const std::uint64_t next = std::bit_cast<std::uint64_t>(found);
         return wins ? (next == 0 ? std::bit_cast<std::uint64_t>(-0.0) : next) : bits;
       });
+      SHMETRICS_FAILPOINT(claim_entry_gauge_folded);
     }
     if (mode == GaugeMode::kSum || mode == GaugeMode::kMostrecent) continue;
     stamp.store_relaxed(0);
+    SHMETRICS_FAILPOINT(claim_entry_stamp_cleared);
     value.store_relaxed(0);
   }
 }

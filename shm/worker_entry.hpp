@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 
+#include "shm/failpoint.hpp"
 #include "shm/segment.hpp"
 #include "shm/segment_view.hpp"
 
@@ -45,7 +46,9 @@ std::optional<EntryClaim> claim_entry(const SegmentView& view, const SegmentFile
 /// Marks an orderly end. The locks stay: other threads may still count, and the kernel drops both with the address
 /// space.
 inline void release_entry(const SegmentView& view, EntryClaim claim) noexcept {
+  SHMETRICS_FAILPOINT(release_entry_began);
   view.worker(claim.worker).released.store_release(1);
+  SHMETRICS_FAILPOINT(release_entry_said);
 }
 
 /// Whether any worker but `self` holds an entry of the segment behind `fd`.
