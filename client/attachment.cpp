@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <memory>
 #include <utility>
 
 #include "client/process_hooks.hpp"
@@ -35,13 +36,14 @@ std::byte* map(const shm::OpenedSegment& opened, const std::string& path) {
   return static_cast<std::byte*>(base);
 }
 
-void open_fixed_part(std::byte* base, const shm::Geometry& geometry, const std::string& path) {
-  const std::uint64_t tables = geometry.worker_table();
-  const std::uint64_t directory = geometry.directory();
-  const bool done = mprotect(base, tables, PROT_READ) == 0 &&
-                    mprotect(base + tables, directory - tables, PROT_READ | PROT_WRITE) == 0 &&
+// A creator leaves no hole in here; who copies or punches the file does.
+void open_fixed_part(const shm::SegmentView& view, const shm::SegmentFile& file) {
+  std::byte* const base = view.base();
+  const std::uint64_t directory = view.geometry().directory();
+  const bool done = shm::allocate_and_open(base, base + directory + kPage, view, file) &&
+                    mprotect(base, view.geometry().worker_table(), PROT_READ) == 0 &&
                     mprotect(base + directory, kPage, PROT_READ) == 0;
-  if (!done) throw shm::from_errno(errno, "mprotect " + path);
+  if (!done) throw shm::from_errno(ENOSPC, std::string("no memory for the tables of ") + file.path);
 }
 
 shm::CreationOptions creation_options(const Options& options) {
@@ -96,12 +98,17 @@ Attachment& Attachment::attach(const std::string& path, shm::OpenedSegment& open
   }
   std::byte* base = map(opened, path);
   try {
-    open_fixed_part(base, opened.geometry, path);
-    auto* made = new Attachment(index, path, opened, base, series_per_family);
-    made->widen_spill();
-    made->kept_fd_ = opened.file.release();
-    table[index].store(made, std::memory_order_release);
-    return *made;
+    open_fixed_part({base, opened.geometry}, {opened.file.get(), path.c_str(), opened.id});
+    auto made = std::make_unique<Attachment>(index, path, opened, base, series_per_family);
+    made->kept_fd_ = opened.file.get();
+    if (!made->spill_holds(shm::kGrowthCells, 0)) {
+      throw shm::Error(shm::Fault::kFull, path +
+                                              " has no memory for its spill slot: free space there; if there is some, "
+                                              "the file is damaged, see shmetrics check");
+    }
+    opened.file.release();
+    table[index].store(made.get(), std::memory_order_release);
+    return *made.release();
   } catch (...) {
     munmap(base, opened.geometry.file_bytes());
     throw;
@@ -141,6 +148,9 @@ bool Attachment::refresh_directory() noexcept {
   if (committed < mirror.position() || committed > view.geometry().directory_bytes) return false;
   if (const std::uint64_t end = whole_pages(committed); end > readable_directory_) {
     if (mprotect(view.directory_bytes(), end, PROT_READ) != 0) return false;
+    // A hole that somebody punched, and no room to fill it: EFAULT here, SIGBUS at a touch.
+    std::byte* const fresh = view.directory_bytes() + readable_directory_;
+    if (madvise(fresh, end - readable_directory_, MADV_POPULATE_READ) != 0 && errno != EINVAL) return false;
     readable_directory_ = end;
   }
   try {
@@ -164,7 +174,9 @@ void Attachment::require_directory() {
 
 shm::SharedWord* Attachment::spill_cells(std::uint32_t last_cell) noexcept {
   if (last_cell >= spill_limit_.load(std::memory_order_acquire)) widen_spill();
-  return last_cell < spill_limit_.load(std::memory_order_acquire) ? view.spill_cells() : nullptr;
+  if (last_cell < spill_limit_.load(std::memory_order_acquire)) return view.spill_cells();
+  tally(shm::Tally::kDroppedNoEntry);  // an update that has no place at all is not lost without a trace
+  return nullptr;
 }
 
 void Attachment::widen_spill() noexcept {

@@ -61,12 +61,13 @@ struct Attachment final : shm::EntryPreparer {
   void forget_process(bool whole) noexcept;
 
   /// Keeps an info series set to 1 in this process's entry, now if it has one and whenever it claims one. Control lock
-  /// held.
+  /// held. Throws shm::Error when there is no room for it now.
   void show_info(std::uint32_t first_cell);
 
   /// Cells of the process slot, with `last_cell` accessible; null: no entry or no room.
   shm::SharedWord* gauge_cells(std::uint32_t last_cell) noexcept;
-  /// Cells of the spill, with `last_cell` accessible; null: no such cell is allocated.
+  /// Cells of the spill, with `last_cell` accessible. Null: this process cannot reach that cell, and a dropped update
+  /// is counted.
   shm::SharedWord* spill_cells(std::uint32_t last_cell) noexcept;
   /// Opens what has been allocated in the spill. Idempotent, any thread.
   void widen_spill() noexcept;

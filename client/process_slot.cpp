@@ -2,6 +2,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "client/attachment.hpp"
 #include "client/slow_path.hpp"
@@ -96,7 +97,11 @@ bool Attachment::prepare(std::uint32_t worker) noexcept {
 void Attachment::show_info(std::uint32_t first_cell) {
   if (std::find(infos_.begin(), infos_.end(), first_cell) == infos_.end()) infos_.push_back(first_cell);
   const auto claim = claimed_entry();
-  if (claim && grow_process_slot(claim->worker, first_cell + shm::kGaugeCells - 1)) set_info(first_cell);
+  if (!claim) return;
+  if (!grow_process_slot(claim->worker, first_cell + shm::kGaugeCells - 1)) {
+    throw shm::from_errno(ENOSPC, "no memory left for the infos of this process in " + path);
+  }
+  set_info(first_cell);
 }
 
 void Attachment::set_info(std::uint32_t first_cell) noexcept {
@@ -116,6 +121,7 @@ bool Attachment::grow_process_slot(std::uint32_t worker, std::uint32_t last_cell
   view.worker(worker).cells_allocated.raise_to_release(wanted);
   SHMETRICS_FAILPOINT(grow_process_slot_said);
   process_limit_.store(wanted, std::memory_order_release);
+  for (const std::uint32_t first_cell : infos_) set_info(first_cell);  // there may have been no room for them before
   return true;
 }
 

@@ -1,6 +1,5 @@
 #include "client/registration.hpp"
 
-#include <fcntl.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -24,7 +23,7 @@ std::uint64_t unix_now_ns() {
 /// The directory's lock, for one append. The control lock is held around it.
 class DirectoryLock {
  public:
-  DirectoryLock(Attachment& attachment, Deadline& deadline) {
+  DirectoryLock(Attachment& attachment, Deadline& deadline) : attachment_(attachment) {
     const shm::SegmentFile file = attachment.file();
     file_ = shm::reopen(file.kept_fd, file.path, file.id);
     held_ = file_ && wait_until(
@@ -42,27 +41,30 @@ class DirectoryLock {
 
   explicit operator bool() const { return held_; }
   bool is_opened() const { return static_cast<bool>(file_); }
-  const shm::Descriptor& file() const { return file_; }
+  const shm::Descriptor& descriptor() const { return file_; }
+  /// For taking memory; by no path, since the lock's own descriptor is there.
+  shm::SegmentFile file() const { return {file_.get(), "", attachment_.id}; }
+  const std::string& path() const { return attachment_.path; }
 
  private:
+  const Attachment& attachment_;
   shm::Descriptor file_;
   bool held_ = false;
 };
 
 /// [offset, offset + bytes) of the file, mapped writable with its memory allocated. Full memory is an exception here,
-/// where a touch would be SIGBUS. Throws shm::Error, interprocess_exception.
+/// where a touch would be SIGBUS. Throws shm::Error.
 class AllocatedRange {
  public:
   AllocatedRange(const DirectoryLock& lock, std::uint64_t offset, std::uint64_t bytes)
       : begin_(offset % shm::kPageBytes),
-        pages_(lock.file(), boost::interprocess::read_write,
-               static_cast<boost::interprocess::offset_t>(offset - begin_), begin_ + bytes) {
-    int result = madvise(pages_.get_address(), pages_.get_size(), MADV_DONTFORK);
-    if (result == 0) result = madvise(pages_.get_address(), pages_.get_size(), MADV_POPULATE_WRITE);
-    if (result != 0 && errno == EINVAL) {  // Linux before 5.14
-      result = fallocate(lock.file().get(), FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset), static_cast<off_t>(bytes));
+        pages_(shm::map(lock.descriptor(), boost::interprocess::read_write, offset - begin_, begin_ + bytes,
+                        lock.path())) {
+    auto* const from = static_cast<std::byte*>(pages_.get_address());
+    if (madvise(from, pages_.get_size(), MADV_DONTFORK) != 0 ||
+        !shm::take_memory(from, from + pages_.get_size(), offset - begin_, lock.file())) {
+      throw shm::from_errno(ENOSPC, "no memory left for " + lock.path());
     }
-    if (result != 0) throw shm::Error(shm::Fault::kFull, "no memory left for the segment");
   }
   void* address() const { return static_cast<std::byte*>(pages_.get_address()) + begin_; }
 

@@ -11,21 +11,10 @@
 #include "shm/lock_byte.hpp"
 
 namespace shmetrics::collector {
-namespace {
-
-boost::interprocess::mapped_region map(const shm::OpenedSegment& segment, const std::string& path) {
-  using namespace boost::interprocess;
-  try {
-    return mapped_region(segment.file, read_only, 0, segment.geometry.file_bytes());
-  } catch (const interprocess_exception& error) {
-    throw shm::from_errno(error.get_native_error(), "map " + path);
-  }
-}
-
-}  // namespace
 
 MappedSegment::MappedSegment(const std::string& path)
-    : opened_(shm::open_for_reading(path)), region_(map(opened_, path)) {}
+    : opened_(shm::open_for_reading(path)),
+      region_(shm::map(opened_.file, boost::interprocess::read_only, 0, opened_.geometry.file_bytes(), path)) {}
 
 void MappedSegment::copy(std::uint64_t offset, std::span<std::uint64_t> to) const {
   const shm::SharedWord* from = words(offset);

@@ -165,8 +165,7 @@ Descriptor build(const std::string& path, const CreationOptions& options) {
   allocate(file.get(), geometry.spill_cells(), kGrowthCells * 8, path);
   SHMETRICS_FAILPOINT(create_allocated);
   {
-    using boost::interprocess::mapped_region;
-    const mapped_region fixed(file, boost::interprocess::read_write, 0, geometry.directory());
+    const auto fixed = map(file, boost::interprocess::read_write, 0, geometry.directory(), path);
     auto* base = static_cast<std::byte*>(fixed.get_address());
     auto* slots = reinterpret_cast<SlotEntry*>(base + geometry.slot_table());
     slots[geometry.spill()].cells_allocated.store_relaxed(kGrowthCells);
@@ -222,7 +221,8 @@ Header read_header(int fd, const std::string& path) {
 
 bool is_of_no_use(int fd, const struct stat& status, const Header& header) {
   if (status.st_size == 0) return true;
-  if (header.magic != kMagic) return false;
+  // What was cut short is damaged, and not old: its version and boot may be zeros.
+  if (header.magic != kMagic || static_cast<std::uint64_t>(status.st_size) < sizeof(Header)) return false;
   const bool outlived =
       header.layout_version < kLayoutVersion || (header.layout_version == kLayoutVersion && !of_this_boot(header));
   return outlived && probe(fd, kClaimLocks, 2 * kMaxWorkers) == Held::kNo;
@@ -367,6 +367,16 @@ OpenedSegment open_or_create(const std::string& path, const CreationOptions& opt
     return {std::move(file), FileId{status.st_dev, status.st_ino}, header, geometry, on_tmpfs};
   }
   throw Error(Fault::kNotReady, path + " is removed or replaced again and again: try later");
+}
+
+boost::interprocess::mapped_region map(const Descriptor& file, boost::interprocess::mode_t mode, std::uint64_t offset,
+                                       std::uint64_t bytes, const std::string& path) {
+  using namespace boost::interprocess;
+  try {
+    return mapped_region(file, mode, static_cast<offset_t>(offset), bytes);
+  } catch (const interprocess_exception& error) {
+    throw from_errno(error.get_native_error(), "map " + path + ", " + to_string(bytes) + " bytes of address space");
+  }
 }
 
 Descriptor reopen(int kept, const char* path, FileId id) noexcept {

@@ -54,6 +54,10 @@ OpenedSegment open_for_reading(const std::string& path);
 /// Error: all faults.
 OpenedSegment open_or_create(const std::string& path, const CreationOptions& options, bool fresh = false);
 
+/// Maps a part of a segment. Throws Error.
+boost::interprocess::mapped_region map(const Descriptor& file, boost::interprocess::mode_t mode, std::uint64_t offset,
+                                       std::uint64_t bytes, const std::string& path);
+
 /// Opens the same file again with a descriptor of its own, fit to carry a lock: through `kept` while it still is the
 /// file `id`, else by path. Returns an empty Descriptor when neither leads to that file. Never throws: also used after
 /// fork.

@@ -77,19 +77,33 @@ void complete_redo(SharedWord* cells, std::uint32_t limit) noexcept {
   SHMETRICS_FAILPOINT(claim_slot_redo_even);
 }
 
-bool allocate_and_open(std::byte* from, std::byte* to, const SegmentView& view, const SegmentFile& file) noexcept {
+bool take_memory(std::byte* from, std::byte* to, std::uint64_t offset, const SegmentFile& file) noexcept {
   const auto bytes = static_cast<std::size_t>(to - from);
-  if (bytes == 0) return true;
-  if (mprotect(from, bytes, PROT_READ | PROT_WRITE) != 0) return false;
   int result = 0;
   do {
-    result = madvise(from, bytes, MADV_POPULATE_WRITE);  // full: EFAULT or ENOMEM, where a touch would be SIGBUS
+    result = madvise(from, bytes, MADV_POPULATE_WRITE);  // full: EFAULT or ENOMEM
   } while (result != 0 && errno == EINTR);
-  if (result != 0 && errno == EINVAL) {  // Linux before 5.14
-    const Descriptor own = reopen(file.kept_fd, file.path, file.id);
-    result = own ? fallocate(own.get(), FALLOC_FL_KEEP_SIZE, from - view.base(), static_cast<off_t>(bytes)) : -1;
-  }
-  return result == 0;
+  if (result == 0 || errno != EINVAL) return result == 0;
+
+  // Linux before 5.14. The kept descriptor will do: with one opened for the purpose, a process without a free
+  // descriptor could not even reach the spill.
+  const bool is_kept = file.kept_fd >= 0 && file_id(file.kept_fd) == file.id;
+  const Descriptor own = is_kept ? Descriptor() : reopen(-1, file.path, file.id);
+  do {
+    result = fallocate(is_kept ? file.kept_fd : own.get(), FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset),
+                       static_cast<off_t>(bytes));
+  } while (result != 0 && errno == EINTR);
+  if (result != 0) return false;
+  // Until they are touched such pages pass for holes, and a reader looks at holes in a copy, where it cannot see that a
+  // histogram changes under its eyes.
+  for (std::byte* page = from; page < to; page += kPageBytes) reinterpret_cast<SharedWord*>(page)->add_relaxed(0);
+  return true;
+}
+
+bool allocate_and_open(std::byte* from, std::byte* to, const SegmentView& view, const SegmentFile& file) noexcept {
+  if (from == to) return true;
+  return mprotect(from, static_cast<std::size_t>(to - from), PROT_READ | PROT_WRITE) == 0 &&
+         take_memory(from, to, static_cast<std::uint64_t>(from - view.base()), file);
 }
 
 bool make_accessible(std::byte* from, std::byte* to, const SegmentView& view, const SegmentFile& file) noexcept {

@@ -23,8 +23,11 @@ std::optional<std::uint32_t> claim_thread_slot(const SegmentView& view, EntryCla
 /// Completes the observation that the former owner was killed in. Cells [0, limit) must be accessible. Repeatable.
 void complete_redo(SharedWord* cells, std::uint32_t limit) noexcept;
 
+/// Takes memory for [from, to), whole pages of a writable mapping that begin at `offset` of the file. False: no room,
+/// where a touch would be SIGBUS. `file` is for kernels before 5.14 alone.
+bool take_memory(std::byte* from, std::byte* to, std::uint64_t offset, const SegmentFile& file) noexcept;
 /// Makes [from, to) of the mapping writable, and its memory allocated. False: no room, and whether the range is
-/// accessible is open. `file` opens the segment for kernels before 5.14 alone.
+/// accessible is open.
 bool allocate_and_open(std::byte* from, std::byte* to, const SegmentView& view, const SegmentFile& file) noexcept;
 /// The same, but when there is no room the range is inaccessible afterwards.
 bool make_accessible(std::byte* from, std::byte* to, const SegmentView& view, const SegmentFile& file) noexcept;
