@@ -99,7 +99,7 @@ inline std::vector<FileState> file_states() {
          make_segment(path);
          punch(path, shm::kPageBytes, kSmallGeometry.directory() - shm::kPageBytes);
        },
-       "spill slot", nullptr, 0},
+       "spill slot", nullptr, 1},
   };
 }
 

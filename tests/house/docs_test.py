@@ -46,6 +46,15 @@ def rule_lines():
             yield cells[0], cells[2], cells[3]
 
 
+def promise_lines():
+    """(promise, proof) of each line of the reliability tables."""
+    for line in (root / "docs/reliability.md").read_text().splitlines():
+        if not line.startswith("| ") or line.startswith(("| promise ", "| --- ")):
+            continue
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        yield (cells + ["", ""])[:2] if len(cells) == 3 else (line, "")
+
+
 class Docs(unittest.TestCase):
     longMessage = False
 
@@ -67,6 +76,12 @@ class Docs(unittest.TestCase):
             if re.fullmatch(r"[^/]+\.md|docs/.+\.md", name):
                 missing += [f"{name}: {test}" for test in named_tests((root / name).read_text()) if test not in known]
         self.assertFalse(missing, "no such test:\n" + "\n".join(missing))
+
+    def test_no_promise_is_without_a_test(self):
+        promises = list(promise_lines())
+        self.assertGreater(len(promises), 30, "docs/reliability.md has lost its tables")
+        wrong = [promise for promise, proof in promises if not named_tests(proof)]
+        self.assertFalse(wrong, "docs/reliability.md, by which test?\n" + "\n".join(wrong))
 
     def test_every_rule_has_one_line_and_what_is_done_has_a_test(self):
         lines = list(rule_lines())
