@@ -5,6 +5,7 @@
 #include "collector/family_groups.hpp"
 #include "collector/merge.hpp"
 #include "collector/text_format.hpp"
+#include "shm/naming.hpp"
 
 namespace shmetrics::collector {
 namespace {
@@ -95,6 +96,10 @@ std::vector<std::string_view> CatalogSeries::values(std::size_t label_count) con
 std::size_t CatalogFamily::lines_per_series() const {
   if (type == shm::MetricType::kHistogram) return bounds.size() + 3;
   return type == shm::MetricType::kSummary ? 2 : 1;
+}
+
+std::vector<std::string> CatalogFamily::produced_names() const {
+  return shm::claimed_names(type, name);
 }
 
 std::uint64_t CatalogFamily::prefix_bytes(std::string_view key) const {

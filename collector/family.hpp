@@ -47,6 +47,8 @@ struct CatalogFamily {
   std::vector<std::uint32_t> ends;
 
   std::size_t lines_per_series() const;
+  /// What it is called, and its samples are, in any format.
+  std::vector<std::string> produced_names() const;
   /// Bytes of the prefixes that a series with these label values gets, at most.
   std::uint64_t prefix_bytes(std::string_view key) const;
   /// Sorts in the series that have come, drops each label set's second and later ones, and writes all prefixes anew.

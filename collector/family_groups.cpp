@@ -48,9 +48,10 @@ FamilyGroups::FamilyGroups(std::span<const SegmentView> segments) : left_out_(se
   Claims claims;
   for (std::size_t i = 0; i < segments.size(); ++i) {
     for (const CatalogFamily* family : segments[i].families) {
-      std::string problem = claims.claim(*family);
+      // One segment's catalog has seen to its own names.
+      std::string problem = segments.size() == 1 ? std::string() : claims.claim(*family);
       if (problem.empty()) {
-        parts_.push_back({family, segments[i].totals});
+        parts_.push_back({family, segments[i].totals, i});
       } else if (++left_out_[i].families == 1) {
         left_out_[i].example = std::move(problem);
       }

@@ -29,6 +29,7 @@ struct SegmentView {
 struct FamilyPart {
   const CatalogFamily* family = nullptr;
   const Totals* totals = nullptr;
+  std::size_t segment = 0;  // its place among the segments that are shown together
 };
 
 /// What could not be shown of one segment.

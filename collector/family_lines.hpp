@@ -56,8 +56,13 @@ class LineBuffer {
 
 class FamilyLines {
  public:
-  FamilyLines(const CatalogFamily& family, std::string_view head, std::string& out)
-      : family_(family), head_(head), lines_(family.lines_per_series()), buffer_(out) {}
+  FamilyLines(const FamilyPart& part, std::string_view head, std::string& out, TextRoom& room)
+      : family_(*part.family),
+        head_(head),
+        lines_(family_.lines_per_series()),
+        buffer_(out),
+        segment_(part.segment),
+        room_(room) {}
 
   bool has_begun() const { return has_begun_; }
 
@@ -77,7 +82,11 @@ class FamilyLines {
  protected:
   // The head comes with the first line; and whole series are left out, never parts, once the text is too long.
   bool begin() {
-    if (buffer_.size() > kMaxTextBytes) return false;
+    if (buffer_.size() > room_.max_bytes) {
+      if (room_.left_out.size() <= segment_) room_.left_out.resize(segment_ + 1);
+      ++room_.left_out[segment_];
+      return false;
+    }
     // A later segment's part has no head, and memcpy from nowhere is undefined even for no bytes.
     if (!has_begun_ && !head_.empty()) buffer_.text(head_);
     has_begun_ = true;
@@ -98,6 +107,10 @@ class FamilyLines {
   std::string_view head_;
   std::size_t lines_;
   LineBuffer buffer_;
+
+ private:
+  std::size_t segment_;
+  TextRoom& room_;
   bool has_begun_ = false;
 };
 

@@ -8,6 +8,8 @@
 namespace shmetrics::collector {
 namespace {
 
+constexpr std::string_view kTotal = "_total";
+constexpr std::string_view kSum = "_sum";
 constexpr std::string_view kPrefixEnd = "\"} ";  // of a bucket's kept prefix: `le` is its last label
 
 bool needs_point(std::string_view bound) {
@@ -16,15 +18,24 @@ bool needs_point(std::string_view bound) {
 
 class OpenmetricsVisitor : public FamilyLines {
  public:
-  OpenmetricsVisitor(const CatalogFamily& family, std::string_view head, std::string& out)
-      : FamilyLines(family, head, out), has_negative_bound_(!family.bounds.empty() && family.bounds.front() < 0) {
+  OpenmetricsVisitor(const FamilyPart& part, Created created, std::string_view head, std::string& out, TextRoom& room)
+      : FamilyLines(part, head, out, room),
+        has_negative_bound_(!family_.bounds.empty() && family_.bounds.front() < 0),
+        has_created_(created == Created::kYes) {
     std::string text;
-    for (const double bound : family.bounds) {
+    for (const double bound : family_.bounds) {
       text.clear();
       append_bound(text, bound);
       needs_point_.push_back(needs_point(text));
     }
     needs_point_.push_back(false);  // +Inf
+  }
+
+  template <typename Number>
+  void number(std::size_t series, Number value) {
+    if (!begin()) return;
+    line(prefix(series), value);
+    if (family_.type == shm::MetricType::kCounter && has_base_name()) created_line(series, prefix(series), kTotal);
   }
 
   void observed(std::size_t series, std::span<const std::uint64_t> buckets, double sum) {
@@ -40,9 +51,23 @@ class OpenmetricsVisitor : public FamilyLines {
     const bool has_sum = sum >= 0 && !has_negative_bound_;
     if (has_sum) line(prefix(at), sum);
     if (has_sum || !is_histogram) line(prefix(at + 1), count);
+    created_line(series, prefix(at), kSum);
   }
 
  private:
+  // A counter without anything before `_total` is of type unknown, and that has no creation.
+  bool has_base_name() const { return family_.name.size() > kTotal.size(); }
+
+  // `like` is the prefix of another line of the series, whose name ends in `suffix`: the labels are the same.
+  void created_line(std::size_t series, std::string_view like, std::string_view suffix) {
+    const std::uint64_t created_unix_ns = family_.series[series].created_unix_ns;
+    if (!has_created_ || created_unix_ns == 0) return;
+    const std::size_t base = family_.name.size() - (suffix == kTotal ? suffix.size() : 0);
+    buffer_.text(like.substr(0, base));
+    buffer_.text("_created");
+    line(like.substr(base + suffix.size()), static_cast<double>(created_unix_ns) * 1e-9);
+  }
+
   // The prefixes are those of format 0.0.4: a bound that lacks its point gets it here.
   void bucket(std::string_view before, bool with_point, std::uint64_t count) {
     if (!with_point) return line(before, count);
@@ -52,19 +77,20 @@ class OpenmetricsVisitor : public FamilyLines {
   }
 
   bool has_negative_bound_;
+  bool has_created_;
   std::vector<bool> needs_point_;
 };
 
 }  // namespace
 
-void render_openmetrics(std::span<const FamilyPart> parts, std::string& out) {
+void render_openmetrics(std::span<const FamilyPart> parts, Created created, std::string& out, TextRoom& room) {
   if (parts.empty()) return;
   const CatalogFamily& first = *parts.front().family;
   std::string text;
   append_openmetrics_head(text, first.name, shm::type_name(first.type), first.unit, first.help);
   std::string_view head = text;
   for (const FamilyPart& part : parts) {
-    OpenmetricsVisitor visitor(*part.family, head, out);
+    OpenmetricsVisitor visitor(part, created, head, out, room);
     visit_series(*part.family, *part.totals, visitor);
     if (visitor.has_begun()) head = {};
   }

@@ -7,23 +7,28 @@
 //   - what a strict reader refuses is left out: `_sum` and `_count` of a histogram with a bound below 0, or whose sum
 //     is negative or NaN; `_sum` alone of such a summary
 //   - `# EOF` ends the text: the writer of the last family calls end_openmetrics()
-// No `_created` lines: docs/merge-rules.md says why.
+// `_created` lines only where they are asked for: docs/merge-rules.md says why.
 //
 // Safe from any thread on a string of its own; the only exception is std::bad_alloc.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
 
 #include "collector/family.hpp"
 #include "collector/family_groups.hpp"
+#include "collector/render.hpp"
 
 namespace shmetrics::collector {
 
+/// Whether each series of a counter, histogram or summary has a line that says when it was created.
+enum class Created : std::uint8_t { kNo, kYes };
+
 /// One family, of one segment or of several: one head, the first one's, and the series of all behind it. Nothing at
 /// all, not even the head, when no series is shown.
-void render_openmetrics(std::span<const FamilyPart> parts, std::string& out);
+void render_openmetrics(std::span<const FamilyPart> parts, Created created, std::string& out, TextRoom& room);
 
 /// The head of a family that is exposed as `name`; `type` is a word of format 0.0.4, or info. Its samples are written
 /// as in format 0.0.4 (append_sample), but for bounds.

@@ -28,14 +28,16 @@ class TextVisitor : public FamilyLines {
 }  // namespace
 
 void render_text(const CatalogFamily& family, const Totals& totals, std::string& out) {
-  visit_series(family, totals, TextVisitor(family, family.head, out));
+  TextRoom room;
+  const FamilyPart part{&family, &totals};
+  visit_series(family, totals, TextVisitor(part, family.head, out, room));
 }
 
-void render_text(std::span<const FamilyPart> parts, std::string& out) {
+void render_text(std::span<const FamilyPart> parts, std::string& out, TextRoom& room) {
   if (parts.empty()) return;
   std::string_view head = parts.front().family->head;
   for (const FamilyPart& part : parts) {
-    TextVisitor visitor(*part.family, head, out);
+    TextVisitor visitor(part, head, out, room);
     visit_series(*part.family, *part.totals, visitor);
     if (visitor.has_begun()) head = "";  // not {}, whose null memcpy does not take
   }

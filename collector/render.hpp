@@ -1,8 +1,11 @@
 // A family and its totals -> lines of text format 0.0.4: kept prefix, number, line feed. Pure.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "collector/family.hpp"
 #include "collector/family_groups.hpp"
@@ -10,13 +13,19 @@
 
 namespace shmetrics::collector {
 
-/// Text that render_text() does not go beyond by more than a series: a segment cannot make a scrape bigger.
 inline constexpr std::size_t kMaxTextBytes = 256u << 20;
+
+/// How long a text may become, in whatever format, and what did not fit. Once the text is longer, whole series are left
+/// out, never parts of one, so it goes beyond by a series at most.
+struct TextRoom {
+  std::size_t max_bytes = kMaxTextBytes;
+  std::vector<std::uint64_t> left_out;  // series by segment (FamilyPart::segment); grows as needed
+};
 
 /// Appends the family in format 0.0.4; nothing at all, not even its head, when none of its series is shown.
 void render_text(const CatalogFamily& family, const Totals& totals, std::string& out);
 
 /// The same family of several segments: one head, the first one's, and the series of all behind it.
-void render_text(std::span<const FamilyPart> parts, std::string& out);
+void render_text(std::span<const FamilyPart> parts, std::string& out, TextRoom& room);
 
 }  // namespace shmetrics::collector

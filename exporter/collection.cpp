@@ -1,58 +1,87 @@
 #include "exporter/collection.hpp"
 
-#include <chrono>
-
-#include "collector/family_groups.hpp"
+#include "collector/family.hpp"
 #include "collector/render.hpp"
-#include "exporter/process_metrics.hpp"
 
 namespace shmetrics::exporter {
 
 using collector::SegmentStatus;
+using Clock = std::chrono::steady_clock;
 
-Collection::Collection(std::vector<SegmentSpec> segments, bool with_exporter_metrics, const RequestCounts& counts)
-    : segments_(std::move(segments)), with_exporter_metrics_(with_exporter_metrics), counts_(counts) {}
+Collection::Collection(std::vector<SegmentSpec> segments, CollectionOptions options)
+    : segments_(std::move(segments)), options_(options) {}
 
-std::string Collection::collect() {
-  std::string text;
-  text.reserve(expected_size_);
-  const auto start = std::chrono::steady_clock::now();
+void Collection::read() {
+  const auto start = Clock::now();
+  families_.reset();
+  statuses_.clear();
   segments_.refresh();
-  std::vector<SegmentStatus> statuses = read_segments();
-  render_segments(text, statuses);
-  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-  auto status = statuses.begin();
-  for (FollowedSegment& segment : segments_.segments()) segment.log.note(*status++, segment.scraper.path());
-  append_scrape_duration(text, elapsed.count());
-  append_segment_metrics(text, statuses);
-  if (with_exporter_metrics_) {
-    append_exporter_metrics(text, counts_);
-    append_process_metrics(text, read_process_status());
+  std::vector<collector::SegmentView> views;
+  for (FollowedSegment& segment : segments_.segments()) {
+    statuses_.push_back(segment.scraper.read());
+    views.push_back(segment.scraper.view());
   }
+  families_.emplace(views);
+  auto status = statuses_.begin();
+  auto left_out = families_->left_out().begin();
+  for (FollowedSegment& segment : segments_.segments()) {
+    status->quarantined_families += left_out->families;
+    if (left_out->families > 0) status->notice += (status->notice.empty() ? "" : "; ") + left_out->example;
+    segment.log.note(*status++, segment.scraper.path());
+    ++left_out;
+  }
+  if (options_.exporter_metrics) process_ = read_process_status();
+  read_time_ = Clock::now() - start;
+}
+
+std::string Collection::render(const ScrapeQuery& query, const RequestCounts& counts) {
+  const auto start = Clock::now();
+  std::string text;
+  if (!query.has_filter()) text.reserve(expected_bytes_);
+  collector::TextRoom room{.max_bytes = options_.max_bytes, .left_out = {}};
+  render_families(text, query, room);
+  std::vector<SegmentStatus> statuses = statuses_;
+  note_left_out(room, statuses);
+
+  SelfText own(text, query);
+  const std::chrono::duration<double> seconds = read_time_ + (Clock::now() - start);
+  append_scrape_duration(own, seconds.count());
+  append_segment_metrics(own, statuses);
+  if (options_.exporter_metrics) {
+    append_exporter_metrics(own, counts);
+    append_process_metrics(own, process_);
+  }
+  if (query.is_openmetrics()) collector::end_openmetrics(text);
   // A quarter more than last time: growing a string of ten megabytes by doubling costs more than summing what is in it.
-  expected_size_ = text.size() + text.size() / 4;
+  if (!query.has_filter()) expected_bytes_ = text.size() + text.size() / 4;
   return text;
 }
 
-std::vector<SegmentStatus> Collection::read_segments() {
-  std::vector<SegmentStatus> statuses;
-  for (FollowedSegment& segment : segments_.segments()) statuses.push_back(segment.scraper.read());
-  return statuses;
+void Collection::render_families(std::string& text, const ScrapeQuery& query, collector::TextRoom& room) const {
+  for (std::size_t i = 0; i < families_->size(); ++i) {
+    const std::span<const collector::FamilyPart> parts = families_->group(i);
+    const collector::CatalogFamily& family = *parts.front().family;
+    if (query.has_filter() && !query.wants(family.produced_names())) continue;
+    if (query.is_openmetrics()) {
+      collector::render_openmetrics(parts, options_.created, text, room);
+    } else {
+      collector::render_text(parts, text, room);
+    }
+  }
 }
 
-void Collection::render_segments(std::string& text, std::vector<SegmentStatus>& statuses) {
-  const std::list<FollowedSegment>& segments = segments_.segments();
-  if (segments.size() == 1) return segments.front().scraper.render(text);
-  std::vector<collector::SegmentView> views;
-  for (const FollowedSegment& segment : segments) views.push_back(segment.scraper.view());
-  const collector::FamilyGroups families(views);
-  for (std::size_t i = 0; i < families.size(); ++i) collector::render_text(families.group(i), text);
-  for (std::size_t i = 0; i < statuses.size(); ++i) {
-    const collector::LeftOut& left_out = families.left_out()[i];
-    statuses[i].quarantined_families += left_out.families;
-    if (left_out.families == 0) continue;
-    statuses[i].notice += (statuses[i].notice.empty() ? "" : "; ") + left_out.example;
+void Collection::note_left_out(const collector::TextRoom& room, std::vector<SegmentStatus>& statuses) {
+  std::uint64_t series = 0;
+  for (std::size_t i = 0; i < room.left_out.size(); ++i) {
+    statuses[i].quarantined_series += room.left_out[i];
+    series += room.left_out[i];
   }
+  if (series == 0) return;
+  constexpr const char* kMessage =
+      "series are left out: the response would be too long; raise --web.max-response-bytes";
+  if (!throttle_.pass(kMessage, Clock::now())) return;
+  log(LogLevel::kWarn, kMessage,
+      {{"series", std::to_string(series)}, {"max_response_bytes", std::to_string(options_.max_bytes)}});
 }
 
 }  // namespace shmetrics::exporter

@@ -1,30 +1,50 @@
 // What a scrape of the exporter is made of: the families of all segments, then the self metrics. Belongs to one thread.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "collector/family_groups.hpp"
+#include "collector/openmetrics.hpp"
+#include "exporter/process_metrics.hpp"
+#include "exporter/scrape_query.hpp"
 #include "exporter/segment_set.hpp"
 #include "exporter/self_metrics.hpp"
 
 namespace shmetrics::exporter {
 
+struct CollectionOptions {
+  bool exporter_metrics = true;
+  collector::Created created = collector::Created::kNo;  // OpenMetrics alone
+  std::size_t max_bytes = collector::kMaxTextBytes;      // of the families; series beyond are left out and counted
+};
+
 class Collection {
  public:
-  Collection(std::vector<SegmentSpec> segments, bool with_exporter_metrics, const RequestCounts& counts);
+  explicit Collection(std::vector<SegmentSpec> segments, CollectionOptions options = {});
 
-  /// Text format 0.0.4. Throws std::bad_alloc only.
-  std::string collect();
+  /// Looks at all segments, and logs what has changed. Throws std::bad_alloc only.
+  void read();
+
+  /// What the last read() saw, as the query wants it; not compressed. The same, but for how long it took, for the same
+  /// counts. Throws std::bad_alloc only.
+  std::string render(const ScrapeQuery& query, const RequestCounts& counts);
 
  private:
-  std::vector<collector::SegmentStatus> read_segments();
-  void render_segments(std::string& text, std::vector<collector::SegmentStatus>& statuses);
+  void render_families(std::string& text, const ScrapeQuery& query, collector::TextRoom& room) const;
+  void note_left_out(const collector::TextRoom& room, std::vector<collector::SegmentStatus>& statuses);
 
   SegmentSet segments_;
-  bool with_exporter_metrics_;
-  const RequestCounts& counts_;
-  std::size_t expected_size_ = 0;
+  CollectionOptions options_;
+  std::vector<collector::SegmentStatus> statuses_;
+  std::optional<collector::FamilyGroups> families_;  // views into the scrapers of segments_
+  ProcessStatus process_;
+  std::chrono::duration<double> read_time_{};
+  std::size_t expected_bytes_ = 0;
+  LogThrottle throttle_;
 };
 
 }  // namespace shmetrics::exporter

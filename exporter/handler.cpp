@@ -1,17 +1,14 @@
 #include "exporter/handler.hpp"
 
-#include <exception>
-
 namespace shmetrics::exporter {
 namespace {
 
 constexpr const char* kPlainText = "text/plain; charset=utf-8";
-constexpr const char* kMetricsText =
-    "text/plain; version=0.0.4; charset=utf-8";  // Prometheus 3 refuses anything vaguer
+constexpr const char* kRetrySeconds = "1";
 
-Response make_response(unsigned status, const char* content_type, std::string body, Route route) {
+Response make_response(unsigned status, std::string type, std::string body, Route route) {
   Response response{.status = status, .body = std::move(body), .route = route};
-  response.headers = {{"Content-Type", content_type},
+  response.headers = {{"Content-Type", std::move(type)},
                       {"Cache-Control", "no-store"},
                       {"X-Content-Type-Options", "nosniff"},
                       {"Referrer-Policy", "no-referrer"}};
@@ -57,14 +54,14 @@ Response landing_page(const Site& site) {
   return response;
 }
 
-Response metrics(const Site& site) {
-  try {
-    Response response = make_response(200, kMetricsText, site.collect(), Route::kMetrics);
-    response.headers.emplace_back("Vary", "Accept, Accept-Encoding");
-    return response;
-  } catch (const std::exception&) {
-    return make_response(500, kPlainText, "cannot collect\n", Route::kMetrics);
-  }
+Response metrics(const Site& site, const Request& request) {
+  ScrapeQuery query = scrape_query_of(request, site.compression);
+  Response response = make_response(200, content_type(query.representation), {}, Route::kMetrics);
+  response.headers.emplace_back("Vary", "Accept, Accept-Encoding");
+  if (query.coding == Coding::kGzip) response.headers.emplace_back("Content-Encoding", "gzip");
+  response.wanted = std::move(query);
+  response.patience = scrape_timeout_of(request);
+  return response;
 }
 
 Response refuse_unknown(Route route) {
@@ -85,10 +82,10 @@ Route route_of(const Site& site, std::string_view path) {
   return path == "/" ? Route::kIndex : Route::kOther;
 }
 
-Response route_admitted(const Site& site, Route route, bool reads) {
+Response route_admitted(const Site& site, const Request& request, Route route, bool reads) {
   if (route == Route::kOther) return make_response(404, kPlainText, "not found\n", route);
   if (!reads) return refuse_method(route);
-  return route == Route::kMetrics ? metrics(site) : landing_page(site);
+  return route == Route::kMetrics ? metrics(site, request) : landing_page(site);
 }
 
 }  // namespace
@@ -117,11 +114,23 @@ Response respond(const Site& site, const Request& request) {
     response = make_response(200, kPlainText, "ok\n", route);
   } else {
     const Verdict verdict = authenticate(site.settings->auth, request);
-    response = is_admitted(verdict) ? route_admitted(site, route, reads) : refuse_unknown(route);
+    response = is_admitted(verdict) ? route_admitted(site, request, route, reads) : refuse_unknown(route);
     response.verdict = verdict;
   }
   response.omits_body = request.method == "HEAD";
   return response;
+}
+
+void fail(Response& response, ScrapeFailure failure) {
+  const bool is_broken = failure == ScrapeFailure::kBroken;
+  const char* reason = is_broken                         ? "cannot collect\n"
+                       : failure == ScrapeFailure::kBusy ? "too many scrapes at once\n"
+                                                         : "the time that the scraper gave is over\n";
+  Response failed = make_response(is_broken ? 500 : 503, kPlainText, reason, response.route);
+  if (!is_broken) failed.headers.emplace_back("Retry-After", kRetrySeconds);
+  failed.omits_body = response.omits_body;
+  failed.verdict = response.verdict;
+  response = std::move(failed);
 }
 
 Response refuse_malformed() {

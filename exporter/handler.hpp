@@ -1,15 +1,18 @@
-// Request -> response: authentication, then routing. Pure but for the collecting that is injected, which runs only for
-// those let in. Not a byte of the request comes back in a response.
+// Request -> response: authentication, then routing. Pure: what has to be collected, it names, and only for those let
+// in. Not a byte of the request comes back in a response.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "exporter/request.hpp"
+#include "exporter/scrape_query.hpp"
 #include "exporter/settings.hpp"
 
 namespace shmetrics::exporter {
@@ -18,27 +21,45 @@ namespace shmetrics::exporter {
 enum class Route { kMetrics, kHealth, kIndex, kUi, kOther };
 const char* name_of(Route route);
 
+struct RequestCounts;
+
+/// Where metrics come from. Called by one thread at a time, which is not the io thread.
+struct ScrapeSource {
+  std::function<void()> read;                                                   // looks at the segments
+  std::function<std::string(const ScrapeQuery&, const RequestCounts&)> render;  // what the last read saw
+};
+
 /// What this exporter serves, and to whom.
 struct Site {
   std::shared_ptr<const Settings> settings = std::make_shared<const Settings>();  // replaced by a reload
   std::string telemetry_path = "/api/metrics";                                    // /metrics is served too
   std::string version;                                                            // shown on the landing page
-  std::function<std::string()> collect;                                           // the metrics in text format 0.0.4
+  bool compression = true;                                                        // gzip for those who ask for it
+  ScrapeSource source;
 };
 
 struct Response {
   unsigned status = 200;
   std::vector<std::pair<std::string, std::string>> headers = {};  // all but Content-Length, Connection and Date
   std::string body = {};                                          // Content-Length is its size, for HEAD too
+  std::shared_ptr<const std::string> scraped = {};                // the body instead, shared with other responses
   bool omits_body = false;                                        // HEAD
   bool closes = false;                                            // the connection ends after it
   Route route = Route::kOther;
-  Verdict verdict = Verdict::kLocal;  // means nothing for health checks and malformed requests
+  Verdict verdict = Verdict::kLocal;                           // means nothing for health checks and malformed requests
+  std::optional<ScrapeQuery> wanted = {};                      // to become `scraped` before this is sent
+  std::optional<std::chrono::duration<double>> patience = {};  // how long it may take, if the scraper has said it
+
+  const std::string& text() const { return scraped ? *scraped : body; }
 };
 
-/// What `collect` throws becomes a 500 without detail; apart from it throws only when memory or OpenSSL fails. The
-/// request must have no defect (request.hpp).
+/// Throws only when memory or OpenSSL fails. The request must have no defect (request.hpp).
 Response respond(const Site& site, const Request& request);
+
+/// Why there is nothing to become `scraped`.
+enum class ScrapeFailure { kBusy, kLate, kBroken };
+/// Makes it a 503 with Retry-After, or, when collecting is broken, a 500 without detail.
+void fail(Response& response, ScrapeFailure failure);
 
 /// 400 and close, the same for every defect.
 Response refuse_malformed();

@@ -1,4 +1,4 @@
-// shmetrics-exporter: one process, one thread. Exit codes: 0 fine, 1 failed, 2 the command line is wrong.
+// shmetrics-exporter: one thread for io, one that collects. Exit codes: 0 fine, 1 failed, 2 the command line is wrong.
 #include <cstdio>
 #include <exception>
 
@@ -12,6 +12,7 @@
 namespace {
 
 using namespace shmetrics::exporter;
+using shmetrics::collector::Created;
 
 TokenSet parse_tokens(std::string& list) {
   struct Wiper {
@@ -30,10 +31,15 @@ void log_who_is_let_in(const AuthPolicy& auth) {
 
 int serve(const Options& options, std::string& token_list) {
   RequestCounts counts;
-  Collection collection(options.segments, !options.disable_exporter_metrics, counts);
+  Collection collection(options.segments, {.exporter_metrics = !options.disable_exporter_metrics,
+                                           .created = options.created_series ? Created::kYes : Created::kNo,
+                                           .max_bytes = options.limits.max_response_bytes});
   Site site{.telemetry_path = options.telemetry_path,
             .version = std::string(build_version()),
-            .collect = [&collection] { return collection.collect(); }};
+            .compression = options.compression,
+            .source = {.read = [&collection] { collection.read(); },
+                       .render = [&collection](const ScrapeQuery& query,
+                                               const RequestCounts& now) { return collection.render(query, now); }}};
   Reload reload({.environment_tokens = parse_tokens(token_list),
                  .token_file = options.token_file,
                  .localhost_bypass = options.localhost_bypass,
@@ -44,7 +50,7 @@ int serve(const Options& options, std::string& token_list) {
   for (const ListenAddress& address : options.listen_addresses) server.listen(address);
   reload.log_warnings();
   log_who_is_let_in(site.settings->auth);
-  collection.collect();  // the log says at once which segments there are, and the first scrape finds it mapped
+  collection.read();  // the log says at once which segments there are, and the first scrape finds it mapped
   server.run();
   return 0;
 }

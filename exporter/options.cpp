@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "exporter/build_info.hpp"
+#include "exporter/byte_size.hpp"
 #include "exporter/duration.hpp"
 
 namespace shmetrics::exporter {
@@ -17,12 +18,13 @@ const std::map<std::string, LogLevel> kLevels{
     {"debug", LogLevel::kDebug}, {"info", LogLevel::kInfo}, {"warn", LogLevel::kWarn}, {"error", LogLevel::kError}};
 const std::map<std::string, LogFormat> kFormats{{"logfmt", LogFormat::kLogfmt}, {"json", LogFormat::kJson}};
 
-constexpr std::size_t kMostConnections = 65'536;  // what --web.max-connections takes at most
+constexpr std::size_t kMostConnections = 65'536;  // what --web.max-connections takes at most, and --web.max-requests
 
 /// What CLI11 fills: words, checked afterwards, so that every refusal is in our own words.
 struct Words {
   std::string level = "info", format = "logfmt";
   std::string max_connections, max_connections_per_peer, header_timeout, idle_timeout, write_timeout;
+  std::string max_requests, max_response_bytes;
   std::vector<std::string> segments, listen{"127.0.0.1:5000"};
 };
 
@@ -68,6 +70,9 @@ void declare_segment_and_web(CLI::App& app, Options& options, Words& words, cons
   flag("web.query-token", options.query_token, "Accept ?token=TOKEN beside the Authorization header (default: on).");
   flag("web.disable-exporter-metrics", options.disable_exporter_metrics,
        "Leave out shmetrics_exporter_* and process_* (default: off).");
+  flag("web.compression", options.compression, "Compress with gzip for those who ask for it (default: on).");
+  flag("web.created-series", options.created_series,
+       "In OpenMetrics, say when each counter, histogram and summary was created (default: off).");
 }
 
 void declare_limits(CLI::App& app, Words& words) {
@@ -84,6 +89,11 @@ void declare_limits(CLI::App& app, Words& words) {
   limit("--web.idle-timeout", words.idle_timeout, "DURATION (default 60s)", "Between two requests of a connection.");
   limit("--web.write-timeout", words.write_timeout, "DURATION (default 30s)",
         "For each 256 KiB of a response: a slow client gets a long one, a stuck one is cut.");
+  limit("--web.max-requests", words.max_requests, "NUMBER (default 40)",
+        "Scrapes in flight; more get 503 and Retry-After. 0 is no limit.");
+  limit("--web.max-response-bytes", words.max_response_bytes, "SIZE (default 256MiB)",
+        "Of the segments' metrics in a response, before compression; series beyond are left out\n"
+        "and counted.");
 }
 
 void declare_log(CLI::App& app, Words& words) {
@@ -143,6 +153,13 @@ void check_limits(const Words& words, Limits& limits) {
   duration_of("--web.header-timeout", words.header_timeout, limits.header_timeout);
   duration_of("--web.idle-timeout", words.idle_timeout, limits.idle_timeout);
   duration_of("--web.write-timeout", words.write_timeout, limits.write_timeout);
+  if (!words.max_requests.empty()) {
+    limits.max_requests = number("--web.max-requests", words.max_requests, 0, kMostConnections);
+  }
+  if (words.max_response_bytes.empty()) return;
+  const auto bytes = parse_byte_size(words.max_response_bytes);
+  if (!bytes) refuse("--web.max-response-bytes " + words.max_response_bytes + ": give bytes, or 512k, 256MiB, 1G");
+  limits.max_response_bytes = *bytes;
 }
 
 void check_telemetry_path(const std::string& path) {

@@ -20,6 +20,8 @@ struct Options {
   bool localhost_bypass = true;
   bool query_token = true;
   bool disable_exporter_metrics = false;
+  bool compression = true;
+  bool created_series = false;
   Limits limits;
   LogLevel log_level = LogLevel::kInfo;
   LogFormat log_format = LogFormat::kLogfmt;

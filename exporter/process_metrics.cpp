@@ -9,8 +9,6 @@
 #include <iterator>
 #include <vector>
 
-#include "collector/text_format.hpp"
-
 namespace shmetrics::exporter {
 namespace {
 
@@ -48,11 +46,11 @@ std::optional<std::uint64_t> limit_of(__rlimit_resource resource) {
 }
 
 template <typename Value>
-void append(std::string& out, std::string_view name, std::string_view type, std::string_view help,
+void append(SelfText& out, std::string_view name, std::string_view type, std::string_view help,
             const std::optional<Value>& value) {
   if (!value) return;
-  collector::append_head(out, name, help, type);
-  collector::append_sample(out, name, {}, *value);
+  append_head(out, name, help, type);
+  append_sample(out, name, {}, *value);
 }
 
 }  // namespace
@@ -93,7 +91,7 @@ ProcessStatus read_process_status(const std::string& root) {
   return status;
 }
 
-void append_process_metrics(std::string& out, const ProcessStatus& s) {
+void append_process_metrics(SelfText& out, const ProcessStatus& s) {
   append(out, "process_cpu_seconds_total", "counter", "User and system CPU time of the exporter in seconds.",
          s.cpu_seconds);
   append(out, "process_max_fds", "gauge", "File descriptors that the exporter may have open.", s.max_fds);

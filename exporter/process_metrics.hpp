@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "exporter/self_text.hpp"
+
 namespace shmetrics::exporter {
 
 struct ProcessStatus {
@@ -22,6 +24,6 @@ ProcessStatus read_process_status(const std::string& root = "/proc");
 /// From the text of /proc/PID/stat (proc(5)); the program name may hold blanks and parentheses.
 void parse_stat(std::string_view text, ProcessStatus& status);
 
-void append_process_metrics(std::string& out, const ProcessStatus& status);
+void append_process_metrics(SelfText& out, const ProcessStatus& status);
 
 }  // namespace shmetrics::exporter

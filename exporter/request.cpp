@@ -21,6 +21,13 @@ char lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
 
+int hex_value(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
 bool has_body(const Request& request) {
   return std::any_of(request.fields.begin(), request.fields.end(), [](const Field& f) {
     if (same_name(f.name, "Transfer-Encoding")) return true;
@@ -94,6 +101,30 @@ std::string_view path_of(std::string_view target) {
 std::string_view query_of(std::string_view target) {
   const std::size_t mark = target.find('?');
   return mark == std::string_view::npos ? std::string_view{} : target.substr(mark + 1);
+}
+
+std::optional<std::string> percent_decoded(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '%') {
+      out += text[i];
+      continue;
+    }
+    const int high = i + 1 < text.size() ? hex_value(text[i + 1]) : -1;
+    const int low = i + 2 < text.size() ? hex_value(text[i + 2]) : -1;
+    if (high < 0 || low < 0) return std::nullopt;
+    out += static_cast<char>(high * 16 + low);
+    i += 2;
+  }
+  return out;
+}
+
+std::string joined_fields(const Request& request, std::string_view name) {
+  std::string joined;
+  for (const Field& f : request.fields) {
+    if (same_name(f.name, name)) joined.append(joined.empty() ? "" : ",").append(f.value);
+  }
+  return joined;
 }
 
 std::string_view defect_of(const Request& request) {

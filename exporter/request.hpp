@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -50,9 +51,15 @@ std::size_t count_fields(const Request& request, std::string_view name);
 /// The first one's value, empty when there is none.
 std::string_view field(const Request& request, std::string_view name);
 
+/// All of them in one list: several lines mean the same as one with commas (RFC 9110, 5.3).
+std::string joined_fields(const Request& request, std::string_view name);
+
 std::string_view path_of(std::string_view target);
 /// What follows the first question mark, empty when there is none.
 std::string_view query_of(std::string_view target);
+
+/// Once, so that %2561 is %61. Nothing for a broken escape.
+std::optional<std::string> percent_decoded(std::string_view text);
 
 inline constexpr std::size_t kMaxFields = 100;
 

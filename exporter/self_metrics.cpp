@@ -5,14 +5,11 @@
 #include <utility>
 
 #include "collector/family_groups.hpp"
-#include "collector/text_format.hpp"
 #include "exporter/build_info.hpp"
 
 namespace shmetrics::exporter {
 namespace {
 
-using collector::append_head;
-using collector::append_sample;
 using collector::SegmentStatus;
 
 using Segments = std::span<const SegmentStatus>;
@@ -21,7 +18,7 @@ using Number = std::uint64_t SegmentStatus::*;
 /// One family: its head comes with its first sample, so that none is written without.
 class FamilyWriter {
  public:
-  FamilyWriter(std::string& out, std::string_view name, std::string_view type, std::string_view help)
+  FamilyWriter(SelfText& out, std::string_view name, std::string_view type, std::string_view help)
       : out_(out), name_(name), type_(type), help_(help) {}
 
   template <typename Value>
@@ -36,12 +33,12 @@ class FamilyWriter {
   }
 
  private:
-  std::string& out_;
+  SelfText& out_;
   std::string_view name_, type_, help_;
   bool has_head_ = false;
 };
 
-void append_single(std::string& out, Segments segments, std::string_view name, std::string_view type,
+void append_single(SelfText& out, Segments segments, std::string_view name, std::string_view type,
                    std::string_view help, Number number) {
   FamilyWriter family(out, name, type, help);
   for (const SegmentStatus& segment : segments) {
@@ -55,8 +52,8 @@ struct Part {
 };
 
 /// One label, a sample for each part that is not 0.
-void append_parts(std::string& out, Segments segments, std::string_view name, std::string_view type,
-                  std::string_view help, std::string_view label, std::initializer_list<Part> parts) {
+void append_parts(SelfText& out, Segments segments, std::string_view name, std::string_view type, std::string_view help,
+                  std::string_view label, std::initializer_list<Part> parts) {
   FamilyWriter family(out, name, type, help);
   for (const SegmentStatus& segment : segments) {
     for (const Part& part : parts) {
@@ -65,7 +62,7 @@ void append_parts(std::string& out, Segments segments, std::string_view name, st
   }
 }
 
-void append_series_overflow(std::string& out, Segments segments) {
+void append_series_overflow(SelfText& out, Segments segments) {
   FamilyWriter family(out, "shmetrics_series_overflow_total", "counter",
                       "Label sets that their family had no room for.");
   for (const SegmentStatus& segment : segments) {
@@ -75,7 +72,7 @@ void append_series_overflow(std::string& out, Segments segments) {
   }
 }
 
-void append_presence(std::string& out, Segments segments) {
+void append_presence(SelfText& out, Segments segments) {
   FamilyWriter created(out, "shmetrics_segment_created_timestamp_seconds", "gauge",
                        "When the segment was created, Unix time.");
   for (const SegmentStatus& segment : segments) {
@@ -85,7 +82,7 @@ void append_presence(std::string& out, Segments segments) {
   for (const SegmentStatus& segment : segments) up.sample(segment, std::uint64_t{segment.up});
 }
 
-void append_space(std::string& out, Segments all) {
+void append_space(SelfText& out, Segments all) {
   append_single(out, all, "shmetrics_cells_limit", "gauge", "Cells that a slot has room for.",
                 &SegmentStatus::cells_limit);
   append_single(out, all, "shmetrics_cells_used", "gauge", "Cells of a slot that series have taken.",
@@ -98,7 +95,7 @@ void append_space(std::string& out, Segments all) {
                 &SegmentStatus::families);
 }
 
-void append_losses(std::string& out, Segments all) {
+void append_losses(SelfText& out, Segments all) {
   append_single(out, all, "shmetrics_torn_reads_total", "counter",
                 "Values copied without consistency because their writer never paused.", &SegmentStatus::torn_reads);
   append_parts(
@@ -122,7 +119,7 @@ void RequestCounts::count(const Response& response) {
   if (response.verdict == Verdict::kQueryToken) ++query_token_requests;
 }
 
-void append_segment_metrics(std::string& out, Segments segments) {
+void append_segment_metrics(SelfText& out, Segments segments) {
   append_space(out, segments);
   append_parts(out, segments, "shmetrics_quarantined", "gauge",
                "Records left out of this scrape, damaged or clashing, by kind.", "what",
@@ -145,13 +142,13 @@ void append_segment_metrics(std::string& out, Segments segments) {
                 {"unused", &SegmentStatus::workers_unused}});
 }
 
-void append_scrape_duration(std::string& out, double seconds) {
+void append_scrape_duration(SelfText& out, double seconds) {
   append_head(out, "shmetrics_scrape_duration_seconds",
               "How long reading and rendering the segments took in this scrape.", "gauge");
   append_sample(out, "shmetrics_scrape_duration_seconds", {}, seconds);
 }
 
-void append_exporter_metrics(std::string& out, const RequestCounts& counts) {
+void append_exporter_metrics(SelfText& out, const RequestCounts& counts) {
   append_head(out, "shmetrics_exporter_accept_failures_total",
               "Connections that could not be accepted yet, for want of descriptors or memory.", "counter");
   append_sample(out, "shmetrics_exporter_accept_failures_total", {}, counts.connections.accept_failures);

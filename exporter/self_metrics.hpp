@@ -1,4 +1,4 @@
-// The exporter's numbers about segments and about itself, as text format 0.0.4. Pure; names and labels are section 8 of
+// The exporter's numbers about segments and about itself, as text. Pure; names and labels are section 8 of
 // the design.
 #pragma once
 
@@ -11,6 +11,7 @@
 #include "collector/scraper.hpp"
 #include "exporter/handler.hpp"
 #include "exporter/limits.hpp"
+#include "exporter/self_text.hpp"
 
 namespace shmetrics::exporter {
 
@@ -31,11 +32,11 @@ struct RequestCounts {
 
 /// Of each segment shmetrics_segment_up always; of the rest what is not 0. A family is written once, with the samples
 /// of all segments; those of a segment with a name begin with the label `segment`.
-void append_segment_metrics(std::string& out, std::span<const collector::SegmentStatus> segments);
+void append_segment_metrics(SelfText& out, std::span<const collector::SegmentStatus> segments);
 
-void append_scrape_duration(std::string& out, double seconds);
+void append_scrape_duration(SelfText& out, double seconds);
 
 /// shmetrics_exporter_*.
-void append_exporter_metrics(std::string& out, const RequestCounts& counts);
+void append_exporter_metrics(SelfText& out, const RequestCounts& counts);
 
 }  // namespace shmetrics::exporter

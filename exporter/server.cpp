@@ -40,7 +40,8 @@ std::string text_of(const std::exception_ptr& exception) {
 
 struct Server::State {
   State(const Site& site, const Limits& limits, RequestCounts& counts)
-      : shared{.site = site, .limits = limits, .counts = counts, .refusals = throttle} {}
+      : shared{.site = site, .limits = limits, .counts = counts, .refusals = throttle, .scrapes = scrapes},
+        scrapes(context, site.source, counts) {}
 
   void accept_on(Listener& listener);
   asio::awaitable<void> accept_loop(Listener& listener);
@@ -52,12 +53,14 @@ struct Server::State {
   void drain();
   void warn_at_times(std::string_view message, std::string_view key, const std::string& value);
 
-  // Before the context, whose end destroys the sessions that are still under way.
+  // Before the context, whose end destroys the sessions that are still under way. What collects ends before that: it
+  // posts to the context.
   std::list<Connection> connections;
   LogThrottle throttle;
   SessionContext shared;
 
   asio::io_context context{1};
+  SharedScrapes scrapes;
   asio::signal_set signals{context, SIGTERM, SIGINT};
   asio::signal_set hangups{context, SIGHUP};
   asio::steady_timer drain_timer{context}, poll_timer{context};

@@ -5,6 +5,8 @@
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <ctime>
+#include <optional>
+#include <variant>
 #include <vector>
 
 namespace shmetrics::exporter {
@@ -39,12 +41,12 @@ bool is_parse_error(const beast::error_code& error) {
 
 class InFlight {
  public:
-  explicit InFlight(RequestCounts& counts) : counts_(counts) { ++counts_.in_flight; }
-  ~InFlight() { --counts_.in_flight; }
+  explicit InFlight(std::uint64_t& count) : count_(count) { ++count_; }
+  ~InFlight() { --count_; }
   InFlight(const InFlight&) = delete;
 
  private:
-  RequestCounts& counts_;
+  std::uint64_t& count_;
 };
 
 class Session {
@@ -62,8 +64,14 @@ class Session {
       parser.header_limit(kMaxHeaderBytes);
       const auto [error, size] = co_await http::async_read_header(stream_, buffer_, parser, kAwait);
       if (error && !is_parse_error(error)) co_return note_timeout(error, CloseReason::kHeaderTimeout);
-      const InFlight guard(context_.counts);
+      const auto arrival = Clock::now();
+      const InFlight guard(context_.counts.in_flight);
       Response response = error ? refuse_malformed() : answer(parser.get());
+      std::optional<InFlight> scrape_guard;
+      if (response.wanted) {
+        scrape_guard.emplace(context_.scrapes_in_flight);
+        co_await collect(response, arrival);
+      }
       goes_on = co_await write(std::move(response), parser.get());
     }
     co_await linger();
@@ -110,19 +118,36 @@ class Session {
     return respond(context_.site, request);
   }
 
+  asio::awaitable<void> collect(Response& response, Clock::time_point arrival) {
+    const std::size_t most = context_.limits.max_requests;
+    if (most != 0 && context_.scrapes_in_flight > most) co_return fail(response, ScrapeFailure::kBusy);
+    // A response that comes just when the scraper gives up is lost, and its connection with it.
+    constexpr double kPart = 0.95;
+    const std::chrono::duration<double> asked = response.patience.value_or(kMostPatience) * kPart;
+    const auto patience = std::min<std::chrono::duration<double>>(asked, kMostPatience);
+    const auto outcome = co_await context_.scrapes.get(std::move(*response.wanted),
+                                                       arrival + std::chrono::duration_cast<Clock::duration>(patience));
+    if (const auto* text = std::get_if<std::shared_ptr<const std::string>>(&outcome)) {
+      response.scraped = *text;
+    } else {
+      fail(response, std::get<ScrapeFailure>(outcome));
+    }
+  }
+
   asio::awaitable<bool> write(Response response, const http::request<http::empty_body>& request) {
     context_.counts.count(response);
     note(response);
-    http::response<http::string_body> message(http::int_to_status(response.status), request.version());
+    http::response<http::span_body<const char>> message(http::int_to_status(response.status), request.version());
     for (const auto& [name, value] : response.headers) message.insert(name, value);
     message.set(http::field::date, http_date());
     const bool may_stay = request.keep_alive() && !response.closes && !context_.is_draining;
     const bool is_last = may_stay && requests_ + 1 == kMaxRequestsPerConnection;
     if (is_last) note_closed(context_, CloseReason::kMaxRequests, connection_.peer);
     message.keep_alive(may_stay && !is_last);
-    message.content_length(response.body.size());
-    message.body() = std::move(response.body);
-    http::response_serializer<http::string_body> serializer(message);
+    const std::string& text = response.text();
+    message.content_length(text.size());
+    message.body() = {text.data(), text.size()};
+    http::response_serializer<http::span_body<const char>> serializer(message);
     serializer.split(response.omits_body);
     for (std::size_t written = kWriteChunkBytes;
          !(response.omits_body ? serializer.is_header_done() : serializer.is_done());) {

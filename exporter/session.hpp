@@ -10,6 +10,7 @@
 #include "exporter/limits.hpp"
 #include "exporter/log.hpp"
 #include "exporter/self_metrics.hpp"
+#include "exporter/shared_scrapes.hpp"
 
 namespace shmetrics::exporter {
 
@@ -29,7 +30,9 @@ struct SessionContext {
   const Limits& limits;
   RequestCounts& counts;
   LogThrottle& refusals;
-  bool is_draining = false;  // then each response ends its connection
+  SharedScrapes& scrapes;
+  std::uint64_t scrapes_in_flight = 0;  // from the request until its response is written
+  bool is_draining = false;             // then each response ends its connection
 };
 
 /// Counts a connection that a limit ended, and logs one a minute for each reason.

@@ -110,10 +110,11 @@ void append_summary(std::string& out, const std::string& path, const collector::
 
 void append_openmetrics(std::string& out, const collector::SegmentView& segment,
                         const collector::Scraper::Wanted& wanted) {
+  collector::TextRoom room;
   for (const collector::CatalogFamily* family : segment.families) {
     if (wanted && !wanted(family->name)) continue;
     const collector::FamilyPart part{family, segment.totals};
-    collector::render_openmetrics({&part, 1}, out);
+    collector::render_openmetrics({&part, 1}, collector::Created::kNo, out, room);
   }
   collector::end_openmetrics(out);
 }

@@ -13,7 +13,7 @@ packages_of() {
   case "$1" in
     build)
       echo cmake g++ ninja-build libboost1.81-dev libssl-dev libspdlog-dev libfmt-dev libcli11-dev libxxhash-dev
-      echo nlohmann-json3-dev curl
+      echo nlohmann-json3-dev libisal-dev zlib1g-dev curl
       echo libgtest-dev libgmock-dev libbenchmark-dev python3 # looked for when CMake configures, tests built or not
       ;;
     test)

@@ -28,7 +28,8 @@ class FamilyGroupsTest : public ::testing::Test {
     const FamilyGroups groups(views);
     left_out_ = groups.left_out();
     std::string out;
-    for (std::size_t i = 0; i < groups.size(); ++i) render_text(groups.group(i), out);
+    TextRoom room;
+    for (std::size_t i = 0; i < groups.size(); ++i) render_text(groups.group(i), out, room);
     EXPECT_EQ(test::TextChecker::problem(out), "");
     return out;
   }

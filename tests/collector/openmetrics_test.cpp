@@ -21,12 +21,13 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-std::string rendered(Scraper& scraper) {
+std::string rendered(Scraper& scraper, Created created = Created::kNo) {
   EXPECT_TRUE(scraper.read().up);
   std::string text;
+  TextRoom room;
   for (const CatalogFamily* family : scraper.view().families) {
     const FamilyPart part{family, scraper.view().totals};
-    render_openmetrics({&part, 1}, text);
+    render_openmetrics({&part, 1}, created, text, room);
   }
   end_openmetrics(text);
   return text;
@@ -233,7 +234,8 @@ TEST(Openmetrics, AFamilyOfSeveralSegmentsHasOneHead) {
   const FamilyPart parts[] = {{first.view().families.front(), first.view().totals},
                               {second.view().families.front(), second.view().totals}};
   std::string text;
-  render_openmetrics(parts, text);
+  TextRoom room;
+  render_openmetrics(parts, Created::kNo, text, room);
   end_openmetrics(text);
   EXPECT_EQ(text.rfind("# TYPE"), 0u);
   EXPECT_THAT(text, AllOf(HasSubstr("app_seconds_bucket{segment=\"a\",le=\"1.0\"} 3\n"),

@@ -24,6 +24,8 @@ BEARER = ("Authorization", "Bearer " + TOKEN)
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 PLAIN = "text/plain; charset=utf-8"
 HTML = "text/html; charset=utf-8"
+OPENMETRICS_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+OPENMETRICS = ("Accept", "application/openmetrics-text;version=1.0.0")
 
 
 def status(flags, target="/metrics", headers=(), **options):
@@ -37,11 +39,25 @@ def has_own_metrics(flags):
         return "shmetrics_exporter_" in exporter.scrape()
 
 
+def coding(flags):
+    """Of a response to one who asks for gzip."""
+    with programs.folder() as directory, Exporter(directory, *flags) as exporter:
+        return exporter.get("/metrics", [BEARER, ("Accept-Encoding", "gzip")], "HEAD").getheader("Content-Encoding")
+
+
+def has_created_series(flags):
+    with programs.folder() as directory, programs.worker(directory + "/a.seg"):
+        with Exporter(directory, *flags, segment=directory + "/a.seg") as exporter:
+            return '\napp_jobs_created{queue="mail"} ' in exporter.get("/metrics", [BEARER, OPENMETRICS]).text
+
+
 # name -> (what it does when on, when off, its default); each is asked with --x, with --no-x and with neither.
 SWITCHES = {
     "web.localhost-bypass": (lambda flags: status(flags), 200, 401, True),
     "web.query-token": (lambda flags: status(flags, "/metrics?token=" + TOKEN), 200, 401, True),
     "web.disable-exporter-metrics": (has_own_metrics, False, True, False),
+    "web.compression": (coding, "gzip", None, True),
+    "web.created-series": (has_created_series, True, False, False),
 }
 
 
@@ -138,6 +154,13 @@ def takes_nothing(exporter):
         time.sleep(2)
 
 
+def leaves_out_series(flag):
+    with programs.folder() as directory, programs.worker(directory + "/a.seg"):
+        with Exporter(directory, *flag("16"), segment=directory + "/a.seg") as exporter:
+            scrape = exporter.scrape()
+            return 'shmetrics_quarantined{what="series"} ' in scrape, "--web.max-response-bytes" in exporter.log()
+
+
 # name -> (what it does with a value, expected); `flag(value)` is either spelling.
 VALUES = {
     "segment": (serves_segment, True),
@@ -151,12 +174,18 @@ VALUES = {
     "web.header-timeout": (lambda flag: connections_closed("header_timeout", stays_silent, *flag("100ms")), True),
     "web.idle-timeout": (lambda flag: connections_closed("idle_timeout", stays_idle, *flag("100ms")), True),
     "web.write-timeout": (lambda flag: connections_closed("write_timeout", takes_nothing, *flag("100ms")), True),
+    # That scrapes are refused takes slow readers: tests/exporter/scrape_test.cpp.
+    "web.max-requests": (lambda flag: [status(flag(n), headers=[BEARER]) for n in ("0", "1", "65536")], [200] * 3),
+    "web.max-response-bytes": (leaves_out_series, (True, True)),
     "log.level": (levels_logged, {"warn"}),
     "log.format": (logs_json, True),
 }
 
 # What ends with exit code 2, whatever else is on the line.
 WRONG_LINES = [
+    ["--web.max-requests"], ["--web.max-requests=-1"], ["--web.max-requests=many"], ["--web.max-requests=65537"],
+    ["--no-web.max-requests"], ["--web.max-response-bytes=0"], ["--web.max-response-bytes=1T"],
+    ["--web.max-response-bytes=1.5M"], ["--web.compression=no"], ["--no-web.created-series=1"],
     ["--unknown"], ["--web.unknown=1"], ["stray"], ["--web"], ["--web.listen-addres=:1"], ["-x"],
     ["--no-segment"], ["--no-log.level"], ["--web.query-token=false"], ["--web.query-token", "true"],
     ["--segment"], ["--segment="], ["--segment", "a/x.seg", "--segment", "b/x.seg"], ["--segment", "=x.seg"],
@@ -184,6 +213,11 @@ REQUESTS = [
     ("GET", "/metrics", [BEARER], 200, {"Content-Type": TEXT}),
     ("GET", "/api/metrics", [BEARER], 200, {"Content-Type": TEXT}),
     ("HEAD", "/api/metrics", [BEARER], 200, {"Content-Type": TEXT}),
+    ("GET", "/metrics", [BEARER, OPENMETRICS], 200, {"Content-Type": OPENMETRICS_TYPE, "Content-Encoding": None}),
+    ("HEAD", "/metrics", [BEARER, OPENMETRICS, ("Accept-Encoding", "gzip")], 200,
+     {"Content-Type": OPENMETRICS_TYPE, "Content-Encoding": "gzip", "Vary": "Accept, Accept-Encoding"}),
+    ("GET", "/metrics?name[]=shmetrics_segment_up", [BEARER], 200, {"Content-Type": TEXT}),
+    ("GET", "/metrics", [BEARER, ("X-Prometheus-Scrape-Timeout-Seconds", "1e-12")], 503, {"Retry-After": "1"}),
     ("GET", "/api/metrics/", [BEARER], 404, {"Content-Type": PLAIN}),
     ("GET", "/metrics", [("authorization", "bEARER " + TOKEN)], 200, {"Content-Type": TEXT}),
     ("GET", "/metrics", [("Authorization", "Bearer wrong")], 401, {}),

@@ -23,12 +23,13 @@ using ::testing::internal::GetCapturedStderr;
 class CollectionTest : public ::testing::Test {
  protected:
   Collection collection_of(const std::vector<std::string>& texts) {
-    return Collection(parse_segments(texts), false, counts_);
+    return Collection(parse_segments(texts), {.exporter_metrics = false});
   }
   /// One scrape, checked, with times written as T; what was logged is in log_.
   std::string scrape(Collection& collection) {
     CaptureStderr();
-    const std::string text = collection.collect();
+    collection.read();
+    const std::string text = collection.render({}, counts_);
     log_ = GetCapturedStderr();
     EXPECT_EQ(test::TextChecker::problem(text), "");
     return without_times(text);

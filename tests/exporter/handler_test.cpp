@@ -2,20 +2,14 @@
 
 #include <gtest/gtest.h>
 
-#include <stdexcept>
+#include <vector>
 
 namespace shmetrics::exporter {
 namespace {
 
 class HandlerTest : public ::testing::Test {
  protected:
-  HandlerTest() {
-    site_.version = "1.2.3";
-    site_.collect = [this] {
-      ++collected_;
-      return std::string("a 1\n");
-    };
-  }
+  HandlerTest() { site_.version = "1.2.3"; }
   /// From this machine, hence let in.
   Response local(std::string_view method, std::string_view target) {
     return ask(method, target, {.kind = Peer::Kind::kUnix});
@@ -30,12 +24,13 @@ class HandlerTest : public ::testing::Test {
   }
 
   Site site_;
-  int collected_ = 0;
+  std::vector<Field> fields_;  // sent beside Host
 
  private:
   Response ask(std::string_view method, std::string_view target, const Peer& peer) {
-    const Field host{"Host", "localhost"};
-    return respond(site_, {.peer = peer, .method = method, .target = target, .fields = {&host, 1}});
+    std::vector<Field> fields{{"Host", "localhost"}};
+    fields.insert(fields.end(), fields_.begin(), fields_.end());
+    return respond(site_, {.peer = peer, .method = method, .target = target, .fields = fields});
   }
 };
 
@@ -43,7 +38,7 @@ TEST_F(HandlerTest, TheMetricsAreOnBothPathsWithTheExactContentType) {
   for (const char* target : {"/api/metrics", "/metrics", "/api/metrics?x=y"}) {
     const Response response = local("GET", target);
     EXPECT_EQ(response.status, 200U);
-    EXPECT_EQ(response.body, "a 1\n");
+    EXPECT_EQ(response.wanted, ScrapeQuery{});
     EXPECT_EQ(response.route, Route::kMetrics);
     EXPECT_EQ(header(response, "Content-Type"), "text/plain; version=0.0.4; charset=utf-8");
     EXPECT_EQ(header(response, "Vary"), "Accept, Accept-Encoding");
@@ -78,8 +73,8 @@ TEST_F(HandlerTest, WhoIsNotLetInCannotTellPathsAndMethodsApartAndNothingIsColle
     EXPECT_EQ(response.status, 401U) << target;
     EXPECT_EQ(response.body, first.body);
     EXPECT_EQ(response.headers, first.headers);
+    EXPECT_FALSE(response.wanted);
   }
-  EXPECT_EQ(collected_, 0);
 }
 
 TEST_F(HandlerTest, HealthNeedsNoCredentialAndNoSegment) {
@@ -88,8 +83,8 @@ TEST_F(HandlerTest, HealthNeedsNoCredentialAndNoSegment) {
     EXPECT_EQ(response.status, 200U);
     EXPECT_EQ(response.body, "ok\n");
     EXPECT_EQ(response.route, Route::kHealth);
+    EXPECT_FALSE(response.wanted);
   }
-  EXPECT_EQ(collected_, 0);
 }
 
 TEST_F(HandlerTest, UnknownPathsAre404AndOtherMethodsAre405WithAllow) {
@@ -113,6 +108,7 @@ TEST_F(HandlerTest, HeadHasTheHeadersOfGet) {
     EXPECT_FALSE(get.omits_body);
     EXPECT_EQ(head.headers, get.headers);
     EXPECT_EQ(head.body, get.body);
+    EXPECT_EQ(head.wanted, get.wanted);
   }
 }
 
@@ -126,11 +122,37 @@ TEST_F(HandlerTest, TheLandingPageLinksWhatThereIsAndEscapesIt) {
   EXPECT_NE(response.body.find("/-/healthy"), std::string::npos);
 }
 
-TEST_F(HandlerTest, ACollectionThatFailsIs500WithoutDetail) {
-  site_.collect = []() -> std::string { throw std::runtime_error("/secret/path"); };
-  const Response response = local("GET", "/metrics");
-  EXPECT_EQ(response.status, 500U);
-  EXPECT_EQ(response.body.find("secret"), std::string::npos);
+TEST_F(HandlerTest, TheHeadersSayWhatTheScrapeWillBe) {
+  fields_ = {{"Accept", "application/openmetrics-text;version=1.0.0;escaping=dots"},
+             {"Accept-Encoding", "gzip"},
+             {"X-Prometheus-Scrape-Timeout-Seconds", "10"}};
+  Response response = local("GET", "/metrics?name[]=up");
+  EXPECT_EQ(header(response, "Content-Type"),
+            "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=dots");
+  EXPECT_EQ(header(response, "Content-Encoding"), "gzip");
+  EXPECT_EQ(response.wanted->names, std::vector<std::string>{"up"});
+  EXPECT_EQ(response.patience, std::chrono::seconds(10));
+  site_.compression = false;
+  response = local("GET", "/metrics");
+  EXPECT_EQ(header(response, "Content-Encoding"), "");
+  EXPECT_EQ(response.wanted->coding, Coding::kIdentity);
+}
+
+TEST_F(HandlerTest, AScrapeThatFailsIs503WithRetryAfterOr500WithoutDetail) {
+  fields_ = {{"Accept-Encoding", "gzip"}};
+  for (const auto& [failure, status] :
+       {std::pair{ScrapeFailure::kBusy, 503U}, {ScrapeFailure::kLate, 503U}, {ScrapeFailure::kBroken, 500U}}) {
+    Response response = local("HEAD", "/metrics");
+    fail(response, failure);
+    EXPECT_EQ(response.status, status);
+    EXPECT_EQ(header(response, "Retry-After"), status == 503 ? "1" : "");
+    EXPECT_EQ(header(response, "Content-Type"), "text/plain; charset=utf-8");
+    EXPECT_EQ(header(response, "Content-Encoding"), "");
+    EXPECT_EQ(response.route, Route::kMetrics);
+    EXPECT_TRUE(response.omits_body);
+    EXPECT_FALSE(response.closes);
+    EXPECT_FALSE(response.wanted);
+  }
 }
 
 TEST_F(HandlerTest, MalformedRequestsGet400AndTheConnectionCloses) {

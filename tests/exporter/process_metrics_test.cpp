@@ -24,7 +24,9 @@ TEST(ProcessMetrics, WhatCannotBeReadIsLeftOut) {
     EXPECT_FALSE(status.cpu_seconds || status.threads || status.resident_memory_bytes);
   }
   std::string out;
-  append_process_metrics(out, read_process_status("/nowhere"));
+  const ScrapeQuery all;
+  SelfText own(out, all);
+  append_process_metrics(own, read_process_status("/nowhere"));
   EXPECT_EQ(out.find("process_open_fds"), std::string::npos);
   EXPECT_EQ(out.find("process_start_time_seconds"), std::string::npos);
   EXPECT_NE(out.find("process_max_fds"), std::string::npos);
@@ -36,7 +38,9 @@ TEST(ProcessMetrics, ThisProcessHasAllOfThem) {
   EXPECT_GE(status.open_fds, 3U);
   EXPECT_NEAR(status.start_time_unix_seconds.value(), static_cast<double>(time(nullptr)), 600);
   std::string out;
-  append_process_metrics(out, status);
+  const ScrapeQuery all;
+  SelfText text(out, all);
+  append_process_metrics(text, status);
   for (const char* name : {"cpu_seconds_total", "open_fds", "max_fds", "virtual_memory_bytes",
                            "virtual_memory_max_bytes", "resident_memory_bytes", "start_time_seconds", "threads"}) {
     EXPECT_NE(out.find(std::string("\nprocess_") + name + " "), std::string::npos) << name;

@@ -134,6 +134,18 @@ TEST(Prometheus, ScrapesWithABearerToken) {
   EXPECT_THAT(prometheus.ask("/api/v1/metadata?metric=shmetrics_segment_up"), HasSubstr("\"gauge\""));
 }
 
+TEST(Prometheus, GetsOpenmetricsSinceItPrefersThat) {
+  if (!is_installed(kPrometheus)) GTEST_SKIP() << kPrometheus << " is not installed";
+  const WorkerSegment segment;
+  const RunningExporter exporter({.flags = {"--web.created-series"}, .segment = segment.path()});
+  const RunningPrometheus prometheus(exporter.port(), kToken);
+  // In OpenMetrics alone are there these series, and a unit.
+  EXPECT_TRUE(prometheus.comes_to_say("/api/v1/query?query=crm_response_bytes_created", ",\"1"));
+  EXPECT_TRUE(prometheus.comes_to_say("/api/v1/metadata?metric=process_cpu_seconds", "\"unit\":\"seconds\""));
+  EXPECT_THAT(prometheus.ask("/api/v1/query?query=crm_wait_seconds_count"), HasSubstr(",\"1\"]"));
+  EXPECT_THAT(prometheus.ask("/api/v1/targets"), HasSubstr("\"health\":\"up\""));
+}
+
 TEST(Prometheus, WithAWrongTokenTheTargetIsDownAndSaysWhy) {
   if (!is_installed(kPrometheus)) GTEST_SKIP() << kPrometheus << " is not installed";
   const RunningExporter exporter;  // on this machine, where no token at all would do

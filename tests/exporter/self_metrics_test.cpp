@@ -9,14 +9,24 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-std::string text_of(const collector::SegmentStatus& status) {
+std::string text_of(std::span<const collector::SegmentStatus> segments, const ScrapeQuery& query = {}) {
   std::string out;
-  append_segment_metrics(out, {&status, 1});
+  SelfText text(out, query);
+  append_segment_metrics(text, segments);
+  return out;
+}
+std::string text_of(const collector::SegmentStatus& status) {
+  return text_of({&status, 1});
+}
+std::string text_of(const RequestCounts& counts, const ScrapeQuery& query = {}) {
+  std::string out;
+  SelfText text(out, query);
+  append_exporter_metrics(text, counts);
   return out;
 }
 
 TEST(SelfMetrics, OfASegmentThatIsNotThereOnlyUpIsWritten) {
-  EXPECT_EQ(text_of({}),
+  EXPECT_EQ(text_of(collector::SegmentStatus{}),
             "# HELP shmetrics_segment_up Whether the segment could be read in this scrape.\n"
             "# TYPE shmetrics_segment_up gauge\n"
             "shmetrics_segment_up 0\n");
@@ -79,9 +89,7 @@ TEST(SelfMetrics, SeveralSegmentsShareAHeadAndTheirNameIsTheFirstLabel) {
   segments[1].up = true;
   segments[1].workers_live = 2;
   segments[1].series_overflow = {{"crm_a_total", 3}};
-  std::string out;
-  append_segment_metrics(out, segments);
-  EXPECT_EQ(out,
+  EXPECT_EQ(text_of(segments),
             "# HELP shmetrics_segment_up Whether the segment could be read in this scrape.\n"
             "# TYPE shmetrics_segment_up gauge\n"
             "shmetrics_segment_up{segment=\"a\"} 0\n"
@@ -115,8 +123,7 @@ TEST(SelfMetrics, RequestsAreCountedAndTheImportantCodesExistFromTheStart) {
   counts.in_flight = 1;
   counts.connections.count(CloseReason::kIdleTimeout);
   counts.connections.accept_failures = 5;
-  std::string text;
-  append_exporter_metrics(text, counts);
+  const std::string text = text_of(counts);
   for (const char* line :
        {"requests_total{code=\"200\",handler=\"metrics\"} 2", "requests_total{code=\"401\",handler=\"metrics\"} 0",
         "requests_total{code=\"503\",handler=\"metrics\"} 0", "requests_total{code=\"404\",handler=\"other\"} 1",
@@ -125,6 +132,35 @@ TEST(SelfMetrics, RequestsAreCountedAndTheImportantCodesExistFromTheStart) {
     EXPECT_THAT(text, HasSubstr(std::string("\nshmetrics_exporter_") + line + "\n"));
   }
   EXPECT_THAT(text, HasSubstr("shmetrics_exporter_build_info{version=\""));
+}
+
+TEST(SelfMetrics, InOpenmetricsTheHeadsHaveUnitsAndNoTotal) {
+  const ScrapeQuery query{.representation = {.format = Format::kOpenmetrics100}, .names = {}};
+  collector::SegmentStatus s;
+  s.worker_deaths = 2;
+  s.directory_used_bytes = 3;
+  EXPECT_EQ(text_of({&s, 1}, query),
+            "# TYPE shmetrics_directory_used_bytes gauge\n"
+            "# UNIT shmetrics_directory_used_bytes bytes\n"
+            "# HELP shmetrics_directory_used_bytes Bytes of the directory that records have taken.\n"
+            "shmetrics_directory_used_bytes 3\n"
+            "# TYPE shmetrics_segment_up gauge\n"
+            "# HELP shmetrics_segment_up Whether the segment could be read in this scrape.\n"
+            "shmetrics_segment_up 0\n"
+            "# TYPE shmetrics_worker_deaths counter\n"
+            "# HELP shmetrics_worker_deaths Workers found dead without having released their entry.\n"
+            "shmetrics_worker_deaths_total 2\n");
+}
+
+TEST(SelfMetrics, AFilterTakesFamiliesWithTheirHeads) {
+  const ScrapeQuery query{.representation = {}, .names = {"shmetrics_exporter_requests_in_flight"}};
+  RequestCounts counts;
+  counts.in_flight = 1;
+  EXPECT_EQ(text_of(counts, query),
+            "# HELP shmetrics_exporter_requests_in_flight Requests being answered, this one included.\n"
+            "# TYPE shmetrics_exporter_requests_in_flight gauge\n"
+            "shmetrics_exporter_requests_in_flight 1\n");
+  EXPECT_EQ(text_of(counts, {.representation = {}, .names = {"up"}}), "");
 }
 
 }  // namespace
