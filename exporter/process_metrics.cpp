@@ -6,15 +6,17 @@
 #include <charconv>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
+#include <sstream>
+#include <string>
 #include <vector>
 
 namespace shmetrics::exporter {
 namespace {
 
 std::string read_text(const std::string& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
+  std::ostringstream text;
+  text << std::ifstream(path).rdbuf();  // an error of read() ends it; an iterator would throw, and the scrape be lost
+  return text.str();
 }
 
 std::optional<std::uint64_t> parse_number(std::string_view text) {
