@@ -18,6 +18,7 @@ case "${1:-}" in
 esac
 
 tools/install-dependencies.sh build test
+[ ${#exclude[@]} -gt 0 ] || tools/install-dependencies.sh long
 
 readonly log_directory=$PWD/build/log
 jobs=$(nproc)

@@ -3,6 +3,7 @@
 #
 #   tools/install-dependencies.sh build          what it takes to build
 #   tools/install-dependencies.sh build test     and to run the tests
+#   tools/install-dependencies.sh long           and the long ones: real servers, Debian packages
 #
 # As root, or by sudo where that asks for no password; otherwise it prints the one line to run and exits 1.
 set -euo pipefail
@@ -18,9 +19,13 @@ packages_of() {
       ;;
     test)
       echo prometheus python3-prometheus-client clang libclang-rt-14-dev clang-format clang-tidy git
+      echo help2man pkg-config zsh # what is installed, and how it is used
+      ;;
+    long)
+      echo apache2 apache2-dev wrk dpkg-dev
       ;;
     *)
-      echo "usage: tools/install-dependencies.sh [build] [test]" >&2
+      echo "usage: tools/install-dependencies.sh [build] [test] [long]" >&2
       exit 2
       ;;
   esac
@@ -83,6 +88,8 @@ if ! apt_install "${missing[@]}" && ! { apt_update && apt_install "${missing[@]}
   exit 1
 fi
 # Not now, and not at the next boot either.
-case " ${missing[*]} " in
-  *" prometheus "*) "${as_root[@]}" systemctl disable prometheus >/dev/null 2>&1 || true ;;
-esac
+for service in prometheus apache2; do
+  case " ${missing[*]} " in
+    *" $service "*) "${as_root[@]}" systemctl disable $service >/dev/null 2>&1 || true ;;
+  esac
+done

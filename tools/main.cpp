@@ -32,7 +32,7 @@ constexpr char kExamples[] =
     "  shmetrics dump                                    all families of the default segment, as a table\n"
     "  shmetrics dump --format text --family 'app_*'     as Prometheus would see them\n"
     "  shmetrics top /run/app/metrics.seg                what moves, and how fast\n"
-    "  shmetrics check /tmp/copied.seg && echo sound\n"
+    "  shmetrics check /tmp/copied.seg && echo sound     for scripts: 0 is sound\n"
     "  shmetrics diff before.seg after.seg               what moved between two copies\n"
     "`shmetrics COMMAND --help` has more.\n"
     "\n"
@@ -43,21 +43,24 @@ constexpr char kDumpExamples[] =
     "Examples:\n"
     "  shmetrics dump /run/app/metrics.seg --workers     families, and who writes them\n"
     "  shmetrics dump --format text --family 'app_*'     as the exporter writes them, without its own metrics\n"
-    "  shmetrics dump --format openmetrics > metrics.om\n"
-    "  shmetrics dump --format json | jq -r '.families[] | .name + \" \" + .type'\n"
+    "  shmetrics dump --format openmetrics > metrics.om  for other programs\n"
+    "  shmetrics dump --format json | jq -r '.families[] | .name'\n"
+    "                                                    for scripts\n"
     "  shmetrics dump --format json | jq '.workers[] | select(.state == \"live\") | .pid'\n"
+    "                                                    who is alive\n"
     "\n"
     "JSON: one object with segment, workers and families; a line a worker and a family. segment.state is `up`, or\n"
     "`damaged` when something was left out (see shmetrics check). NaN and infinities are the strings NaN, +Inf, -Inf.";
 constexpr char kCheckExamples[] =
     "Examples:\n"
     "  shmetrics check                                   a line per finding; `is sound` when there is none\n"
-    "  shmetrics check /tmp/copied.seg && echo sound";
+    "  shmetrics check /tmp/copied.seg && echo sound     for scripts: 0 is sound";
 constexpr char kTopExamples[] =
     "On a terminal it redraws until q or Ctrl-C; elsewhere it prints one table. NO_COLOR is honoured.\n"
     "Examples:\n"
     "  shmetrics top                                     the default segment, every 2 s\n"
     "  shmetrics top /run/app/metrics.seg --interval 500ms\n"
+    "                                                    another one, faster\n"
     "  shmetrics top --once --interval 1m | head -20     the rates of one minute";
 constexpr char kDiffExamples[] =
     "Prints `name{labels} a b delta` per differing series, `-` for what a segment does not have.\n"

@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# The Debian packages: installed by dpkg, used from outside, their programs run, and purged with nothing left.
+#
+# usage: deb_test.sh REPOSITORY; exits 77 where it may not install
+set -euo pipefail
+source_directory=$(realpath "$1")
+outside=$source_directory/tests/package/outside
+. "$source_directory/tests/package/use_outside.sh"
+[ "$(id -u)" -eq 0 ] || { echo "skipped: dpkg needs root"; exit 77; }
+work=$(mktemp -d)
+packages=(shmetrics libshmetrics-dev libshmetrics0)
+finish() {
+  dpkg --purge "${packages[@]}" >/dev/null 2>&1 || true
+  rm -rf "$work"
+}
+trap finish EXIT
+if dpkg -s "${packages[@]}" >/dev/null 2>&1; then echo "skipped: the packages are installed already"; exit 77; fi
+
+cmake -S "$source_directory" -B "$work/build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX=/usr \
+  -DSHMETRICS_TESTS=OFF >"$work/log"
+cmake --build "$work/build" >>"$work/log" 2>&1 || { tail -n 40 "$work/log"; fail "does not build"; }
+(cd "$work/build" && cpack -G DEB >>"$work/log" 2>&1) || { tail -n 40 "$work/log"; fail "cpack failed"; }
+dpkg -i "$work"/build/*.deb >>"$work/log" 2>&1 || { tail -n 40 "$work/log"; fail "dpkg -i failed"; }
+dpkg -L "${packages[@]}" | sort -u >"$work/files"
+
+shmetrics=/usr/bin/shmetrics
+cmake -S "$outside" -B "$work/found" -G Ninja >>"$work/log"
+cmake --build "$work/found" >>"$work/log" 2>&1 || { tail -n 40 "$work/log"; fail "find_package does not do"; }
+with_pkg_config "$work"
+run_outside "$work" 3 2 "$work"/found/with_{static,shared,c,testing} "$work"/pkg_{cpp,c}
+shmetrics-exporter --version
+for page in shmetrics-exporter shmetrics shmetrics-dump shmetrics-check shmetrics-top shmetrics-diff; do
+  [ -s /usr/share/man/man1/$page.1.gz ] || [ -s /usr/share/man/man1/$page.1 ] || fail "no man page $page"
+done
+for package in "${packages[@]}"; do
+  printf '%s: %s\n' "$package" "$(dpkg-query -W -f '${Installed-Size} KiB, depends on ${Depends}' "$package")"
+done
+
+dpkg --purge "${packages[@]}" >>"$work/log" 2>&1 || { tail -n 40 "$work/log"; fail "purge failed"; }
+while read -r path; do
+  [ -d "$path" ] || [ ! -e "$path" ] || fail "$path is left"
+done <"$work/files"
+find / -xdev -path /proc -prune -o -name '*shmetrics*' -print 2>/dev/null |
+  grep -vE "^($work|$source_directory|/tmp|/dev)" | grep -E '^/(usr|etc|var|lib)/' >"$work/left" || true
+[ ! -s "$work/left" ] || { cat "$work/left"; fail "something is left after the purge"; }

@@ -1,0 +1,79 @@
+# What is installed, in three components: the libraries that programs run with, what it takes to build programs, and
+# the exporter with its tools. `cpack -G DEB` makes a Debian package of each.
+include(CMakePackageConfigHelpers)
+set(config_directory ${CMAKE_INSTALL_LIBDIR}/cmake/shmetrics)
+
+install(TARGETS shmetrics_client_static shmetrics_client_shared shmetrics_c EXPORT shmetricsTargets
+  ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development
+  LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT libraries NAMELINK_COMPONENT development
+  INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(EXPORT shmetricsTargets NAMESPACE shmetrics:: DESTINATION ${config_directory} COMPONENT development)
+install(DIRECTORY client/include/ client/c/include/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT development)
+foreach(name shmetrics shmetrics-c)
+  configure_file(client/package/${name}.pc.in ${PROJECT_BINARY_DIR}/${name}.pc @ONLY)
+  install(FILES ${PROJECT_BINARY_DIR}/${name}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT development)
+endforeach()
+configure_package_config_file(client/package/shmetricsConfig.cmake.in ${PROJECT_BINARY_DIR}/shmetricsConfig.cmake
+  INSTALL_DESTINATION ${config_directory} NO_SET_AND_CHECK_MACRO NO_CHECK_REQUIRED_COMPONENTS_MACRO)
+# No release promises anything to the next before 1.0.
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/shmetricsConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/shmetricsConfig.cmake ${PROJECT_BINARY_DIR}/shmetricsConfigVersion.cmake
+  DESTINATION ${config_directory} COMPONENT development)
+
+if(NOT SHMETRICS_CLIENT_ONLY)
+  install(TARGETS shmetrics_testing EXPORT shmetricsTestingTargets
+    ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development
+    INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+  install(EXPORT shmetricsTestingTargets NAMESPACE shmetrics:: DESTINATION ${config_directory} COMPONENT development)
+  install(DIRECTORY tests/testing/include/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT development)
+
+  install(TARGETS shmetrics shmetrics-exporter RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT programs)
+  set(shells ${CMAKE_INSTALL_DATADIR})
+  foreach(program tools/shmetrics exporter/shmetrics-exporter)
+    get_filename_component(name ${program} NAME)
+    install(FILES ${program}.bash DESTINATION ${shells}/bash-completion/completions RENAME ${name} COMPONENT programs)
+    install(FILES ${program}.zsh DESTINATION ${shells}/zsh/vendor-completions RENAME _${name} COMPONENT programs)
+  endforeach()
+  install(DIRECTORY deploy/systemd/ DESTINATION lib/systemd/system COMPONENT programs
+    FILES_MATCHING PATTERN "*.service" PATTERN "*.socket")
+
+  # The pages are what --help says, set by help2man: they cannot differ. Without help2man there are none.
+  find_program(HELP2MAN help2man)
+  function(man_page target page about)
+    add_custom_command(OUTPUT ${page}.1
+      COMMAND ${HELP2MAN} --no-info --section 1 --version-string ${PROJECT_VERSION} --name ${about}
+              --output ${page}.1 "$<TARGET_FILE:${target}> ${ARGN}"
+      DEPENDS ${target} VERBATIM)
+    add_custom_target(${page}_man ALL DEPENDS ${page}.1)
+    install(FILES ${PROJECT_BINARY_DIR}/${page}.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT programs)
+  endfunction()
+  if(HELP2MAN)
+    man_page(shmetrics-exporter shmetrics-exporter "serve the metrics of shmetrics segments to Prometheus")
+    man_page(shmetrics shmetrics "look at a shmetrics segment")
+    man_page(shmetrics shmetrics-dump "show the families, series and values of a segment" dump)
+    man_page(shmetrics shmetrics-check "tell whether a segment is sound" check)
+    man_page(shmetrics shmetrics-top "show how fast counters and histograms move" top)
+    man_page(shmetrics shmetrics-diff "tell which series of two segments differ" diff)
+  endif()
+endif()
+
+set(CPACK_GENERATOR DEB)
+set(CPACK_PACKAGE_CONTACT "The shmetrics authors <shmetrics@localhost>")
+set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
+set(CPACK_STRIP_FILES ON)
+set(CPACK_DEB_COMPONENT_INSTALL ON)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_SECTION libs)
+set(CPACK_DEBIAN_LIBRARIES_PACKAGE_NAME libshmetrics0)
+set(CPACK_DEBIAN_LIBRARIES_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_LIBRARIES_PACKAGE_CONTROL_EXTRA ${PROJECT_SOURCE_DIR}/client/package/triggers)
+set(CPACK_COMPONENT_LIBRARIES_DESCRIPTION "Metrics of prefork servers in shared memory: libraries for C++ and C")
+set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_NAME libshmetrics-dev)
+set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SECTION libdevel)
+set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS "libshmetrics0 (= ${PROJECT_VERSION})")
+set(CPACK_COMPONENT_DEVELOPMENT_DESCRIPTION "Metrics of prefork servers in shared memory: headers and static library")
+set(CPACK_DEBIAN_PROGRAMS_PACKAGE_NAME shmetrics)
+set(CPACK_DEBIAN_PROGRAMS_PACKAGE_SECTION net)
+set(CPACK_DEBIAN_PROGRAMS_PACKAGE_SHLIBDEPS ON)
+set(CPACK_COMPONENT_PROGRAMS_DESCRIPTION "Metrics of prefork servers in shared memory: exporter for Prometheus and tools")
+include(CPack)
