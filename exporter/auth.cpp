@@ -1,6 +1,7 @@
 #include "exporter/auth.hpp"
 
 #include <arpa/inet.h>
+#include <openssl/evp.h>
 
 #include <algorithm>
 #include <optional>
@@ -28,11 +29,37 @@ QueryTokens query_tokens(std::string_view query) {
   return found;
 }
 
-bool is_bearer_valid(const TokenSet& tokens, std::string_view authorization) {
+/// What follows the scheme; nothing when it is another one.
+std::optional<std::string_view> credential_of(std::string_view authorization, std::string_view scheme) {
   const std::size_t blank = std::min(authorization.find(' '), authorization.size());
-  if (!same_name(authorization.substr(0, blank), "Bearer")) return false;
-  const std::size_t start = std::min(authorization.find_first_not_of(' ', blank), authorization.size());
-  return tokens.matches(authorization.substr(start));
+  if (!same_name(authorization.substr(0, blank), scheme)) return std::nullopt;
+  return authorization.substr(std::min(authorization.find_first_not_of(' ', blank), authorization.size()));
+}
+
+std::optional<std::string> base64_decoded(std::string_view text) {
+  constexpr std::size_t kMostBytes = 1024;
+  if (text.empty() || text.size() % 4 != 0 || text.size() > kMostBytes) return std::nullopt;
+  std::string out(text.size() / 4 * 3, '\0');
+  const auto* bytes = reinterpret_cast<const unsigned char*>(text.data());
+  const int size = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(out.data()), bytes, static_cast<int>(text.size()));
+  if (size < 0) return std::nullopt;
+  out.resize(static_cast<std::size_t>(size) - (text.ends_with("==") ? 2 : text.ends_with('=') ? 1 : 0));
+  return out;
+}
+
+/// Of a cost that the users have, so that the time does not tell who is one.
+std::string hash_of_nobody(const AuthPolicy& policy) {
+  std::string hash = policy.users.begin()->second;
+  // No password gives these last digits: the last one of a hash stands for four bits only.
+  hash.replace(hash.size() - 31, 31, "...............................");
+  hash.back() = '9';
+  return hash;
+}
+
+bool is_header_valid(const AuthPolicy& policy, const Request& request) {
+  const std::string_view authorization = field(request, "Authorization");
+  const auto token = credential_of(authorization, "Bearer");
+  return token && policy.tokens.matches(*token);
 }
 
 bool is_loopback4(std::string_view host) {
@@ -61,6 +88,10 @@ bool betrays_foreign_origin(const Field& f) {
   return same_name(f.name, "Sec-Fetch-Site") && f.value != "none" && f.value != "same-origin";
 }
 
+bool is_certificate_enough(const AuthPolicy& policy) {
+  return policy.client_certificates == ClientAuth::kRequireAndVerify && policy.tokens.empty() && policy.users.empty();
+}
+
 }  // namespace
 
 const char* name_of(Verdict verdict) {
@@ -69,8 +100,12 @@ const char* name_of(Verdict verdict) {
       return "bearer";
     case Verdict::kQueryToken:
       return "query_token";
+    case Verdict::kBasic:
+      return "basic";
     case Verdict::kLocal:
       return "local";
+    case Verdict::kCertificate:
+      return "certificate";
     case Verdict::kNoCredential:
       return "no_credential";
     case Verdict::kInvalidCredential:
@@ -86,14 +121,32 @@ Verdict authenticate(const AuthPolicy& policy, const Request& request) {
   const QueryTokens query = query_tokens(query_of(request.target));
   if (headers + query.count > 1) return Verdict::kAmbiguousCredential;
   if (headers == 1) {
-    const bool is_valid = is_bearer_valid(policy.tokens, field(request, "Authorization"));
+    if (request.has_right_password) return Verdict::kBasic;
+    const bool is_valid = is_header_valid(policy, request);
     return is_valid ? Verdict::kBearer : Verdict::kInvalidCredential;
   }
   if (query.count == 1) {
     const bool is_valid = policy.query_token && query.value && policy.tokens.matches(*query.value);
     return is_valid ? Verdict::kQueryToken : Verdict::kInvalidCredential;
   }
-  return policy.localhost_bypass && is_local(request) ? Verdict::kLocal : Verdict::kNoCredential;
+  if (policy.has_local_rule() && is_local(request)) return Verdict::kLocal;
+  return is_certificate_enough(policy) && request.has_verified_certificate ? Verdict::kCertificate
+                                                                           : Verdict::kNoCredential;
+}
+
+std::optional<Login> basic_login(const AuthPolicy& policy, const Request& request) {
+  const bool is_alone =
+      count_fields(request, "Authorization") == 1 && query_tokens(query_of(request.target)).count == 0;
+  if (policy.users.empty() || !is_alone) return std::nullopt;
+  const auto encoded = credential_of(field(request, "Authorization"), "Basic");
+  const auto decoded = encoded ? base64_decoded(*encoded) : std::nullopt;
+  const std::size_t colon = decoded ? decoded->find(':') : std::string::npos;
+  if (colon == std::string::npos || decoded->find('\0') != std::string::npos) return std::nullopt;
+  Login login{.user = decoded->substr(0, colon), .password = decoded->substr(colon + 1), .hash = {}};
+  if (login.password.size() > kMaxPasswordLength) return std::nullopt;
+  const auto user = policy.users.find(login.user);
+  login.hash = user == policy.users.end() ? hash_of_nobody(policy) : user->second;
+  return login;
 }
 
 bool is_local(const Request& request) {

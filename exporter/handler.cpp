@@ -64,9 +64,10 @@ Response metrics(const Site& site, const Request& request) {
   return response;
 }
 
-Response refuse_unknown(Route route) {
+Response refuse_unknown(Route route, const AuthPolicy& policy) {
   Response response = make_response(401, kPlainText, "unauthorized\n", route);
   response.headers.emplace_back("WWW-Authenticate", "Bearer realm=\"shmetrics\"");
+  if (!policy.users.empty()) response.headers.emplace_back("WWW-Authenticate", "Basic realm=\"shmetrics\"");
   return response;
 }
 
@@ -74,6 +75,14 @@ Response refuse_method(Route route) {
   Response response = make_response(405, kPlainText, "method not allowed\n", route);
   response.headers.emplace_back("Allow", "GET, HEAD");
   return response;
+}
+
+/// The operator's word is the last: one of our own with the same name goes.
+void add_headers(const std::vector<std::pair<std::string, std::string>>& headers, Response& response) {
+  for (const auto& [name, value] : headers) {
+    std::erase_if(response.headers, [&wanted = name](const auto& ours) { return same_name(ours.first, wanted); });
+    response.headers.emplace_back(name, value);
+  }
 }
 
 Route route_of(const Site& site, std::string_view path) {
@@ -109,14 +118,30 @@ const char* name_of(Route route) {
 Response respond(const Site& site, const Request& request) {
   const Route route = route_of(site, path_of(request.target));
   const bool reads = request.method == "GET" || request.method == "HEAD";
+  const std::shared_ptr<const Settings> settings = site.settings;
   Response response;
   if (route == Route::kHealth && reads) {
     response = make_response(200, kPlainText, "ok\n", route);
   } else {
-    const Verdict verdict = authenticate(site.settings->auth, request);
-    response = is_admitted(verdict) ? route_admitted(site, request, route, reads) : refuse_unknown(route);
+    const Verdict verdict = authenticate(settings->auth, request);
+    response =
+        is_admitted(verdict) ? route_admitted(site, request, route, reads) : refuse_unknown(route, settings->auth);
     response.verdict = verdict;
   }
+  add_headers(settings->headers, response);
+  response.omits_body = request.method == "HEAD";
+  return response;
+}
+
+std::optional<Login> login_to_check(const Site& site, const Request& request) {
+  const bool reads = request.method == "GET" || request.method == "HEAD";
+  if (reads && route_of(site, path_of(request.target)) == Route::kHealth) return std::nullopt;
+  return basic_login(site.settings->auth, request);
+}
+
+Response refuse_for_now(const Site& site, const Request& request) {
+  Response response = make_response(503, kPlainText, "busy\n", route_of(site, path_of(request.target)));
+  response.headers.emplace_back("Retry-After", "1");
   response.omits_body = request.method == "HEAD";
   return response;
 }

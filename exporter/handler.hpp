@@ -36,6 +36,7 @@ struct Site {
   std::string version;                                                            // shown on the landing page
   bool compression = true;                                                        // gzip for those who ask for it
   ScrapeSource source;
+  PasswordChecker* passwords = nullptr;  // there when users are
 };
 
 struct Response {
@@ -60,6 +61,12 @@ Response respond(const Site& site, const Request& request);
 enum class ScrapeFailure { kBusy, kLate, kBroken };
 /// Makes it a 503 with Retry-After, or, when collecting is broken, a 500 without detail.
 void fail(Response& response, ScrapeFailure failure);
+
+/// The password to check before respond(), if there is one; its outcome goes into the request.
+std::optional<Login> login_to_check(const Site& site, const Request& request);
+
+/// 503: too many passwords wait to be checked.
+Response refuse_for_now(const Site& site, const Request& request);
 
 /// 400 and close, the same for every defect.
 Response refuse_malformed();

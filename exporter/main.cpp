@@ -24,13 +24,14 @@ TokenSet parse_tokens(std::string& list) {
 
 /// After the ports are bound: a start that fails says one thing, why it failed.
 void log_who_is_let_in(const AuthPolicy& auth) {
-  if (!auth.tokens.empty()) return;
-  log(LogLevel::kInfo, auth.localhost_bypass ? "no token: only local requests are let in"
+  if (!auth.tokens.empty() || !auth.users.empty() || auth.client_certificates == ClientAuth::kRequireAndVerify) return;
+  log(LogLevel::kInfo, auth.has_local_rule() ? "no token: only local requests are let in"
                                              : "no token and no localhost bypass: nobody is let in");
 }
 
 int serve(const Options& options, std::string& token_list) {
   RequestCounts counts;
+  PasswordChecker passwords;
   Collection collection(options.segments, {.exporter_metrics = !options.disable_exporter_metrics,
                                            .created = options.created_series ? Created::kYes : Created::kNo,
                                            .max_bytes = options.limits.max_response_bytes});
@@ -39,9 +40,11 @@ int serve(const Options& options, std::string& token_list) {
             .compression = options.compression,
             .source = {.read = [&collection] { collection.read(); },
                        .render = [&collection](const ScrapeQuery& query,
-                                               const RequestCounts& now) { return collection.render(query, now); }}};
+                                               const RequestCounts& now) { return collection.render(query, now); }},
+            .passwords = &passwords};
   Reload reload({.environment_tokens = parse_tokens(token_list),
                  .token_file = options.token_file,
+                 .web_config_file = options.web_config_file,
                  .localhost_bypass = options.localhost_bypass,
                  .query_token = options.query_token},
                 site, counts);

@@ -58,6 +58,11 @@ void declare_segment_and_web(CLI::App& app, Options& options, Words& words, cons
   app.add_option("--web.telemetry-path", options.telemetry_path, "Where the metrics are; /metrics is served too.")
       ->group("Web")
       ->option_text("PATH (default /api/metrics)");
+  app.add_option("--web.config.file", options.web_config_file,
+                 "TLS, users and headers, in the schema of exporter-toolkit (promtool check web-config);\n"
+                 "read again, with the files it names, when one changes and on SIGHUP.")
+      ->group("Web")
+      ->option_text("FILE");
   app.add_option("--web.token-file", options.token_file,
                  "Tokens, one a line, beside those of METRICS_TOKEN; read again when it changes and on SIGHUP.")
       ->group("Web")

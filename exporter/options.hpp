@@ -16,7 +16,7 @@ struct Options {
   std::vector<SegmentSpec> segments;
   std::vector<ListenAddress> listen_addresses;
   std::string telemetry_path = "/api/metrics";
-  std::string token_file;  // empty: none
+  std::string web_config_file, token_file;  // empty: none
   bool localhost_bypass = true;
   bool query_token = true;
   bool disable_exporter_metrics = false;

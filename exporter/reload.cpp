@@ -51,6 +51,9 @@ void Reload::load() {
   }
   loaded_stamps_ = std::move(read);
   site_.settings = loaded_.settings;
+  if (site_.passwords != nullptr) site_.passwords->forget();
+  const auto& tls = loaded_.settings->tls;
+  counts_.certificate_expiry = tls ? tls->certificate_expiry() : 0;
   counts_.is_last_reload_successful = true;
   counts_.last_reload_success =
       std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();

@@ -43,6 +43,8 @@ struct Request {
   int version = 11;  // 10 or 11
   std::string_view method, target;
   std::span<const Field> fields;
+  bool has_right_password = false;        // of basic_login(), when that asked for a check
+  bool has_verified_certificate = false;  // the connection's client showed one, and it was checked
 };
 
 /// Field names are case-insensitive (RFC 9110, 5.1).

@@ -6,6 +6,7 @@
 
 #include "collector/family_groups.hpp"
 #include "exporter/build_info.hpp"
+#include "exporter/log.hpp"
 
 namespace shmetrics::exporter {
 namespace {
@@ -116,7 +117,8 @@ RequestCounts::RequestCounts() {
 
 void RequestCounts::count(const Response& response) {
   ++answered[{response.status, response.route}];
-  if (response.verdict == Verdict::kQueryToken) ++query_token_requests;
+  if (response.verdict != Verdict::kQueryToken || query_token_requests++ != 0) return;
+  log(LogLevel::kWarn, "a token came in a query, where proxies log it; send it as Authorization: Bearer TOKEN");
 }
 
 void append_segment_metrics(SelfText& out, Segments segments) {
@@ -181,6 +183,10 @@ void append_exporter_metrics(SelfText& out, const RequestCounts& counts) {
     append_sample(out, "shmetrics_exporter_requests_total",
                   {{"code", std::to_string(key.first)}, {"handler", name_of(key.second)}}, value);
   }
+  if (counts.certificate_expiry == 0) return;
+  append_head(out, "shmetrics_exporter_tls_certificate_expiry_timestamp_seconds",
+              "When the first certificate of the chain in use expires, Unix time.", "gauge");
+  append_sample(out, "shmetrics_exporter_tls_certificate_expiry_timestamp_seconds", {}, counts.certificate_expiry);
 }
 
 }  // namespace shmetrics::exporter

@@ -26,6 +26,7 @@ struct RequestCounts {
   std::uint64_t in_flight = 0;             // answered but not yet written out included
   std::uint64_t query_token_requests = 0;  // let in by one
   bool is_last_reload_successful = true;
+  double certificate_expiry = 0;   // Unix time in seconds; 0 without TLS
   double last_reload_success = 0;  // Unix time in seconds; the start counts
   ConnectionCounts connections;
 };

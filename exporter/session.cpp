@@ -1,6 +1,7 @@
 #include "exporter/session.hpp"
 
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
@@ -8,6 +9,8 @@
 #include <optional>
 #include <variant>
 #include <vector>
+
+#include "exporter/transport.hpp"
 
 namespace shmetrics::exporter {
 namespace {
@@ -17,13 +20,13 @@ namespace beast = boost::beast;
 namespace http = beast::http;
 
 using Clock = std::chrono::steady_clock;
-using Stream = beast::basic_stream<asio::generic::stream_protocol>;
 // Static, so that a chunk extension or a trailer cannot make it grow. A request of the permitted size fits behind what
 // is pipelined.
 using Buffer = beast::flat_static_buffer<kMaxHeaderBytes + 4096>;
 using Parser = http::request_parser<http::empty_body>;
 
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
+constexpr std::chrono::milliseconds kPasswordPause{5};
 constexpr std::size_t kMaxLingerBytes = 256 * 1024;
 
 std::string http_date() {
@@ -52,21 +55,30 @@ class InFlight {
 class Session {
  public:
   Session(Socket socket, Connection& connection, SessionContext& context)
-      : stream_(std::move(socket)), connection_(connection), context_(context) {
+      : transport_(std::move(socket), context.site.settings->tls), connection_(connection), context_(context) {
     connection_.hang_up = [this] { stream_.close(); };
   }
   ~Session() { connection_.hang_up = {}; }
 
   asio::awaitable<void> run() {
+    if (transport_.tls()) {
+      const bool is_agreed = co_await shake_hands();
+      if (!is_agreed) {
+        co_await linger();
+        co_return;
+      }
+    }
     for (bool goes_on = true; goes_on; ++requests_) {
       if (!co_await await_first_byte()) co_return;
       Parser parser;
       parser.header_limit(kMaxHeaderBytes);
-      const auto [error, size] = co_await http::async_read_header(stream_, buffer_, parser, kAwait);
+      const auto [error, size] = co_await http::async_read_header(transport_, buffer_, parser, kAwait);
       if (error && !is_parse_error(error)) co_return note_timeout(error, CloseReason::kHeaderTimeout);
       const auto arrival = Clock::now();
       const InFlight guard(context_.counts.in_flight);
-      Response response = error ? refuse_malformed() : answer(parser.get());
+      // Not `error ? ... : co_await ...`: g++ 12 destroys what such an expression gives twice.
+      Response response = refuse_malformed();
+      if (!error) response = co_await answer(parser.get());
       std::optional<InFlight> scrape_guard;
       if (response.wanted) {
         scrape_guard.emplace(context_.scrapes_in_flight);
@@ -74,10 +86,48 @@ class Session {
       }
       goes_on = co_await write(std::move(response), parser.get());
     }
+    if (transport_.tls()) {
+      // Waits for the peer's goodbye, which it need not send.
+      stream_.expires_after(kLingerTimeout);
+      co_await transport_.tls()->async_shutdown(kAwait);
+    }
     co_await linger();
   }
 
  private:
+  asio::awaitable<bool> shake_hands() {
+    stream_.expires_after(context_.limits.header_timeout);
+    const auto [error] = co_await transport_.tls()->async_handshake(asio::ssl::stream_base::server, kAwait);
+    if (!error) co_return true;
+    const bool is_tls_error = error.category() == asio::error::get_ssl_category();
+    if (is_tls_error && ERR_GET_REASON(static_cast<unsigned long>(error.value())) == SSL_R_HTTP_REQUEST) {
+      co_await write_plainly(
+          "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 28\r\n\r\n"
+          "this port speaks HTTPS only\n");
+    }
+    note_timeout(error, CloseReason::kHeaderTimeout);
+    note_failed_handshake(error);
+    co_return false;
+  }
+
+  asio::awaitable<void> write_plainly(std::string_view text) {
+    stream_.expires_after(kLingerTimeout);
+    co_await stream_.async_write_some(asio::buffer(text), kAwait);
+  }
+
+  void note_failed_handshake(const beast::error_code& error) {
+    const std::string peer = connection_.peer.text();
+    if (error.category() != asio::error::get_ssl_category()) {
+      // A port scan, a probe that only connects, or silence until the deadline.
+      return log(LogLevel::kDebug, "TLS handshake not finished", {{"peer", peer}, {"error", error.message()}});
+    }
+    const auto held_back = context_.refusals.pass("TLS", Clock::now());
+    if (!held_back) return;
+    const std::string cause = tls_failure_of(transport_.tls()->native_handle(), error.message());
+    log(LogLevel::kWarn, "TLS handshake refused",
+        {{"cause", cause}, {"peer", peer}, {"not_logged_before", std::to_string(*held_back)}});
+  }
+
   /// False when the connection is over. A pipelined request has its first byte already.
   asio::awaitable<bool> await_first_byte() {
     const bool is_first = requests_ == 0;
@@ -86,7 +136,7 @@ class Session {
     const auto header_deadline = Clock::now() + limits.header_timeout;
     if (connection_.is_waiting) {
       stream_.expires_at(is_first ? header_deadline : Clock::now() + limits.idle_timeout);
-      const auto [error, size] = co_await stream_.async_read_some(buffer_.prepare(2048), kAwait);
+      const auto [error, size] = co_await transport_.async_read_some(buffer_.prepare(2048), kAwait);
       if (error) {
         note_timeout(error, is_first ? CloseReason::kHeaderTimeout : CloseReason::kIdleTimeout);
         co_return false;
@@ -102,20 +152,31 @@ class Session {
     if (error == beast::error::timeout) note_closed(context_, reason, connection_.peer);
   }
 
-  Response answer(const http::request<http::empty_body>& message) {
+  asio::awaitable<Response> answer(const http::request<http::empty_body>& message) {
     std::vector<Field> fields;
     for (const auto& f : message) {
       // One more than permitted is enough to be refused.
       if (fields.size() > kMaxFields) break;
       fields.push_back({f.name_string(), f.value()});
     }
-    const Request request{.peer = connection_.peer,
-                          .version = static_cast<int>(message.version()),
-                          .method = message.method_string(),
-                          .target = message.target(),
-                          .fields = fields};
-    if (const std::string_view defect = defect_of(request); !defect.empty()) return refuse_malformed();
-    return respond(context_.site, request);
+    Request request{.peer = connection_.peer,
+                    .version = static_cast<int>(message.version()),
+                    .method = message.method_string(),
+                    .target = message.target(),
+                    .fields = fields,
+                    .has_verified_certificate = transport_.has_verified_client()};
+    if (const std::string_view defect = defect_of(request); !defect.empty()) co_return refuse_malformed();
+    if (const auto login = login_to_check(context_.site, request)) {
+      const auto check = context_.site.passwords->check(*login);
+      if (!check) co_return refuse_for_now(context_.site, request);
+      // Looked at and not waited for: nothing of this coroutine is ever in the hands of another thread.
+      for (asio::steady_timer pause(transport_.get_executor()); !check->is_done;) {
+        pause.expires_after(kPasswordPause);
+        co_await pause.async_wait(kAwait);
+      }
+      request.has_right_password = check->is_right;
+    }
+    co_return respond(context_.site, request);
   }
 
   asio::awaitable<void> collect(Response& response, Clock::time_point arrival) {
@@ -155,7 +216,7 @@ class Session {
         stream_.expires_after(context_.limits.write_timeout);
         written = 0;
       }
-      const auto [error, size] = co_await http::async_write_some(stream_, serializer, kAwait);
+      const auto [error, size] = co_await http::async_write_some(transport_, serializer, kAwait);
       if (error) {
         note_timeout(error, CloseReason::kWriteTimeout);
         co_return false;
@@ -190,7 +251,8 @@ class Session {
     }
   }
 
-  Stream stream_;
+  Transport transport_;
+  Stream& stream_ = transport_.stream();
   Buffer buffer_;
   Connection& connection_;
   SessionContext& context_;

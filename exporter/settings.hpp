@@ -3,21 +3,26 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "exporter/auth.hpp"
 #include "exporter/config_file.hpp"
+#include "exporter/tls_context.hpp"
 
 namespace shmetrics::exporter {
 
 struct Settings {
   AuthPolicy auth;
+  std::shared_ptr<const TlsContext> tls;                     // none: plain HTTP
+  std::vector<std::pair<std::string, std::string>> headers;  // of every response
 };
 
 /// Where settings come from, by the command line and the environment.
 struct SettingsSource {
   TokenSet environment_tokens;
-  std::string token_file;  // empty: none
+  std::string token_file = {};       // empty: none
+  std::string web_config_file = {};  // likewise
   bool localhost_bypass = true;
   bool query_token = true;
 };

@@ -15,14 +15,6 @@ namespace {
 constexpr std::string_view kVariable = "METRICS_TOKEN";
 constexpr std::string_view kBlanks = " \t\r\n\v\f";
 
-std::array<std::uint8_t, 32> sha256(std::string_view text) {
-  std::array<std::uint8_t, 32> digest{};
-  if (EVP_Digest(text.data(), text.size(), digest.data(), nullptr, EVP_sha256(), nullptr) != 1) {
-    throw std::runtime_error("OpenSSL offers no SHA-256; repair its installation or its configuration");
-  }
-  return digest;
-}
-
 std::string_view trimmed(std::string_view text) {
   const std::size_t first = text.find_first_not_of(kBlanks);
   if (first == std::string_view::npos) return {};
@@ -99,6 +91,14 @@ std::string take_token_environment() {
   }
   unsetenv(kVariable.data());
   return taken;
+}
+
+std::array<std::uint8_t, 32> sha256(std::string_view text) {
+  std::array<std::uint8_t, 32> digest{};
+  if (EVP_Digest(text.data(), text.size(), digest.data(), nullptr, EVP_sha256(), nullptr) != 1) {
+    throw std::runtime_error("OpenSSL offers no SHA-256; repair its installation or its configuration");
+  }
+  return digest;
 }
 
 void wipe(std::string& secret) {

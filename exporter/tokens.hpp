@@ -50,6 +50,8 @@ class TokenSet {
 /// wipes what it got.
 std::string take_token_environment();
 
+std::array<std::uint8_t, 32> sha256(std::string_view text);
+
 /// Overwrites and empties.
 void wipe(std::string& secret);
 

@@ -14,11 +14,11 @@ packages_of() {
   case "$1" in
     build)
       echo cmake g++ ninja-build libboost1.81-dev libssl-dev libspdlog-dev libfmt-dev libcli11-dev libxxhash-dev
-      echo nlohmann-json3-dev libisal-dev zlib1g-dev curl
+      echo nlohmann-json3-dev libisal-dev zlib1g-dev libyaml-cpp-dev libcrypt-dev curl
       echo libgtest-dev libgmock-dev libbenchmark-dev python3 # looked for when CMake configures, tests built or not
       ;;
     test)
-      echo prometheus python3-prometheus-client clang libclang-rt-14-dev clang-format clang-tidy git
+      echo prometheus python3-prometheus-client clang libclang-rt-14-dev clang-format clang-tidy git openssl
       echo help2man pkg-config zsh # what is installed, and how it is used
       ;;
     long)

@@ -161,11 +161,19 @@ def leaves_out_series(flag):
             return 'shmetrics_quarantined{what="series"} ' in scrape, "--web.max-response-bytes" in exporter.log()
 
 
+def takes_web_config(flag):
+    with programs.folder() as directory:
+        pathlib.Path(directory + "/web.yml").write_text("http_server_config: {headers: {X-Frame-Options: deny}}\n")
+        with Exporter(directory, *flag(directory + "/web.yml")) as exporter:
+            return exporter.get("/metrics").getheader("X-Frame-Options")
+
+
 # name -> (what it does with a value, expected); `flag(value)` is either spelling.
 VALUES = {
     "segment": (serves_segment, True),
     "web.listen-address": (listens, (200, "0o660")),
     "web.telemetry-path": (serves_path, [200, 200, 404]),
+    "web.config.file": (takes_web_config, "deny"),
     "web.token-file": (takes_token_file, [200, 200, 200, 401]),
     "web.max-connections": (
         lambda flag: connections_closed("max_connections", hoard_connections, *flag("2")), True),

@@ -38,6 +38,7 @@ CONTRACT = {
         "max_connections", "max_connections_per_peer", "header_timeout", "idle_timeout", "write_timeout",
         "max_requests"}}),
     "shmetrics_exporter_accept_failures_total": (COUNTER, {}),
+    "shmetrics_exporter_tls_certificate_expiry_timestamp_seconds": (GAUGE, {}),
     "process_cpu_seconds_total": (COUNTER, {}),
     "process_max_fds": (GAUGE, {}),
     "process_open_fds": (GAUGE, {}),

@@ -179,12 +179,15 @@ TEST(Access, TheTokenIsNeitherInTheEnvironmentNorInTheLogNorInAResponse) {
   EXPECT_THAT(seen, Not(HasSubstr("correct-horse")));
 }
 
-TEST(Access, RequestsByQueryTokenAreCounted) {
-  const RunningExporter exporter;
-  exporter.get("/metrics" + kQuery);
+TEST(Access, RequestsByQueryTokenAreCountedAndWarnedOfOnce) {
+  RunningExporter exporter;
+  for (int i = 0; i < 3; ++i) exporter.get("/metrics" + kQuery);
+  const std::string log = exporter.child().err(), warning = "a token came in a query";
+  EXPECT_NE(log.find(warning), std::string::npos);
+  EXPECT_EQ(log.find(warning), log.rfind(warning));
   exporter.get("/metrics?token=wrong");
   const std::string text = exporter.get("/metrics").body;
-  EXPECT_THAT(text, HasSubstr("\nshmetrics_exporter_query_token_requests_total 1\n"));
+  EXPECT_THAT(text, HasSubstr("\nshmetrics_exporter_query_token_requests_total 3\n"));
   EXPECT_THAT(text, HasSubstr("\nshmetrics_exporter_requests_total{code=\"401\",handler=\"metrics\"} 1\n"));
 }
 

@@ -1,4 +1,5 @@
 // Real judges: promtool reads a scrape, a real Prometheus scrapes with a bearer token.
+#include <crypt.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -7,6 +8,7 @@
 #include <shmetrics/shmetrics.hpp>
 
 #include "tests/collector/segment_builder.hpp"
+#include "tests/exporter/certificates.hpp"
 #include "tests/exporter/running_exporter.hpp"
 
 namespace shmetrics::testing {
@@ -37,8 +39,9 @@ std::uint16_t free_port() {
 /// A Prometheus that scrapes one exporter every second.
 class RunningPrometheus {
  public:
-  RunningPrometheus(std::uint16_t exporter_port, const std::string& token)
-      : port_(free_port()), child_({.argv = command(exporter_port, token)}) {}
+  /// `how`: lines of the scrape configuration; without them, the token as a bearer over HTTP.
+  RunningPrometheus(std::uint16_t exporter_port, const std::string& token, const std::string& how = "")
+      : port_(free_port()), child_({.argv = command(exporter_port, token, how)}) {}
 
   /// The answer of its API, empty while it does not listen. HTTP/1.0, so that it comes without chunks.
   std::string ask(const std::string& path) const {
@@ -53,12 +56,13 @@ class RunningPrometheus {
   }
 
  private:
-  std::vector<std::string> command(std::uint16_t exporter_port, const std::string& token) const {
+  std::vector<std::string> command(std::uint16_t exporter_port, const std::string& token,
+                                   const std::string& how) const {
     std::ofstream(directory_.file("token")) << token;
     std::ofstream(directory_.file("prometheus.yml"))
         << "global: {scrape_interval: 1s, scrape_timeout: 1s}\n"
         << "scrape_configs:\n- job_name: shmetrics\n  metrics_path: /api/metrics\n"
-        << "  authorization: {type: Bearer, credentials_file: " << directory_.file("token") << "}\n"
+        << (how.empty() ? "  authorization: {type: Bearer, credentials_file: " + directory_.file("token") + "}\n" : how)
         << "  static_configs: [{targets: ['127.0.0.1:" << exporter_port << "']}]\n";
     return {kPrometheus, "--config.file=" + directory_.file("prometheus.yml"),
             "--storage.tsdb.path=" + directory_.file("data"),
@@ -144,6 +148,37 @@ TEST(Prometheus, GetsOpenmetricsSinceItPrefersThat) {
   EXPECT_TRUE(prometheus.comes_to_say("/api/v1/metadata?metric=process_cpu_seconds", "\"unit\":\"seconds\""));
   EXPECT_THAT(prometheus.ask("/api/v1/query?query=crm_wait_seconds_count"), HasSubstr(",\"1\"]"));
   EXPECT_THAT(prometheus.ask("/api/v1/targets"), HasSubstr("\"health\":\"up\""));
+}
+
+/// An exporter behind TLS that a Prometheus scrapes as `how` says, from a file with this user and these client rules.
+void expect_scraped_over_tls(const Authority& ca, const std::string& web, const std::string& token,
+                             const std::string& how, bool is_up) {
+  std::ofstream(ca.file("web.yml")) << web;
+  const RunningExporter exporter(
+      {.flags = {"--no-web.localhost-bypass", "--web.config.file=" + ca.file("web.yml")}, .token = token});
+  const RunningPrometheus prometheus(exporter.port(), "",
+                                     "  scheme: https\n  tls_config: {ca_file: " + ca.certificate("ca") + how);
+  EXPECT_TRUE(prometheus.comes_to_say("/api/v1/targets", is_up ? "\"health\":\"up\"" : "\"health\":\"down\""))
+      << prometheus.ask("/api/v1/targets");
+}
+
+TEST(Prometheus, ScrapesOverTlsWithATokenAPasswordOrACertificate) {
+  if (!is_installed(kPrometheus)) GTEST_SKIP() << kPrometheus << " is not installed";
+  Authority ca;
+  ca.sign("own", "DNS:localhost,IP:127.0.0.1");
+  ca.sign("prometheus", "DNS:prometheus.example.org", "clientAuth");
+  const std::string tls = "tls_server_config:\n  cert_file: own.pem\n  key_file: own.key\n";
+  const std::string client = ", cert_file: " + ca.certificate("prometheus") + ", key_file: " + ca.key("prometheus");
+  const std::string users =
+      std::string("basic_auth_users:\n  prom: ") + crypt("secret", "$2b$06$abcdefghijklmnopqrstuu");
+  const std::string mutual =
+      "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.pem\n"
+      "  client_allowed_sans: [prometheus.example.org]\n";
+  expect_scraped_over_tls(ca, tls, kToken, std::string("}\n  authorization: {credentials: ") + kToken + "}\n", true);
+  expect_scraped_over_tls(ca, tls + users, "", "}\n  basic_auth: {username: prom, password: secret}\n", true);
+  expect_scraped_over_tls(ca, tls + users, "", "}\n  basic_auth: {username: prom, password: wrong}\n", false);
+  expect_scraped_over_tls(ca, tls + mutual, "", client + "}\n", true);
+  expect_scraped_over_tls(ca, tls + mutual, "", "}\n", false);
 }
 
 TEST(Prometheus, WithAWrongTokenTheTargetIsDownAndSaysWhy) {

@@ -1,0 +1,61 @@
+// Checks passwords against bcrypt hashes, which takes a tenth of a second each and must not hold up scrapes: one thread
+// of its own, a short queue, and a memory of what was right.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+
+namespace shmetrics::exporter {
+
+/// bcrypt heeds no more, so two longer passwords could be one.
+inline constexpr std::size_t kMaxPasswordLength = 72;
+
+struct Login {
+  std::string user, password;
+  std::string hash;  // what the password is checked against; for a user that there is not, one that nothing matches
+};
+
+class PasswordChecker {
+ public:
+  struct Check {
+    std::atomic<bool> is_done = false;
+    std::atomic<bool> is_right = false;  // once done
+  };
+
+  PasswordChecker();
+  ~PasswordChecker();  // waits for the check under way, a few seconds at most
+  PasswordChecker(const PasswordChecker&) = delete;
+
+  /// Done at once when the same login was right before; nothing when too many wait already. For one thread.
+  std::shared_ptr<const Check> check(const Login& login);
+
+  /// All that was right: after a reload, so that nothing outlives the configuration it was right by.
+  void forget();
+
+ private:
+  // Over the length of each field too, else a hash could be moved into the password (CVE-2022-46146).
+  using Digest = std::array<std::uint8_t, 32>;
+  struct Job {
+    Login login;
+    Digest digest;
+    std::shared_ptr<Check> check;
+  };
+  void work();
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Job> jobs_;
+  std::set<Digest> right_;
+  bool stops_ = false;
+  std::thread thread_;
+};
+
+}  // namespace shmetrics::exporter

@@ -1,0 +1,111 @@
+// Users and passwords, asked of the program itself.
+#include <crypt.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <openssl/evp.h>
+
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "tests/exporter/running_exporter.hpp"
+
+namespace shmetrics::testing {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::string basic(const std::string& pair) {
+  std::string encoded(pair.size() * 2 + 8, '\0');
+  const auto* bytes = reinterpret_cast<const unsigned char*>(pair.data());
+  const int size =
+      EVP_EncodeBlock(reinterpret_cast<unsigned char*>(encoded.data()), bytes, static_cast<int>(pair.size()));
+  encoded.resize(static_cast<std::size_t>(size));
+  return "Host: localhost\r\nAuthorization: Basic " + encoded + "\r\n";
+}
+
+class BasicAuth : public ::testing::Test {
+ protected:
+  BasicAuth() { write("secret"); }
+  void write(const std::string& password, const char* cost = "05") const {
+    const std::string hash = crypt(password.c_str(), (std::string("$2b$") + cost + "$abcdefghijklmnopqrstuu").c_str());
+    std::ofstream(directory_.file("new")) << "basic_auth_users:\n  prom: " << hash << "\n";
+    std::filesystem::rename(directory_.file("new"), directory_.file("web.yml"));
+  }
+  ExporterSetup setup() const { return {.flags = {"--web.config.file=" + directory_.file("web.yml")}}; }
+
+  TemporaryDirectory directory_;
+};
+
+TEST_F(BasicAuth, TheRightPasswordIsLetInAndAnythingElseIsNotAlsoFromLocalhost) {
+  const RunningExporter exporter(setup());
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(exporter.get("/metrics", basic("prom:secret")).status, 200);
+  for (const std::string& pair :
+       {std::string("prom:wrong"), std::string("prom:"), std::string("nobody:secret"), std::string(":secret"),
+        std::string("prom"), std::string("prom:secret\0x", 13), "prom:" + std::string(73, 's'), std::string()}) {
+    EXPECT_EQ(exporter.get("/metrics", basic(pair)).status, 401) << pair;
+  }
+  EXPECT_EQ(exporter.get("/metrics", "Host: localhost\r\nAuthorization: Basic ====\r\n").status, 401);
+  EXPECT_EQ(exporter.get("/metrics", "Host: localhost\r\nAuthorization: Basic !!!!\r\n").status, 401);
+  EXPECT_EQ(exporter.get("/metrics").status, 401);  // users switch the bypass off
+  EXPECT_EQ(exporter.get("/metrics?token=x", basic("prom:secret")).status, 401);
+  EXPECT_EQ(exporter.get("/-/healthy", basic("prom:wrong")).status, 200);
+}
+
+TEST_F(BasicAuth, BearerAndBasicAreAlternativesAndBothAreOffered) {
+  const RunningExporter exporter(setup());
+  EXPECT_EQ(exporter.get("/metrics", std::string("Host: x\r\nAuthorization: Bearer ") + kToken + "\r\n").status, 200);
+  const HttpResponse refused = exporter.get("/metrics", "Host: x\r\n");
+  std::vector<std::string> offers;
+  for (const auto& [name, value] : refused.headers) {
+    if (name == "WWW-Authenticate") offers.push_back(value);
+  }
+  EXPECT_EQ(offers, (std::vector<std::string>{"Bearer realm=\"shmetrics\"", "Basic realm=\"shmetrics\""}));
+  EXPECT_EQ(refused.body, exporter.get("/metrics", basic("prom:wrong")).body);
+}
+
+TEST_F(BasicAuth, ANewPasswordIsUsedAfterAReloadAndTheOldOneNoMore) {
+  RunningExporter exporter(setup());
+  EXPECT_EQ(exporter.get("/metrics", basic("prom:secret")).status, 200);
+  write("fresh");
+  exporter.child().send_signal(SIGHUP);
+  EXPECT_TRUE(exporter.child().says("msg=\"configuration reloaded\""));
+  EXPECT_EQ(exporter.get("/metrics", basic("prom:fresh")).status, 200);
+  EXPECT_EQ(exporter.get("/metrics", basic("prom:secret")).status, 401);
+}
+
+TEST_F(BasicAuth, GuessingHoldsUpNobodyElseAndIsTurnedAwayWhenTooManyWait) {
+  write("secret", "12");
+  RunningExporter exporter(setup());
+  EXPECT_EQ(exporter.get("/metrics", basic("prom:secret")).status, 200);
+  std::vector<HttpClient> guessers;
+  for (int i = 0; i < 40; ++i) {
+    guessers.push_back(exporter.connect());
+    guessers.back().send("GET /metrics HTTP/1.1\r\n" + basic("prom:guess" + std::to_string(i)) + "\r\n");
+  }
+  // All guesses take some eight seconds of hashing; the holder of a password that is known waits for none of it.
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_EQ(exporter.get("/metrics", basic("prom:secret")).status, 200);
+  EXPECT_TRUE(exporter.is_healthy());
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(4));
+  const HttpResponse last = guessers.back().read_response();
+  EXPECT_EQ(last.status, 503);
+  EXPECT_EQ(last.header("Retry-After"), "1");
+  exporter.child().send_signal(SIGTERM);
+  EXPECT_EQ(exporter.child().exit_code(std::chrono::seconds(30)), 0);
+}
+
+TEST_F(BasicAuth, NoPasswordIsLogged) {
+  ExporterSetup verbose = setup();
+  verbose.flags.emplace_back("--log.level=debug");
+  RunningExporter exporter(verbose);
+  exporter.get("/metrics", basic("prom:secret"));
+  exporter.get("/metrics", basic("prom:hunter2"));
+  EXPECT_TRUE(exporter.child().says("cause=invalid_credential"));
+  for (const char* word : {"secret", "hunter2", "$2b$"}) {
+    EXPECT_EQ(exporter.child().err().find(word), std::string::npos) << word;
+  }
+}
+
+}  // namespace
+}  // namespace shmetrics::testing

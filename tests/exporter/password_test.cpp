@@ -1,0 +1,62 @@
+#include "exporter/password.hpp"
+
+#include <crypt.h>
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "tests/exporter/child_process.hpp"
+
+namespace shmetrics::exporter {
+namespace {
+
+std::string hashed(const std::string& password, const char* cost = "04") {
+  return crypt(password.c_str(), (std::string("$2b$") + cost + "$abcdefghijklmnopqrstuu").c_str());
+}
+
+bool is_right(PasswordChecker& checker, const Login& login) {
+  const auto check = checker.check(login);
+  return check && testing::eventually([&] { return check->is_done.load(); }) && check->is_right;
+}
+
+TEST(PasswordChecker, TheRightPasswordIsRightAndRememberedAndAWrongOneIsNot) {
+  PasswordChecker checker;
+  const Login login{"prom", "correct horse", hashed("correct horse")};
+  EXPECT_TRUE(is_right(checker, login));
+  EXPECT_TRUE(checker.check(login)->is_done);  // at once
+  EXPECT_FALSE(is_right(checker, {"prom", "correct hors", login.hash}));
+  EXPECT_FALSE(is_right(checker, {"prom", "", login.hash}));
+  EXPECT_FALSE(is_right(checker, {"prom", "correct horse", "*0"}));
+}
+
+TEST(PasswordChecker, WhatIsRememberedIsThisUserThisHashAndThisPasswordAlone) {
+  PasswordChecker checker;
+  const Login login{"prom", "pass", hashed("pass")};
+  EXPECT_TRUE(is_right(checker, login));
+  // Fields joined without their lengths would make these the same as the one before (CVE-2022-46146).
+  EXPECT_FALSE(is_right(checker, {"prom" + login.hash.substr(0, 1), "pass", login.hash.substr(1)}));
+  EXPECT_FALSE(is_right(checker, {"prom", login.hash + "pass", ""}));
+  EXPECT_FALSE(is_right(checker, {"prom", "pass", hashed("other")}));  // the hash was changed by a reload
+}
+
+TEST(PasswordChecker, AReloadForgets) {
+  PasswordChecker checker;
+  const Login login{"prom", "pass", hashed("pass", "10")};
+  EXPECT_TRUE(is_right(checker, login));
+  checker.forget();
+  const auto check = checker.check(login);
+  EXPECT_FALSE(check->is_done);
+  EXPECT_TRUE(testing::eventually([&] { return check->is_done.load(); }));
+}
+
+TEST(PasswordChecker, WhenManyWaitMoreAreTurnedAwayAndTheEndDoesNotWaitForThem) {
+  PasswordChecker checker;
+  const std::string hash = hashed("pass", "12");
+  std::vector<std::shared_ptr<const PasswordChecker::Check>> checks;
+  for (int i = 0; i < 40; ++i) checks.push_back(checker.check({"prom", "guess" + std::to_string(i), hash}));
+  EXPECT_NE(checks.front(), nullptr);
+  EXPECT_EQ(checks.back(), nullptr);
+}
+
+}  // namespace
+}  // namespace shmetrics::exporter
