@@ -88,9 +88,7 @@ SegmentStatus describe(const SnapshotReader& reader) {
   SegmentStatus status;
   status.segment = reader.segment();
   status.up = true;
-  if (reader.is_orphan()) {
-    status.notice = reader.path() + " was removed while in use: its workers go on unseen by new ones, restart them";
-  }
+  status.notice = reader.orphaned_by();
   if (status.notice.empty() && !reader.is_on_tmpfs()) {
     status.notice =
         reader.path() + " is not on tmpfs: the kernel's write-back may stall workers; move it to /dev/shm or /run";

@@ -52,7 +52,7 @@ void SnapshotReader::open() {
   auto next = std::make_unique<MappedSegment>(path_);
   catalog_ = std::make_unique<Catalog>(next->geometry(), segment_);
   mapped_ = std::move(next);
-  is_orphan_ = false;
+  orphaned_by_.clear();
 }
 
 void SnapshotReader::close() {
@@ -65,17 +65,19 @@ void SnapshotReader::close() {
 
 void SnapshotReader::follow_path() {
   if (!mapped_) return open();
-  is_orphan_ = false;
+  orphaned_by_.clear();
   if (shm::file_id(path_) != mapped_->id()) {
     try {
       return open();  // the path decides
-    } catch (const shm::Error&) {
-      // Removed, or not yet a segment: workers that are alive go on in the file that we have.
-      is_orphan_ = mapped_->has_workers();
-      if (!is_orphan_) {
+    } catch (const shm::Error& error) {
+      // Removed, out of reach, or not yet a segment: workers that are alive go on in the file that we have.
+      if (!mapped_->has_workers()) {
         close();
         throw;
       }
+      orphaned_by_ = error.fault() == shm::Fault::kNotReady
+                         ? path_ + " was removed while in use: its workers go on unseen by new ones, restart them"
+                         : std::string(error.what()) + "; what was open before is served while its workers live";
     }
   }
   bool is_unchanged = false;

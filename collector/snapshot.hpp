@@ -53,8 +53,8 @@ class SnapshotReader {
   const Catalog& catalog() const { return *catalog_; }
   const shm::Header& header() const { return mapped_->header(); }
   const shm::Geometry& geometry() const { return mapped_->geometry(); }
-  /// Whether the file has lost its name, and is served because its workers go on in it.
-  bool is_orphan() const { return is_orphan_; }
+  /// Why the path does not lead to the file any more, which is served because its workers go on in it; mostly empty.
+  const std::string& orphaned_by() const { return orphaned_by_; }
   bool is_on_tmpfs() const { return mapped_->is_on_tmpfs(); }
 
   const std::string& path() const { return path_; }
@@ -76,7 +76,7 @@ class SnapshotReader {
   std::unique_ptr<MappedSegment> mapped_;
   std::unique_ptr<Catalog> catalog_;
   Snapshot snapshot_;
-  bool is_orphan_ = false;
+  std::string orphaned_by_;
   std::chrono::steady_clock::time_point deadline_;
   std::vector<std::uint64_t> room_;  // for slots with holes
 };
