@@ -33,6 +33,8 @@ std::byte* map(const shm::OpenedSegment& opened, const std::string& path) {
     throw shm::from_errno(
         errno, "map " + path + ", " + std::to_string(opened.geometry.file_bytes()) + " bytes of address space");
   }
+  // Dumped with a core (coredump_filter, or because the file has lost its name) it would fill all its holes.
+  madvise(base, opened.geometry.file_bytes(), MADV_DONTDUMP);
   return static_cast<std::byte*>(base);
 }
 
@@ -107,6 +109,8 @@ Attachment& Attachment::attach(const std::string& path, shm::OpenedSegment& open
                                               "the file is damaged, see shmetrics check");
     }
     opened.file.release();
+    // Who is root may drop it, or change its root, before it counts for the first time: too late to open the file.
+    if (geteuid() == 0) made->spare_fd_ = shm::reopen(made->kept_fd_, path.c_str(), made->id).release();
     table[index].store(made.get(), std::memory_order_release);
     return *made.release();
   } catch (...) {
@@ -135,6 +139,7 @@ void Attachment::detach(const std::string& path) noexcept {
   found->registers_nothing_ = true;
   table[found->registry].store(nullptr, std::memory_order_release);
   found->next_detached_ = std::exchange(last_detached, found);
+  found->take_spare();
   if (const int fd = found->kept_fd_.exchange(-1); fd >= 0) close(fd);
   // Memory of nobody takes the file's place: whoever still has a handle or a family reads zeros and writes in vain.
   static_cast<void>(mmap(found->view.base(), found->view.geometry().file_bytes(), PROT_READ | PROT_WRITE,

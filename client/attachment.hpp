@@ -97,6 +97,7 @@ struct Attachment final : shm::EntryPreparer {
     });
     return found;
   }
+  shm::Descriptor take_spare() noexcept;
   void set_info(std::uint32_t first_cell) noexcept;
   void close_process_slot() noexcept;
   bool grow_process_slot(std::uint32_t worker, std::uint32_t last_cell) noexcept;
@@ -105,6 +106,7 @@ struct Attachment final : shm::EntryPreparer {
   static Attachment* last_detached;  // kept for families that outlive it; control lock
 
   std::atomic<int> kept_fd_;
+  int spare_fd_ = -1;                                     // for a claim after privileges are dropped; control lock
   std::atomic<std::uint64_t> owner_word_{0};              // of the claimed entry; 0 = none
   std::atomic<shm::SharedWord*> process_cells_{nullptr};  // of the claimed entry; before process_limit_
   std::atomic<std::uint32_t> process_limit_{0};           // release, pairs with gauge_cells' acquire

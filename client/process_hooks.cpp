@@ -10,6 +10,7 @@
 #include "client/attachment.hpp"
 #include "client/slow_path.hpp"
 #include "client/writer.hpp"
+#include "shm/lock_byte.hpp"
 
 namespace shmetrics::detail {
 namespace {
@@ -37,6 +38,7 @@ void after_fork_in_child() {
   const SlowPath slow;
   control_lock.start_anew();
   const bool whole = std::exchange(fork_holds_control, false);
+  if (!whole) shm::lock_window.drop_in_child();
   forget_threads();
   Attachment::for_each([whole](Attachment& attachment) {
     attachment.forget_process(whole);

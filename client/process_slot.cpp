@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "client/attachment.hpp"
 #include "client/slow_path.hpp"
@@ -46,13 +47,24 @@ std::optional<shm::EntryClaim> Attachment::entry(Deadline& deadline) noexcept {
 }
 
 void Attachment::claim_entry() noexcept {
-  const auto claim = registers_nothing_ ? std::nullopt : shm::claim_entry(view, file(), *this);
+  shm::SegmentFile segment = file();
+  shm::Descriptor spare = take_spare();
+  segment.spare = &spare;
+  const auto claim = registers_nothing_ ? std::nullopt : shm::claim_entry(view, segment, *this);
   if (!claim) {
+    spare_fd_ = spare.release();
     close_process_slot();
     entry_breaker_.open();
     return;
   }
   owner_word_.store(claim->owner_word(), std::memory_order_release);
+}
+
+shm::Descriptor Attachment::take_spare() noexcept {
+  shm::Descriptor spare(std::exchange(spare_fd_, -1));
+  // The application may have closed it, and the number may be its own file's: forgotten, not closed.
+  if (spare && shm::file_id(spare.get()) != id) static_cast<void>(spare.release());
+  return spare;
 }
 
 void Attachment::release() noexcept {
@@ -61,6 +73,8 @@ void Attachment::release() noexcept {
 
 void Attachment::forget_process(bool whole) noexcept {
   registers_nothing_ = registers_nothing_ || !whole;
+  // Shared with the parent, it would keep the parent's locks if that claims through it.
+  take_spare();
   owner_word_.store(0, std::memory_order_relaxed);
   process_limit_.store(0, std::memory_order_relaxed);
   process_cells_.store(nullptr, std::memory_order_relaxed);

@@ -49,6 +49,7 @@ class DirectoryLock {
  private:
   const Attachment& attachment_;
   shm::Descriptor file_;
+  shm::InLockWindow window_{file_};
   bool held_ = false;
 };
 
@@ -61,7 +62,7 @@ class AllocatedRange {
         pages_(shm::map(lock.descriptor(), boost::interprocess::read_write, offset - begin_, begin_ + bytes,
                         lock.path())) {
     auto* const from = static_cast<std::byte*>(pages_.get_address());
-    if (madvise(from, pages_.get_size(), MADV_DONTFORK) != 0 ||
+    if (!shm::keep_from_children(from, pages_.get_size()) ||
         !shm::take_memory(from, from + pages_.get_size(), offset - begin_, lock.file())) {
       throw shm::from_errno(ENOSPC, "no memory left for " + lock.path());
     }

@@ -23,8 +23,7 @@ class Descriptor {
   explicit operator bool() const noexcept { return fd_ >= 0; }
   int release() noexcept { return std::exchange(fd_, -1); }
   void reset(int fd = -1) noexcept {
-    if (fd_ >= 0) ::close(fd_);
-    fd_ = fd;
+    if (const int old = std::exchange(fd_, fd); old >= 0) ::close(old);
   }
 
   boost::interprocess::mapping_handle_t get_mapping_handle() const noexcept { return {fd_, false}; }

@@ -1,6 +1,7 @@
 #include "shm/lock_byte.hpp"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 
 #include <thread>
 
@@ -38,6 +39,20 @@ bool lock_until(int fd, std::uint64_t byte, std::chrono::steady_clock::time_poin
 void unlock(int fd, std::uint64_t byte) noexcept {
   struct flock request;
   lock_call(fd, F_OFD_SETLK, F_UNLCK, byte, 1, request);
+}
+
+void LockWindow::drop_in_child() noexcept {
+  // The other thread's stack, and the object on it, are in the child's copy of the memory.
+  if (const Descriptor* inherited = file.exchange(nullptr); inherited != nullptr && *inherited) close(inherited->get());
+  if (void* const inherited = pages.exchange(nullptr)) munmap(inherited, page_bytes);
+}
+
+bool keep_from_children(void* pages, std::size_t bytes) noexcept {
+  lock_window.page_bytes = bytes;
+  lock_window.pages = pages;
+  const bool is_kept = madvise(pages, bytes, MADV_DONTFORK) == 0;
+  lock_window.pages = nullptr;
+  return is_kept;
 }
 
 Held probe(int fd, std::uint64_t byte, std::uint64_t count) noexcept {

@@ -28,7 +28,7 @@ std::uint64_t unix_now_ns() {
 void* pin(int fd) {
   void* page = mmap(nullptr, kPageBytes, PROT_NONE, MAP_SHARED, fd, 0);
   if (page == MAP_FAILED) return nullptr;
-  if (madvise(page, kPageBytes, MADV_DONTFORK) == 0) return page;
+  if (keep_from_children(page, kPageBytes)) return page;
   munmap(page, kPageBytes);
   return nullptr;
 }
@@ -103,12 +103,14 @@ std::optional<EntryClaim> claim_entry(const SegmentView& view, const SegmentFile
   const std::uint32_t workers = view.geometry().workers;
   const std::uint32_t hint = static_cast<std::uint32_t>(getpid()) % workers;  // siblings forked together start apart
   Descriptor own;
+  const InLockWindow window(own);
   EntryClaim claim;
   for (const bool virgin : {false, true}) {
     for (std::uint32_t i = 0; i < workers; ++i) {
       const std::uint32_t worker = virgin ? i : (hint + i) % workers;  // used entries first, and the table stays dense
       if ((view.worker(worker).epoch.load_relaxed() == 0) != virgin) continue;
       if (!own) own = reopen(file.kept_fd, file.path, file.id);
+      if (!own && file.spare != nullptr) own = std::move(*file.spare);
       if (!own) return std::nullopt;
       switch (try_claim(view, file, own, worker, preparer, claim)) {
         case Attempt::kClaimed:

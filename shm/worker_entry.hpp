@@ -26,6 +26,7 @@ struct SegmentFile {
   int kept_fd = -1;  // never carries a lock
   const char* path = nullptr;
   FileId id;
+  Descriptor* spare = nullptr;  // of the same file, never locked: used up by a claim that cannot open it again
 };
 
 /// What a claim needs from its process between the two locks. Called with the entry odd, hence seen by nobody.

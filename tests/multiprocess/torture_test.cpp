@@ -2,7 +2,6 @@
 // goes down.
 #include <gtest/gtest.h>
 #include <sched.h>
-#include <sys/mman.h>
 #include <shmetrics/shmetrics.hpp>
 
 #include <algorithm>
@@ -12,6 +11,7 @@
 #include <vector>
 
 #include "tests/forked.hpp"
+#include "tests/multiprocess/shared_memory.hpp"
 #include "tests/scrape.hpp"
 #include "tests/temporary_folder.hpp"
 
@@ -32,11 +32,6 @@ struct Acknowledged {
   std::atomic<std::uint64_t> scrapes;  // the pace of who does not run at full speed
   std::atomic<bool> stop;
 };
-
-template <typename T>
-T& shared() {
-  return *new (mmap(nullptr, sizeof(T), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) T{};
-}
 
 std::string series(const char* name, int i, const char* rest = "") {
   return std::string(name) + "{set=\"" + std::to_string(i) + "\"" + rest + "}";
@@ -148,7 +143,7 @@ class TortureTest : public ::testing::Test {
   std::string path_ = folder_.file("a.seg");
   std::array<Counter, kSeries> hits_;
   std::array<Histogram, kSeries> duration_;
-  Acknowledged& acknowledged_ = shared<Acknowledged>();
+  Acknowledged& acknowledged_ = tests::shared<Acknowledged>();
   std::map<std::string, double> highest_;
   std::mt19937 random_{7};
 };
