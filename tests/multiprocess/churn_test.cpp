@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <shmetrics/shmetrics.hpp>
 
+#include <latch>
 #include <thread>
 #include <vector>
 
@@ -102,6 +103,80 @@ TEST_F(ChurnTest, TwoThousandGenerationsLeaveWhatTwentyLeave) {
   EXPECT_EQ(scrape["d_seconds_count"], generations * kAtOnce);
   EXPECT_EQ(scrape["active"], 0);
   std::printf("%d workers: %s\n", generations * kAtOnce, ::testing::PrintToString(footprint()).c_str());
+}
+
+TEST_F(ChurnTest, TenThousandThreadsEightAtATimeLeaveWhatEightLeave) {
+  const Registry registry = Registry::open(options_);
+  const Counter hits = registry.counter("a_total", "A");
+  const FloatCounter cost = registry.float_counter("cost_total", "C");
+  const Histogram duration = registry.histogram("d_seconds", "D");
+  const Summary size = registry.summary("size_bytes", "S");
+  int threads = 0;
+  const auto run = [&](int count) {
+    for (const int end = threads + count; threads < end; threads += kAtOnce) {
+      std::latch all_count(kAtOnce);
+      std::vector<std::thread> running;
+      for (int t = 0; t < kAtOnce; ++t) {
+        running.emplace_back([&] {
+          hits.inc();
+          cost.inc(0.5);
+          duration.observe(1);
+          size.observe(2);
+          all_count.arrive_and_wait();  // nobody gives a slot back before all have one
+        });
+      }
+      for (std::thread& thread : running) thread.join();
+    }
+  };
+  run(kAtOnce);
+  const Footprint after_eight = footprint();
+  EXPECT_EQ(after_eight.slots_ever_used, kAtOnce);
+  run(10'000 - kAtOnce);
+  EXPECT_EQ(footprint(), after_eight);
+  const tests::Scrape scrape = tests::scrape(options_.path);
+  EXPECT_EQ(scrape["a_total"], threads);
+  EXPECT_EQ(scrape["cost_total"], threads * 0.5);
+  EXPECT_EQ(scrape["d_seconds_count"], threads);
+  EXPECT_EQ(scrape["d_seconds_sum"], threads);
+  EXPECT_EQ(scrape["size_bytes_count"], threads);
+  EXPECT_EQ(scrape["size_bytes_sum"], threads * 2);
+  EXPECT_EQ(scrape.status.slots_used, 0u);
+  std::printf("%d threads: %s\n", threads, ::testing::PrintToString(footprint()).c_str());
+}
+
+TEST_F(ChurnTest, MoreWorkersAtOnceThanEntriesCountEverythingAndTheirDroppedGaugesAreCounted) {
+  constexpr int kWorkers = 80;
+  options_.workers = 64;
+  options_.slots = 64;
+  const Registry registry = Registry::open(options_);
+  const Counter hits = registry.counter("a_total", "A");
+  const Histogram duration = registry.histogram("d_seconds", "D");
+  const Gauge active = registry.gauge("active", "A");
+  const tests::Baton counted;
+  const tests::Baton stop;
+  std::vector<pid_t> workers;
+  for (int i = 0; i < kWorkers; ++i) {
+    workers.push_back(tests::forked([&] {
+      for (int n = 0; n < 100; ++n) {
+        hits.inc();
+        duration.observe(1);
+      }
+      active.set(1);
+      counted.pass();
+      stop.receive();
+      return 0;
+    }));
+  }
+  counted.receive(kWorkers);
+  const tests::Scrape scrape = tests::scrape(options_.path);
+  EXPECT_EQ(scrape["a_total"], kWorkers * 100);
+  EXPECT_EQ(scrape["d_seconds_count"], kWorkers * 100);
+  EXPECT_EQ(scrape["d_seconds_sum"], kWorkers * 100);
+  EXPECT_EQ(scrape["active"], 64);
+  EXPECT_EQ(scrape.status.workers_live, 64u);
+  EXPECT_EQ(scrape.status.dropped_no_entry, static_cast<std::uint64_t>(kWorkers - 64));
+  for (int i = 0; i < kWorkers; ++i) stop.pass();
+  for (const pid_t worker : workers) EXPECT_EQ(tests::wait_for(worker), 0);
 }
 
 }  // namespace

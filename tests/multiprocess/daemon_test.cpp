@@ -1,5 +1,5 @@
-// What servers start, become and give up: helpers, daemons, other programs, dropped privileges, other roots. Mostly this
-// process never opens the segment: its children do.
+// What servers start, become and give up: helpers, daemons, other programs, privileges, roots. Mostly this process
+// never opens the segment: its children do.
 #include <fcntl.h>
 #include <grp.h>
 #include <spawn.h>
