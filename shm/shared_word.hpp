@@ -10,32 +10,39 @@
 
 namespace shmetrics::shm {
 
+#if defined(SHMETRICS_SIMULATED)
+/// tests/simulation alone: every access is a point at which another worker may go on, or this one be killed.
+void simulated_step(const void* word) noexcept;
+#else
+constexpr void simulated_step(const void*) noexcept {}
+#endif
+
 class SharedWord {
  public:
   SharedWord() = default;
   SharedWord(const SharedWord&) = delete;
   SharedWord& operator=(const SharedWord&) = delete;
 
-  std::uint64_t load_relaxed() const noexcept { return word_.load(std::memory_order_relaxed); }
-  std::uint64_t load_acquire() const noexcept { return word_.load(std::memory_order_acquire); }
-  void store_relaxed(std::uint64_t value) noexcept { word_.store(value, std::memory_order_relaxed); }
-  void store_release(std::uint64_t value) noexcept { word_.store(value, std::memory_order_release); }
-  void add_relaxed(std::uint64_t n) noexcept { word_.fetch_add(n, std::memory_order_relaxed); }
+  std::uint64_t load_relaxed() const noexcept { return stepped().load(std::memory_order_relaxed); }
+  std::uint64_t load_acquire() const noexcept { return stepped().load(std::memory_order_acquire); }
+  void store_relaxed(std::uint64_t value) noexcept { stepped().store(value, std::memory_order_relaxed); }
+  void store_release(std::uint64_t value) noexcept { stepped().store(value, std::memory_order_release); }
+  void add_relaxed(std::uint64_t n) noexcept { stepped().fetch_add(n, std::memory_order_relaxed); }
 
   bool exchange_if_equal_acq_rel(std::uint64_t expected, std::uint64_t desired) noexcept {
-    return word_.compare_exchange_strong(expected, desired, std::memory_order_acq_rel, std::memory_order_relaxed);
+    return stepped().compare_exchange_strong(expected, desired, std::memory_order_acq_rel, std::memory_order_relaxed);
   }
   /// Replaces the word by change(word), again until no other process came between.
   template <typename Change>
   void update_relaxed(Change change) noexcept {
     std::uint64_t seen = load_relaxed();
-    while (!word_.compare_exchange_weak(seen, change(seen), std::memory_order_relaxed)) {
+    while (!stepped().compare_exchange_weak(seen, change(seen), std::memory_order_relaxed)) {
     }
   }
   void raise_to_release(std::uint64_t value) noexcept {
     std::uint64_t seen = load_relaxed();
     while (seen < value &&
-           !word_.compare_exchange_weak(seen, value, std::memory_order_release, std::memory_order_relaxed)) {
+           !stepped().compare_exchange_weak(seen, value, std::memory_order_release, std::memory_order_relaxed)) {
     }
   }
   void add_double_relaxed(double n) noexcept {
@@ -46,6 +53,15 @@ class SharedWord {
   void store_double_relaxed(double value) noexcept { store_relaxed(std::bit_cast<std::uint64_t>(value)); }
 
  private:
+  std::atomic<std::uint64_t>& stepped() noexcept {
+    simulated_step(this);
+    return word_;
+  }
+  const std::atomic<std::uint64_t>& stepped() const noexcept {
+    simulated_step(this);
+    return word_;
+  }
+
   std::atomic<std::uint64_t> word_;
 };
 

@@ -1,0 +1,164 @@
+#include "tests/simulation/oracle.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <sstream>
+
+#include "collector/check.hpp"
+
+namespace shmetrics::simulation {
+namespace {
+
+const char* const kNames[kKinds] = {"sim_hits_total", "sim_cost_total", "sim_latency", "sim_size", "sim_level"};
+
+template <typename... Parts>
+std::string sentence(const Parts&... parts) {
+  std::ostringstream out;
+  (out << ... << parts);
+  return out.str();
+}
+
+/// Observations in the spill that may show a bucket without its sum: of actors that are in one, or were killed in one.
+std::uint64_t halves(const Stage& at) {
+  std::uint64_t count = 0;
+  for (const Actor& actor : at.actors) count += actor.observing != 0 && actor.slot == 0 ? 1 : 0;
+  return count;
+}
+
+}  // namespace
+
+void Oracle::add(const collector::Family& family) {
+  for (const collector::Series& series : family.series) {
+    if (const auto* count = std::get_if<std::uint64_t>(&series.value)) {
+      if (family.name == kNames[kHits]) shown_[kHits] += static_cast<double>(*count);
+    } else if (const auto* value = std::get_if<double>(&series.value)) {
+      if (family.name == kNames[kCost]) shown_[kCost] += *value / kCostStep;
+      if (family.name == kNames[kLevel]) shown_[kLevel] += *value;
+      if (family.name == "sim_alive") alive_ = *value;
+      if (family.name == "sim_peak") peak_ = *value;
+    } else {
+      const auto& observed = std::get<collector::Distribution>(series.value);
+      const bool is_latency = family.name == kNames[kLatency];
+      shown_[is_latency ? kLatency : kSize] += static_cast<double>(observed.count);
+      double expected = static_cast<double>(observed.count) * kSizeStep;
+      if (is_latency) {
+        expected = 0;
+        double below = 0;
+        for (std::size_t bucket = 0; bucket < observed.buckets.size(); ++bucket) {
+          const auto upto = static_cast<double>(observed.buckets[bucket].second);
+          expected += (upto - below) * static_cast<double>(bucket + 1);
+          below = upto;
+        }
+      }
+      (is_latency ? latency_skew_ : size_skew_) += std::abs(observed.sum - expected);
+    }
+  }
+}
+
+std::string Oracle::look() {
+  const Stage& now = stage();
+  Sums acknowledged, started;
+  const auto sum = [&](auto member, Sums& to) {
+    for (const Actor& actor : now.actors) {
+      for (int kind = 0; kind < kKinds; ++kind) to.of[kind] += (actor.*member)[kind];
+    }
+  };
+  static Stage& before = *new Stage{};
+  std::memcpy(static_cast<void*>(&before), &now, sizeof now);
+  sum(&Actor::acknowledged, acknowledged);
+  status_ = scraper_.read();
+  sum(&Actor::started, started);
+  if (!status_.up) {
+    const bool is_honest = status_.problem.find("yet") != std::string::npos ||  // nobody has made it
+                           status_.problem.find("5 s") != std::string::npos;    // of a fast clock
+    return is_honest ? "" : status_.problem;
+  }
+  for (double& value : shown_) value = 0;
+  alive_ = latency_skew_ = size_skew_ = 0;
+  peak_ = -1;
+  for (const collector::Family& family : scraper_.families([](auto name) { return name.starts_with("sim_"); })) {
+    add(family);
+  }
+  ++scrapes_;
+  std::string problem = judge(before, acknowledged, started);
+  if (problem.empty()) problem = judge_gauges(before);
+  return problem;
+}
+
+std::string Oracle::judge(const Stage& before, const Sums& acknowledged, const Sums& started) {
+  if (status_.quarantined_families + status_.quarantined_series + status_.quarantined_slots +
+          status_.quarantined_workers >
+      0) {
+    return "something is quarantined";
+  }
+  for (const int kind : {kHits, kCost, kLatency, kSize}) {
+    const auto least = static_cast<double>(acknowledged.of[kind]);
+    const auto most = static_cast<double>(started.of[kind]);
+    if (shown_[kind] < least || shown_[kind] > most) {
+      return sentence(kNames[kind], " is ", shown_[kind], ", acknowledged ", least, ", started ", most);
+    }
+    if (shown_[kind] < highest_[kind]) {
+      return sentence(kNames[kind], " went from ", highest_[kind], " down to ", shown_[kind]);
+    }
+    highest_[kind] = shown_[kind];
+  }
+  if (shown_[kLevel] > static_cast<double>(started.of[kLevel])) return sentence("sim_level is ", shown_[kLevel]);
+  const bool is_torn = status_.torn_reads != torn_reads_;  // its sums may be ahead of its counts
+  torn_reads_ = status_.torn_reads;
+  if (is_torn) return {};
+  const auto allowed = static_cast<double>(halves(before) + halves(stage()));
+  if (latency_skew_ > 3 * allowed || size_skew_ > kSizeStep * allowed) {
+    return sentence("sums are off by ", latency_skew_, " and ", size_skew_, " with ", allowed,
+                    " observations under way");
+  }
+  return {};
+}
+
+std::string Oracle::judge_gauges(const Stage& before) {
+  const Stage& now = stage();
+  const auto bits = static_cast<std::uint64_t>(alive_);
+  std::uint64_t peak_acknowledged = 0, peak_started = 0;
+  for (std::uint32_t i = 0; i < now.process_count; ++i) {
+    const Process& process = now.processes[i];
+    const bool could_live = (before.processes[i].is_alive || i >= before.process_count) && process.is_mark_started;
+    if ((bits >> i & 1) != 0 && !could_live) return sentence("the gauge of dead worker ", i, " is shown as live");
+    peak_acknowledged = std::max(peak_acknowledged, before.processes[i].peak_acknowledged);
+    peak_started = std::max(peak_started, process.peak_started);
+  }
+  if (static_cast<double>(peak_started) < peak_) return sentence("sim_peak is ", peak_, ", started ", peak_started);
+  if (status_.dropped_no_entry > 0) return {};  // a gauge without an entry is dropped, which is counted
+  if (peak_ < static_cast<double>(peak_acknowledged) && peak_acknowledged > 0) {
+    return sentence("sim_peak is ", peak_, ", acknowledged ", peak_acknowledged);
+  }
+  if (peak_ < highest_peak_) return sentence("sim_peak went from ", highest_peak_, " down to ", peak_);
+  highest_peak_ = peak_;
+  return {};
+}
+
+std::string Oracle::look_at_the_end() {
+  std::string problem = look_and_check();
+  if (problem.empty() && alive_ != 0) return sentence("sim_alive is ", alive_, " and nobody is alive");
+  return problem;
+}
+
+std::string Oracle::look_and_check() {
+  if (std::string problem = look(); !problem.empty() || !status_.up) return problem;
+  const collector::CheckReport report = collector::check_segment(stage().path);
+  if (report.verdict != collector::CheckReport::Verdict::kSound) return "check: " + report.findings.at(0);
+  return {};
+}
+
+std::string judge_slots() {
+  const Stage& now = stage();
+  std::map<std::uint64_t, std::size_t> owners;
+  for (std::uint32_t i = 0; i < now.actor_count; ++i) {
+    const Actor& actor = now.actors[i];
+    if (actor.phase != Phase::kReady || actor.slot == 0 || !now.processes[actor.process].is_alive) continue;
+    const auto [owner, is_new] = owners.emplace(actor.slot, i);
+    if (!is_new) return sentence("actors ", owner->second, " and ", i, " count in one slot");
+  }
+  return {};
+}
+
+}  // namespace shmetrics::simulation
