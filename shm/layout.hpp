@@ -25,7 +25,11 @@
 namespace shmetrics::shm {
 
 inline constexpr std::uint64_t kMagic = 0x316765732e6d6873;  // "shm.seg1" in the file, on a little-endian machine
+#if defined(SHMETRICS_TEST_LAYOUT_VERSION)  // tests/skew alone
+inline constexpr std::uint32_t kLayoutVersion = SHMETRICS_TEST_LAYOUT_VERSION;
+#else
 inline constexpr std::uint32_t kLayoutVersion = 1;
+#endif
 inline constexpr std::uint64_t kPageBytes = 4096;  // the file's grain; machines with larger pages are refused
 
 // --- Limits: each has a reason; the relations between them are asserted below. ---

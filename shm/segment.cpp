@@ -298,9 +298,11 @@ Geometry check_header(const Header& header, std::uint64_t actual_file_bytes, con
     throw Error(Fault::kIncompatible, path + " is not a segment: it has " + found + "; name another file");
   }
   if (header.layout_version != kLayoutVersion) {
+    const char* remedy = header.layout_version < kLayoutVersion ? "stop the workers of the older one"
+                                                                : "remove it once no worker uses it";
     throw Error(Fault::kIncompatible, path + " has layout version " + to_string(header.layout_version) +
                                           ", this program has version " + to_string(kLayoutVersion) +
-                                          ": use programs of one release, or Start::fresh");
+                                          ": use programs of one release, or " + remedy + ", or Start::fresh");
   }
   if (header.abi_fingerprint != kAbiFingerprint) {
     throw Error(Fault::kIncompatible, path + " has ABI fingerprint " + hex(header.abi_fingerprint) +

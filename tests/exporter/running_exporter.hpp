@@ -35,6 +35,7 @@ struct ExporterSetup {
   std::string listen_address = "127.0.0.1:0";
   rlim_t max_fds = 0;
   std::string segment = {};  // empty: a path where nothing is
+  std::string program = SHMETRICS_EXPORTER_PROGRAM;
 };
 
 class RunningExporter {
@@ -57,7 +58,7 @@ class RunningExporter {
  private:
   static ChildProcess::Command command_of(const ExporterSetup& setup, const TemporaryDirectory& directory) {
     const std::string segment = setup.segment.empty() ? directory.file("none.seg") : setup.segment;
-    ChildProcess::Command command{.argv = {SHMETRICS_EXPORTER_PROGRAM, "--segment", segment}, .max_fds = setup.max_fds};
+    ChildProcess::Command command{.argv = {setup.program, "--segment", segment}, .max_fds = setup.max_fds};
     command.argv.push_back("--web.listen-address=" + setup.listen_address);
     command.argv.insert(command.argv.end(), setup.flags.begin(), setup.flags.end());
     if (!setup.token.empty()) command.environment.push_back("METRICS_TOKEN=" + setup.token);

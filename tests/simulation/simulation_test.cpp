@@ -13,7 +13,7 @@ namespace {
 constexpr std::uint64_t kKeptSeeds[] = {1};
 
 #if defined(SHMETRICS_LONG)
-constexpr std::uint64_t kSeeds = 100'000;
+constexpr std::uint64_t kSeeds = 10'000;
 #elif defined(__SANITIZE_ADDRESS__)
 constexpr std::uint64_t kSeeds = 60;
 #else
