@@ -18,7 +18,7 @@ packages_of() {
       echo libgtest-dev libgmock-dev libbenchmark-dev python3 # looked for when CMake configures, tests built or not
       ;;
     test)
-      echo prometheus python3-prometheus-client clang libclang-rt-14-dev clang-format clang-tidy git openssl
+      echo prometheus python3-prometheus-client clang libclang-rt-14-dev clang-format clang-tidy git openssl spin
       echo help2man pkg-config zsh # what is installed, and how it is used
       ;;
     long)
