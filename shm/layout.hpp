@@ -25,7 +25,7 @@
 namespace shmetrics::shm {
 
 inline constexpr std::uint64_t kMagic = 0x316765732e6d6873;  // "shm.seg1" in the file, on a little-endian machine
-#if defined(SHMETRICS_TEST_LAYOUT_VERSION)  // tests/skew alone
+#if defined(SHMETRICS_TEST_LAYOUT_VERSION)                   // tests/skew alone
 inline constexpr std::uint32_t kLayoutVersion = SHMETRICS_TEST_LAYOUT_VERSION;
 #else
 inline constexpr std::uint32_t kLayoutVersion = 1;

@@ -1,11 +1,13 @@
-// What a virtual worker does with the client: declares, registers, counts, observes, sets, starts threads, forks, exits.
+// What a virtual worker does with the client: declares, registers, counts, observes, sets, starts threads, forks,
+// exits.
 #pragma once
 
 #include <cstdint>
 
 namespace shmetrics::simulation {
 
-/// The body of a worker started by the scheduler: opens the stage's segment, and is a worker or, by the plan, the master
+/// The body of a worker started by the scheduler: opens the stage's segment, and is a worker or, by the plan, the
+/// master
 /// of some. All that it decides follows from the stage's seed and its number.
 void be_worker();
 
@@ -17,7 +19,8 @@ void be_reader();
 /// does, so that the next few make slots and spill grow. Returns 0.
 int fill_first_chunk(const char* path, bool of_gauges);
 
-/// After the simulation, in a process of its own: starts, declares, and updates each kind once. Returns 0 when all of it
+/// After the simulation, in a process of its own: starts, declares, and updates each kind once. Returns 0 when all
+/// of it
 /// worked.
 int be_survivor(const char* path);
 
