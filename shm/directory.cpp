@@ -15,6 +15,27 @@ static_assert(kMaxRecordBytes > sizeof(FamilyRecord) + kMaxBounds * 8 + kMaxLabe
                                     kMaxNameBytes + kMaxHelpBytes + kMaxUnitBytes);
 static_assert(kMaxRecordBytes > sizeof(SeriesRecord) + kMaxLabels * (2 + kMaxLabelValueBytes));
 
+// Of checksums tried behind one damaged record: a hostile log asks for a long one at every word.
+constexpr std::size_t kMaxSearchedBytes = 1u << 20;
+
+bool is_length(std::uint32_t length, std::size_t room) {
+  return length >= sizeof(RecordHead) && length % 8 == 0 && length <= kMaxRecordBytes && length <= room;
+}
+
+// Records lie at multiples of 8, and a checksum does not hold by chance: so one damaged record costs itself alone.
+std::size_t next_sound_record(std::span<const std::byte> directory, std::size_t behind) {
+  std::size_t searched_bytes = 0;
+  for (std::size_t at = behind + 8; at + sizeof(RecordHead) <= directory.size(); at += 8) {
+    RecordHead head;
+    std::memcpy(&head, directory.data() + at, sizeof head);
+    if (!is_length(head.length, directory.size() - at)) continue;
+    searched_bytes += head.length;
+    if (searched_bytes > kMaxSearchedBytes) break;
+    if (record_checksum(directory.subspan(at, head.length)) == head.checksum) return at;
+  }
+  return directory.size();
+}
+
 /// Takes fields and texts off the front of a record; every read is checked, and a failed one leaves `ok` false.
 class Taker {
  public:
@@ -118,19 +139,17 @@ DirectoryParser::Step DirectoryParser::next(std::span<const std::byte> directory
   gap_ = false;
   RecordHead head;
   std::memcpy(&head, directory.data() + position_, sizeof head);
-  if (head.length < sizeof head || head.length % 8 != 0 || head.length > kMaxRecordBytes ||
-      head.length > directory.size() - position_) {
-    // Without a length there is no next record: what follows cannot be read.
-    Defect defect{position_, "record length " + std::to_string(head.length), false, false};
-    position_ = static_cast<std::uint32_t>(directory.size());
-    return defect;
+  if (!is_length(head.length, directory.size() - position_) ||
+      record_checksum(directory.subspan(position_, head.length)) != head.checksum) {
+    // Nothing of it is to be believed, its length least of all.
+    Step step = reject("record of " + std::to_string(head.length) + " bytes does not match its checksum",
+                       head.kind == static_cast<std::uint32_t>(RecordKind::kSeries));
+    position_ = static_cast<std::uint32_t>(next_sound_record(directory, position_));
+    return step;
   }
   const auto record = directory.subspan(position_, head.length);
   Step step;
-  if (record_checksum(record) != head.checksum) {
-    step = reject("record checksum does not match its bytes",
-                  head.kind == static_cast<std::uint32_t>(RecordKind::kSeries));
-  } else if (head.kind == static_cast<std::uint32_t>(RecordKind::kFamily)) {
+  if (head.kind == static_cast<std::uint32_t>(RecordKind::kFamily)) {
     step = parse_family(record);
   } else if (head.kind == static_cast<std::uint32_t>(RecordKind::kSeries)) {
     step = parse_series(record);

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cstring>
 #include <random>
 
@@ -147,6 +148,40 @@ TEST_F(DirectoryTest, ALengthThatLeadsNowhereEndsTheParse) {
     std::memcpy(bytes_.data() + family, &length, sizeof length);
     EXPECT_EQ(defects().size(), 1u) << length;
   }
+}
+
+TEST_F(DirectoryTest, AnyDamagedWordCostsItsOwnRecordAlone) {
+  const auto bad = add_family(MetricType::kCounter, "bad_total");
+  const std::size_t end = bytes_.size();
+  const auto good = add_family(MetricType::kCounter, "good_total", {"l"});
+  add_series(good, MetricType::kCounter, {"v"});
+  const std::string sound = bytes_;
+  for (std::size_t at = bad; at < end; at += 8) {
+    for (const std::uint64_t word : {std::uint64_t{0}, UINT64_MAX, std::uint64_t{24}, std::uint64_t{end - bad + 8}}) {
+      bytes_ = sound;
+      std::memcpy(bytes_.data() + at, &word, sizeof word);
+      if (bytes_ == sound) continue;
+      DirectoryParser parser(geometry_);
+      EXPECT_TRUE(std::holds_alternative<Defect>(parser.next(bytes())));
+      const auto next = parser.next(bytes());
+      ASSERT_TRUE(std::holds_alternative<ParsedFamily>(next)) << "byte " << at << ", word " << word;
+      EXPECT_EQ(std::get<ParsedFamily>(next).offset, good);
+      EXPECT_TRUE(std::holds_alternative<ParsedSeries>(parser.next(bytes())));
+      EXPECT_TRUE(std::holds_alternative<std::monostate>(parser.next(bytes())));
+    }
+  }
+}
+
+// Each word claims a long record, so each asks for a long checksum: without a bound minutes, for a few megabytes.
+TEST_F(DirectoryTest, TheSearchBehindDamageIsBounded) {
+  bytes_.assign(16 << 20, '\0');
+  for (std::size_t at = sizeof(DirectoryHead); at < bytes_.size(); at += 8) {
+    const std::uint64_t word = 32768 | std::uint64_t{1} << 32;
+    std::memcpy(bytes_.data() + at, &word, sizeof word);
+  }
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_EQ(defects().size(), 1u);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20));
 }
 
 TEST_F(DirectoryTest, RandomBytesNeverRunAwayWithTheParser) {
