@@ -8,6 +8,8 @@
 namespace shmetrics::collector {
 namespace {
 
+constexpr std::size_t kStepsBetweenClocks = 1024;  // some hundred microseconds of parsing
+
 ColumnKind column_kind(const CatalogFamily& family) {
   if (family.type != shm::MetricType::kCounter) return ColumnKind::kObserved;
   return family.cell_kind == shm::CellKind::kUnsigned ? ColumnKind::kUnsigned : ColumnKind::kDouble;
@@ -15,9 +17,12 @@ ColumnKind column_kind(const CatalogFamily& family) {
 
 }  // namespace
 
-void Catalog::append(std::span<const std::byte> committed) {
+bool Catalog::append(std::span<const std::byte> committed, const HasTime& has_time) {
+  if (committed.empty() && !is_behind_) return true;
+  is_behind_ = true;
   bytes_.insert(bytes_.end(), committed.begin(), committed.end());
-  for (;;) {
+  for (std::size_t steps = 1;; ++steps) {
+    if (steps % kStepsBetweenClocks == 0 && has_time && !has_time()) return false;
     // The parser's views live as long as bytes_ stays where it is: until the next append.
     const auto step = parser_.next(bytes_);
     if (const auto* family = std::get_if<shm::ParsedFamily>(&step)) {
@@ -31,6 +36,8 @@ void Catalog::append(std::span<const std::byte> committed) {
     }
   }
   settle();
+  is_behind_ = false;
+  return true;
 }
 
 void Catalog::settle() {
@@ -73,6 +80,9 @@ void Catalog::drop(CatalogFamily& family) {
 
 void Catalog::add_family(const shm::ParsedFamily& parsed) {
   by_offset_[parsed.offset] = nullptr;
+  if (store_.size() >= kMaxFamilies) {
+    return quarantine(false, parsed.offset, "more families than " + std::to_string(kMaxFamilies));
+  }
   CatalogFamily* old = superseded_by(parsed);
   const auto names = shm::claimed_names(parsed.schema.type, parsed.schema.name);
   for (const std::string& name : names) {

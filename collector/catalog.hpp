@@ -2,8 +2,8 @@
 // label values, the text before each number, and where in the slots the numbers are.
 //
 // It sees a private copy of the directory only. Whatever the bytes are: a record that breaks a rule is quarantined
-// (skipped and counted), no name and no series is there twice, and memory is bounded by kMaxPrefixBytes and the
-// directory's own size.
+// (skipped and counted), no name and no series is there twice, and memory is bounded by kMaxPrefixBytes, kMaxFamilies
+// and the directory's own size.
 //
 // Not thread-safe. Throws std::bad_alloc only.
 #pragma once
@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -25,6 +26,8 @@ namespace shmetrics::collector {
 
 /// The exporter sends no more than this; one record can ask for a thousand times its own size.
 inline constexpr std::uint64_t kMaxPrefixBytes = 256u << 20;
+/// A family of a few dozen bytes in the directory takes a kilobyte here, and there may be millions.
+inline constexpr std::size_t kMaxFamilies = 131072;
 inline constexpr std::size_t kMaxProblems = 100;  // kept as text; all are counted
 
 enum class ColumnKind { kUnsigned, kDouble, kObserved };
@@ -50,8 +53,10 @@ class Catalog {
   Catalog(const Catalog&) = delete;
   Catalog& operator=(const Catalog&) = delete;
 
-  /// Parses what was committed since: the directory's bytes from known_bytes() on.
-  void append(std::span<const std::byte> committed);
+  /// Parses what was committed since: the directory's bytes from known_bytes() on. False: `has_time` said no, asked now
+  /// and then; what is left is parsed by the next call, which may add no bytes.
+  using HasTime = std::function<bool()>;
+  bool append(std::span<const std::byte> committed, const HasTime& has_time = {});
   std::uint64_t known_bytes() const { return bytes_.size(); }
 
   /// By name. Superseded and quarantined families are not among them.
@@ -93,6 +98,7 @@ class Catalog {
   std::vector<GaugePlace> gauges_;
   std::uint64_t text_bytes_ = 0;
   bool has_new_families_ = false;
+  bool is_behind_ = false;  // records of bytes_ wait to be parsed
   std::uint64_t quarantined_families_ = 0;
   std::uint64_t quarantined_series_ = 0;
   std::vector<std::string> problems_;

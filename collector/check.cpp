@@ -19,6 +19,7 @@ constexpr std::uint64_t kMostEpoch = (std::uint64_t{1} << shm::kOwnerEpochBits) 
 constexpr std::size_t kWorkerWords = sizeof(shm::WorkerEntry) / 8;
 constexpr std::size_t kSlotWords = sizeof(shm::SlotEntry) / 8;
 
+using Clock = std::chrono::steady_clock;
 using Words = std::vector<std::uint64_t>;
 using WordsView = std::span<const std::uint64_t>;
 
@@ -33,8 +34,13 @@ bool is_zero(WordsView words) {
 
 class Checker {
  public:
-  Checker(const std::string& path, CheckReport& report)
-      : path_(path), report_(report), mapped_(path), guard_(mapped_.guard()), catalog_(mapped_.geometry()) {}
+  Checker(const std::string& path, CheckReport& report, std::chrono::milliseconds most_time)
+      : path_(path),
+        report_(report),
+        mapped_(path),
+        guard_(mapped_.guard()),
+        catalog_(mapped_.geometry()),
+        deadline_(Clock::now() + most_time) {}
 
   void run() {
     check_directory();
@@ -42,7 +48,7 @@ class Checker {
     const Words slots = copy(shape().slot_table(), (shape().thread_slots + 2) * kSlotWords);
     workers_ = copy(shape().worker_table(), shape().workers * kWorkerWords);
     for (std::uint32_t i = 0; i < shape().workers; ++i) check_worker(i);
-    for (std::uint32_t i = 0; i < shape().thread_slots + 2; ++i) {
+    for (std::uint32_t i = 0; i < shape().thread_slots + 2 && has_time(); ++i) {
       check_slot(i, WordsView(slots).subspan(i * kSlotWords, kSlotWords));
     }
     warn_all(slots);
@@ -53,6 +59,14 @@ class Checker {
 
  private:
   const shm::Geometry& shape() const { return mapped_.geometry(); }
+
+  // A few kilobytes can speak of terabytes of cells.
+  bool has_time() {
+    if (is_late_ || Clock::now() < deadline_) return !is_late_;
+    is_late_ = true;
+    find(path_ + " takes too long to check, the rest is left out: it has too many slots and cells, or is damaged");
+    return false;
+  }
 
   void find(const std::string& what) {
     if (report_.findings.size() < kMaxFindings) {
@@ -85,7 +99,7 @@ class Checker {
     }
     const Words bytes = copy(shape().directory(), readable / 8);
     if (guard_.is_damaged()) return;
-    catalog_.append(std::as_bytes(std::span(bytes)));
+    catalog_.append(std::as_bytes(std::span(bytes)), [this] { return has_time(); });
     for (const std::string& problem : catalog_.problems()) find(problem);
     for (const std::uint32_t offset : catalog_.gaps()) {
       find("directory record at " + to_string(offset) + ": cells before its first cell belong to nobody");
@@ -181,6 +195,8 @@ class Checker {
   Catalog catalog_;
   Words workers_;
   Words room_;
+  Clock::time_point deadline_;
+  bool is_late_ = false;
 };
 
 bool has_magic(const std::string& path) {
@@ -191,10 +207,10 @@ bool has_magic(const std::string& path) {
 
 }  // namespace
 
-CheckReport check_segment(const std::string& path) {
+CheckReport check_segment(const std::string& path, std::chrono::milliseconds most_time) {
   CheckReport report;
   try {
-    Checker(path, report).run();
+    Checker(path, report, most_time).run();
     if (!report.findings.empty()) report.verdict = CheckReport::Verdict::kDamaged;
   } catch (const shm::Error& error) {
     // Too short for a header is damage in a segment, but any text file is that short.

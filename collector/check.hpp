@@ -1,12 +1,14 @@
 // Verifies what docs/segment-format.md states under "Validity", on a private copy, of a segment live or dead.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <vector>
 
 namespace shmetrics::collector {
 
-inline constexpr std::size_t kMaxFindings = 1000;  // then one more line says so
+inline constexpr std::size_t kMaxFindings = 1000;          // then one more line says so
+inline constexpr std::chrono::seconds kMostCheckTime{60};  // then a finding says so, and the rest is left out
 
 struct CheckReport {
   enum class Verdict {
@@ -21,6 +23,6 @@ struct CheckReport {
 };
 
 /// Reads only. Throws std::bad_alloc only.
-CheckReport check_segment(const std::string& path);
+CheckReport check_segment(const std::string& path, std::chrono::milliseconds most_time = kMostCheckTime);
 
 }  // namespace shmetrics::collector

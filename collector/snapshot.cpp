@@ -13,7 +13,6 @@
 namespace shmetrics::collector {
 namespace {
 
-constexpr auto kMostReadTime = std::chrono::seconds(5);  // of one snapshot; half of what Prometheus waits
 constexpr std::uint64_t kMostEpoch = (std::uint64_t{1} << shm::kOwnerEpochBits) - 1;
 
 // A count that no writer leaves is not to be believed even in part: behind it may be holes.
@@ -158,14 +157,16 @@ bool SnapshotReader::copy_directory(const SigbusGuard& guard) {
   const std::uint64_t readable = mapped_->data_bytes(geometry().directory() + known, committed - known);
   snapshot_.is_directory_cut = readable < committed - known;
   std::vector<std::uint64_t> fresh(readable / 8);
-  if (fresh.empty()) return true;
   constexpr std::size_t kStep = 8192;  // words between two looks at the guard
   for (std::size_t at = 0; at < fresh.size() && !guard.is_damaged(); at += kStep) {
     mapped_->copy(geometry().directory() + known + at * 8,
                   std::span(fresh).subspan(at, std::min(kStep, fresh.size() - at)));
   }
-  if (!guard.is_damaged()) catalog_->append(std::as_bytes(std::span(fresh)));
-  return !guard.is_damaged();
+  if (guard.is_damaged()) return false;
+  // What there was no time for is parsed by the next scrape: so a directory of any size is served at last.
+  const auto has_time = [this] { return std::chrono::steady_clock::now() < deadline_; };
+  if (!catalog_->append(std::as_bytes(std::span(fresh)), has_time)) require_time();
+  return true;
 }
 
 void SnapshotReader::copy_workers(const SigbusGuard& guard) {

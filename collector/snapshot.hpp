@@ -19,6 +19,8 @@
 
 namespace shmetrics::collector {
 
+inline constexpr auto kMostReadTime = std::chrono::seconds(5);  // of one snapshot; half of what Prometheus waits
+
 struct WorkerCopy {
   std::uint64_t epoch = 0, pid = 0, start_unix_ns = 0, adoptions = 0, deaths = 0;
   bool is_released = false;

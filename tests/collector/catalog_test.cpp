@@ -241,5 +241,30 @@ TEST_F(CatalogTest, TextBeyondTheBoundIsQuarantinedNotBuilt) {
   EXPECT_LE(catalog.families()[0]->prefixes.size(), kMaxPrefixBytes);
 }
 
+TEST_F(CatalogTest, ADirectoryThatTakesLongIsParsedInSeveralGoes) {
+  for (int i = 0; i < 4000; ++i) family(test::counter("a_" + std::to_string(i) + "_total"));
+  int asked = 0;
+  const auto has_time = [&] { return ++asked % 2 == 0; };
+  int goes = 1;
+  for (bool is_done = catalog_.append(std::as_bytes(std::span(log_)), has_time); !is_done; ++goes) {
+    EXPECT_EQ(catalog_.known_bytes(), log_.size());
+    is_done = catalog_.append({}, has_time);
+    ASSERT_LT(goes, 100);
+  }
+  EXPECT_GT(goes, 2);
+  EXPECT_EQ(catalog_.families().size(), 4000u);
+  EXPECT_THAT(catalog_.problems(), IsEmpty());
+}
+
+TEST_F(CatalogTest, FamiliesBeyondTheLimitAreQuarantinedAndCounted) {
+  Catalog catalog(
+      {.workers = 1, .thread_slots = 1, .cells = shm::kMaxCells, .directory_bytes = shm::kMaxDirectoryBytes});
+  for (std::size_t i = 0; i < kMaxFamilies + 3; ++i) family(test::counter("a_" + std::to_string(i) + "_total"));
+  catalog.append(std::as_bytes(std::span(log_)));
+  EXPECT_EQ(catalog.families().size(), kMaxFamilies);
+  EXPECT_EQ(catalog.quarantined_families(), 3u);
+  EXPECT_THAT(catalog.problems(), ::testing::Contains(HasSubstr("more families than 131072")));
+}
+
 }  // namespace
 }  // namespace shmetrics::collector

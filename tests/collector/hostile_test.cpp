@@ -19,6 +19,15 @@ using test::SegmentBuilder;
 
 constexpr int kRounds = 4000;  // seeded: the same ones every time
 
+/// How many families of the first text are not in the second.
+std::size_t families_missing(const std::string& sound, const std::string& text) {
+  std::size_t missing = 0;
+  for (std::size_t at = sound.find("# TYPE "); at != sound.npos; at = sound.find("# TYPE ", at + 1)) {
+    missing += text.find(sound.substr(at, sound.find('\n', at) - at)) == text.npos;
+  }
+  return missing;
+}
+
 /// A segment with something of everything in it.
 class Hostile : public ::testing::Test {
  protected:
@@ -209,6 +218,44 @@ TEST(HostileGeometry, ClaimsOfTerabytesCostNeitherTimeNorMemory) {
   EXPECT_FALSE(check_segment(segment.path()).findings.empty());
   ASSERT_EQ(stat(segment.path().c_str(), &after), 0);
   EXPECT_EQ(after.st_blocks, before.st_blocks) << "a reader never makes a file grow";
+}
+
+// A word of the directory, whichever: what it costs is the family whose record it is in.
+TEST_F(Hostile, ADamagedWordOfTheDirectoryCostsItsOwnFamilyAlone) {
+  std::string sound;
+  ASSERT_TRUE(long_lived_.scrape(sound).up);
+  const std::uint64_t begin = segment_.geometry().directory() + sizeof(shm::DirectoryHead);
+  const std::uint64_t end = segment_.geometry().directory() + segment_.committed();
+  for (std::uint64_t at = begin; at < end; at += 8) {
+    std::uint64_t before = 0;
+    const std::uint64_t word = 0x0123456789abcdef;
+    std::memcpy(&before, segment_.base() + at, 8);
+    std::memcpy(segment_.base() + at, &word, 8);
+    Scraper fresh(segment_.path());
+    std::string text;
+    EXPECT_TRUE(fresh.scrape(text).up);
+    std::memcpy(segment_.base() + at, &before, 8);
+    EXPECT_LE(families_missing(sound, text), 1u) << "word at " << at - begin + sizeof(shm::DirectoryHead);
+  }
+}
+
+TEST(HostileGeometry, CellsBeyondAllMeasureAreGivenUpInBoundedTime) {
+  const shm::Geometry largest{1, shm::kMaxThreadSlots, shm::kMaxCells, shm::kPageBytes};
+  test::SegmentBuilder segment(largest);
+  ASSERT_NE(segment.base(), MAP_FAILED);
+  shm::CellCursor cells{shm::kMaxCells - 1, 0};
+  segment.append(shm::encode_family(test::counter("a_total"), {1, 1, 0}, cells));
+  for (std::uint32_t slot = 0; slot < largest.thread_slots + 2; ++slot) {
+    segment.view().slot(slot).cells_allocated.store_relaxed(largest.cells);
+  }
+  const auto begin = std::chrono::steady_clock::now();
+  Scraper scraper(segment.path());
+  std::string text;
+  const SegmentStatus status = scraper.scrape(text);
+  EXPECT_TRUE(status.up || status.problem.find("takes more than") != std::string::npos) << status.problem;
+  const CheckReport report = check_segment(segment.path(), std::chrono::milliseconds(200));
+  EXPECT_NE(report.findings.back().find("takes too long to check"), std::string::npos) << report.findings.back();
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(60));
 }
 
 }  // namespace
