@@ -17,6 +17,8 @@
 namespace shmetrics::shm {
 namespace {
 
+constexpr std::uint64_t kLastEpoch = (std::uint64_t{1} << kOwnerEpochBits) - 2;
+
 std::uint64_t unix_now_ns() {
   timespec now{};
   clock_gettime(CLOCK_REALTIME, &now);
@@ -59,6 +61,12 @@ Attempt try_claim(const SegmentView& view, const SegmentFile& file, Descriptor& 
   SHMETRICS_FAILPOINT(claim_entry_pinned);
   WorkerEntry& entry = view.worker(worker);
   const std::uint64_t old = entry.epoch.load_relaxed();
+  if (old >= kLastEpoch) {
+    // No claimer has left this. In an owner word it would name another entry, or none: the entry is lost, nothing else.
+    munmap(page, kPageBytes);
+    own.reset();
+    return Attempt::kTaken;
+  }
   const std::uint64_t odd = old | 1;
   entry.epoch.store_relaxed(odd);
   // From here no reader may take a gauge of the former owner for live: the odd epoch is out before anything else

@@ -1,0 +1,150 @@
+// Random words at random places of a live segment: workers and readers go on.
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <filesystem>
+#include <shmetrics/shmetrics.hpp>
+#include <thread>
+
+#include "collector/check.hpp"
+#include "collector/scraper.hpp"
+#include "collector/snapshot.hpp"
+#include "tests/collector/text_checker.hpp"
+#include "tests/forked.hpp"
+#include "tests/scribbler.hpp"
+
+namespace shmetrics::tests {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr auto kScribbled = std::chrono::seconds(3);
+constexpr auto kMostScrapeTime = collector::kMostReadTime + std::chrono::seconds(15);  // sanitizers, a busy machine
+constexpr unsigned kPatienceSeconds = 60;                                              // for hangs only
+
+std::string own_path(const char* name) {
+  return "/dev/shm/shmetrics-" + std::string(name) + "-" + std::to_string(getpid()) + ".seg";
+}
+
+Options options_of(const std::string& path) {
+  Options options;
+  options.path = path;
+  options.workers = 8;
+  options.slots = 16;
+  options.cells = 8192;
+  options.directory_bytes = 1 << 20;
+  return options;
+}
+
+/// What a worker does: declares, registers, counts in all kinds. Whatever of it fails is an error to read, no more.
+void work(const Registry& registry, int round) {
+  const std::string number = std::to_string(round % 300);
+  auto requests = registry.counter("app_requests_total", "Requests", {"route"});
+  auto seconds = registry.histogram("app_seconds", "Time", {"route"}, {0.1, 1, 10});
+  auto active = registry.gauge("app_active", "Active", {}, GaugeMode::livesum);
+  auto most = registry.gauge("app_most", "Most", {"route"}, GaugeMode::max);
+  auto sizes = registry.summary("app_bytes", "Sizes", {});
+  registry.counter("app_" + number + "_total", "One of many", {}).inc();
+  for (int i = 0; i < 50; ++i) {
+    requests.with(number).inc();
+    requests.with("/").inc(3);
+    seconds.with("/").observe(i * 0.1);
+    seconds.with(number).observe(1);
+    active.set(i);
+    most.with("/").set(i);
+    sizes.observe(100);
+  }
+}
+
+int work_until(const std::string& path, const SharedFlag& end) {
+  alarm(kPatienceSeconds);
+  std::error_code error;
+  const Registry registry = Registry::open(options_of(path), error);
+  for (int round = 0; !end.is_raised(); ++round) {
+    std::thread other([&] { work(registry, round); });
+    work(registry, round + 1);
+    other.join();
+  }
+  return 0;
+}
+
+/// Returns whether the segment was up.
+bool expect_well_formed_scrape(collector::Scraper& scraper) {
+  const auto begin = Clock::now();
+  std::string text;
+  const collector::SegmentStatus status = scraper.scrape(text);
+  EXPECT_EQ(test::TextChecker::problem(text), "");
+  EXPECT_TRUE(status.up || text.empty());
+  scraper.families();
+  scraper.workers();
+  EXPECT_LT(Clock::now() - begin, kMostScrapeTime);
+  return status.up;
+}
+
+class ScribbleTest : public ::testing::TestWithParam<std::uint64_t> {
+ protected:
+  ~ScribbleTest() override { std::filesystem::remove(path_); }
+
+  const std::string path_ = own_path("scribble");
+  SharedFlag end_;
+};
+
+TEST_P(ScribbleTest, WorkersCountAndScrapesAreWellFormedWhileWordsAreScribbled) {
+  std::vector<pid_t> workers;
+  ASSERT_TRUE(Registry::open(options_of(path_)));
+  for (int i = 0; i < 2; ++i) {
+    workers.push_back(forked([&] { return work_until(path_, end_); }));
+  }
+  const pid_t scribbler = forked([&] { return scribble(path_, GetParam(), end_, 7); });
+  collector::Scraper lasting(path_);
+  int scrapes = 0, up = 0;
+  for (const auto until = Clock::now() + kScribbled; Clock::now() < until && !HasFailure(); scrapes += 2) {
+    up += expect_well_formed_scrape(lasting);
+    collector::Scraper fresh(path_);
+    up += expect_well_formed_scrape(fresh);
+    collector::check_segment(path_);
+  }
+  end_.raise();
+  for (const pid_t worker : workers) EXPECT_EQ(wait_for(worker), 0) << "a worker died of what it read";
+  EXPECT_EQ(wait_for(scribbler), 0);
+  EXPECT_GT(up, 0) << "of " << scrapes << " scrapes";
+  RecordProperty("scrapes", scrapes);
+  RecordProperty("up", up);
+}
+
+// With the header, and without, so that more scrapes get to the rest.
+INSTANTIATE_TEST_SUITE_P(Front, ScribbleTest, ::testing::Values(0, sizeof(shm::Header)),
+                         [](const auto& of) { return of.param == 0 ? "Everywhere" : "BehindTheHeader"; });
+
+TEST(ScribbledSegment, AWorkerThatOpensItNeitherCrashesNorHangs) {
+  constexpr int kRounds = 150;
+  std::mt19937_64 random(11);
+  for (int round = 0; round < kRounds && !::testing::Test::HasFailure(); ++round) {
+    const std::string path = own_path("scribbled");
+    const auto count_once = [&](int number) {
+      alarm(kPatienceSeconds);
+      std::error_code error;
+      const Registry registry = Registry::open(options_of(path), error);
+      std::thread other([&] { work(registry, number); });
+      work(registry, number + 1);
+      other.join();
+      return 0;
+    };
+    ASSERT_EQ(wait_for(forked([&] { return count_once(1); })), 0);
+    {
+      const WritableMapping segment(path);
+      const std::vector<std::uint64_t> pages = segment.pages(round % 8 == 0 ? 0 : sizeof(shm::Header));
+      for (int word = 0; word < 1 << round % 11; ++word) {
+        const std::uint64_t in_page = random() % (random() % 2 == 0 ? 256 : shm::kPageBytes) / 8 * 8;
+        segment.word(pages[random() % pages.size()] + in_page).store(random_word(random));
+      }
+    }
+    EXPECT_EQ(wait_for(forked([&] { return count_once(2); })), 0) << "round " << round;
+    collector::Scraper scraper(path);
+    expect_well_formed_scrape(scraper);
+    std::filesystem::remove(path);
+  }
+}
+
+}  // namespace
+}  // namespace shmetrics::tests
