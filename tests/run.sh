@@ -75,6 +75,11 @@ test_preset() {
   return $status
 }
 
+# Replays the corpora, then fuzzes on from them for a minute in all.
+fuzz() {
+  stage fuzz-build build fuzz fuzzers && stage fuzz-replay tests/fuzz/run.sh replay && stage fuzz tests/fuzz/run.sh 60
+}
+
 # room_targets LABELS: the build targets of the test rooms that have such tests.
 room_targets() {
   grep -lE "LABELS.*\<($1)\>" tests/*/CMakeLists.txt | sed 's|CMakeLists.txt$|all|' || true
@@ -95,6 +100,7 @@ if stage dev-build build dev; then
   stage dev-tests test_preset dev || true
   sanitize asan-ubsan 'shm|client|contract|collector|exporter|tools|multiprocess' || true
   sanitize tsan threads || true
+  fuzz || true
 fi
 [ ${#exclude[@]} -gt 0 ] || stage demo tools/demo.sh --port 8080 || true
 exec python3 tests/house/summarize.py "$log_directory"

@@ -1,14 +1,12 @@
 // A strict judge of Prometheus text format 0.0.4, which shares no code with the writer.
 #pragma once
 
-#include <charconv>
-#include <cmath>
-#include <map>
-#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "tests/collector/sample_line.hpp"
 
 namespace shmetrics::test {
 
@@ -31,41 +29,13 @@ class TextChecker {
   }
 
  private:
-  struct Sample {
-    std::string name;
-    std::map<std::string, std::string> labels;
-    std::string value;
-  };
-
-  static bool is_name(std::string_view name) {
-    if (name.empty() || (name[0] >= '0' && name[0] <= '9')) return false;
-    return name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == name.npos;
-  }
-
-  static std::optional<double> number(std::string_view text) {
-    if (text == "NaN") return std::nan("");
-    if (text == "+Inf") return INFINITY;
-    if (text == "-Inf") return -INFINITY;
-    double value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value)) return std::nullopt;
-    return value;
-  }
-
-  static bool are_escapes(std::string_view text, std::string_view allowed) {
-    for (std::size_t i = 0; i < text.size(); ++i) {
-      if (text[i] == '\\' && (++i >= text.size() || allowed.find(text[i]) == allowed.npos)) return false;
-    }
-    return true;
-  }
-
   std::string line(std::string_view line) {
     if (line.starts_with("# HELP ")) {
       if (const std::string what = finish_family(); !what.empty()) return what;
       const std::size_t blank = line.find(' ', 7);
-      if (blank == line.npos || !are_escapes(line.substr(blank + 1), "\\n")) return "bad HELP";
+      if (blank == line.npos || !are_escapes(line.substr(blank + 1), "\\n") || !is_utf8(line)) return "bad HELP";
       family_ = line.substr(7, blank - 7);
-      if (!is_name(family_) || !families_.insert(family_).second) return "bad or second HELP";
+      if (!is_exposed_name(family_) || !families_.insert(family_).second) return "bad or second HELP";
       return {};
     }
     if (line.starts_with("# TYPE ")) {
@@ -75,8 +45,8 @@ class TextChecker {
       static const std::set<std::string> kTypes{"counter", "gauge", "histogram", "summary", "untyped"};
       return kTypes.contains(type_) ? "" : "unknown type";
     }
-    Sample sample;
-    if (const std::string what = parse(line, sample); !what.empty()) return what;
+    SampleLine sample;
+    if (const std::string what = parse_sample(line, sample); !what.empty()) return what;
     std::string suffix = sample.name.starts_with(family_) ? sample.name.substr(family_.size()) : "?";
     const bool has_parts = type_ == "histogram" || type_ == "summary";
     const bool fits = has_parts
@@ -84,35 +54,8 @@ class TextChecker {
                           : suffix.empty();
     if (type_.empty() || !fits) return "sample of another family";
     if (!seen_.insert(std::string(line.substr(0, line.rfind(' ')))).second) return "series is there twice";
-    if (type_ == "counter" && !(*number(sample.value) >= 0)) return "counter below 0";
+    if (type_ == "counter" && !(*exposed_number(sample.value) >= 0)) return "counter below 0";
     samples_.push_back(std::move(sample));
-    return {};
-  }
-
-  static std::string parse(std::string_view line, Sample& sample) {
-    const std::size_t name_end = line.find_first_of("{ ");
-    if (name_end == line.npos) return "no value";
-    sample.name = line.substr(0, name_end);
-    if (!is_name(sample.name)) return "bad name";
-    line.remove_prefix(name_end);
-    if (line[0] == '{') {
-      line.remove_prefix(1);
-      while (line.empty() || line[0] != '}') {
-        const std::size_t equals = line.find("=\"");
-        if (equals == line.npos || !is_name(line.substr(0, equals))) return "bad label";
-        const std::string label(line.substr(0, equals));
-        line.remove_prefix(equals + 2);
-        std::size_t end = 0;
-        while (end < line.size() && line[end] != '"') end += line[end] == '\\' ? 2 : 1;
-        if (end >= line.size() || !are_escapes(line.substr(0, end), "\\\"n")) return "bad label value";
-        if (!sample.labels.emplace(label, line.substr(0, end)).second) return "label is there twice";
-        line.remove_prefix(end + 1);
-        if (!line.empty() && line[0] == ',') line.remove_prefix(1);
-      }
-      line.remove_prefix(1);
-    }
-    if (line.size() < 2 || line[0] != ' ' || !number(line.substr(1))) return "bad value";
-    sample.value = line.substr(1);
     return {};
   }
 
@@ -128,27 +71,21 @@ class TextChecker {
   }
 
   std::string check_histograms() {
-    struct State {
-      double bound = -INFINITY, below = 0;
-      bool has_sum = false, has_count = false;
-    };
-    std::map<std::map<std::string, std::string>, State> states;
-    for (Sample& sample : samples_) {
+    std::map<std::map<std::string, std::string>, HistogramState> states;
+    for (const SampleLine& sample : samples_) {
       auto labels = sample.labels;
       const auto le = labels.extract("le");
-      State& state = states[labels];
-      const double value = *number(sample.value);
+      HistogramState& state = states[labels];
+      const double value = *exposed_number(sample.value);
+      std::string what;
       if (sample.name.ends_with("_bucket")) {
-        if (le.empty() || !number(le.mapped()) || !(*number(le.mapped()) > state.bound)) return family_ + ": bad le";
-        if (value < state.below) return family_ + ": buckets are not cumulative";
-        state.bound = *number(le.mapped());
-        state.below = value;
+        what = le.empty() ? "no le" : state.bucket(exposed_number(le.mapped()), value);
       } else if (sample.name.ends_with("_sum")) {
         state.has_sum = true;
       } else {
-        state.has_count = true;
-        if (state.bound != INFINITY || value != state.below) return family_ + ": _count is not the +Inf bucket";
+        what = state.count(value);
       }
+      if (!what.empty()) return family_ + ": " + what;
     }
     for (const auto& [labels, state] : states) {
       if (!state.has_sum || !state.has_count) return family_ + ": incomplete histogram";
@@ -158,7 +95,7 @@ class TextChecker {
 
   std::string family_, type_;
   std::set<std::string> families_, seen_;
-  std::vector<Sample> samples_;
+  std::vector<SampleLine> samples_;
 };
 
 }  // namespace shmetrics::test

@@ -45,7 +45,7 @@ def main(directory):
         name, result = line.split("\t")
         if result == "failed" and not (name.endswith("-tests") and results["failed"]):
             results["failed"].append(f"stage {name}")
-        elif result == "ok" and name in ("format", "shell", "tidy"):
+        elif result == "ok" and name in ("format", "shell", "tidy", "fuzz-replay", "fuzz"):
             results["passed"].append(f"stage {name}")
 
     if times:

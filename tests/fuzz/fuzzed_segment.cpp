@@ -1,0 +1,274 @@
+#include "tests/fuzz/fuzzed_segment.hpp"
+
+#include <fcntl.h>
+
+#include <cstring>
+
+#include "tests/fuzz/oracle.hpp"
+
+namespace shmetrics::fuzz {
+namespace {
+
+constexpr std::uint64_t kRegionBytes = 1024;  // of a slot's cells
+constexpr std::uint64_t kLogBytes = 16384;    // of the directory: the sound records, and room to append
+
+// Words that stand for something somewhere, more often than chance would have them.
+std::uint64_t telling_word(Input& input) {
+  static constexpr std::uint64_t kWords[] = {0,
+                                             1,
+                                             2,
+                                             3,
+                                             UINT64_MAX,
+                                             std::uint64_t{1} << 63,
+                                             (std::uint64_t{1} << 48) - 1,
+                                             std::uint64_t{1} << 48,
+                                             shm::kGrowthCells,
+                                             2 * shm::kGrowthCells,
+                                             shm::kMaxCells,
+                                             0x7ff0000000000000,   // +Inf
+                                             0xfff0000000000000,   // -Inf
+                                             0x7ff8000000000000,   // NaN
+                                             0xbff0000000000000,   // -1
+                                             0x7fefffffffffffff};  // the largest double
+  const auto choice = input.take<std::uint8_t>();
+  return choice < std::size(kWords) ? kWords[choice] : input.take<std::uint64_t>();
+}
+
+}  // namespace
+
+FuzzedSegment::FuzzedSegment() {
+  fill();
+  const shm::Geometry& shape = segment_.geometry();
+  regions_ = {{shape.worker_table(), shape.directory() - shape.worker_table()}, {shape.directory(), kLogBytes}};
+  for (const std::uint64_t offset :
+       {shape.spill_cells(), shape.gauge_spill_cells(), shape.process_slot(0), shape.process_slot(1),
+        shape.process_slot(2), shape.thread_slot(0), shape.thread_slot(1), shape.thread_slot(2)}) {
+    regions_.push_back({offset, kRegionBytes});
+  }
+  for (const Region& region : regions_) {
+    const std::byte* from = segment_.base() + region.offset;
+    images_.emplace_back(from, from + region.bytes);
+  }
+}
+
+void FuzzedSegment::fill() {
+  const auto requests = add_family(test::counter("requests_total", {"method", "route"}));
+  const auto times = add_family(test::histogram("seconds", {0.1, 1, 10}, {"route"}));
+  const auto below = add_family(test::histogram("degrees", {-5, 0}));
+  const auto cost = add_family(test::counter("cost_total", {}, shm::CellKind::kDouble));
+  const auto sizes = add_family(test::plain(shm::MetricType::kSummary, "bytes"));
+  const auto build = add_family(test::plain(shm::MetricType::kInfo, "build_info", {"version"}));
+  for (const char* route : {"/", "/users", "a\\b\"c\n"}) {
+    segment_.thread(0, add_series(requests, "requests_total", {"GET", route})).store_relaxed(3);
+    const std::uint32_t first = add_series(times, "seconds", {route});
+    for (std::uint32_t i = 0; i < 4; ++i) segment_.thread(i % 3, first + 2 + i).store_relaxed(i);
+  }
+  segment_.set_gauge(0, add_series(build, "build_info", {"1.2.3"}), 1);
+  segment_.thread(1, cost.cell).store_double_relaxed(1.5);
+  segment_.thread(1, sizes.cell + 1).store_double_relaxed(7);
+  segment_.thread(1, sizes.cell + 2).store_relaxed(2);
+  segment_.thread(2, below.cell + 3).store_relaxed(9);
+  segment_.spill(cost.cell).store_double_relaxed(0.25);
+  for (int mode = 0; mode <= static_cast<int>(shm::GaugeMode::kAll); ++mode) {
+    const std::string name = "gauge_" + std::to_string(mode);
+    const auto family = add_family(test::gauge(name, static_cast<shm::GaugeMode>(mode)));
+    for (std::uint32_t worker = 0; worker < 3; ++worker) segment_.set_gauge(worker, family.cell, worker, worker + 1);
+  }
+  segment_.gauge_spill(0);
+  segment_.dead(1);
+  segment_.dead(2);
+  alive_ = segment_.live(0);
+}
+
+test::SegmentBuilder::Family FuzzedSegment::add_family(const shm::Schema& schema) {
+  const std::uint64_t from = segment_.committed();
+  const auto family = segment_.family(schema);
+  const std::string name(schema.name);
+  note_record(from, name);
+  const std::uint32_t width = shm::series_cells(schema.type, schema.bounds.size());
+  if (schema.labels.empty() || !shm::in_process_slots(schema.type)) note_cells(family.cell, width, name, schema.type);
+  if (!schema.labels.empty()) note_cells(family.tally, 1, name, shm::MetricType::kCounter);
+  return family;
+}
+
+std::uint32_t FuzzedSegment::add_series(const test::SegmentBuilder::Family& family, const std::string& name,
+                                        std::vector<std::string_view> values) {
+  const std::uint64_t from = segment_.committed();
+  const std::uint32_t first = segment_.series(family, std::move(values));
+  note_record(from, name);
+  note_cells(first, shm::series_cells(family.type, family.bounds), name, family.type);
+  return first;
+}
+
+void FuzzedSegment::note_record(std::uint64_t from, const std::string& family) {
+  records_.push_back({from, static_cast<std::uint32_t>(segment_.committed() - from), family});
+}
+
+void FuzzedSegment::note_cells(std::uint32_t first, std::uint32_t count, const std::string& family,
+                               shm::MetricType type) {
+  const bool is_observed = type == shm::MetricType::kHistogram || type == shm::MetricType::kSummary;
+  cells_.push_back({first, count, family, shm::in_process_slots(type), is_observed});
+}
+
+void FuzzedSegment::hit_all(bool gauges, bool others) {
+  for (const Cells& cells : cells_) {
+    if (cells.is_gauge ? gauges : others) hit_.insert(cells.family);
+  }
+}
+
+void FuzzedSegment::hit_observed() {
+  for (const Cells& cells : cells_) {
+    if (cells.is_observed) hit_.insert(cells.family);
+  }
+}
+
+void FuzzedSegment::store(std::uint64_t offset, std::uint64_t word) {
+  std::memcpy(segment_.base() + offset, &word, sizeof word);
+}
+
+void FuzzedSegment::damage(Input& input) {
+  switch (input.take<std::uint8_t>() % 12) {
+    case 0:
+    case 1:
+      return damage_record(input, false);
+    case 2:
+      return damage_worker(input);
+    case 3:
+      return damage_slot(input);
+    case 4:
+      return damage_cell(input, false);
+    case 5:
+      return damage_cell(input, true);
+    case 6:
+      return damage_record(input, true);
+    case 7:
+      return append_family(input);
+    case 8:
+      return append_series(input);
+    case 9:
+      return append_raw(input);
+    case 10:
+      is_wild_ = true;
+      return store(segment_.geometry().directory(), telling_word(input));
+    default: {
+      // A hole, as truncating and growing the file leaves them.
+      const Region& region = regions_[input.take<std::uint8_t>() % regions_.size()];
+      is_wild_ = true;
+      const shm::Descriptor file(open(path().c_str(), O_RDWR | O_CLOEXEC));
+      fallocate(file.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                static_cast<off_t>(region.offset / shm::kPageBytes * shm::kPageBytes), shm::kPageBytes);
+    }
+  }
+}
+
+void FuzzedSegment::damage_record(Input& input, bool is_sealed) {
+  const Record& record = records_[input.take<std::uint8_t>() % records_.size()];
+  std::byte* bytes = segment_.base() + segment_.geometry().directory() + record.offset;
+  const std::uint32_t at = input.take<std::uint16_t>() % record.length;
+  const std::string fresh = input.text(16);
+  std::memcpy(bytes + at, fresh.data(), std::min<std::size_t>(fresh.size(), record.length - at));
+  hit_.insert(record.family);
+  if (!is_sealed) return;
+  is_wild_ = true;
+  shm::RecordHead head;
+  std::memcpy(&head, bytes, sizeof head);
+  if (head.length < sizeof head || head.length > record.length) return;
+  head.checksum = shm::record_checksum({bytes, head.length});
+  std::memcpy(bytes, &head, sizeof head);
+}
+
+void FuzzedSegment::damage_worker(Input& input) {
+  const shm::Geometry& shape = segment_.geometry();
+  const std::uint64_t words = shape.workers * sizeof(shm::WorkerEntry) / 8;
+  store(shape.worker_table() + input.take<std::uint8_t>() % words * 8, telling_word(input));
+  hit_all(true, false);
+}
+
+void FuzzedSegment::damage_slot(Input& input) {
+  const shm::Geometry& shape = segment_.geometry();
+  const std::uint64_t words = (shape.thread_slots + 2) * sizeof(shm::SlotEntry) / 8;
+  const std::uint64_t word = input.take<std::uint8_t>() % words;
+  store(shape.slot_table() + word * 8, telling_word(input));
+  const bool is_gauge_spill = word / 8 == shape.gauge_spill();
+  hit_all(is_gauge_spill, !is_gauge_spill);
+}
+
+void FuzzedSegment::damage_cell(Input& input, bool of_gauges) {
+  const shm::Geometry& shape = segment_.geometry();
+  const std::uint64_t slots[] = {shape.thread_slot(0), shape.thread_slot(1), shape.thread_slot(2), shape.spill_cells()};
+  const std::uint64_t gauge_slots[] = {shape.process_slot(0), shape.process_slot(1), shape.process_slot(2),
+                                       shape.gauge_spill_cells()};
+  const std::uint64_t slot = (of_gauges ? gauge_slots : slots)[input.take<std::uint8_t>() % 4];
+  const std::uint32_t cell = input.take<std::uint8_t>() % (kRegionBytes / 8);
+  store(slot + cell * 8, telling_word(input));
+  // A redo record speaks of any histogram of its slot.
+  if (!of_gauges && cell < shm::kPrefixCells) return hit_observed();
+  for (const Cells& cells : cells_) {
+    if (cells.is_gauge == of_gauges && cell >= cells.first && cell < cells.first + cells.count) {
+      hit_.insert(cells.family);
+    }
+  }
+}
+
+void FuzzedSegment::append_family(Input& input) {
+  shm::Schema schema;
+  schema.type = static_cast<shm::MetricType>(input.take<std::uint8_t>() % 7);
+  schema.cell_kind = static_cast<shm::CellKind>(input.take<std::uint8_t>() % 4);
+  schema.gauge_mode = static_cast<shm::GaugeMode>(input.take<std::uint8_t>() % 12);
+  const std::string name = input.text(140), help = input.text(100), unit = input.text(70);
+  schema.name = name;
+  schema.help = help;
+  schema.unit = unit;
+  std::vector<std::string> labels(input.take<std::uint8_t>() % 4);
+  for (std::string& label : labels) label = input.text(140);
+  schema.labels.assign(labels.begin(), labels.end());
+  for (int i = input.take<std::uint8_t>() % 4; i > 0; --i) {
+    schema.bounds.push_back(std::bit_cast<double>(telling_word(input)));
+  }
+  shm::CellCursor cells{input.take<std::uint16_t>(), input.take<std::uint16_t>()};
+  append(shm::encode_family(schema, {telling_word(input), input.take<std::uint32_t>(), input.take<std::uint16_t>()},
+                            cells));
+}
+
+void FuzzedSegment::append_series(Input& input) {
+  const std::uint64_t family = records_[input.take<std::uint8_t>() % records_.size()].offset;
+  const auto type = static_cast<shm::MetricType>(input.take<std::uint8_t>() % 7);
+  shm::CellCursor cells{input.take<std::uint16_t>(), input.take<std::uint16_t>()};
+  std::vector<std::string> values(input.take<std::uint8_t>() % 4);
+  for (std::string& value : values) value = input.text(1200);
+  const std::vector<std::string_view> views(values.begin(), values.end());
+  append(shm::encode_series(static_cast<std::uint32_t>(family), type, input.take<std::uint8_t>() % 70, views,
+                            telling_word(input), cells));
+}
+
+void FuzzedSegment::append_raw(Input& input) {
+  std::string record = input.text(600);
+  if (record.size() < sizeof(shm::RecordHead)) return;
+  record.resize(record.size() / 8 * 8);
+  shm::RecordHead head;
+  std::memcpy(&head, record.data(), sizeof head);
+  head.length = static_cast<std::uint32_t>(record.size());
+  head.kind %= 4;
+  std::memcpy(record.data(), &head, sizeof head);
+  head.checksum = shm::record_checksum(std::as_bytes(std::span(record)));
+  std::memcpy(record.data(), &head, sizeof head);
+  append(std::move(record));
+}
+
+void FuzzedSegment::append(std::string record) {
+  is_wild_ = true;
+  const std::uint64_t at = segment_.committed();
+  if (at % 8 != 0 || at > kLogBytes || record.size() > kLogBytes - at) return;
+  std::memcpy(segment_.view().directory_bytes() + at, record.data(), record.size());
+  segment_.view().directory().committed.store_release(at + record.size());
+}
+
+void FuzzedSegment::restore() {
+  is_wild_ = false;
+  hit_.clear();
+  for (std::size_t i = 0; i < regions_.size(); ++i) {
+    std::memcpy(segment_.base() + regions_[i].offset, images_[i].data(), images_[i].size());
+  }
+}
+
+}  // namespace shmetrics::fuzz

@@ -1,0 +1,96 @@
+#include "tests/fuzz/segment_reading.hpp"
+
+#include <chrono>
+
+#include "collector/check.hpp"
+#include "collector/openmetrics.hpp"
+#include "collector/render.hpp"
+#include "collector/snapshot.hpp"
+#include "tests/fuzz/oracle.hpp"
+#include "tools/json.hpp"
+
+namespace shmetrics::fuzz {
+namespace {
+
+using collector::FamilyGroups;
+using collector::Scraper;
+using collector::SegmentStatus;
+using Clock = std::chrono::steady_clock;
+
+// Beyond the reader's own limit: what is done with the copy, with sanitizers and beside other work of the machine.
+constexpr auto kSlack = std::chrono::seconds(20);
+
+class Stopwatch {
+ public:
+  explicit Stopwatch(const char* what) : what_(what) {}
+  ~Stopwatch() { demand(Clock::now() - begin_ < collector::kMostReadTime + kSlack, "takes bounded time", what_); }
+  Stopwatch(const Stopwatch&) = delete;
+
+ private:
+  const char* what_;
+  Clock::time_point begin_ = Clock::now();
+};
+
+std::string openmetrics_of(const FamilyGroups& groups) {
+  std::string text;
+  collector::TextRoom room;
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    collector::render_openmetrics(groups.group(i), collector::Created::kNo, text, room);
+  }
+  collector::end_openmetrics(text);
+  return text;
+}
+
+/// Most damage shows in few places: an output that was judged just now is not judged again.
+template <typename Judge>
+void judge_once(const std::string& output, std::string& last, Judge judge) {
+  if (output == last) return;
+  judge(output);
+  last = output;
+}
+
+}  // namespace
+
+std::string read_and_demand(Scraper& scraper) {
+  const Stopwatch watch("read and render");
+  static std::string last_text, last_openmetrics, last_json;
+  std::string text;
+  const SegmentStatus status = scraper.scrape(text);
+  demand(status.up || text.empty(), "a segment that is not up shows nothing", text);
+  demand(status.up == status.problem.empty(), "not being up has its reason", status.problem);
+  demand(status.problem.find('\n') == std::string::npos, "a problem is one line", status.problem);
+  judge_once(text, last_text, demand_text);
+  const collector::SegmentView view = scraper.view();
+  judge_once(openmetrics_of(FamilyGroups({&view, 1})), last_openmetrics, demand_openmetrics);
+  std::string json;
+  tools::append_json(json, scraper.path(), status, scraper.workers(), scraper.families());
+  judge_once(json, last_json, demand_json);
+  return text;
+}
+
+void group_and_demand(const std::string& path) {
+  const Stopwatch watch("two segments");
+  Scraper one(path, "one"), two(path, "two \\ \" \n");
+  one.read();
+  two.read();
+  const collector::SegmentView views[] = {one.view(), two.view()};
+  const FamilyGroups groups(views);
+  std::string text;
+  collector::TextRoom room;
+  for (std::size_t i = 0; i < groups.size(); ++i) collector::render_text(groups.group(i), text, room);
+  demand_text(text);
+  demand_openmetrics(openmetrics_of(groups));
+}
+
+void check_and_demand(const std::string& path) {
+  const Stopwatch watch("check");
+  const collector::CheckReport report = collector::check_segment(path);
+  demand(report.findings.size() <= collector::kMaxFindings + 1, "findings are bounded");
+  const bool is_sound = report.verdict == collector::CheckReport::Verdict::kSound;
+  demand(is_sound == report.findings.empty(), "a verdict has its findings");
+  for (const std::string& finding : report.findings) {
+    demand(finding.find('\n') == std::string::npos, "a finding is one line", finding);
+  }
+}
+
+}  // namespace shmetrics::fuzz
