@@ -1,6 +1,7 @@
 // The segment's file in other people's hands, before it is opened and while it is in use: what a worker and a reader
 // make of it. The programs' side is tests/exporter/file_test.cpp.
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <shmetrics/shmetrics.hpp>
 
@@ -35,6 +36,7 @@ class Worker {
  public:
   explicit Worker(const std::string& path) {
     pid_ = tests::forked([&] {
+      signal(SIGBUS, SIG_DFL);  // a sanitizer has a handler of its own
       const Registry registry = Registry::open(small_options(path));
       const auto hits = registry.counter("a_total", "A", {"n"});
       const Gauge active = registry.gauge("active", "A");

@@ -50,6 +50,12 @@ rlim_t address_space_bytes() {
   return pages * 4096;
 }
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kIsSanitized = true;
+#else
+constexpr bool kIsSanitized = false;
+#endif
+
 class LimitsTest : public ::testing::Test {
  protected:
   LimitsTest() { options_.path = folder_.file("a.seg"); }
@@ -66,6 +72,7 @@ class LimitsTest : public ::testing::Test {
 };
 
 TEST_F(LimitsTest, WithoutADescriptorAtTheStartTheErrorNamesTheLimitAndALaterOpenSucceeds) {
+  if (kIsSanitized) GTEST_SKIP() << "a sanitizer needs descriptors to look at an object's type";
   std::error_code error;
   {
     const Limited descriptors(RLIMIT_NOFILE, 0);
@@ -78,6 +85,7 @@ TEST_F(LimitsTest, WithoutADescriptorAtTheStartTheErrorNamesTheLimitAndALaterOpe
 }
 
 TEST_F(LimitsTest, WithoutADescriptorLeftAWorkerCountsAndRegistersAgainOnceOneIsFree) {
+  if (kIsSanitized) GTEST_SKIP() << "a sanitizer needs descriptors to look at an object's type";
   const Registry registry = open();
   const auto hits = registry.counter("a_total", "A", {"l"});
   hits.with("old").inc();
@@ -125,9 +133,7 @@ TEST_F(LimitsTest, AChildBornWithoutADescriptorLeftHasAnEntryOnceOneIsFree) {
 }
 
 TEST_F(LimitsTest, WithoutAddressSpaceAtTheStartTheErrorNamesTheLimitAndALaterOpenSucceeds) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  GTEST_SKIP() << "a sanitizer takes all address space for itself";
-#endif
+  if (kIsSanitized) GTEST_SKIP() << "a sanitizer takes all address space for itself";
   std::error_code error;
   {
     const Limited space(RLIMIT_AS, address_space_bytes() + (64 << 20));
@@ -144,9 +150,7 @@ TEST_F(LimitsTest, WithoutAddressSpaceAtTheStartTheErrorNamesTheLimitAndALaterOp
 }
 
 TEST_F(LimitsTest, WithoutAddressSpaceLeftAWorkerCountsAndRegistersAgainOnceThereIsSome) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  GTEST_SKIP() << "a sanitizer takes all address space for itself";
-#endif
+  if (kIsSanitized) GTEST_SKIP() << "a sanitizer takes all address space for itself";
   const Registry registry = open();
   const auto hits = registry.counter("a_total", "A", {"l"});
   hits.with("old").inc();
@@ -165,6 +169,7 @@ TEST_F(LimitsTest, WithoutAddressSpaceLeftAWorkerCountsAndRegistersAgainOnceTher
 }
 
 TEST_F(LimitsTest, ASegmentBeyondTheLimitOfLockedMemoryIsRefusedByNameAndASmallerOneFits) {
+  if (kIsSanitized) GTEST_SKIP() << "a sanitizer makes mlockall() do nothing";
   if (geteuid() != 0) GTEST_SKIP() << "NOT TESTED: needs root, to be another user with a limit of locked memory";
   ASSERT_EQ(chmod(std::filesystem::path(options_.path).parent_path().c_str(), 0777), 0);
   EXPECT_EQ(tests::wait_for(tests::forked([&] {
@@ -216,9 +221,7 @@ class MemoryCgroup {
 };
 
 TEST_F(LimitsTest, AWorkerThatItsMemoryCgroupKillsLeavesASoundSegmentToTheOthers) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  GTEST_SKIP() << "a sanitizer needs more memory than the cgroup has";
-#endif
+  if (kIsSanitized) GTEST_SKIP() << "a sanitizer needs more memory than the cgroup has";
   const MemoryCgroup cgroup(8 << 20);
   if (!cgroup.is_there()) GTEST_SKIP() << "NOT TESTED: no memory cgroup can be made here";
   const Counter hits = open().counter("a_total", "A");
