@@ -75,5 +75,5 @@ set(CPACK_COMPONENT_DEVELOPMENT_DESCRIPTION "Metrics of prefork servers in share
 set(CPACK_DEBIAN_PROGRAMS_PACKAGE_NAME shmetrics)
 set(CPACK_DEBIAN_PROGRAMS_PACKAGE_SECTION net)
 set(CPACK_DEBIAN_PROGRAMS_PACKAGE_SHLIBDEPS ON)
-set(CPACK_COMPONENT_PROGRAMS_DESCRIPTION "Metrics of prefork servers in shared memory: exporter for Prometheus and tools")
+set(CPACK_COMPONENT_PROGRAMS_DESCRIPTION "Metrics of prefork servers in shared memory: exporter and tools")
 include(CPack)

@@ -26,7 +26,7 @@ offers _shmetrics "dump check top diff --version" shmetrics ""
 offers _shmetrics "--format --family --workers" shmetrics dump --
 offers _shmetrics "table json text openmetrics" shmetrics dump --format ""
 offers _shmetrics "--interval --once" shmetrics top --
-offers _shmetrics_exporter "--segment --web.listen-address --web.localhost-bypass --no-web.localhost-bypass --log.level" \
+offers _shmetrics_exporter "--segment --web.localhost-bypass --no-web.localhost-bypass --log.level" \
   shmetrics-exporter --
 offers _shmetrics_exporter "debug info warn error" shmetrics-exporter --log.level ""
 
