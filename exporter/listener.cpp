@@ -1,5 +1,6 @@
 #include "exporter/listener.hpp"
 
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 #include <stdexcept>
 
 #include "exporter/request.hpp"
+#include "exporter/systemd.hpp"
 
 namespace shmetrics::exporter {
 namespace {
@@ -102,6 +104,19 @@ std::vector<Listener> open_unix(asio::io_context& context, const ListenAddress& 
 
 std::vector<Listener> open_listeners(asio::io_context& context, const ListenAddress& address) {
   return address.is_unix() ? open_unix(context, address) : open_tcp(context, address);
+}
+
+std::vector<Listener> adopt_systemd_listeners(asio::io_context& context) {
+  std::vector<Listener> listeners;
+  for (const int fd : take_systemd_sockets()) {
+    sockaddr_storage name{};
+    socklen_t size = sizeof name;
+    getsockname(fd, reinterpret_cast<sockaddr*>(&name), &size);
+    Acceptor acceptor(context, Generic(name.ss_family, 0), fd);
+    std::string text = text_of(acceptor);
+    listeners.push_back({std::move(acceptor), std::move(text)});
+  }
+  return listeners;
 }
 
 SocketFile::SocketFile(std::string path) : path_(std::move(path)) {

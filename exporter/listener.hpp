@@ -22,6 +22,9 @@ struct Listener {
 /// One or more, all listening. IPv6 sockets take no IPv4: `:port` is two sockets, or one where the machine has no IPv6.
 std::vector<Listener> open_listeners(boost::asio::io_context& context, const ListenAddress& address);
 
+/// What systemd passed (systemd.hpp); at least one.
+std::vector<Listener> adopt_systemd_listeners(boost::asio::io_context& context);
+
 /// The file of a unix socket, removed with this object unless somebody has put another in its place.
 class SocketFile {
  public:

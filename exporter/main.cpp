@@ -1,4 +1,7 @@
 // shmetrics-exporter: one thread for io, one that collects. Exit codes: 0 fine, 1 failed, 2 the command line is wrong.
+#include <fmt/format.h>
+#include <unistd.h>
+
 #include <cstdio>
 #include <exception>
 
@@ -36,7 +39,7 @@ int serve(const Options& options, std::string& token_list) {
                                            .created = options.created_series ? Created::kYes : Created::kNo,
                                            .max_bytes = options.limits.max_response_bytes});
   Site site{.telemetry_path = options.telemetry_path,
-            .version = std::string(build_version()),
+            .version = fmt::format("{} (revision {}, {})", build_version(), build_revision(), build_compiler()),
             .compression = options.compression,
             .source = {.read = [&collection] { collection.read(); },
                        .render = [&collection](const ScrapeQuery& query,
@@ -50,7 +53,12 @@ int serve(const Options& options, std::string& token_list) {
                 site, counts);
   Server server(site, options.limits, counts);
   server.reload_by([&reload] { reload.reload(); }, [&reload] { reload.reload_if_changed(); });
-  for (const ListenAddress& address : options.listen_addresses) server.listen(address);
+  if (options.systemd_socket) {
+    server.listen_for_systemd();
+  } else {
+    for (const ListenAddress& address : options.listen_addresses) server.listen(address);
+  }
+  if (geteuid() == 0) log(LogLevel::kWarn, "running as root, which nothing here needs; run it as a user of its own");
   reload.log_warnings();
   log_who_is_let_in(site.settings->auth);
   collection.read();  // the log says at once which segments there are, and the first scrape finds it mapped

@@ -73,6 +73,8 @@ void declare_segment_and_web(CLI::App& app, Options& options, Words& words, cons
   flag("web.localhost-bypass", options.localhost_bypass,
        "Let local requests in without a credential (default: on). Turn it off behind a proxy.");
   flag("web.query-token", options.query_token, "Accept ?token=TOKEN beside the Authorization header (default: on).");
+  flag("web.systemd-socket", options.systemd_socket,
+       "Listen on the sockets that systemd passes, instead of --web.listen-address (default: off).");
   flag("web.disable-exporter-metrics", options.disable_exporter_metrics,
        "Leave out shmetrics_exporter_* and process_* (default: off).");
   flag("web.compression", options.compression, "Compress with gzip for those who ask for it (default: on).");

@@ -15,6 +15,7 @@
 
 #include "exporter/listener.hpp"
 #include "exporter/session.hpp"
+#include "exporter/systemd.hpp"
 
 namespace shmetrics::exporter {
 namespace {
@@ -141,7 +142,11 @@ void Server::State::await_signal() {
 void Server::State::await_hangup() {
   hangups.async_wait([this](const Error& error, int) {
     if (error) return;
-    if (on_hangup && !shared.is_draining) on_hangup();
+    if (on_hangup && !shared.is_draining) {
+      tell_systemd(ServiceState::kReloading);
+      on_hangup();
+      tell_systemd(ServiceState::kReady);
+    }
     await_hangup();
   });
 }
@@ -157,6 +162,7 @@ void Server::State::await_poll() {
 
 void Server::State::drain() {
   log(LogLevel::kInfo, "stopping", {{"connections", std::to_string(connections.size())}});
+  tell_systemd(ServiceState::kStopping);
   shared.is_draining = true;
   Error ignored;
   for (Listener& listener : listeners) listener.acceptor.close(ignored);
@@ -180,6 +186,10 @@ void Server::listen(const ListenAddress& address) {
   if (address.is_unix()) state_->socket_files.emplace_back(address.path);
 }
 
+void Server::listen_for_systemd() {
+  for (Listener& listener : adopt_systemd_listeners(state_->context)) state_->listeners.push_back(std::move(listener));
+}
+
 void Server::reload_by(std::function<void()> on_signal, std::function<void()> on_poll) {
   state_->on_hangup = std::move(on_signal);
   state_->on_poll = std::move(on_poll);
@@ -193,6 +203,7 @@ void Server::run() {
   state_->await_signal();
   state_->await_hangup();
   if (state_->on_poll) state_->await_poll();
+  tell_systemd(ServiceState::kReady);
   while (true) {
     try {
       state_->context.run();

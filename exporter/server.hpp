@@ -25,6 +25,8 @@ class Server {
   /// Binds and listens; the kernel queues connections from now on. A host name or `:port` may stand for several
   /// sockets. Throws std::runtime_error with one line that names address and flag.
   void listen(const ListenAddress& address);
+  /// On the sockets that systemd passed; throws std::runtime_error likewise.
+  void listen_for_systemd();
 
   /// What to do on SIGHUP, and every kPollPeriod; called in run(). Neither may throw.
   void reload_by(std::function<void()> on_signal, std::function<void()> on_poll);

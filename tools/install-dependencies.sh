@@ -14,11 +14,12 @@ packages_of() {
   case "$1" in
     build)
       echo cmake g++ ninja-build libboost1.81-dev libssl-dev libspdlog-dev libfmt-dev libcli11-dev libxxhash-dev
-      echo nlohmann-json3-dev libisal-dev zlib1g-dev libyaml-cpp-dev libcrypt-dev curl
+      echo nlohmann-json3-dev libisal-dev zlib1g-dev libyaml-cpp-dev libcrypt-dev libsystemd-dev curl
       echo libgtest-dev libgmock-dev libbenchmark-dev python3 # looked for when CMake configures, tests built or not
       ;;
     test)
-      echo prometheus python3-prometheus-client clang libclang-rt-14-dev clang-format clang-tidy git openssl spin
+      echo prometheus python3-prometheus-client python3-yaml nginx
+      echo clang libclang-rt-14-dev clang-format clang-tidy git openssl spin
       echo help2man pkg-config zsh # what is installed, and how it is used
       ;;
     long)
@@ -35,7 +36,7 @@ is_installed() {
   [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
 
-# Debian starts a service when its package is installed (prometheus is one); a test's dependency must not.
+# Debian starts a service when its package is installed (prometheus and nginx are two); a test's dependency must not.
 policy_is_ours=no
 forbid_services() {
   [ -e "$policy" ] && return
@@ -88,8 +89,8 @@ if ! apt_install "${missing[@]}" && ! { apt_update && apt_install "${missing[@]}
   exit 1
 fi
 # Not now, and not at the next boot either.
-for service in prometheus apache2; do
+for service in prometheus apache2 nginx; do
   case " ${missing[*]} " in
-    *" $service "*) "${as_root[@]}" systemctl disable $service >/dev/null 2>&1 || true ;;
+    *" $service "*) "${as_root[@]}" systemctl disable "$service" >/dev/null 2>&1 || true ;;
   esac
 done

@@ -51,6 +51,14 @@ def has_created_series(flags):
             return '\napp_jobs_created{queue="mail"} ' in exporter.get("/metrics", [BEARER, OPENMETRICS]).text
 
 
+def wants_systemd(flags):
+    """Without a socket passed it does not start, with an address or without."""
+    try:
+        return status(flags, "/-/ready") != 200
+    except AssertionError as error:
+        return "systemd passed no socket" in str(error)
+
+
 # name -> (what it does when on, when off, its default); each is asked with --x, with --no-x and with neither.
 SWITCHES = {
     "web.localhost-bypass": (lambda flags: status(flags), 200, 401, True),
@@ -58,6 +66,7 @@ SWITCHES = {
     "web.disable-exporter-metrics": (has_own_metrics, False, True, False),
     "web.compression": (coding, "gzip", None, True),
     "web.created-series": (has_created_series, True, False, False),
+    "web.systemd-socket": (wants_systemd, True, False, False),
 }
 
 

@@ -81,6 +81,16 @@ TEST(Lifecycle, WeakSpotsAreWarnedOf) {
   EXPECT_THAT(sound.child().err(), Not(HasSubstr("--no-web.localhost-bypass")));
 }
 
+TEST(Lifecycle, RootIsWarnedAndAnotherUserIsNot) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root can become another user";
+  RunningExporter exporter;
+  EXPECT_THAT(exporter.child().err(), HasSubstr("level=warn msg=\"running as root"));
+  ChildProcess other({.argv = {"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+                               SHMETRICS_EXPORTER_PROGRAM, "--web.listen-address=127.0.0.1:0"}});
+  EXPECT_TRUE(other.says("\"listening\"")) << other.err();
+  EXPECT_THAT(other.err(), Not(HasSubstr("running as root")));
+}
+
 TEST(Lifecycle, AMissingSegmentIsNoError) {
   const RunningExporter exporter;
   const HttpResponse response = exporter.get("/api/metrics");

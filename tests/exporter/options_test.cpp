@@ -132,11 +132,26 @@ TEST(Options, AWrongCommandLineIsOneLineThatNamesWhatIsWrong) {
 
 TEST(Options, HelpNamesEveryFlagWithItsDefault) {
   const std::string help = parse({"--help"}).answer;
-  for (const char* text :
-       {"--segment", "NAME=PATH", "GLOB", "/dev/shm/default.seg", "--web.listen-address", "127.0.0.1:5000",
-        "--web.telemetry-path", "/api/metrics", "--web.token-file", "--web.config.file", "--[no-]web.localhost-bypass",
-        "--[no-]web.query-token", "--[no-]web.disable-exporter-metrics", "--log.level", "--log.format", "--version",
-        "METRICS_TOKEN"}) {
+  for (const char* text : {"--segment",
+                           "NAME=PATH",
+                           "GLOB",
+                           "/dev/shm/default.seg",
+                           "--web.listen-address",
+                           "127.0.0.1:5000",
+                           "--web.telemetry-path",
+                           "/api/metrics",
+                           "--web.token-file",
+                           "--web.config.file",
+                           "--[no-]web.localhost-bypass",
+                           "--[no-]web.query-token",
+                           "--[no-]web.disable-exporter-metrics",
+                           "--[no-]web.systemd-socket",
+                           "--web.max-connections",
+                           "Limits:",
+                           "--log.level",
+                           "--log.format",
+                           "--version",
+                           "METRICS_TOKEN"}) {
     EXPECT_NE(help.find(text), std::string::npos) << text << "\n" << help;
   }
 }

@@ -36,6 +36,7 @@ struct ExporterSetup {
   rlim_t max_fds = 0;
   std::string segment = {};  // empty: a path where nothing is
   std::string program = SHMETRICS_EXPORTER_PROGRAM;
+  std::vector<std::string> environment = {};  // beside METRICS_TOKEN
 };
 
 class RunningExporter {
@@ -61,6 +62,7 @@ class RunningExporter {
     ChildProcess::Command command{.argv = {setup.program, "--segment", segment}, .max_fds = setup.max_fds};
     command.argv.push_back("--web.listen-address=" + setup.listen_address);
     command.argv.insert(command.argv.end(), setup.flags.begin(), setup.flags.end());
+    command.environment = setup.environment;
     if (!setup.token.empty()) command.environment.push_back("METRICS_TOKEN=" + setup.token);
     return command;
   }

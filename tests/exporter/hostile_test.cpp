@@ -1,0 +1,216 @@
+// Peers that mean harm, many at once: what the exporter takes of the machine stays bounded, who is right is served
+// meanwhile, and nobody sees a metric without a credential.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <list>
+
+#include "tests/exporter/large_segment.hpp"
+#include "tests/exporter/running_exporter.hpp"
+
+namespace shmetrics::testing {
+namespace {
+
+const std::string kBearer = std::string("Authorization: Bearer ") + kToken + "\r\n";
+const std::string kGet = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n";
+
+struct Use {
+  long rss_kb = 0, threads = 0, descriptors = 0;
+};
+
+Use use_of(pid_t pid) {
+  const std::string proc = "/proc/" + std::to_string(pid);
+  Use use;
+  std::ifstream status(proc + "/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("VmRSS:")) use.rss_kb = std::stol(line.substr(6));
+    if (line.starts_with("Threads:")) use.threads = std::stol(line.substr(8));
+  }
+  const std::filesystem::directory_iterator descriptors(proc + "/fd");
+  use.descriptors = std::distance(begin(descriptors), end(descriptors));
+  return use;
+}
+
+#ifdef __SANITIZE_ADDRESS__
+constexpr long kMostGrowthKb = 512 * 1024;  // freed memory stays in its quarantine
+#else
+constexpr long kMostGrowthKb = 64 * 1024;
+#endif
+constexpr long kMostThreads = 8;
+
+/// A scraper with a token that never stops, from an address of its own.
+class RightClient {
+ public:
+  explicit RightClient(std::uint16_t port) : thread_([this, port] { scrape_on(port); }) {}
+  ~RightClient() { stop(); }
+  /// How many of its scrapes were answered with 200, and how many were not.
+  std::pair<int, int> stop() {
+    is_stopped_ = true;
+    if (thread_.joinable()) thread_.join();
+    return {served_, failed_};
+  }
+
+ private:
+  void scrape_on(std::uint16_t port) {
+    while (!is_stopped_) {
+      try {
+        auto client = HttpClient::tcp4(port, "127.0.0.1", "127.0.9.9");
+        ++(client.exchange(kGet + kBearer + "\r\n").status == 200 ? served_ : failed_);
+      } catch (const std::exception&) {
+        ++failed_;
+      }
+    }
+  }
+  std::atomic<bool> is_stopped_ = false;
+  std::atomic<int> served_ = 0, failed_ = 0;
+  std::thread thread_;
+};
+
+class Hostile : public ::testing::Test {
+ protected:
+  Hostile() { (void)exporter_.get("/metrics", "Host: x\r\n" + kBearer); }
+  ~Hostile() override {
+    EXPECT_TRUE(exporter_.child().runs()) << exporter_.child().err();
+    const auto [served, failed] = right_client_.stop();
+    EXPECT_GT(served, 0);
+    EXPECT_EQ(failed, 0);
+  }
+
+  HttpClient connect_from(int peer) const {
+    const std::string from = "127.0.1." + std::to_string(1 + peer);
+    return HttpClient::tcp4(exporter_.port(), "127.0.0.1", from.c_str());
+  }
+  void expect_bounded(const char* when) {
+    const Use now = use_of(exporter_.child().pid());
+    std::printf("%s: %ld KiB more, %ld threads, %ld descriptors\n", when, now.rss_kb - before_.rss_kb, now.threads,
+                now.descriptors);
+    EXPECT_LT(now.rss_kb - before_.rss_kb, kMostGrowthKb) << when;
+    EXPECT_LE(now.threads, kMostThreads) << when;
+    EXPECT_LT(now.descriptors, 512 + 40) << when;
+  }
+  /// All of them are closed in the end.
+  void expect_no_leak() {
+    EXPECT_TRUE(eventually([&] { return use_of(exporter_.child().pid()).descriptors <= before_.descriptors + 5; }));
+  }
+
+  RunningExporter exporter_{{.flags = {"--no-web.localhost-bypass"}}};
+  Use before_ = use_of(exporter_.child().pid());
+  RightClient right_client_{exporter_.port()};
+};
+
+TEST_F(Hostile, TwoHundredScrapersAtOnceAreAllAnswered) {
+  std::list<HttpClient> scrapers;
+  for (int i = 0; i < 200; ++i) scrapers.push_back(connect_from(i / 50));
+  for (HttpClient& scraper : scrapers) scraper.send(kGet + kBearer + "\r\n");
+  int served = 0, busy = 0;
+  for (HttpClient& scraper : scrapers) {
+    const int status = scraper.read_response().status;
+    served += status == 200;
+    busy += status == 503;
+  }
+  std::printf("200 scrapers at once: %d served, %d told to come later\n", served, busy);
+  EXPECT_EQ(served + busy, 200);
+  EXPECT_GT(served, 0);
+  expect_bounded("200 scrapers");
+  scrapers.clear();
+  expect_no_leak();
+}
+
+TEST_F(Hostile, FiveHundredSlowPeersTakeAPlaceAndNoMore) {
+  std::list<HttpClient> peers;
+  for (int i = 0; i < 500; ++i) {
+    peers.push_back(connect_from(i / 60));
+    peers.back().send("GET /metrics HTTP/1.1\r\nHost: loc");
+  }
+  for (int round = 0; round < 20; ++round) {
+    for (HttpClient& peer : peers) peer.send("a");
+  }
+  expect_bounded("500 slow peers");
+  peers.clear();
+  expect_no_leak();
+}
+
+TEST_F(Hostile, HalfRequestsAreForgotten) {
+  for (int i = 0; i < 1000; ++i) connect_from(i % 20).send(kGet.substr(0, i % kGet.size()));
+  expect_bounded("1,000 half requests");
+  expect_no_leak();
+}
+
+TEST_F(Hostile, LongAndTwistedRequestsNeitherCrashItNorGetAMetric) {
+  const std::string many(1024 * 1024, 'x');
+  const std::string trailer = "X: " + std::string(70'000, 'x') + "\r\n";
+  const std::vector<std::string> requests{
+      kGet + "X: " + many + "\r\n\r\n",
+      "GET /metrics?" + many + " HTTP/1.1\r\nHost: localhost\r\n\r\n",
+      kGet + "Transfer-Encoding: chunked\r\n" + kBearer + "\r\n0\r\n" + trailer + "\r\n",
+      kGet + "Transfer-Encoding: chunked\r\n\r\n0\r\n" + kBearer + "\r\n",
+      kGet + "Transfer-Encoding: chunked\r\n" + kBearer + "\r\nffffffff;" + many,
+      kGet + "Content-Length: 0\r\nContent-Length: 5\r\n" + kBearer + "\r\nhello",
+      kGet + "Content-Length: 5\r\nContent-Length: 5\r\n" + kBearer + "\r\nhello",
+      kGet + "Host: other\r\n" + kBearer + "\r\n",
+      kGet + kBearer + kBearer + "\r\n",
+      kGet + kBearer + "Authorization: Bearer wrong\r\n\r\n",
+      kGet + "Authorization: Bearer " + std::string(10'000, 'x') + "\r\n\r\n",
+      "GET http://localhost/metrics HTTP/1.1\r\nHost: localhost\r\n" + kBearer + "\r\n",
+      "GET /metr\xc3\xaf"
+      "cs HTTP/1.1\r\nHost: localhost\r\n" +
+          kBearer + "\r\n",
+      "GET /metrics\xff HTTP/1.1\r\nHost: localhost\r\n\r\n",
+      kGet + "\r\n",
+      std::string(many)};
+  for (int round = 0; round < 5; ++round) {
+    std::list<HttpClient> peers;
+    for (const std::string& request : requests) {
+      peers.push_back(connect_from(round));
+      peers.back().send(request);
+    }
+    for (HttpClient& peer : peers) {
+      try {
+        const HttpResponse response = peer.read_response();
+        EXPECT_TRUE(response.status == 400 || response.status == 401) << response.status;
+        EXPECT_EQ(response.body.find("shmetrics_"), std::string::npos);
+      } catch (const std::runtime_error&) {
+        // Closed while the request was still coming.
+      }
+    }
+  }
+  expect_bounded("twisted requests");
+  expect_no_leak();
+}
+
+TEST_F(Hostile, APipelineIsAnsweredInOrderAndEnds) {
+  auto peer = connect_from(0);
+  std::thread sender([&] {
+    for (int i = 0; i < 600; ++i) peer.send(kGet + "\r\n" + kGet + kBearer + "\r\n");
+  });
+  for (int i = 0; i < 1000; ++i) ASSERT_EQ(peer.read_response().status, i % 2 == 0 ? 401 : 200);
+  EXPECT_TRUE(peer.is_closed_by_peer());
+  sender.join();
+  expect_bounded("a pipeline");
+}
+
+TEST(HostileReaders, ThatTakeNothingDoNotMultiplyALargeResponse) {
+  const TemporaryDirectory directory("/dev/shm");
+  const LargeSegment segment(directory.file("large.seg"));
+  RunningExporter exporter({.segment = directory.file("large.seg")});
+  EXPECT_EQ(exporter.get("/metrics").status, 200);
+  const Use before = use_of(exporter.child().pid());
+  std::list<HttpClient> peers;
+  for (int i = 0; i < 30; ++i) {
+    peers.push_back(exporter.connect());
+    peers.back().send(kGet + "\r\n");
+  }
+  EXPECT_TRUE(exporter.is_healthy());
+  const Use now = use_of(exporter.child().pid());
+  const long responses_kb = 30L * LargeSegment::kSeries * static_cast<long>(LargeSegment::kBytesPerSeries) / 1024;
+  std::printf("30 readers that take nothing: %ld KiB more, their responses are %ld KiB\n", now.rss_kb - before.rss_kb,
+              responses_kb);
+  EXPECT_LT(now.rss_kb - before.rss_kb, responses_kb + kMostGrowthKb);
+}
+
+}  // namespace
+}  // namespace shmetrics::testing

@@ -1,0 +1,112 @@
+"""Runs the commands of docs/operations.md, each heading in a place of its own, and checks what they print.
+
+usage: operations_test.py REPOSITORY DIRECTORY_OF_PROGRAMS
+"""
+import os
+import pathlib
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import unittest
+
+try:
+    import yaml
+except ImportError:
+    yaml = None
+
+HEADINGS = ["Size", "Reset", "Upgrade and roll back", "Deploy with changed buckets", "Several applications",
+            "Exporter as another user", "systemd", "Docker", "Kubernetes sidecar", "Reverse proxy", "Logs",
+            "Reboot and crash", "A disappeared segment", "Reading a dead segment after an incident",
+            "Rotating tokens and certificates"]
+NEEDED_PROGRAMS = ("systemd-analyze", "setpriv", "openssl", "curl")
+TIMEOUT_SECONDS = 60
+# What the reader does not type: programs in the background are ended, and curl waits until they listen.
+PROLOGUE = """set -euo pipefail
+trap 'status=$?; kill $(jobs -p) 2>/dev/null || true; wait; exit $status' EXIT
+curl() { command curl --silent --retry 50 --retry-delay 1 --retry-connrefused "$@"; }
+"""
+
+root = programs = pathlib.Path(".")
+
+
+def sections():
+    text = (root / "docs/operations.md").read_text()
+    parts = re.split(r"^## (.*)\n", text, flags=re.MULTILINE)[1:]
+    return dict(zip(parts[::2], parts[1::2]))
+
+
+def blocks(section, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Operations(unittest.TestCase):
+    longMessage = False
+
+    def run_commands(self, commands):
+        """All output of the commands, with /run/app and the port of the page moved to where nobody is."""
+        with tempfile.TemporaryDirectory(prefix="shmetrics-test.", dir="/dev/shm") as place:
+            os.chmod(place, 0o755)
+            port = free_port()
+            script = commands.replace("/run/app", place).replace("127.0.0.1:5000", f"127.0.0.1:{port}")
+            script = re.sub(r"(shmetrics-exporter) (--segment)", rf"\1 --web.listen-address 127.0.0.1:{port} \2", script)
+            kept = {name: value for name, value in os.environ.items() if not name.startswith(("METRICS_", "SHMETRICS_"))}
+            result = subprocess.run(["bash", "-c", PROLOGUE + script], cwd=root, text=True, timeout=TIMEOUT_SECONDS,
+                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+                                    env={**kept, "PATH": f"{programs}:{os.environ['PATH']}"})
+            return result.returncode, result.stdout
+
+    def check_block(self, commands):
+        for program in NEEDED_PROGRAMS:
+            if re.search(rf"\b{program}\b", commands) and not shutil.which(program):
+                self.skipTest(f"no {program} here")
+        if "chgrp" in commands and os.geteuid() != 0:
+            self.skipTest("only root can give a file to another group")
+        expected = re.findall(r"^# prints: (.*)$", commands, re.MULTILINE)
+        self.assertTrue(expected, "a block says what it prints")
+        status, output = self.run_commands(commands)
+        self.assertEqual(0, status, output)
+        rest = output
+        for text in expected:
+            self.assertIn(text, rest, f"{text!r} is not in the output, or not in this order:\n{output}")
+            rest = rest[rest.index(text):]
+
+    def test_every_task_has_a_heading_with_something_to_run_or_to_parse(self):
+        self.assertEqual(HEADINGS, list(sections()))
+        for heading, section in sections().items():
+            self.assertTrue(blocks(section, "bash") or blocks(section, "yaml"), heading)
+
+    def test_commands_print_what_the_page_says(self):
+        for heading, section in sections().items():
+            for commands in blocks(section, "bash"):
+                with self.subTest(heading):
+                    self.check_block(commands)
+
+    def test_yaml_is_well_formed_and_its_flags_exist(self):
+        if yaml is None:
+            self.skipTest("this python has no yaml; Debian's has, in python3-yaml")
+        known = subprocess.run([programs / "shmetrics-exporter", "--help"], capture_output=True, text=True,
+                               timeout=TIMEOUT_SECONDS, check=True).stdout.replace("--[no-]", "--no-")
+        for heading, section in sections().items():
+            for text in blocks(section, "yaml"):
+                with self.subTest(heading):
+                    self.assertIsInstance(yaml.safe_load(text), dict)
+                    for flag in re.findall(r"- (--[\w.-]+)", text):
+                        self.assertIn(flag, known)
+                    self.assertIn("--no-web.localhost-bypass", text)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    programs = pathlib.Path(sys.argv.pop()).resolve()
+    root = pathlib.Path(sys.argv.pop()).resolve()
+    unittest.main()
