@@ -57,8 +57,10 @@ class Operations(unittest.TestCase):
             os.chmod(place, 0o755)
             port = free_port()
             script = commands.replace("/run/app", place).replace("127.0.0.1:5000", f"127.0.0.1:{port}")
-            script = re.sub(r"(shmetrics-exporter) (--segment)", rf"\1 --web.listen-address 127.0.0.1:{port} \2", script)
-            kept = {name: value for name, value in os.environ.items() if not name.startswith(("METRICS_", "SHMETRICS_"))}
+            address = f"--web.listen-address 127.0.0.1:{port}"
+            script = re.sub(r"(shmetrics-exporter) (--segment)", rf"\1 {address} \2", script)
+            kept = {name: value for name, value in os.environ.items()
+                    if not name.startswith(("METRICS_", "SHMETRICS_"))}
             result = subprocess.run(["bash", "-c", PROLOGUE + script], cwd=root, text=True, timeout=TIMEOUT_SECONDS,
                                     stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
                                     env={**kept, "PATH": f"{programs}:{os.environ['PATH']}"})
