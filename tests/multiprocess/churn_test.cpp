@@ -128,10 +128,11 @@ TEST_F(ChurnTest, TenThousandThreadsEightAtATimeLeaveWhatEightLeave) {
       for (std::thread& thread : running) thread.join();
     }
   };
-  run(kAtOnce);
+  constexpr int kFirst = 100 * kAtOnce;  // a thread that finds the process busy claiming counts in the spill that time
+  run(kFirst);
   const Footprint after_eight = footprint();
   EXPECT_EQ(after_eight.slots_ever_used, kAtOnce);
-  run(10'000 - kAtOnce);
+  run(10'000 - kFirst);
   EXPECT_EQ(footprint(), after_eight);
   const tests::Scrape scrape = tests::scrape(options_.path);
   EXPECT_EQ(scrape["a_total"], threads);
