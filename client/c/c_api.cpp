@@ -103,10 +103,10 @@ Options options_of(const shmetrics_options& given) {
 class Views {
  public:
   Views(const char* const* strings, std::size_t count) : Views(count) {
-    for (std::size_t i = 0; i < count_; ++i) views_[i] = view(strings[i]);
+    for (std::size_t i = 0; strings != nullptr && i < count_; ++i) views_[i] = view(strings[i]);
   }
   Views(const shmetrics_string* strings, std::size_t count) : Views(count) {
-    for (std::size_t i = 0; i < count_; ++i)
+    for (std::size_t i = 0; strings != nullptr && i < count_; ++i)
       views_[i] = strings[i].data == nullptr ? "" : std::string_view(strings[i].data, strings[i].size);
   }
   operator std::span<const std::string_view>() const { return {views_.data(), count_}; }

@@ -123,6 +123,9 @@ static void misuse(shmetrics_registry* registry) {
   CHECK(shmetrics_declare_counter(NULL, "app_a_total", "A", SHMETRICS_NO_LABELS, NULL, &error) == NULL);
   CHECK(error.code == SHMETRICS_NOT_READY);
   CHECK(shmetrics_path(NULL)[0] == 0);
+  CHECK(shmetrics_declare_counter(registry, "app_n_total", "N", NULL, 2, NULL, &error) == NULL);
+  CHECK(error.code == SHMETRICS_INVALID_ARGUMENT);
+  shmetrics_counter_inc(shmetrics_counter_with(NULL, NULL, 2));
 
   options.path = "/nonexistent/folder/x.seg";
   CHECK(shmetrics_open(&options, &error) == NULL && error.code != SHMETRICS_OK && error.message[0] != 0);
