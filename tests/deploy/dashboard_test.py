@@ -1,0 +1,160 @@
+"""deploy/grafana/mastercrm.json: its shape, and that a real Prometheus answers each of its expressions.
+
+The Prometheus runs with the shipped rules and scrapes MasterCRM under load, once a second.
+
+usage: dashboard_test.py DIRECTORY_OF_PROGRAMS
+"""
+import json
+import math
+import pathlib
+import re
+import sys
+import tempfile
+import unittest
+
+import yaml
+
+import deployment
+from deployment import DEPLOY, ROOT, RunningPrometheus, eventually, guide_block, read_yaml, run
+
+sys.path.insert(0, str(ROOT / "tests/mastercrm"))
+from running_crm import RunningCrm  # noqa: E402
+
+LOAD_SECONDS = 8
+WAIT_SECONDS = 60
+COLUMNS = 24
+# What Grafana would put in place of its variables.
+VARIABLES = {"$job": "mastercrm", "$__rate_interval": "30s"}
+
+programs = pathlib.Path(".")
+dashboard = json.loads((DEPLOY / "grafana/mastercrm.json").read_text())
+panels = [panel for panel in dashboard["panels"] if panel["type"] != "row"]
+
+
+def expressions():
+    for panel in panels:
+        for target in panel["targets"]:
+            text = target["expr"]
+            for name, value in VARIABLES.items():
+                text = text.replace(name, value)
+            yield panel["title"], text
+
+
+def cells(panel):
+    x, y, width, height = (panel["gridPos"][key] for key in "xywh")
+    return {(column, row) for column in range(x, x + width) for row in range(y, y + height)}
+
+
+class Shape(unittest.TestCase):
+    longMessage = False
+
+    def test_has_the_panels_of_the_guide_and_a_row_for_the_exporter(self):
+        theirs = json.loads(guide_block("Grafana Dashboard", "json"))["dashboard"]
+        titles = [panel["title"] for panel in dashboard["panels"]]
+        self.assertEqual(theirs["title"], dashboard["title"])
+        self.assertEqual((theirs["refresh"], theirs["time"]), (dashboard["refresh"], dashboard["time"]))
+        self.assertEqual(8, len(theirs["panels"]))
+        self.assertEqual([panel["title"] for panel in theirs["panels"]], titles[1:9])
+        self.assertEqual("Exporter and segment", titles[9])
+        self.assertEqual([0, 9], [n for n, panel in enumerate(dashboard["panels"]) if panel["type"] == "row"])
+        for panel in theirs["panels"]:
+            ours = next(other for other in panels if other["title"] == panel["title"])
+            self.assertEqual(len(panel["targets"]), len(ours["targets"]), panel["title"])
+
+    def test_is_a_dashboard_and_not_the_message_that_carries_one(self):
+        self.assertNotIn("dashboard", dashboard)
+        self.assertLessEqual({panel["type"] for panel in panels}, {"timeseries", "gauge", "stat"})
+        self.assertGreaterEqual(dashboard["schemaVersion"], 39)
+
+    def test_ids_and_titles_are_given_once(self):
+        for key in ("id", "title"):
+            values = [panel[key] for panel in dashboard["panels"]]
+            self.assertEqual(len(set(values)), len(values), key)
+        for panel in panels:
+            self.assertEqual(len(panel["targets"]), len({target["refId"] for target in panel["targets"]}))
+
+    def test_panels_lie_side_by_side_within_the_grid(self):
+        taken = set()
+        for panel in dashboard["panels"]:
+            self.assertLessEqual(panel["gridPos"]["x"] + panel["gridPos"]["w"], COLUMNS)
+            self.assertFalse(taken & cells(panel), panel["title"])
+            taken |= cells(panel)
+        height = max(y for _, y in taken) + 1
+        self.assertEqual(COLUMNS * height, len(taken), "no holes either")
+
+    def test_every_panel_has_a_unit_a_description_a_legend_and_the_source_that_is_chosen(self):
+        source = {"type": "prometheus", "uid": "${datasource}"}
+        self.assertEqual(["datasource", "job"], [variable["name"] for variable in dashboard["templating"]["list"]])
+        self.assertEqual(source, dashboard["templating"]["list"][1]["datasource"])
+        for panel in panels:
+            self.assertEqual(source, panel["datasource"])
+            self.assertTrue(panel["description"] and panel["fieldConfig"]["defaults"]["unit"], panel["title"])
+            for target in panel["targets"]:
+                self.assertEqual(source, target["datasource"])
+                self.assertTrue(target["legendFormat"])
+                self.assertIn('job=~"$job"', target["expr"])
+
+    def test_quantiles_and_means_are_of_sums(self):
+        for title, text in expressions():
+            if "histogram_quantile" in text:
+                self.assertIn("sum by (le) (rate(", text, title)
+            self.assertNotIn("avg", text, title)
+
+
+class Live(unittest.TestCase):
+    longMessage = False
+
+    def configuration(self, folder, crm):
+        """prometheus.yml as it is shipped, but for the one target, its scheme and the intervals."""
+        copy = deployment.copy_with_secrets(folder, crm.token)
+        path = copy / "prometheus/prometheus.yml"
+        config = yaml.safe_load(path.read_text())
+        config["global"].update(scrape_interval="1s", scrape_timeout="1s")
+        del config["alerting"]
+        job = config["scrape_configs"][0]
+        del config["scrape_configs"][1:], job["scheme"]
+        job["static_configs"][0]["targets"] = [f"127.0.0.1:{crm.exporter_port}"]
+        path.write_text(yaml.safe_dump(config))
+        for name in ("rules.yml", "alerts.yml"):
+            text = (copy / "prometheus" / name).read_text()
+            (copy / "prometheus" / name).write_text(re.sub(r"interval: \w+", "interval: 1s", text))
+        return path
+
+    def unanswered(self, prometheus, wanted):
+        """Which expressions have no data yet, or no number."""
+        missing = []
+        for name, text in wanted:
+            values = [value for _, value in prometheus.query(text)]
+            if not values or not all(map(math.isfinite, values)):
+                missing.append(f"{name}: {text}: {values}")
+        return missing
+
+    def test_prometheus_answers_every_expression_and_aggregate_with_numbers(self):
+        wanted = [*expressions(), *((rule["record"], rule["record"])
+                                    for rule in read_yaml("prometheus/rules.yml")["groups"][0]["rules"])]
+        with tempfile.TemporaryDirectory(prefix="shmetrics-test.", dir="/dev/shm") as folder, \
+                RunningCrm(programs, folder) as crm, \
+                RunningPrometheus(self.configuration(folder, crm)) as prometheus:
+            self.assertTrue(eventually(lambda: prometheus.number("up"), WAIT_SECONDS), prometheus.text("/targets"))
+            crm.load(LOAD_SECONDS)
+            missing = wanted
+
+            def are_all_answered():
+                nonlocal missing
+                missing = self.unanswered(prometheus, missing)
+                return not missing
+
+            self.assertTrue(eventually(are_all_answered, WAIT_SECONDS), "\n".join(missing))
+            for group in prometheus.api("rules")["groups"]:
+                for rule in group["rules"]:
+                    self.assertEqual("ok", rule["health"], rule)
+            scrape = deployment.fetch(crm.exporter_port, crm.token)
+        judged = run("promtool", "check", "metrics", input=scrape)
+        self.assertEqual((0, ""), (judged.returncode, judged.stdout + judged.stderr))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    programs = pathlib.Path(sys.argv.pop()).resolve()
+    unittest.main()
