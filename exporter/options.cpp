@@ -37,6 +37,18 @@ class HelpFormatter : public CLI::Formatter {
   std::string make_usage(const CLI::App*, std::string name) const override { return "Usage: " + name + " [flags]\n"; }
 };
 
+constexpr char kFooter[] =
+    "METRICS_TOKEN in the environment holds tokens that let a scraper in, parted by commas. Without a token only\n"
+    "local requests are answered.\n"
+    "\n"
+    "Examples:\n"
+    "  shmetrics-exporter --segment /run/app/metrics.seg\n"
+    "                                     for one application, on 127.0.0.1:5000\n"
+    "  shmetrics-exporter --segment '/run/*/metrics.seg' --web.token-file tokens --no-web.localhost-bypass\n"
+    "                                     for all there are, to those who know a token\n"
+    "  shmetrics-exporter --web.listen-address 0.0.0.0:5000 --web.config.file web-config.yml\n"
+    "                                     to the network, over TLS";
+
 std::string version_text() {
   std::string text = "shmetrics-exporter, version " + std::string(build_version());
   text += " (revision: " + std::string(build_revision()) + ")\n";
@@ -203,12 +215,10 @@ Options parse_options(int argc, const char* const* argv, const std::string& defa
   Words words;
   CLI::App app("Serves the metrics of shmetrics segments to Prometheus.", "shmetrics-exporter");
   app.formatter(std::make_shared<HelpFormatter>());
-  app.get_formatter()->column_width(44);
+  app.get_formatter()->column_width(8);  // every text on lines of its own
   app.set_help_flag("-h,--help", "Print this help.");
   app.set_version_flag("--version", version_text(), "Print name, version, revision and compiler.");
-  app.footer(
-      "METRICS_TOKEN in the environment holds tokens that let a scraper in, parted by commas. Without a token only\n"
-      "local requests are answered.");
+  app.footer(kFooter);
   declare_segment_and_web(app, options, words, default_segment);
   declare_limits(app, words);
   declare_log(app, words);

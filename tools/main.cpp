@@ -188,6 +188,14 @@ int run_diff(const std::string& a, const std::string& b) {
   return finish(out, problem, code, kNoAnswer);
 }
 
+/// CLI11's complaint, or a plainer one where it has missed what is wrong; and whose --help to see.
+std::string complaint(const CLI::App& app, const CLI::ParseError& error) {
+  const auto commands = app.get_subcommands();
+  if (!commands.empty()) return error.what() + ("; see shmetrics " + commands.front()->get_name()) + " --help";
+  const auto unknown = app.remaining();
+  return (unknown.empty() ? error.what() : "no command " + unknown.front()) + "; see shmetrics --help";
+}
+
 int run(int argc, char** argv) {
   CommandLine line;
   try {
@@ -197,7 +205,7 @@ int run(int argc, char** argv) {
   } catch (const CLI::CallForVersion& version) {
     return write_out(std::string(version.what()) + '\n', kFine, kFailed);
   } catch (const CLI::ParseError& error) {
-    return fail(std::string(error.what()) + "; see shmetrics --help", kUsage);
+    return fail(complaint(line.app, error), kUsage);
   }
   const bool is_question = line.check_command->parsed() || line.diff_command->parsed();
   try {

@@ -9,6 +9,7 @@ install(TARGETS shmetrics_client_static shmetrics_client_shared shmetrics_c EXPO
   INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(EXPORT shmetricsTargets NAMESPACE shmetrics:: DESTINATION ${config_directory} COMPONENT development)
 install(DIRECTORY client/include/ client/c/include/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT development)
+file(RELATIVE_PATH prefix_from_here /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)  # so that `--prefix` may name any place
 foreach(name shmetrics shmetrics-c)
   configure_file(client/package/${name}.pc.in ${PROJECT_BINARY_DIR}/${name}.pc @ONLY)
   install(FILES ${PROJECT_BINARY_DIR}/${name}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT development)

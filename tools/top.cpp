@@ -1,5 +1,9 @@
 #include "tools/top.hpp"
 
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
 #include <ctime>
 #include <thread>
 #include <utility>
@@ -25,12 +29,26 @@ std::vector<std::string> frame_now(const TopOptions& options, const Reading& rea
                 .has_colours = has_colours});
 }
 
+/// Says on a terminal how long it still takes.
+void wait_for(std::chrono::milliseconds interval) {
+  const auto end = Clock::now() + interval;
+  const bool is_watched = interval > std::chrono::seconds(1) && isatty(STDERR_FILENO) == 1;
+  for (Clock::duration left = interval; left > left.zero(); left = end - Clock::now()) {
+    if (is_watched) {
+      std::fprintf(stderr, "\rreads again in %lld s ",
+                   static_cast<long long>(std::chrono::ceil<std::chrono::seconds>(left).count()));
+    }
+    std::this_thread::sleep_for(std::min<Clock::duration>(left, std::chrono::seconds(1)));
+  }
+  if (is_watched) std::fputs("\r\x1b[K", stderr);
+}
+
 }  // namespace
 
 int top_once(const TopOptions& options, std::string& out, std::string& problem) {
   collector::Scraper scraper(options.path);
   const Reading before = read(scraper, Clock::now());
-  if (before.status.up) std::this_thread::sleep_for(options.interval);
+  if (before.status.up) wait_for(options.interval);
   const Reading after = before.status.up ? read(scraper, Clock::now()) : before;
   if (!after.status.up) {
     problem = after.status.problem;

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <iterator>
+#include <sstream>
+#include <string>
 #include <vector>
 
 namespace shmetrics::exporter {
@@ -151,9 +154,26 @@ TEST(Options, HelpNamesEveryFlagWithItsDefault) {
                            "--log.level",
                            "--log.format",
                            "--version",
-                           "METRICS_TOKEN"}) {
+                           "METRICS_TOKEN",
+                           "Examples:"}) {
     EXPECT_NE(help.find(text), std::string::npos) << text << "\n" << help;
   }
+}
+
+TEST(Options, TheExamplesOfTheHelpAreAccepted) {
+  std::istringstream help(parse({"--help"}).answer);
+  const std::string program = "  shmetrics-exporter ";
+  int examples = 0;
+  for (std::string line; std::getline(help, line);) {
+    if (!line.starts_with(program)) continue;
+    std::istringstream words(line.substr(program.size()));
+    const std::vector<std::string> arguments(std::istream_iterator<std::string>(words), {});
+    std::vector<const char*> pointers;
+    for (const std::string& word : arguments) pointers.push_back(word.c_str());
+    EXPECT_NO_THROW(parse(pointers)) << line;
+    ++examples;
+  }
+  EXPECT_EQ(examples, 3);
 }
 
 TEST(Options, VersionNamesProgramRevisionAndCompiler) {

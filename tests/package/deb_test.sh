@@ -27,7 +27,7 @@ shmetrics=/usr/bin/shmetrics
 cmake -S "$outside" -B "$work/found" -G Ninja >>"$work/log"
 cmake --build "$work/found" >>"$work/log" 2>&1 || { tail -n 40 "$work/log"; fail "find_package does not do"; }
 with_pkg_config "$work"
-run_outside "$work" 3 2 "$work"/found/with_{static,shared,c,testing} "$work"/pkg_{cpp,c}
+run_outside "$work" 3 3 "$work"/found/with_{static,shared,c,testing} "$work"/pkg_{cpp,c,c_static}
 shmetrics-exporter --version
 for page in shmetrics-exporter shmetrics shmetrics-dump shmetrics-check shmetrics-top shmetrics-diff; do
   [ -s /usr/share/man/man1/$page.1.gz ] || [ -s /usr/share/man/man1/$page.1 ] || fail "no man page $page"

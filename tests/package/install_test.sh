@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What `cmake --install` puts down can be used from outside by find_package, by pkg-config and from C; and the source by
-# FetchContent, without the packages that the exporter needs.
+# add_subdirectory and FetchContent, without the packages that the exporter needs.
 #
 # usage: install_test.sh REPOSITORY BUILD_DIRECTORY
 set -euo pipefail
@@ -15,18 +15,30 @@ for component in libraries development; do
   cmake --install "$build" --prefix "$work/prefix" --component $component >"$work/log"
 done
 export PKG_CONFIG_PATH=$work/prefix/lib/pkgconfig LD_LIBRARY_PATH=$work/prefix/lib
-sed -i "s|^prefix=.*|prefix=$work/prefix|" "$work"/prefix/lib/pkgconfig/*.pc # it was configured for another place
 
-build_outside() { # build_outside NAME CMAKE_ARGUMENT...
-  local directory=$work/$1
-  cmake -S "$outside" -B "$directory" -G Ninja "${@:2}" >"$work/log" 2>&1 &&
-    cmake --build "$directory" >>"$work/log" 2>&1 || { cat "$work/log"; fail "$1 does not build"; }
+configure_outside() { # configure_outside NAME CMAKE_ARGUMENT...
+  cmake -S "$outside" -B "$work/$1" -G Ninja "${@:2}" >"$work/log" 2>&1 ||
+    { cat "$work/log"; fail "$1 cannot be configured"; }
+}
+build_outside() {
+  configure_outside "$@"
+  cmake --build "$work/$1" >"$work/log" 2>&1 || { cat "$work/log"; fail "$1 does not build"; }
 }
 build_outside found -DCMAKE_PREFIX_PATH="$work/prefix"
 with_pkg_config "$work"
-run_outside "$work" 3 2 "$work"/found/with_{static,shared,c,testing} "$work"/pkg_{cpp,c}
+run_outside "$work" 3 3 "$work"/found/with_{static,shared,c,testing} "$work"/pkg_{cpp,c,c_static}
 
 unset LD_LIBRARY_PATH
-build_outside fetched -DSHMETRICS_SOURCE="$source_directory"
-run_outside "$work" 2 1 "$work"/fetched/with_{static,shared,c}
-if grep -qE 'OpenSSL|spdlog|CLI11|nlohmann' "$work/fetched/CMakeCache.txt"; then fail "the client looks for more"; fi
+build_outside added -DSHMETRICS_SOURCE="$source_directory"
+run_outside "$work" 2 1 "$work"/added/with_{static,shared,c}
+if git -C "$source_directory" rev-parse HEAD >"$work/log" 2>&1; then
+  configure_outside fetched -DSHMETRICS_REPOSITORY="file://$source_directory"
+else
+  echo "FetchContent by URL is not tried: this is no repository of git"
+fi
+for cache in "$work"/{added,fetched}/CMakeCache.txt; do
+  [ -e "$cache" ] || continue
+  if grep -E '^[A-Za-z0-9_-]+_DIR:PATH=' "$cache" | grep -viE '^(outside|shmetrics|boost|fetchcontent)'; then
+    fail "the client looks for more than Boost"
+  fi
+done

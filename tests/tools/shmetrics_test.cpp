@@ -102,6 +102,8 @@ TEST_F(Program, AWrongCommandLineIsTwoWhateverTheSubcommand) {
                                                     {"dump", "--workers", "--format", "text"}}) {
     expect_failure(run_program(arguments), 2, "");
   }
+  expect_failure(run_program({"frobnicate"}), 2, "no command frobnicate; see shmetrics --help");
+  expect_failure(run_program({"dump", "--nonsense"}), 2, "--nonsense; see shmetrics dump --help");
 }
 
 TEST_F(Program, CheckSaysSoundDamagedOrNoAnswer) {

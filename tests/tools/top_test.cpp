@@ -335,5 +335,15 @@ TEST_F(Top, OnceIsOneTableAlsoOnATerminal) {
   EXPECT_THAT(terminal.seen(), AllOf(HasSubstr("app_load"), Not(HasSubstr("\x1b"))));
 }
 
+TEST_F(Top, ALongWaitSaysOnATerminalHowLongItStillTakes) {
+  auto once = arguments("1100ms");
+  once.push_back("--once");
+  PseudoTerminal terminal(once);
+  terminal.wait_for("reads again in 2 s");
+  terminal.wait_for("reads again in 1 s");
+  terminal.wait_for("app_load");
+  EXPECT_EQ(terminal.finish(), 0);
+}
+
 }  // namespace
 }  // namespace shmetrics::tools
