@@ -16,11 +16,13 @@ packages_of() {
       echo cmake g++ ninja-build libboost1.81-dev libssl-dev libspdlog-dev libfmt-dev libcli11-dev libxxhash-dev
       echo nlohmann-json3-dev libisal-dev zlib1g-dev libyaml-cpp-dev libcrypt-dev libsystemd-dev curl
       echo libgtest-dev libgmock-dev libbenchmark-dev python3 # looked for when CMake configures, tests built or not
+      echo python3-dev # for the package for Python
       ;;
     test)
       echo prometheus python3-prometheus-client python3-yaml nginx
       echo clang libclang-rt-14-dev clang-format clang-tidy git openssl spin
       echo help2man pkg-config zsh # what is installed, and how it is used
+      echo gunicorn mypy # with which the package for Python is used
       ;;
     long)
       echo apache2 apache2-dev wrk dpkg-dev

@@ -1,0 +1,228 @@
+/* The module shmetrics._core: an update of a series, with as little between Python and the cell as CPython allows. The
+ * names that users know are made of it in shmetrics/__init__.py.
+ *
+ * Stable ABI: one build serves CPython 3.10 and all later ones. The interpreter's lock is held throughout: an update
+ * takes less than to release it, and thus no signal handler or destructor written in Python runs within one. */
+#include "client/python/core.h"
+
+/* Whether `self` is a series that can be updated. */
+static int is_series(PyObject* self) {
+  if (((Metric*)self)->label_names == NULL) return 1;
+  PyErr_SetString(PyExc_ValueError, "metric is missing label values: call labels() first");
+  return 0;
+}
+
+/* One number, positional or by its name, and perhaps an exemplar, which no segment has room for. */
+typedef struct {
+  const char* name;
+  int is_required;
+  int has_exemplar;
+} Signature;
+
+static int refuse_arguments(const Signature* signature) {
+  PyErr_Format(PyExc_TypeError, "takes %s%s%s", signature->is_required ? "" : "at most ", signature->name,
+               signature->has_exemplar ? " and an exemplar" : "");
+  return -1;
+}
+
+static int read_number(PyObject* const* args, Py_ssize_t count, PyObject* keywords, const Signature* signature,
+                       double* number) {
+  PyObject* given = count > 0 ? args[0] : NULL;
+  const Py_ssize_t named = keywords == NULL ? 0 : PyTuple_Size(keywords);
+  if (count > 1 + signature->has_exemplar) return refuse_arguments(signature);
+  for (Py_ssize_t i = 0; i < named; ++i) {
+    PyObject* keyword = PyTuple_GetItem(keywords, i);
+    if (given == NULL && PyUnicode_CompareWithASCIIString(keyword, signature->name) == 0) {
+      given = args[count + i];
+    } else if (!signature->has_exemplar || count > 1 || PyUnicode_CompareWithASCIIString(keyword, "exemplar") != 0) {
+      return refuse_arguments(signature);
+    }
+  }
+  if (given == NULL) return signature->is_required ? refuse_arguments(signature) : 0;
+  *number = PyFloat_AsDouble(given);
+  return *number == -1 && PyErr_Occurred() != NULL ? -1 : 0;
+}
+
+/* ---- series ---- */
+
+/* The value that labels() was given for a label; a borrowed reference, NULL when there is none. */
+static PyObject* find_value(PyObject* name, PyObject* const* values, PyObject* keywords) {
+  const Py_ssize_t count = PyTuple_Size(keywords);
+  for (Py_ssize_t i = 0; i < count; ++i) {
+    PyObject* keyword = PyTuple_GetItem(keywords, i);
+    if (keyword == name || PyUnicode_Compare(keyword, name) == 0) return values[i];
+  }
+  return NULL;
+}
+
+/* str(value) in UTF-8, which lives as long as `held`. What is no UTF-8, as paths may be, becomes what the library knows
+ * to be none: it shares the family's overflow series. */
+static int read_value(PyObject* value, PyObject** held, shmetrics_string* text) {
+  Py_ssize_t size = 0;
+  *held = PyObject_Str(value);
+  if (*held == NULL) return -1;
+  text->data = PyUnicode_AsUTF8AndSize(*held, &size);
+  text->size = (size_t)size;
+  if (text->data != NULL) return 0;
+  if (!PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) return -1;
+  PyErr_Clear();
+  text->data = "\xff";
+  text->size = 1;
+  return 0;
+}
+
+/* Nothing is kept here, so that label values without bound cost no memory: the library finds a known series again by a
+ * hash and a compare. */
+static PyObject* metric_labels(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
+  Metric* family = (Metric*)self;
+  const Py_ssize_t named = keywords == NULL ? 0 : PyTuple_Size(keywords);
+  const Py_ssize_t wanted = family->label_names == NULL ? 0 : PyTuple_Size(family->label_names);
+  PyObject* held[MOST_LABELS] = {NULL};
+  shmetrics_string values[MOST_LABELS];
+  Metric* series = NULL;
+  if (wanted == 0 || count + named != wanted || (count > 0 && named > 0)) {
+    PyErr_Format(PyExc_ValueError, "labels() takes %zd values, by position or by name", wanted);
+    return NULL;
+  }
+  Py_ssize_t i = 0;
+  for (; i < wanted; ++i) {
+    PyObject* name = PyTuple_GetItem(family->label_names, i);
+    PyObject* value = named > 0 ? find_value(name, args, keywords) : args[i];
+    if (value == NULL) PyErr_Format(PyExc_ValueError, "labels() misses %R", name);
+    if (value == NULL || read_value(value, &held[i], &values[i]) != 0) break;
+  }
+  if (i == wanted) series = (Metric*)PyType_GenericAlloc(Py_TYPE(self), 0);
+  if (series != NULL) {
+    series->family = family->family;
+    series->series = shmetrics_find_strings(family->family, values, (size_t)wanted);
+  }
+  for (i = 0; i < wanted; ++i) Py_XDECREF(held[i]);
+  return (PyObject*)series;
+}
+
+static PyObject* counter_inc(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
+  static const Signature kSignature = {"amount", 0, 1};
+  const shmetrics_float_counter counter = {((Metric*)self)->series};
+  double amount = 1;
+  if (!is_series(self) || read_number(args, count, keywords, &kSignature, &amount) != 0) return NULL;
+  if (amount < 0) {
+    PyErr_SetString(PyExc_ValueError, "Counters can only be incremented by non-negative amounts.");
+    return NULL;
+  }
+  shmetrics_float_counter_add(counter, amount);
+  Py_RETURN_NONE;
+}
+
+static PyObject* gauge_add(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* keywords, double sign) {
+  static const Signature kSignature = {"amount", 0, 0};
+  const shmetrics_gauge gauge = {((Metric*)self)->series};
+  double amount = 1;
+  if (!is_series(self) || read_number(args, count, keywords, &kSignature, &amount) != 0) return NULL;
+  shmetrics_gauge_add(gauge, sign * amount);
+  Py_RETURN_NONE;
+}
+
+static PyObject* gauge_inc(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
+  return gauge_add(self, args, count, keywords, 1);
+}
+
+static PyObject* gauge_dec(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
+  return gauge_add(self, args, count, keywords, -1);
+}
+
+/* Adds 1 and says whether it counted; if not, it must not be taken off again. */
+static PyObject* gauge_enter(PyObject* self, PyObject* unused) {
+  const shmetrics_gauge gauge = {((Metric*)self)->series};
+  (void)unused;
+  return is_series(self) ? PyBool_FromLong(shmetrics_gauge_add(gauge, 1)) : NULL;
+}
+
+static PyObject* gauge_set(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
+  static const Signature kSignature = {"value", 1, 0};
+  const shmetrics_gauge gauge = {((Metric*)self)->series};
+  double value = 0;
+  if (!is_series(self) || read_number(args, count, keywords, &kSignature, &value) != 0) return NULL;
+  shmetrics_gauge_set(gauge, value);
+  Py_RETURN_NONE;
+}
+
+static PyObject* gauge_set_to_current_time(PyObject* self, PyObject* unused) {
+  const shmetrics_gauge gauge = {((Metric*)self)->series};
+  (void)unused;
+  if (!is_series(self)) return NULL;
+  shmetrics_gauge_set_to_current_time(gauge);
+  Py_RETURN_NONE;
+}
+
+static PyObject* histogram_observe(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
+  static const Signature kSignature = {"amount", 1, 1};
+  const shmetrics_histogram histogram = {((Metric*)self)->series};
+  double amount = 0;
+  if (!is_series(self) || read_number(args, count, keywords, &kSignature, &amount) != 0) return NULL;
+  shmetrics_histogram_observe(histogram, amount);
+  Py_RETURN_NONE;
+}
+
+static PyObject* summary_observe(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
+  static const Signature kSignature = {"amount", 1, 0};
+  const shmetrics_summary summary = {((Metric*)self)->series};
+  double amount = 0;
+  if (!is_series(self) || read_number(args, count, keywords, &kSignature, &amount) != 0) return NULL;
+  shmetrics_summary_observe(summary, amount);
+  Py_RETURN_NONE;
+}
+
+static void metric_dealloc(PyObject* self) {
+  PyTypeObject* type = Py_TYPE(self);
+  Py_XDECREF(((Metric*)self)->label_names);
+  ((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
+  Py_DECREF(type);
+}
+
+/* ---- the module ---- */
+
+#define FAST(function) (PyCFunction)(void (*)(void)) function, METH_FASTCALL | METH_KEYWORDS
+
+#define OF_ALL                                                                               \
+  {"_declare", metric_declare, METH_VARARGS, NULL}, {"labels", FAST(metric_labels), NULL}, { \
+    NULL, NULL, 0, NULL                                                                      \
+  }
+static PyMethodDef kCounterMethods[] = {{"inc", FAST(counter_inc), NULL}, OF_ALL};
+static PyMethodDef kGaugeMethods[] = {{"inc", FAST(gauge_inc), NULL},
+                                      {"dec", FAST(gauge_dec), NULL},
+                                      {"set", FAST(gauge_set), NULL},
+                                      {"set_to_current_time", gauge_set_to_current_time, METH_NOARGS, NULL},
+                                      {"_enter", gauge_enter, METH_NOARGS, NULL},
+                                      OF_ALL};
+static PyMethodDef kHistogramMethods[] = {{"observe", FAST(histogram_observe), NULL}, OF_ALL};
+static PyMethodDef kSummaryMethods[] = {{"observe", FAST(summary_observe), NULL}, OF_ALL};
+
+static int add_type(PyObject* module, const char* name, PyMethodDef* methods) {
+  PyType_Slot slots[] = {{Py_tp_methods, methods}, {Py_tp_dealloc, (void*)metric_dealloc}, {0, NULL}};
+  PyType_Spec spec = {name, sizeof(Metric), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, slots};
+  PyObject* type = PyType_FromSpec(&spec);
+  const int added = type == NULL ? -1 : PyModule_AddObjectRef(module, strrchr(name, '.') + 1, type);
+  Py_XDECREF(type);
+  return added;
+}
+
+static int add_types(PyObject* module) {
+  return add_type(module, "shmetrics._core.Counter", kCounterMethods) != 0 ||
+                 add_type(module, "shmetrics._core.Gauge", kGaugeMethods) != 0 ||
+                 add_type(module, "shmetrics._core.Histogram", kHistogramMethods) != 0 ||
+                 add_type(module, "shmetrics._core.Summary", kSummaryMethods) != 0
+             ? -1
+             : 0;
+}
+
+static PyMethodDef kFunctions[] = {{"open", core_open, METH_VARARGS, NULL},
+                                   {"path", core_path, METH_O, NULL},
+                                   {"info", core_info, METH_VARARGS, NULL},
+                                   {NULL, NULL, 0, NULL}};
+static PyModuleDef_Slot kSlots[] = {{Py_mod_exec, (void*)add_types}, {0, NULL}};
+static struct PyModuleDef kModule = {PyModuleDef_HEAD_INIT, .m_name = "shmetrics._core", .m_methods = kFunctions,
+                                     .m_slots = kSlots};
+
+PyMODINIT_FUNC PyInit__core(void) {
+  return PyModuleDef_Init(&kModule);
+}

@@ -1,0 +1,21 @@
+/* What the two halves of the module shmetrics._core share. */
+#define PY_SSIZE_T_CLEAN
+#define Py_LIMITED_API 0x030a0000
+#include <Python.h>
+
+#include <shmetrics/shmetrics.h>
+
+#define MOST_LABELS 16
+
+/* A family, or a series of it. */
+typedef struct {
+  PyObject_HEAD const void* family; /* NULL: the declaration failed, and updates do nothing */
+  shmetrics_series series;          /* inert in a family with labels */
+  PyObject* label_names;            /* a tuple, of a family whose labels() has to be called; else NULL */
+} Metric;
+
+/* declaration.c; what they take is in shmetrics/_core.pyi. */
+PyObject* core_open(PyObject* module, PyObject* args);
+PyObject* core_path(PyObject* module, PyObject* handle);
+PyObject* core_info(PyObject* module, PyObject* args);
+PyObject* metric_declare(PyObject* self, PyObject* args);

@@ -1,0 +1,160 @@
+/* Opening and declaring: once a process and family. */
+#include "client/python/core.h"
+
+/* A mistake in the program is an exception. What depends on the machine and the other workers must not keep this one
+ * from its work: a warning, and the family is inert. */
+static int report(const shmetrics_error* error) {
+  if (error->code == SHMETRICS_OK) return 0;
+  if (error->code != SHMETRICS_INVALID_ARGUMENT) return PyErr_WarnEx(PyExc_RuntimeWarning, error->message, 2);
+  PyErr_SetString(PyExc_ValueError, error->message);
+  return -1;
+}
+
+/* The UTF-8 of a str without NUL, which lives as long as `object`; else NULL and an exception. */
+static const char* text_of(PyObject* object) {
+  Py_ssize_t size = 0;
+  const char* text = PyUnicode_AsUTF8AndSize(object, &size);
+  if (text == NULL || strlen(text) == (size_t)size) return text;
+  PyErr_SetString(PyExc_ValueError, "embedded null character");
+  return NULL;
+}
+
+/* Texts of a tuple of at most MOST_LABELS; -1 and an exception. */
+static Py_ssize_t texts_of(PyObject* tuple, const char** texts) {
+  const Py_ssize_t count = PyTuple_Size(tuple);
+  if (count > MOST_LABELS) {
+    PyErr_Format(PyExc_ValueError, "%zd labels: at most %d", count, MOST_LABELS);
+    return -1;
+  }
+  for (Py_ssize_t i = 0; i < count; ++i) {
+    texts[i] = text_of(PyTuple_GetItem(tuple, i));
+    if (texts[i] == NULL) return -1;
+  }
+  return count;
+}
+
+static const char kHandle[] = "shmetrics registry";
+
+/* Of a capsule or None. 0 and the registry, or NULL after a warning where there is none; -1 and an exception. */
+static int registry_of(PyObject* handle, shmetrics_registry** registry) {
+  if (handle != Py_None) {
+    *registry = (shmetrics_registry*)PyCapsule_GetPointer(handle, kHandle);
+    return *registry == NULL ? -1 : 0;
+  }
+  shmetrics_error error = {0, ""};
+  *registry = shmetrics_default_registry(&error);
+  return report(&error);
+}
+
+PyObject* core_open(PyObject* module, PyObject* args) {
+  shmetrics_options options = SHMETRICS_OPTIONS_INIT;
+  shmetrics_error error = {0, ""};
+  PyObject* path = NULL;
+  int fresh = 0, workers = 0, slots = 0, cells = 0, mode = 0, series = 0;
+  long long directory_bytes = 0, group = -1;
+  (void)module;
+  if (!PyArg_ParseTuple(args, "O&piiiLiLi", PyUnicode_FSConverter, &path, &fresh, &workers, &slots, &cells,
+                        &directory_bytes, &mode, &group, &series))
+    return NULL;
+  options.path = PyBytes_AsString(path);
+  options.start = fresh ? SHMETRICS_FRESH : SHMETRICS_ATTACH;
+  options.workers = (uint32_t)workers;
+  options.slots = (uint32_t)slots;
+  options.cells = (uint32_t)cells;
+  options.directory_bytes = (uint64_t)directory_bytes;
+  options.mode = (uint32_t)mode;
+  options.series_per_family = (uint32_t)series;
+  options.has_group = group >= 0;
+  options.group = (uint32_t)group;
+  shmetrics_registry* registry = shmetrics_open(&options, &error);
+  Py_DECREF(path);
+  if (error.code == SHMETRICS_OK) return PyCapsule_New(registry, kHandle, NULL);
+  PyErr_SetString(error.code == SHMETRICS_INVALID_ARGUMENT ? PyExc_ValueError : PyExc_OSError, error.message);
+  return NULL;
+}
+
+PyObject* core_path(PyObject* module, PyObject* handle) {
+  shmetrics_registry* registry = NULL;
+  (void)module;
+  return registry_of(handle, &registry) == 0 ? PyUnicode_DecodeFSDefault(shmetrics_path(registry)) : NULL;
+}
+
+typedef struct {
+  const char *kind, *name, *help, *unit;
+  const char* labels[MOST_LABELS];
+  size_t label_count;
+  unsigned int series_limit;
+  int mode;
+  double bounds[SHMETRICS_MAX_BOUNDS + 1]; /* with one more than there may be, so that too many are refused */
+  size_t bound_count;
+} Declaration;
+
+static int read_bounds(PyObject* tuple, Declaration* wanted) {
+  const Py_ssize_t count = PyTuple_Size(tuple);
+  for (Py_ssize_t i = 0; i < count && i <= SHMETRICS_MAX_BOUNDS; ++i) {
+    wanted->bounds[i] = PyFloat_AsDouble(PyTuple_GetItem(tuple, i));
+    wanted->bound_count = (size_t)i + 1;
+  }
+  return PyErr_Occurred() == NULL ? 0 : -1;
+}
+
+static const void* declare(shmetrics_registry* registry, const Declaration* wanted, shmetrics_error* error) {
+  shmetrics_family_options options = SHMETRICS_FAMILY_OPTIONS_INIT;
+  options.unit = wanted->unit;
+  options.series_limit = wanted->series_limit;
+  const char *name = wanted->name, *help = wanted->help, *const *labels = wanted->labels;
+  const size_t count = wanted->label_count;
+  switch (wanted->kind[0]) {
+    case 'c':
+      return shmetrics_declare_float_counter(registry, name, help, labels, count, &options, error);
+    case 'g':
+      return shmetrics_declare_gauge(registry, name, help, labels, count, (enum shmetrics_gauge_mode)wanted->mode,
+                                     &options, error);
+    case 'h':
+      return shmetrics_declare_histogram(registry, name, help, labels, count, wanted->bounds, wanted->bound_count,
+                                         &options, error);
+    default:
+      return shmetrics_declare_summary(registry, name, help, labels, count, &options, error);
+  }
+}
+
+PyObject* metric_declare(PyObject* self, PyObject* args) {
+  Metric* metric = (Metric*)self;
+  Declaration wanted = {0};
+  PyObject *handle, *labels, *bounds;
+  shmetrics_registry* registry = NULL;
+  shmetrics_error error = {0, ""};
+  if (!PyArg_ParseTuple(args, "sOssO!sIiO!", &wanted.kind, &handle, &wanted.name, &wanted.help, &PyTuple_Type, &labels,
+                        &wanted.unit, &wanted.series_limit, &wanted.mode, &PyTuple_Type, &bounds))
+    return NULL;
+  const Py_ssize_t count = texts_of(labels, wanted.labels);
+  if (count < 0 || read_bounds(bounds, &wanted) != 0 || registry_of(handle, &registry) != 0) return NULL;
+  wanted.label_count = (size_t)count;
+  if (registry != NULL) {
+    metric->family = declare(registry, &wanted, &error);
+    if (report(&error) != 0) return NULL;
+  }
+  if (count > 0) {
+    Py_INCREF(labels);
+    metric->label_names = labels;
+  } else {
+    metric->series = shmetrics_find(metric->family, NULL, 0);
+  }
+  Py_RETURN_NONE;
+}
+
+PyObject* core_info(PyObject* module, PyObject* args) {
+  const char *name, *help, *names[MOST_LABELS], *values[MOST_LABELS];
+  PyObject *handle, *label_names, *label_values;
+  shmetrics_registry* registry = NULL;
+  shmetrics_error error = {0, ""};
+  (void)module;
+  if (!PyArg_ParseTuple(args, "OssO!O!", &handle, &name, &help, &PyTuple_Type, &label_names, &PyTuple_Type,
+                        &label_values))
+    return NULL;
+  const Py_ssize_t count = texts_of(label_names, names);
+  if (count < 0 || texts_of(label_values, values) != count || registry_of(handle, &registry) != 0) return NULL;
+  if (registry != NULL) shmetrics_info(registry, name, help, names, values, (size_t)count, &error);
+  if (report(&error) != 0) return NULL;
+  Py_RETURN_NONE;
+}

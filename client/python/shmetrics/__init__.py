@@ -1,0 +1,140 @@
+"""Metrics of prefork workers in shared memory, by the names of prometheus_client. docs/python.md says what differs.
+
+Everything may be called from any thread and any signal handler, and works over fork: declare before it or after it. An
+update of a known series makes no system call, waits for nobody and never raises for what the machine lacks.
+"""
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Union
+
+from . import _core
+from ._scopes import ExceptionCounter, InprogressTracker, Timer
+
+__all__ = ["Counter", "Gauge", "Histogram", "Info", "Registry", "Summary"]
+
+# In the order of enum shmetrics_gauge_mode.
+_MODES = ("livesum", "livemin", "livemax", "liveall", "livemostrecent", "sum", "min", "max", "mostrecent", "all")
+
+
+class Registry:
+    """A segment: the file at `path`, else $SHMETRICS_SEGMENT, else /dev/shm/shmetrics.seg.
+
+    What is 0 has its default; all but `fresh` and `group` counts when this process creates the file. Raises OSError
+    when the segment cannot be opened. Without a registry, metrics are declared in the segment of default options, and a
+    warning says when there is none.
+    """
+
+    __slots__ = ("_handle",)
+
+    def __init__(self, path: Union[str, "os.PathLike[str]"] = "", *, fresh: bool = False, workers: int = 0,
+                 slots: int = 0, cells: int = 0, directory_bytes: int = 0, mode: int = 0, group: int = -1,
+                 series_per_family: int = 0) -> None:
+        self._handle = _core.open(path, fresh, workers, slots, cells, directory_bytes, mode, group, series_per_family)
+
+    @property
+    def path(self) -> str:
+        """The file in use."""
+        return _core.path(self._handle)
+
+
+def _full_name(name: str, namespace: str, subsystem: str, unit: str, suffix: str) -> str:
+    full = "_".join(part for part in (namespace, subsystem, name) if part).removesuffix(suffix)
+    if unit and not full.endswith("_" + unit):
+        full += "_" + unit
+    return full + suffix
+
+
+def _handle(registry: Registry | None) -> object:
+    return None if registry is None else registry._handle
+
+
+class Counter(_core.Counter):
+    """A count that only grows, also by fractions. Its name gets `_total` where that is missing."""
+
+    __slots__ = ()
+
+    def __init__(self, name: str, documentation: str, labelnames: Iterable[str] = (), namespace: str = "",
+                 subsystem: str = "", unit: str = "", registry: Registry | None = None, *,
+                 series_limit: int = 0) -> None:
+        self._declare("counter", _handle(registry), _full_name(name, namespace, subsystem, unit, "_total"),
+                      documentation, tuple(labelnames), unit, series_limit, 0, ())
+
+    def count_exceptions(self, exception: type[BaseException] | tuple[type[BaseException], ...] = Exception
+                         ) -> ExceptionCounter:
+        """`with` or decorator: counts the exceptions of this type that leave it."""
+        return ExceptionCounter(self, exception)
+
+
+class Gauge(_core.Gauge):
+    """A value that goes up and down; `multiprocess_mode` says what many workers' values become: docs/merge-rules.md."""
+
+    __slots__ = ()
+
+    def __init__(self, name: str, documentation: str, labelnames: Iterable[str] = (), namespace: str = "",
+                 subsystem: str = "", unit: str = "", registry: Registry | None = None, *,
+                 multiprocess_mode: str = "all", series_limit: int = 0) -> None:
+        if multiprocess_mode not in _MODES:
+            raise ValueError(f"no multiprocess mode {multiprocess_mode!r}: use one of {', '.join(_MODES)}")
+        self._declare("gauge", _handle(registry), _full_name(name, namespace, subsystem, unit, ""), documentation,
+                      tuple(labelnames), unit, series_limit, _MODES.index(multiprocess_mode), ())
+
+    def track_inprogress(self) -> InprogressTracker:
+        """`with` or decorator: 1 more for as long as it runs."""
+        return InprogressTracker(self)
+
+    def time(self) -> Timer[Gauge]:
+        """`with` or decorator: set to the seconds that it took."""
+        return Timer(self, "set")
+
+
+class Summary(_core.Summary):
+    """The sum and the number of observations."""
+
+    __slots__ = ()
+
+    def __init__(self, name: str, documentation: str, labelnames: Iterable[str] = (), namespace: str = "",
+                 subsystem: str = "", unit: str = "", registry: Registry | None = None, *,
+                 series_limit: int = 0) -> None:
+        self._declare("summary", _handle(registry), _full_name(name, namespace, subsystem, unit, ""), documentation,
+                      tuple(labelnames), unit, series_limit, 0, ())
+
+    def time(self) -> Timer[Summary]:
+        """`with` or decorator: observes the seconds that it took."""
+        return Timer(self, "observe")
+
+
+class Histogram(_core.Histogram):
+    """Observations in buckets: 1 to 64 finite upper bounds, increasing; +Inf comes on top, named or not."""
+
+    __slots__ = ()
+
+    DEFAULT_BUCKETS = (.005, .01, .025, .05, .075, .1, .25, .5, .75, 1.0, 2.5, 5.0, 7.5, 10.0, float("inf"))
+
+    def __init__(self, name: str, documentation: str, labelnames: Iterable[str] = (), namespace: str = "",
+                 subsystem: str = "", unit: str = "", registry: Registry | None = None, *,
+                 buckets: Sequence[float | str] = DEFAULT_BUCKETS, series_limit: int = 0) -> None:
+        bounds = tuple(float(bound) for bound in buckets)
+        if bounds[-1:] == (float("inf"),):
+            bounds = bounds[:-1]
+        self._declare("histogram", _handle(registry), _full_name(name, namespace, subsystem, unit, ""), documentation,
+                      tuple(labelnames), unit, series_limit, 0, bounds)
+
+    def time(self) -> Timer[Histogram]:
+        """`with` or decorator: observes the seconds that it took."""
+        return Timer(self, "observe")
+
+
+class Info:
+    """A constant 1 whose labels tell something about the program. Its name gets `_info` where that is missing."""
+
+    def __init__(self, name: str, documentation: str, *, namespace: str = "", subsystem: str = "",
+                 registry: Registry | None = None) -> None:
+        self._name = _full_name(name, namespace, subsystem, "", "_info")
+        self._documentation = documentation
+        self._registry = registry
+
+    def info(self, val: Mapping[str, str]) -> None:
+        """Call it once: what was told is shown while a worker lives that told it, or was forked from one that did."""
+        _core.info(_handle(self._registry), self._name, self._documentation, tuple(val), tuple(val.values()))

@@ -1,0 +1,84 @@
+"""What begins and ends: each a `with` statement and a decorator."""
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable
+from typing import Any, Generic, Protocol, TypeVar, cast
+
+from . import _core
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+_Self = TypeVar("_Self", bound="_Scope")
+
+
+class _Labelled(Protocol):
+    def labels(self: _Metric, *values: object, **named_values: object) -> _Metric: ...
+
+
+_Metric = TypeVar("_Metric", bound=_Labelled)
+
+
+class _Scope:
+    def _again(self: _Self) -> _Self:
+        return self
+
+    def __enter__(self: _Self) -> _Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        raise NotImplementedError
+
+    def __call__(self, function: _Function) -> _Function:
+        @functools.wraps(function)
+        def within(*args: Any, **named: Any) -> Any:
+            with self._again():  # one for each call: they may be nested, and in several threads
+                return function(*args, **named)
+        return cast(_Function, within)
+
+
+class ExceptionCounter(_Scope):
+    def __init__(self, counter: _core.Counter,
+                 exception: type[BaseException] | tuple[type[BaseException], ...]) -> None:
+        self._counter = counter
+        self._exception = exception
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, self._exception):
+            self._counter.inc()
+
+
+class InprogressTracker(_Scope):
+    def __init__(self, gauge: _core.Gauge) -> None:
+        self._gauge = gauge
+
+    def _again(self) -> InprogressTracker:
+        return InprogressTracker(self._gauge)
+
+    def __enter__(self) -> InprogressTracker:
+        self._is_counted = self._gauge._enter()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if self._is_counted:
+            self._gauge.dec()
+
+
+class Timer(_Scope, Generic[_Metric]):
+    def __init__(self, metric: _Metric, verb: str) -> None:
+        self._metric = metric
+        self._verb = verb
+
+    def _again(self) -> Timer[_Metric]:
+        return Timer(self._metric, self._verb)
+
+    def labels(self, *values: object, **named_values: object) -> None:
+        """For what is known only within: the series that will get the time."""
+        self._metric = self._metric.labels(*values, **named_values)
+
+    def __enter__(self) -> Timer[_Metric]:
+        self._start = time.perf_counter()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        getattr(self._metric, self._verb)(time.perf_counter() - self._start)

@@ -1,0 +1,128 @@
+"""gunicorn with examples/gunicorn_app.py: recycled workers, kill -9 at random, no hook, and no answer uncounted.
+
+usage: gunicorn_test.py DIRECTORY_OF_THE_PACKAGE DIRECTORY_OF_PROGRAMS
+"""
+import http.client
+import os
+import pathlib
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import unittest
+
+import segments
+
+APPLICATION = pathlib.Path(__file__).parents[2] / "examples"
+COUNTER = 'app_http_requests_total{method="GET",status_code="200"}'
+WORKERS = 3
+
+
+class Gunicorn:
+    def __init__(self, test, segment, *arguments):
+        listener = socket.socket()
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(128)
+        self.address = listener.getsockname()
+        self.log = segment.with_suffix(".log")
+        environment = {**segments.ENVIRONMENT, "SHMETRICS_SEGMENT": str(segment), "PYTHONDONTWRITEBYTECODE": "1"}
+        with listener, open(self.log, "w") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "gunicorn", "--chdir", APPLICATION, "--workers", str(WORKERS),
+                 "--bind", f"fd://{listener.fileno()}", *arguments, "gunicorn_app:app"],
+                env=environment, stderr=log, pass_fds=[listener.fileno()])
+        test.addCleanup(self.stop)
+
+    def workers(self):
+        children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        return [int(pid) for pid in children.split()]
+
+    def is_answered(self):
+        connection = http.client.HTTPConnection(*self.address, timeout=30)
+        try:
+            connection.request("GET", "/")
+            answer = connection.getresponse()
+            return answer.status == 200 and answer.read() == b"hello\n"
+        except (OSError, http.client.HTTPException):
+            return False  # its worker was killed
+        finally:
+            connection.close()
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(timeout=60)
+
+
+class PythonGunicorn(unittest.TestCase):
+    longMessage = False
+
+    def load(self, server, answers, kills):
+        """Asks from four threads at once, and kills workers meanwhile: the answers (True, or False), and the kills."""
+        got, killed, enough = [], 0, threading.Event()
+
+        def ask():
+            while not enough.is_set():
+                got.append(server.is_answered())
+        threads = [threading.Thread(target=ask) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        deadline = time.monotonic() + 60
+        while (got.count(True) < answers or killed < kills) and time.monotonic() < deadline:
+            time.sleep(random.uniform(0.05, 0.2))
+            if killed < kills and (workers := server.workers()):
+                try:
+                    os.kill(random.choice(workers), signal.SIGKILL)
+                    killed += 1
+                except ProcessLookupError:
+                    pass  # recycled in between
+        enough.set()
+        for thread in threads:
+            thread.join()
+        return got, killed
+
+    def serves_and_counts(self, *arguments, answers=0, kills=0):
+        segment = segments.new_directory() / "gunicorn.seg"
+        server = Gunicorn(self, segment, *arguments)
+        self.assertTrue(server.is_answered(), server.log.read_text())
+        answers, kills = self.load(server, answers, kills)
+        self.assertTrue(server.is_answered(), server.log.read_text())
+        server.stop()
+        found = segments.samples(segment)
+        workers = segments.workers(segment)
+        acknowledged, counted = answers.count(True) + 2, found[COUNTER]
+        print(f"{' '.join(arguments)}: {kills} kills, {acknowledged} answers, {counted:.0f} counted, "
+              f"{sum(worker['adopted'] for worker in workers)} workers in {len(workers)} entries")
+        self.assertLessEqual(acknowledged, counted)
+        self.assertLessEqual(counted, acknowledged + kills)
+        self.assertLessEqual(abs(found["app_http_request_duration_seconds_count"] - counted), kills)
+        self.assertLessEqual(answers.count(False), kills)
+        self.assertEqual(0, found["app_http_requests_in_progress"])
+        self.assertNotIn("Warning", server.log.read_text())
+        return kills, workers
+
+    def test_recycled_workers_of_a_preloaded_application_count_every_answer(self):
+        _, workers = self.serves_and_counts("--preload", "--max-requests", "20", answers=400)
+        self.assertGreater(sum(worker["adopted"] for worker in workers), 5)
+        self.assertLessEqual(len(workers), 2 * WORKERS + 2)
+        self.assertEqual(0, sum(worker["deaths"] for worker in workers))
+
+    def test_recycled_workers_that_load_the_application_themselves_count_every_answer(self):
+        _, workers = self.serves_and_counts("--max-requests", "60", answers=300)
+        self.assertGreater(sum(worker["adopted"] for worker in workers), 0)
+        self.assertEqual(0, sum(worker["deaths"] for worker in workers))
+
+    def test_killed_workers_of_a_preloaded_application_lose_no_answer(self):
+        kills, _ = self.serves_and_counts("--preload", "--max-requests", "200", kills=6)
+        self.assertEqual(6, kills)
+
+    def test_killed_workers_that_load_the_application_themselves_lose_no_answer(self):
+        kills, _ = self.serves_and_counts("--max-requests", "200", kills=6)
+        self.assertEqual(6, kills)
+
+
+if __name__ == "__main__":
+    unittest.main()
