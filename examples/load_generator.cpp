@@ -75,10 +75,8 @@ class Load {
       }
       wait_and_serve();
     }
-    for (auto& c : connections_) {
-      if (!c.outstanding) close_connection(c);  // what has not been sent stays unsent
-    }
-    while (any_outstanding() && Clock::now() < end + kGrace) wait_and_serve();
+    // What has not been sent stays unsent; and a connection that has its answer must not keep a worker from the others.
+    while (close_all_but_outstanding() && Clock::now() < end + kGrace) wait_and_serve();
     for (auto& c : connections_) close_connection(c);
   }
 
@@ -105,8 +103,13 @@ class Load {
     c.retry_at = Clock::now() + kRetryInterval;
   }
 
-  bool any_outstanding() const {
-    return std::any_of(connections_.begin(), connections_.end(), [](const Connection& c) { return c.outstanding; });
+  bool close_all_but_outstanding() {
+    bool any = false;
+    for (auto& c : connections_) {
+      if (!c.outstanding) close_connection(c);
+      any = any || c.outstanding;
+    }
+    return any;
   }
 
   void wait_and_serve() {

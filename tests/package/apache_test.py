@@ -35,9 +35,9 @@ StartServers {children}
 MinSpareServers {children}
 MaxSpareServers {children}
 MaxRequestWorkers {children}
-MaxConnectionsPerChild 50
+MaxConnectionsPerChild 20
 KeepAlive On
-MaxKeepAliveRequests 0
+MaxKeepAliveRequests 10
 ShmetricsSegment "{root}/metrics.seg"
 """
 
@@ -46,6 +46,13 @@ def free_port():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
+
+
+def runs(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 class Apache:
@@ -74,8 +81,9 @@ class Apache:
         return path.read_text() if path.exists() else ""
 
     def children(self):
+        """Those that run: who has ended and is not reaped yet cannot be killed."""
         path = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        return [int(pid) for pid in path.read_text().split()]
+        return {int(pid) for pid in path.read_text().split() if runs(pid)}
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
@@ -90,20 +98,24 @@ def exposed(programs, root):
 
 
 def load_with_kills(apache, command, seconds):
-    """Runs the load while children are killed at random. Returns its output and the number of kills."""
+    """Runs the load while children are killed at random. Returns its output, the number of kills, and how many children
+    at least have ended by themselves."""
+    seen, killed = apache.children(), set()
     load = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    kills, end = 0, time.monotonic() + seconds - 1
+    end = time.monotonic() + seconds - 1
     while time.monotonic() < end:
-        time.sleep(random.uniform(0.1, 0.4))
+        time.sleep(random.uniform(0.05, 0.4))
         victims = apache.children()
+        seen |= victims
         if victims:
+            victim = random.choice(list(victims))
             try:
-                os.kill(random.choice(victims), signal.SIGKILL)
-                kills += 1
+                os.kill(victim, signal.SIGKILL)
+                killed.add(victim)
             except ProcessLookupError:
                 pass  # recycled in between
     output, _ = load.communicate(timeout=60)
-    return output, kills
+    return output, len(killed), len(seen - killed - apache.children())
 
 
 def check(claim, text):
@@ -115,24 +127,26 @@ def main(module, programs, seconds):
     root = pathlib.Path(tempfile.mkdtemp(dir="/dev/shm"))
     apache = Apache(module, root)
     try:
-        output, kills = load_with_kills(apache, [
+        output, kills, recycled = load_with_kills(apache, [
             programs / "load_generator", "--port", str(apache.port), "--connections", "16", "--seconds", str(seconds)],
             seconds)
         acknowledged = int(re.search(r"^requests sent (\d+)$", output, re.MULTILINE).group(1))  # and answered
         counted, text = exposed(programs, root)
-        print(f"load_generator: {acknowledged} answered, {kills} kills: counted {counted}")
-        check(acknowledged > 0 and kills > 0, "nothing happened: " + apache.log())
+        print(f"load_generator: {acknowledged} answered, {kills} kills, {recycled} recycled: counted {counted}")
+        check(acknowledged > 0 and kills > 0 and recycled > 0, "nothing happened: " + apache.log())
         check(acknowledged <= counted <= acknowledged + kills, "answers and counts differ")
         check('route="/users/:id"' in text and 'status_code="404"' in text, text)
         check("apache_http_request_duration_seconds_count" in text, text)
 
         connections = 16
-        output, kills = load_with_kills(apache, [
+        output, kills, recycled = load_with_kills(apache, [
             "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", f"http://127.0.0.1:{apache.port}/"], seconds)
         answered = int(re.search(r"(\d+) requests in", output).group(1))
         rate = re.search(r"Requests/sec: +([\d.]+)", output).group(1)
         more, _ = exposed(programs, root)
-        print(f"wrk: {answered} answered, {rate} a second, {kills} kills: counted {more - counted}")
+        print(f"wrk: {answered} answered, {rate} a second, {kills} kills, {recycled} recycled: "
+              f"counted {more - counted}")
+        check(answered > 0 and kills > 0 and recycled > 0, "nothing happened: " + apache.log())
         # wrk leaves the last request of each connection unread.
         check(answered <= more - counted <= answered + kills + connections, "wrk and counts differ:\n" + output)
 
