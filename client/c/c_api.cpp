@@ -76,6 +76,10 @@ std::error_code bad_size() {
                     "the library");
 }
 
+std::error_code bad_start() {
+  return make_error(shm::Fault::kInvalidArgument, "options.start: give SHMETRICS_ATTACH or SHMETRICS_FRESH");
+}
+
 std::error_code no_memory() {
   return make_error(shm::Fault::kFull, "this process has no memory left");
 }
@@ -172,6 +176,7 @@ using detail::CApi;
 shmetrics_registry* shmetrics_open(const shmetrics_options* options, shmetrics_error* error) {
   shmetrics_options known;
   if (!detail::read_sized(options, known)) return detail::report(error, detail::bad_size()), nullptr;
+  if (known.start > SHMETRICS_FRESH) return detail::report(error, detail::bad_start()), nullptr;
   try {
     std::error_code code;
     const Registry registry = Registry::open(detail::options_of(known), code);

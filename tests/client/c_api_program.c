@@ -89,6 +89,30 @@ static void count_every_kind(shmetrics_registry* registry) {
   CHECK(shmetrics_now() <= shmetrics_now());
 }
 
+/* What a timer and an in-flight guard do in C++, by hand; and what has defaults. */
+static void count_as_a_server(shmetrics_registry* registry) {
+  const double start = shmetrics_now();
+  shmetrics_registry* standard;
+  shmetrics_error error;
+  shmetrics_histogram_family* duration = shmetrics_declare_histogram(
+      registry, "app_request_duration_seconds", "Requests", SHMETRICS_LABELS("route"), NULL, 0, NULL, NULL);
+  shmetrics_gauge active = shmetrics_gauge_with(
+      shmetrics_declare_gauge(registry, "app_active", "Active", SHMETRICS_NO_LABELS, SHMETRICS_SUM, NULL, NULL),
+      SHMETRICS_NO_LABELS);
+  shmetrics_gauge last =
+      shmetrics_gauge_with(shmetrics_declare_gauge(registry, "app_last_timestamp_seconds", "Last request",
+                                                   SHMETRICS_NO_LABELS, SHMETRICS_MOSTRECENT, NULL, NULL),
+                           SHMETRICS_NO_LABELS);
+  const int is_counted = shmetrics_gauge_add(active, 1);
+  shmetrics_gauge_set_to_current_time(last);
+  shmetrics_histogram_observe(shmetrics_histogram_with(duration, SHMETRICS_LABELS("/")), shmetrics_now() - start);
+  if (is_counted) shmetrics_gauge_add(active, -1);
+
+  setenv("SHMETRICS_SEGMENT", shmetrics_path(registry), 1);
+  standard = shmetrics_default_registry(&error);
+  CHECK(standard == registry && error.code == SHMETRICS_OK);
+}
+
 static void normalize_routes(void) {
   char route[32];
   CHECK(shmetrics_normalize_route("/users/123?x=1", 14, route, sizeof route) == 10);
@@ -127,6 +151,10 @@ static void misuse(shmetrics_registry* registry) {
   CHECK(error.code == SHMETRICS_INVALID_ARGUMENT);
   shmetrics_counter_inc(shmetrics_counter_with(NULL, NULL, 2));
 
+  options.path = shmetrics_path(registry);
+  options.start = 77;
+  CHECK(shmetrics_open(&options, &error) == NULL && error.code == SHMETRICS_INVALID_ARGUMENT);
+  options.start = SHMETRICS_ATTACH;
   options.path = "/nonexistent/folder/x.seg";
   CHECK(shmetrics_open(&options, &error) == NULL && error.code != SHMETRICS_OK && error.message[0] != 0);
   options.size = 0;
@@ -169,6 +197,7 @@ int main(int argc, char** argv) {
   if (argc != 2) return 2;
   registry = opened(argv[1]);
   count_every_kind(registry);
+  count_as_a_server(registry);
   normalize_routes();
   misuse(registry);
   count_in_children(registry);

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <ctime>
 #include <string>
 
 #include "tests/command.hpp"
@@ -33,6 +34,9 @@ TEST_P(CApiTest, DoesAllThatTheCppApiDoes) {
   EXPECT_EQ(found["app_job_seconds_count{queue=\"__overflow__\"}"], 1);
   EXPECT_EQ(found["app_size_bytes_sum"], 100);
   EXPECT_EQ(found["app_forks_total{who=\"child\"}"], 6);
+  EXPECT_EQ(found["app_active"], 0);
+  EXPECT_NEAR(found["app_last_timestamp_seconds"], static_cast<double>(std::time(nullptr)), 60);
+  EXPECT_EQ(found["app_request_duration_seconds_bucket{route=\"/\",le=\"10\"}"], 1);
   EXPECT_THAT(found.text, HasSubstr("# HELP app_requests_total Requests\n# TYPE app_requests_total counter\n"));
   EXPECT_THAT(found.text, testing::Not(HasSubstr("app_build_info{")));  // its worker is no more
   EXPECT_EQ(found.status.refused_negative, 2);

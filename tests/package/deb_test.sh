@@ -32,6 +32,9 @@ shmetrics-exporter --version
 for page in shmetrics-exporter shmetrics shmetrics-dump shmetrics-check shmetrics-top shmetrics-diff; do
   [ -s /usr/share/man/man1/$page.1.gz ] || [ -s /usr/share/man/man1/$page.1 ] || fail "no man page $page"
 done
+for name in libshmetrics libshmetrics_c; do
+  "$source_directory/tests/client/library_test.sh" "$(grep -F "/$name.so.0." "$work/files")" || fail "no such $name"
+done
 for package in "${packages[@]}"; do
   printf '%s: %s\n' "$package" "$(dpkg-query -W -f '${Installed-Size} KiB, depends on ${Depends}' "$package")"
 done
