@@ -25,7 +25,8 @@ packages_of() {
       echo gunicorn mypy # with which the package for Python is used
       ;;
     long)
-      echo apache2 apache2-dev wrk dpkg-dev
+      echo apache2 apache2-dev wrk dpkg-dev python3-pip python3-setuptools python3-wheel
+      echo uwsgi-core uwsgi-plugin-python3
       ;;
     *)
       echo "usage: tools/install-dependencies.sh [build] [test] [long]" >&2

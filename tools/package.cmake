@@ -1,5 +1,5 @@
-# What is installed, in three components: the libraries that programs run with, what it takes to build programs, and
-# the exporter with its tools. `cpack -G DEB` makes a Debian package of each.
+# What is installed, in four components: the libraries that programs run with, what it takes to build programs, the
+# exporter with its tools, and the package for Python. `cpack -G DEB` makes a Debian package of each.
 include(CMakePackageConfigHelpers)
 set(config_directory ${CMAKE_INSTALL_LIBDIR}/cmake/shmetrics)
 
@@ -56,6 +56,17 @@ if(NOT SHMETRICS_CLIENT_ONLY)
     man_page(shmetrics shmetrics-top "show how fast counters and histograms move" top)
     man_page(shmetrics shmetrics-diff "tell which series of two segments differ" diff)
   endif()
+endif()
+
+if(TARGET shmetrics_python)
+  set(package lib/python3/dist-packages/shmetrics)  # where Debian's interpreters look below /usr
+  install(TARGETS shmetrics_python LIBRARY DESTINATION ${package} COMPONENT python)
+  install(DIRECTORY client/python/shmetrics/ DESTINATION ${package} COMPONENT python
+    PATTERN "__pycache__" EXCLUDE)
+  set(CPACK_DEBIAN_PYTHON_PACKAGE_NAME python3-shmetrics)
+  set(CPACK_DEBIAN_PYTHON_PACKAGE_SECTION python)
+  set(CPACK_DEBIAN_PYTHON_PACKAGE_DEPENDS "python3 (>= 3.10), libshmetrics0 (= ${PROJECT_VERSION})")
+  set(CPACK_COMPONENT_PYTHON_DESCRIPTION "Metrics of prefork servers in shared memory: package for Python")
 endif()
 
 set(CPACK_GENERATOR DEB)

@@ -134,12 +134,9 @@ PyObject* metric_declare(PyObject* self, PyObject* args) {
     metric->family = declare(registry, &wanted, &error);
     if (report(&error) != 0) return NULL;
   }
-  if (count > 0) {
-    Py_INCREF(labels);
-    metric->label_names = labels;
-  } else {
-    metric->series = shmetrics_find(metric->family, NULL, 0);
-  }
+  Py_XDECREF(metric->label_names);
+  metric->label_names = count > 0 ? Py_NewRef(labels) : NULL;
+  if (count == 0) metric->series = shmetrics_find(metric->family, NULL, 0);
   Py_RETURN_NONE;
 }
 

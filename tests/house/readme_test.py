@@ -64,6 +64,9 @@ class Readme(unittest.TestCase):
         example = (root / "examples/smallest.cpp").read_text().split("// [smallest]\n")[1]
         self.assertIn(example, blocks(self.readme, "cpp"))
         self.assertIn((root / "examples/smallest.c").read_text(), blocks(self.readme, "c"))
+        self.assertIn((root / "examples/smallest.py").read_text(), blocks(self.readme, "python"))
+        served = blocks((root / "docs/python.md").read_text(), "python")
+        self.assertEqual([(root / "examples/gunicorn_app.py").read_text()], served)
 
     def test_commands_exist(self):
         for command in commands(self.readme):

@@ -8,7 +8,7 @@ outside=$source_directory/tests/package/outside
 . "$source_directory/tests/package/use_outside.sh"
 [ "$(id -u)" -eq 0 ] || { echo "skipped: dpkg needs root"; exit 77; }
 work=$(mktemp -d)
-packages=(shmetrics libshmetrics-dev libshmetrics0)
+packages=(python3-shmetrics shmetrics libshmetrics-dev libshmetrics0)
 finish() {
   dpkg --purge "${packages[@]}" >/dev/null 2>&1 || true
   rm -rf "$work"
@@ -29,6 +29,10 @@ cmake --build "$work/found" >>"$work/log" 2>&1 || { tail -n 40 "$work/log"; fail
 with_pkg_config "$work"
 run_outside "$work" 3 3 "$work"/found/with_{static,shared,c,testing} "$work"/pkg_{cpp,c,c_static}
 shmetrics-exporter --version
+SHMETRICS_SEGMENT=$work/python.seg /usr/bin/python3 -W error -c \
+  'from shmetrics import Counter; Counter("jobs", "Jobs").inc()'
+"$shmetrics" dump "$work/python.seg" --format text | grep -qx 'jobs_total 1' ||
+  fail "the package for Python does not count"
 for page in shmetrics-exporter shmetrics shmetrics-dump shmetrics-check shmetrics-top shmetrics-diff; do
   [ -s /usr/share/man/man1/$page.1.gz ] || [ -s /usr/share/man/man1/$page.1 ] || fail "no man page $page"
 done

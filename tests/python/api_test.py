@@ -71,6 +71,13 @@ class PythonNames(unittest.TestCase):
         text = segments.dump(segments.SEGMENT, "openmetrics")
         self.assertEqual(wanted, segments.samples_of(text, "verbs_", openmetrics.parser))
 
+    def test_the_smallest_example_counts(self):
+        subprocess.run([sys.executable, HERE.parents[1] / "examples/smallest.py"], check=True, timeout=60,
+                       env=segments.ENVIRONMENT)
+        found = samples(prefix="app_job")
+        self.assertEqual((1, 1), (found['app_jobs_total{queue="mail"}'],
+                                  found['app_job_duration_seconds_count{queue="mail"}']))
+
     def test_a_registry_is_a_file_of_its_own(self):
         path = segments.new_directory() / "own.seg"
         registry = Registry(path, workers=4, cells=4096, mode=0o640)
@@ -274,14 +281,14 @@ class PythonUpdates(unittest.TestCase):
             counter.inc()
             histogram.observe(1)
         self.addCleanup(signal.signal, signal.SIGALRM, signal.signal(signal.SIGALRM, handle))
-        signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+        signal.setitimer(signal.ITIMER_REAL, 0.002, 0.002)
         done, end = 0, time.monotonic() + 0.5
         while time.monotonic() < end:
             counter.inc()
             histogram.observe(1)
             done += 1
         signal.setitimer(signal.ITIMER_REAL, 0)
-        self.assertGreater(handled, 50)
+        self.assertGreater(handled, 10)
         self.assertEqual((done + handled, done + handled),
                          (samples()["signals_total"], samples()["signals_seconds_count"]))
 

@@ -21,8 +21,10 @@ COUNTER = 'app_http_requests_total{method="GET",status_code="200"}'
 WORKERS = 3
 
 
-class Gunicorn:
-    def __init__(self, test, segment, *arguments):
+class Server:
+    """A program that serves examples/gunicorn_app.py, by the command that `command_of` gives for its socket."""
+
+    def __init__(self, test, segment, command_of, arguments):
         listener = socket.socket()
         listener.bind(("127.0.0.1", 0))
         listener.listen(128)
@@ -30,10 +32,8 @@ class Gunicorn:
         self.log = segment.with_suffix(".log")
         environment = {**segments.ENVIRONMENT, "SHMETRICS_SEGMENT": str(segment), "PYTHONDONTWRITEBYTECODE": "1"}
         with listener, open(self.log, "w") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "gunicorn", "--chdir", APPLICATION, "--workers", str(WORKERS),
-                 "--bind", f"fd://{listener.fileno()}", *arguments, "gunicorn_app:app"],
-                env=environment, stderr=log, pass_fds=[listener.fileno()])
+            self.process = subprocess.Popen(command_of(f"fd://{listener.fileno()}", *arguments), env=environment,
+                                            stdout=log, stderr=log, pass_fds=[listener.fileno()])
         test.addCleanup(self.stop)
 
     def workers(self):
@@ -57,7 +57,8 @@ class Gunicorn:
             self.process.wait(timeout=60)
 
 
-class PythonGunicorn(unittest.TestCase):
+class Served(unittest.TestCase):
+    """What holds for every server; whose `command` starts it."""
     longMessage = False
 
     def load(self, server, answers, kills):
@@ -86,7 +87,7 @@ class PythonGunicorn(unittest.TestCase):
 
     def serves_and_counts(self, *arguments, answers=0, kills=0):
         segment = segments.new_directory() / "gunicorn.seg"
-        server = Gunicorn(self, segment, *arguments)
+        server = Server(self, segment, self.command, arguments)
         self.assertTrue(server.is_answered(), server.log.read_text())
         answers, kills = self.load(server, answers, kills)
         self.assertTrue(server.is_answered(), server.log.read_text())
@@ -103,6 +104,13 @@ class PythonGunicorn(unittest.TestCase):
         self.assertEqual(0, found["app_http_requests_in_progress"])
         self.assertNotIn("Warning", server.log.read_text())
         return kills, workers
+
+
+class PythonGunicorn(Served):
+    @staticmethod
+    def command(address, *arguments):
+        return [sys.executable, "-m", "gunicorn", "--chdir", APPLICATION, "--workers", str(WORKERS), "--bind", address,
+                *arguments, "gunicorn_app:app"]
 
     def test_recycled_workers_of_a_preloaded_application_count_every_answer(self):
         _, workers = self.serves_and_counts("--preload", "--max-requests", "20", answers=400)

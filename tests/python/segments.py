@@ -10,7 +10,7 @@ import tempfile
 
 import prometheus_client.parser
 
-PACKAGE, PROGRAMS = (pathlib.Path(argument) for argument in sys.argv[1:3])
+PACKAGE, PROGRAMS = (pathlib.Path(argument).resolve() for argument in sys.argv[1:3])
 sys.path.insert(0, str(PACKAGE))
 del sys.argv[1:3]  # unittest reads the rest
 

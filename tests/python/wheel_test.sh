@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# pip builds a wheel from the checkout, of the version that the programs have, and what it installs counts.
+#
+# usage: wheel_test.sh REPOSITORY BUILD_DIRECTORY
+set -euo pipefail
+source_directory=$(realpath "$1") build=$(realpath "$2")
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+fail() {
+  cat "$work/log"
+  echo "wheel_test: $*" >&2
+  exit 1
+}
+
+mkdir "$work/client" # the build leaves files beside its sources
+cp -r "$source_directory/client/python" "$work/client/"
+export C_INCLUDE_PATH=$source_directory/client/c/include LIBRARY_PATH=$build/client LD_LIBRARY_PATH=$build/client
+pip=(/usr/bin/python3 -m pip --disable-pip-version-check --no-input)
+"${pip[@]}" wheel --no-index --no-build-isolation --no-deps --wheel-dir "$work" "$work/client/python" \
+  >"$work/log" 2>&1 || fail "no wheel"
+version=$("$build/bin/shmetrics" --version | grep -oE '[0-9]+\.[0-9]+\.[0-9]+' | head -n 1)
+wheel=$(echo "$work"/shmetrics-"$version"-cp310-abi3-*.whl)
+[ -e "$wheel" ] || fail "no wheel of version $version for the stable ABI"
+"${pip[@]}" install --no-index --no-deps --target "$work/installed" "$wheel" >"$work/log" 2>&1 ||
+  fail "cannot be installed"
+SHMETRICS_SEGMENT=$work/metrics.seg PYTHONPATH=$work/installed /usr/bin/python3 -W error -c \
+  'from shmetrics import Counter; Counter("jobs", "Jobs").inc()' >"$work/log" 2>&1 || fail "does not count"
+"$build/bin/shmetrics" dump "$work/metrics.seg" --format text >"$work/log" 2>&1 || fail "no segment"
+grep -qx 'jobs_total 1' "$work/log" || fail "counted something else"
+for file in py.typed _core.pyi; do
+  [ -e "$work/installed/shmetrics/$file" ] || fail "no $file: programs have no types"
+done
