@@ -40,7 +40,7 @@ struct Connection {
   Clock::time_point sent{}, retry_at{};
 };
 
-/// A request to make: `{n}` in target and body is a number that no other request of any run has, `{k}` one from 1 to 50.
+/// A request to make: `{n}` in target and body is a number that no other request has, `{k}` one from 1 to 50.
 struct Template {
   std::string method, target, body;
 };

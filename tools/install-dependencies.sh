@@ -17,6 +17,7 @@ packages_of() {
       echo nlohmann-json3-dev libisal-dev zlib1g-dev libyaml-cpp-dev libcrypt-dev libsystemd-dev curl
       echo libgtest-dev libgmock-dev libbenchmark-dev python3 # looked for when CMake configures, tests built or not
       echo python3-dev # for the package for Python
+      echo libsqlite3-dev # for the worked example
       ;;
     test)
       echo prometheus python3-prometheus-client python3-yaml nginx

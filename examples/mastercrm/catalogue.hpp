@@ -7,6 +7,7 @@
 
 #include <initializer_list>
 #include <shmetrics/shmetrics.hpp>
+#include <string_view>
 #include <system_error>
 
 namespace mastercrm {
@@ -26,6 +27,21 @@ inline const shmetrics::Buckets kJobSeconds{.005, .01, .025, .05, .1, .25, .5, 1
 inline const shmetrics::Buckets kModelSeconds{.05, .1, .25, .5, 1, 2.5, 5, 10, 20, 30, 60, 120};
 inline const shmetrics::Buckets kConversationSeconds{1,    10,   60,       300,       900,
                                                      1800, 3600, 4 * 3600, 24 * 3600, 7 * 24 * 3600};
+
+// What a client may name in a request and find in a label; anything else is answered with 400.
+inline constexpr std::string_view kChannels[] = {"email", "sms", "chat"};
+inline constexpr std::string_view kDirections[] = {"inbound", "outbound"};
+inline constexpr std::string_view kInitiators[] = {"contact", "agent"};
+inline constexpr std::string_view kCompanies[] = {"1", "2", "3"};
+inline constexpr std::string_view kUserTypes[] = {"agent", "admin"};
+inline constexpr std::string_view kCampaignTypes[] = {"newsletter", "promotion"};
+inline constexpr std::string_view kSubscriptionTypes[] = {"partner", "legacy"};
+inline constexpr std::string_view kEventTypes[] = {"conversation.created", "message.created"};
+inline constexpr std::string_view kModels[] = {"crm-small", "crm-retired"};
+inline constexpr std::string_view kAiOperations[] = {"reply", "summary"};
+inline constexpr std::string_view kNamespaces[] = {"notifications", "chat"};
+inline constexpr std::string_view kQueues[] = {"webhooks", "campaigns"};
+inline constexpr std::string_view kJobStatuses[] = {"waiting", "active", "failed"};
 
 struct Catalogue {
   shmetrics::Registry registry;  // first: the others are declared in it
