@@ -1,7 +1,13 @@
 #include "collector/scraper.hpp"
 
+#include <sys/sysmacros.h>
+
 #include <algorithm>
+#include <cinttypes>
+#include <cstdio>
+#include <istream>
 #include <limits>
+#include <optional>
 
 #include "collector/render.hpp"
 #include "collector/snapshot.hpp"
@@ -34,6 +40,23 @@ std::string hex(std::span<const std::uint8_t> bytes) {
     text += "0123456789abcdef"[byte & 15];
   }
   return text;
+}
+
+constexpr std::size_t kMostMapBytes = 1 << 20;  // some ten thousand mappings
+
+/// A shared mapping for writing, as a line of /proc/PID/maps has it.
+struct WritableMapping {
+  std::uint64_t offset = 0, bytes = 0;
+  shm::FileId file;
+};
+std::optional<WritableMapping> parse_mapping(const std::string& line) {
+  std::uint64_t begin = 0, end = 0, offset = 0, inode = 0;
+  unsigned device_major = 0, device_minor = 0;
+  char access[5] = "";
+  const int found = std::sscanf(line.c_str(), "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %x:%x %" SCNu64, &begin, &end,
+                                access, &offset, &device_major, &device_minor, &inode);
+  if (found != 7 || access[1] != 'w' || access[3] != 's') return std::nullopt;
+  return WritableMapping{offset, end - begin, {makedev(device_major, device_minor), inode}};
 }
 
 // Whatever the worker wrote, it ends up on a terminal.
@@ -185,6 +208,24 @@ std::vector<Family> Scraper::families(const Wanted& wanted) const {
     families.push_back(collector::describe(*family, state_->reader.snapshot().totals));
   }
   return families;
+}
+
+bool Scraper::is_owner(std::uint32_t worker, std::istream& maps) const {
+  if (!state_->is_up || worker >= state_->reader.snapshot().workers.size()) return false;
+  const Snapshot& snapshot = state_->reader.snapshot();
+  const shm::Geometry& geometry = state_->reader.geometry();
+  std::vector<std::uint64_t> slots{geometry.process_slot(worker)};
+  for (std::uint32_t i = 0; i < snapshot.owners.size(); ++i) {
+    if (owner_of(snapshot, snapshot.owners[i]) == &snapshot.workers[worker]) slots.push_back(geometry.thread_slot(i));
+  }
+  std::size_t read = 0;
+  for (std::string line; read < kMostMapBytes && std::getline(maps, line); read += line.size()) {
+    const auto mapping = parse_mapping(line);
+    if (!mapping || mapping->file != state_->reader.file_id()) continue;
+    const auto is_in = [&](std::uint64_t slot) { return slot - mapping->offset < mapping->bytes; };
+    if (std::any_of(slots.begin(), slots.end(), is_in)) return true;
+  }
+  return false;
 }
 
 std::vector<WorkerRow> Scraper::workers() const {

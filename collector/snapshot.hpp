@@ -55,6 +55,7 @@ class SnapshotReader {
   const Catalog& catalog() const { return *catalog_; }
   const shm::Header& header() const { return mapped_->header(); }
   const shm::Geometry& geometry() const { return mapped_->geometry(); }
+  shm::FileId file_id() const { return mapped_->id(); }
   /// Why the path does not lead to the file any more, which is served because its workers go on in it; mostly empty.
   const std::string& orphaned_by() const { return orphaned_by_; }
   bool is_on_tmpfs() const { return mapped_->is_on_tmpfs(); }

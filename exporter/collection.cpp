@@ -15,11 +15,13 @@ void Collection::read() {
   const auto start = Clock::now();
   families_.reset();
   statuses_.clear();
+  workers_.clear();
   segments_.refresh();
   std::vector<collector::SegmentView> views;
   for (FollowedSegment& segment : segments_.segments()) {
     statuses_.push_back(segment.scraper.read());
     views.push_back(segment.scraper.view());
+    if (options_.worker_processes) workers_.push_back(read_worker_processes(segment.scraper));
   }
   families_.emplace(views);
   auto status = statuses_.begin();
@@ -47,6 +49,7 @@ std::string Collection::render(const ScrapeQuery& query, const RequestCounts& co
   const std::chrono::duration<double> seconds = read_time_ + (Clock::now() - start);
   append_scrape_duration(own, seconds.count());
   append_segment_metrics(own, statuses);
+  append_worker_processes(own, statuses, workers_);
   if (options_.exporter_metrics) {
     append_exporter_metrics(own, counts);
     append_process_metrics(own, process_);

@@ -18,6 +18,7 @@ namespace shmetrics::exporter {
 
 struct CollectionOptions {
   bool exporter_metrics = true;
+  bool worker_processes = false;
   collector::Created created = collector::Created::kNo;  // OpenMetrics alone
   std::size_t max_bytes = collector::kMaxTextBytes;      // of the families; series beyond are left out and counted
 };
@@ -40,6 +41,7 @@ class Collection {
   SegmentSet segments_;
   CollectionOptions options_;
   std::vector<collector::SegmentStatus> statuses_;
+  std::vector<WorkerProcesses> workers_;             // of each segment
   std::optional<collector::FamilyGroups> families_;  // views into the scrapers of segments_
   ProcessStatus process_;
   std::chrono::duration<double> read_time_{};

@@ -36,6 +36,7 @@ int serve(const Options& options, std::string& token_list) {
   RequestCounts counts;
   PasswordChecker passwords;
   Collection collection(options.segments, {.exporter_metrics = !options.disable_exporter_metrics,
+                                           .worker_processes = options.worker_process,
                                            .created = options.created_series ? Created::kYes : Created::kNo,
                                            .max_bytes = options.limits.max_response_bytes});
   Site site{.telemetry_path = options.telemetry_path,

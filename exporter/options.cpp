@@ -80,8 +80,12 @@ void declare_segment_and_web(CLI::App& app, Options& options, Words& words, cons
       ->group("Web")
       ->option_text("FILE");
   const auto flag = [&app](const std::string& name, bool& value, const std::string& text) {
-    app.add_flag("--" + name + ",!--no-" + name, value, text)->group("Web")->disable_flag_override()->option_text(" ");
+    const char* group = name.starts_with("web.") ? "Web" : "Segment";
+    app.add_flag("--" + name + ",!--no-" + name, value, text)->group(group)->disable_flag_override()->option_text(" ");
   };
+  flag("collector.worker-process", options.worker_process,
+       "CPU time, memory, descriptors, threads and start of each live worker whose process can be proven\n"
+       "to be it: same pid namespace, same user or CAP_SYS_PTRACE (default: off).");
   flag("web.localhost-bypass", options.localhost_bypass,
        "Let local requests in without a credential (default: on). Turn it off behind a proxy.");
   flag("web.query-token", options.query_token, "Accept ?token=TOKEN beside the Authorization header (default: on).");

@@ -22,6 +22,7 @@ struct Options {
   bool disable_exporter_metrics = false;
   bool compression = true;
   bool created_series = false;
+  bool worker_process = false;
   bool systemd_socket = false;  // instead of listen_addresses
   Limits limits;
   LogLevel log_level = LogLevel::kInfo;

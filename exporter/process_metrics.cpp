@@ -25,20 +25,12 @@ std::optional<std::uint64_t> parse_number(std::string_view text) {
   return error == std::errc{} ? std::optional(value) : std::nullopt;
 }
 
-/// Unix time of the machine's start, from /proc/stat.
-std::optional<std::uint64_t> boot_time(const std::string& text) {
-  constexpr std::string_view kKey = "\nbtime ";
-  const std::size_t at = text.find(kKey);
-  return at == std::string::npos ? std::nullopt : parse_number(std::string_view(text).substr(at + kKey.size()));
-}
-
 std::optional<std::uint64_t> count_entries(const std::string& directory) {
   std::error_code error;
   std::uint64_t count = 0;
   auto entry = std::filesystem::directory_iterator(directory, error);
   for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) ++count;
-  if (error || count == 0) return std::nullopt;
-  return count - 1;  // the descriptor that reads the directory
+  return error ? std::nullopt : std::optional(count);
 }
 
 std::optional<std::uint64_t> limit_of(__rlimit_resource resource) {
@@ -80,14 +72,28 @@ void parse_stat(std::string_view text, ProcessStatus& status) {
   }
 }
 
-ProcessStatus read_process_status(const std::string& root) {
+std::optional<double> boot_time(const std::string& root) {
+  constexpr std::string_view kKey = "\nbtime ";
+  const std::string text = read_text(root + "/stat");
+  const std::size_t at = text.find(kKey);
+  if (at == std::string::npos) return std::nullopt;
+  const auto seconds = parse_number(std::string_view(text).substr(at + kKey.size()));
+  return seconds ? std::optional(static_cast<double>(*seconds)) : std::nullopt;
+}
+
+ProcessStatus read_process(const std::string& directory, std::optional<double> boot_unix_seconds) {
   ProcessStatus status;
-  parse_stat(read_text(root + "/self/stat"), status);
-  const auto boot = boot_time(read_text(root + "/stat"));
+  parse_stat(read_text(directory + "/stat"), status);
   // Without the boot time the start would be seconds since boot, which nobody can compare with anything.
-  if (!boot) status.start_time_unix_seconds.reset();
-  if (status.start_time_unix_seconds) *status.start_time_unix_seconds += static_cast<double>(*boot);
-  status.open_fds = count_entries(root + "/self/fd");
+  if (!boot_unix_seconds) status.start_time_unix_seconds.reset();
+  if (status.start_time_unix_seconds) *status.start_time_unix_seconds += *boot_unix_seconds;
+  status.open_fds = count_entries(directory + "/fd");
+  return status;
+}
+
+ProcessStatus read_process_status(const std::string& root) {
+  ProcessStatus status = read_process(root + "/self", boot_time(root));
+  if (status.open_fds) --*status.open_fds;  // the descriptor that reads the directory
   status.max_fds = limit_of(RLIMIT_NOFILE);
   status.virtual_memory_max_bytes = limit_of(RLIMIT_AS);
   return status;

@@ -21,6 +21,11 @@ struct ProcessStatus {
 /// cannot read.
 ProcessStatus read_process_status(const std::string& root = "/proc");
 
+/// The same of any process, but for its limits: `directory` is its own below /proc.
+ProcessStatus read_process(const std::string& directory, std::optional<double> boot_unix_seconds);
+/// Unix time of the machine's start, from `root`/stat.
+std::optional<double> boot_time(const std::string& root = "/proc");
+
 /// From the text of /proc/PID/stat (proc(5)); the program name may hold blanks and parentheses.
 void parse_stat(std::string_view text, ProcessStatus& status);
 

@@ -144,6 +144,26 @@ void append_segment_metrics(SelfText& out, Segments segments) {
                 {"unused", &SegmentStatus::workers_unused}});
 }
 
+void append_worker_processes(SelfText& out, Segments segments, std::span<const WorkerProcesses> workers) {
+  const auto append = [&](std::string_view name, std::string_view type, std::string_view help, auto value) {
+    FamilyWriter family(out, name, type, help);
+    for (std::size_t i = 0; i < workers.size(); ++i) {
+      for (const auto& [worker, status] : workers[i]) {
+        if (status.*value) family.sample(segments[i], *(status.*value), "worker", std::to_string(worker));
+      }
+    }
+  };
+  append("shmetrics_worker_cpu_seconds_total", "counter", "User and system CPU time of a worker's process in seconds.",
+         &ProcessStatus::cpu_seconds);
+  append("shmetrics_worker_open_fds", "gauge", "File descriptors that a worker's process has open.",
+         &ProcessStatus::open_fds);
+  append("shmetrics_worker_resident_memory_bytes", "gauge", "Resident memory of a worker's process in bytes.",
+         &ProcessStatus::resident_memory_bytes);
+  append("shmetrics_worker_start_time_seconds", "gauge", "When a worker's process was started, Unix time.",
+         &ProcessStatus::start_time_unix_seconds);
+  append("shmetrics_worker_threads", "gauge", "Threads of a worker's process.", &ProcessStatus::threads);
+}
+
 void append_scrape_duration(SelfText& out, double seconds) {
   append_head(out, "shmetrics_scrape_duration_seconds",
               "How long reading and rendering the segments took in this scrape.", "gauge");

@@ -12,6 +12,7 @@
 #include "exporter/handler.hpp"
 #include "exporter/limits.hpp"
 #include "exporter/self_text.hpp"
+#include "exporter/worker_process.hpp"
 
 namespace shmetrics::exporter {
 
@@ -34,6 +35,10 @@ struct RequestCounts {
 /// Of each segment shmetrics_segment_up always; of the rest what is not 0. A family is written once, with the samples
 /// of all segments; those of a segment with a name begin with the label `segment`.
 void append_segment_metrics(SelfText& out, std::span<const collector::SegmentStatus> segments);
+
+/// shmetrics_worker_*: `workers` has an element for each segment, or none at all.
+void append_worker_processes(SelfText& out, std::span<const collector::SegmentStatus> segments,
+                             std::span<const WorkerProcesses> workers);
 
 void append_scrape_duration(SelfText& out, double seconds);
 

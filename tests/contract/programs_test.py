@@ -51,6 +51,12 @@ def has_created_series(flags):
             return '\napp_jobs_created{queue="mail"} ' in exporter.get("/metrics", [BEARER, OPENMETRICS]).text
 
 
+def has_worker_processes(flags):
+    with programs.folder() as directory, programs.worker(directory + "/a.seg"):
+        with Exporter(directory, *flags, segment=directory + "/a.seg") as exporter:
+            return '\nshmetrics_worker_threads{worker="0"} 1\n' in exporter.scrape()
+
+
 def wants_systemd(flags):
     """Without a socket passed it does not start, with an address or without."""
     try:
@@ -66,6 +72,7 @@ SWITCHES = {
     "web.disable-exporter-metrics": (has_own_metrics, False, True, False),
     "web.compression": (coding, "gzip", None, True),
     "web.created-series": (has_created_series, True, False, False),
+    "collector.worker-process": (has_worker_processes, True, False, False),
     "web.systemd-socket": (wants_systemd, True, False, False),
 }
 

@@ -1,6 +1,8 @@
 """The exporter's own metrics: names, types, label names and label values are fixed; a new one needs a line here."""
+import os
 import re
 import signal
+import time
 import unittest
 
 import programs
@@ -21,6 +23,11 @@ CONTRACT = {
     "shmetrics_directory_used_bytes": (GAUGE, {}),
     "shmetrics_directory_limit_bytes": (GAUGE, {}),
     "shmetrics_worker_deaths_total": (COUNTER, {}),
+    "shmetrics_worker_cpu_seconds_total": (COUNTER, {"worker": ANY}),
+    "shmetrics_worker_open_fds": (GAUGE, {"worker": ANY}),
+    "shmetrics_worker_resident_memory_bytes": (GAUGE, {"worker": ANY}),
+    "shmetrics_worker_start_time_seconds": (GAUGE, {"worker": ANY}),
+    "shmetrics_worker_threads": (GAUGE, {"worker": ANY}),
     "shmetrics_updates_dropped_total": (COUNTER, {"reason": {"series_limit", "no_entry"}}),
     "shmetrics_values_refused_total": (COUNTER, {"reason": {"nan", "infinite", "negative"}}),
     "shmetrics_series_overflow_total": (COUNTER, {"family": ANY}),
@@ -128,6 +135,25 @@ class SelfMetrics(unittest.TestCase):
             with programs.worker(self.segment):
                 self.assertIn("\nshmetrics_worker_deaths_total 1\n", exporter.scrape())
             self.assert_contract(exporter.scrape())
+
+    def test_processes_of_workers_are_those_that_the_kernel_shows_and_go_with_them(self):
+        flag = "--collector.worker-process"
+        with Exporter(self.directory, flag, segment=self.segment) as exporter:
+            with programs.worker(self.segment) as process:
+                scrape = exporter.scrape()
+                self.assert_contract(scrape)
+                values = {name: float(value) for name, labels, value in SAMPLE.findall(scrape)
+                          if labels == 'worker="0"'}
+                with open(f"/proc/{process.pid}/status") as status:
+                    resident = 1024 * int(re.search(r"VmRSS:\s+(\d+) kB", status.read())[1])
+                self.assertEqual(1, values["shmetrics_worker_threads"])
+                self.assertEqual(len(os.listdir(f"/proc/{process.pid}/fd")), values["shmetrics_worker_open_fds"])
+                self.assertAlmostEqual(resident, values["shmetrics_worker_resident_memory_bytes"], delta=resident / 5)
+                self.assertAlmostEqual(time.time(), values["shmetrics_worker_start_time_seconds"], delta=30)
+                self.assertLess(values["shmetrics_worker_cpu_seconds_total"], 30)
+                process.kill()
+                process.wait(programs.TIMEOUT_SECONDS)
+                self.assertNotIn("shmetrics_worker_threads", exporter.scrape())
 
     def test_what_dump_prints_is_what_the_exporter_serves_of_the_segment(self):
         with programs.worker(self.segment), Exporter(self.directory, segment=self.segment) as exporter:

@@ -145,6 +145,7 @@ TEST(Options, HelpNamesEveryFlagWithItsDefault) {
                            "/api/metrics",
                            "--web.token-file",
                            "--web.config.file",
+                           "--[no-]collector.worker-process",
                            "--[no-]web.localhost-bypass",
                            "--[no-]web.query-token",
                            "--[no-]web.disable-exporter-metrics",

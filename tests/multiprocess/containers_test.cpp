@@ -10,6 +10,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <set>
 
 #include "tests/forked.hpp"
 #include "tests/multiprocess/launched_exporter.hpp"
@@ -117,6 +118,49 @@ TEST_F(ContainersTest, TwoWorkersThatAreBothPid1AreTwoAndTheExporterIsInAThirdNa
   for (const pid_t keeper : {second, third}) kill_and_wait(keeper);
 }
 
+TEST_F(ContainersTest, ProcessMetricsAreOfTheEntrysOwnerAndNeverOfAnotherWithItsPid) {
+  const auto idle = [&](bool has_gauge) -> int {
+    const Registry registry = open();
+    if (has_gauge) registry.gauge("active", "Active").set(1);
+    if (!has_gauge) registry.counter("hits_total", "Hits").inc();
+    ready_.pass();
+    for (;;) pause();
+  };
+  std::set<std::uint32_t> known;
+  const auto entry_of_newcomer = [&](pid_t pid) {
+    ready_.receive();
+    collector::Scraper scraper(path_);
+    scraper.read();
+    for (const auto& row : scraper.workers()) {
+      if (row.state != collector::WorkerState::kLive || !known.insert(row.worker).second) continue;
+      EXPECT_EQ(row.pid, static_cast<std::uint64_t>(pid));
+      return row.worker;
+    }
+    throw std::runtime_error("no new worker");
+  };
+  const pid_t counting = forked([&] { return idle(false); });
+  const std::uint32_t counter_entry = entry_of_newcomer(counting);
+  const pid_t gauging = forked([&] { return idle(true); });
+  const std::uint32_t gauge_entry = entry_of_newcomer(gauging);
+  const pid_t keeper = container([&]() -> int {
+    std::ofstream("/proc/sys/kernel/ns_last_pid") << counting - 1;
+    return wait_for(forked([&] { return work(1, 1); }));
+  });
+  const std::uint32_t twin_entry = entry_of_newcomer(counting);  // which it is in its own namespace
+
+  const LaunchedExporter exporter({.segment = path_, .flags = {"--collector.worker-process"}});
+  const auto shown = [&](std::uint32_t worker) {
+    return exporter.values().contains("shmetrics_worker_threads{worker=\"" + std::to_string(worker) + "\"}");
+  };
+  EXPECT_TRUE(shown(counter_entry));
+  EXPECT_TRUE(shown(gauge_entry));
+  EXPECT_FALSE(shown(twin_entry));
+  kill_and_wait(counting);
+  EXPECT_FALSE(shown(counter_entry));
+  EXPECT_FALSE(shown(twin_entry));
+  for (const pid_t worker : {gauging, keeper}) kill_and_wait(worker);
+}
+
 TEST_F(ContainersTest, AnotherProgramUnderTheSamePidKeepsNoDeadWorkerAlive) {
   const Baton killed;
   const pid_t keeper = container([&]() -> int {
@@ -183,8 +227,10 @@ TEST_F(ContainersTest, AnExporterOfTheGroupReadsWhatTheUmaskWouldHaveForbidden) 
   const LaunchedExporter exporter(
       {.segment = path_,
        .launcher = {"setpriv", "--reuid", std::to_string(kNobody), "--regid", std::to_string(kGroup), "--clear-groups"},
+       .flags = {"--collector.worker-process"},
        .program = public_program()});
   auto values = exporter.values();
+  EXPECT_FALSE(values.contains("shmetrics_worker_threads{worker=\"0\"}")) << "it may not look into the process";
   EXPECT_EQ(values["hits_total{l=\"v\"}"], 10);
   EXPECT_EQ(values["active"], 2) << "reading is enough to see who lives";
   kill_and_wait(worker);
