@@ -67,8 +67,8 @@ class Scraper {
   void render(std::string& text, const Wanted& wanted = {}) const;
   std::vector<Family> families(const Wanted& wanted = {}) const;
   std::vector<WorkerRow> workers() const;
-  /// Whether a process, whose /proc/PID/maps (proc(5)) these are, is the one that has the worker's entry: it has mapped,
-  /// for writing, a slot of the entry's owner, which nobody else has while that lives. A pid proves nothing.
+  /// Whether a process, whose /proc/PID/maps (proc(5)) these are, is the one that has the worker's entry: it has mapped
+  /// a slot of the entry's owner for writing, which nobody else has while that lives. A pid proves nothing.
   bool is_owner(std::uint32_t worker, std::istream& maps) const;
 
   /// What the last read() saw, for a format that takes several segments together. Valid until the next read() or the

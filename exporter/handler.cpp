@@ -141,8 +141,9 @@ std::optional<Login> login_to_check(const Site& site, const Request& request) {
 
 Response refuse_for_now(const Site& site, const Request& request) {
   Response response = make_response(503, kPlainText, "busy\n", route_of(site, path_of(request.target)));
-  response.headers.emplace_back("Retry-After", "1");
+  response.headers.emplace_back("Retry-After", kRetrySeconds);
   response.omits_body = request.method == "HEAD";
+  response.cause = "passwords_waiting";
   return response;
 }
 
@@ -155,12 +156,14 @@ void fail(Response& response, ScrapeFailure failure) {
   if (!is_broken) failed.headers.emplace_back("Retry-After", kRetrySeconds);
   failed.omits_body = response.omits_body;
   failed.verdict = response.verdict;
+  if (!is_broken) failed.cause = failure == ScrapeFailure::kBusy ? "max_requests" : "scrape_timeout";
   response = std::move(failed);
 }
 
 Response refuse_malformed() {
   Response response = make_response(400, kPlainText, "bad request\n", Route::kOther);
   response.closes = true;
+  response.cause = "malformed";
   return response;
 }
 

@@ -47,6 +47,7 @@ struct Response {
   bool omits_body = false;                                        // HEAD
   bool closes = false;                                            // the connection ends after it
   Route route = Route::kOther;
+  const char* cause = nullptr;                                 // of a 400 or 503, for the log; a 401 has its verdict
   Verdict verdict = Verdict::kLocal;                           // means nothing for health checks and malformed requests
   std::optional<ScrapeQuery> wanted = {};                      // to become `scraped` before this is sent
   std::optional<std::chrono::duration<double>> patience = {};  // how long it may take, if the scraper has said it

@@ -230,8 +230,8 @@ class Session {
     const std::string status = std::to_string(response.status);
     const std::string peer = connection_.peer.text();
     log(LogLevel::kDebug, "request", {{"status", status}, {"handler", name_of(response.route)}, {"peer", peer}});
-    if (response.status != 400 && response.status != 401) return;
-    const char* cause = response.status == 400 ? "malformed" : name_of(response.verdict);
+    const char* cause = response.status == 401 ? name_of(response.verdict) : response.cause;
+    if (cause == nullptr) return;
     const auto held_back = context_.refusals.pass(cause, Clock::now());
     if (!held_back) return;
     log(LogLevel::kWarn, "request refused",

@@ -1,10 +1,19 @@
 #include <gtest/gtest.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <unistd.h>
 #include <shmetrics/shmetrics.hpp>
 
 #include <cmath>
+#include <csignal>
 #include <limits>
+#include <optional>
 #include <thread>
 
+#include "tests/allocations.hpp"
+#include "tests/forked.hpp"
 #include "tests/scrape.hpp"
 #include "tests/temporary_folder.hpp"
 
@@ -163,6 +172,74 @@ TEST_F(UpdateTest, ACancelledThreadEndsWhereItMayAndNotInAnUpdate) {
   EXPECT_EQ(tests::scrape(path_)["a_total{l=\"first\"}"], 1);
 }
 #endif
+
+TEST_F(UpdateTest, AnUpdateMakesNoSystemCallAndAllocatesNothing) {
+  const Counter hits = registry_.counter("a_total", "A");
+  const auto jobs = registry_.counter("jobs_total", "Jobs", {"queue"});
+  const FloatCounter cost = registry_.float_counter("cost_total", "Cost");
+  const Gauge active = registry_.gauge("active", "Active");
+  const Gauge most = registry_.gauge("most", "Most", {}, GaugeMode::max);
+  const Histogram sizes = registry_.histogram("h", "H", {}, {1, 2, 3});
+  const Summary bytes = registry_.summary("s", "S");
+  const auto update = [&] {
+    hits.inc();
+    hits.inc(-1);
+    jobs.with("mail").inc();
+    cost.inc(0.5);
+    active.inc();
+    most.set(3);
+    sizes.observe(2.5);
+    sizes.observe(NAN);
+    bytes.observe(7);
+  };
+  const pid_t child = tests::forked([&] {
+    update();
+    const std::uint64_t before = test::allocations();
+    for (int i = 0; i < 1000; ++i) update();
+    if (test::allocations() != before) return 1;
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) != 0) return 77;
+    for (int i = 0; i < 1000; ++i) update();
+    syscall(SYS_exit, 0);  // the only call that is left, but for read, write and sigreturn; any other is SIGKILL
+    return 2;
+  });
+  const int outcome = tests::wait_for(child);
+  if (outcome == 77) GTEST_SKIP() << "no seccomp here";
+  EXPECT_EQ(outcome, 0);
+  EXPECT_EQ(tests::scrape(path_)["a_total"], 2001);
+}
+
+namespace from_handler {
+std::optional<Counter> hits;
+std::optional<Histogram> sizes;
+volatile sig_atomic_t calls = 0;
+}  // namespace from_handler
+
+TEST_F(UpdateTest, ASignalHandlerThatInterruptsNoUpdateCountsWhateverElseItInterrupts) {
+  from_handler::hits = registry_.counter("a_total", "A");
+  from_handler::sizes = registry_.histogram("h", "H", {}, {1});
+  from_handler::hits->inc(0);  // a slot, before the first signal
+  std::signal(SIGALRM, [](int) {
+    from_handler::hits->inc();
+    from_handler::sizes->observe(2);
+    from_handler::calls = from_handler::calls + 1;
+  });
+  const auto every = [](suseconds_t us) {
+    const itimerval timer{{0, us}, {0, us}};
+    setitimer(ITIMER_REAL, &timer, nullptr);
+  };
+  every(200);
+  // The allocator's lock is what a handler must not want, and so are a scrape's and a registration's here.
+  while (from_handler::calls < 2000) {
+    for (int i = 0; i < 100; ++i) std::string(static_cast<std::size_t>(i) * 100, 'x').shrink_to_fit();
+    tests::scrape(path_);
+  }
+  every(0);
+  std::signal(SIGALRM, SIG_DFL);
+  const tests::Scrape scrape = tests::scrape(path_);
+  EXPECT_EQ(scrape["a_total"], from_handler::calls);
+  EXPECT_EQ(scrape["h_sum"], 2.0 * from_handler::calls);
+  EXPECT_EQ(scrape["h_count"], from_handler::calls);
+}
 
 TEST_F(UpdateTest, ANullPointerIsAnEmptyLabelValue) {
   const auto hits = registry_.counter("a_total", "A", {"l"});

@@ -18,6 +18,8 @@
 #include <utility>
 #include <vector>
 
+#include "tests/exporter/kept_output.hpp"
+
 namespace shmetrics::testing {
 
 struct HttpResponse {
@@ -102,6 +104,8 @@ class HttpClient {
     while (buffer_.size() < std::stoul(length)) require(read_more(), "the whole body");
     response.body = buffer_.substr(0, std::stoul(length));
     buffer_.erase(0, response.body.size());
+    const bool is_plain = response.status == 200 && response.header("Content-Encoding").empty();
+    if (is_plain) keep_output(response.header("Content-Type"), response.body);
     return response;
   }
 

@@ -153,11 +153,12 @@ TEST_F(ScrapeTest, HeadHasTheLengthAndNoBodyAndTheConnectionGoesOn) {
 }
 
 TEST_F(ScrapeTest, WhenTheScrapersTimeIsOverIt503AndTheConnectionGoesOn) {
-  const RunningExporter exporter(setup());
+  RunningExporter exporter(setup());
   auto client = exporter.connect();
   const HttpResponse late = client.exchange(scrape_request("X-Prometheus-Scrape-Timeout-Seconds: 1e-12\r\n"));
   EXPECT_EQ(late.status, 503);
   EXPECT_EQ(late.header("Retry-After"), "1");
+  EXPECT_TRUE(exporter.child().says("status=503 cause=scrape_timeout "));
   for (const char* seconds : {"10", "NaN", "-1", "1e300", "0", "soon"}) {
     const std::string field = std::string("X-Prometheus-Scrape-Timeout-Seconds: ") + seconds + "\r\n";
     EXPECT_EQ(client.exchange(scrape_request(field)).status, 200) << seconds;
@@ -166,7 +167,7 @@ TEST_F(ScrapeTest, WhenTheScrapersTimeIsOverIt503AndTheConnectionGoesOn) {
 }
 
 TEST_F(ScrapeTest, ScrapesBeyondTheLimitAre503AndCountedUntilOneIsWritten) {
-  const RunningExporter exporter({.flags = {"--web.max-requests=2"}, .segment = big_segment()});
+  RunningExporter exporter({.flags = {"--web.max-requests=2"}, .segment = big_segment()});
   std::list<HttpClient> slow;
   for (int i = 0; i < 2; ++i) {
     slow.push_back(exporter.connect());
@@ -176,6 +177,7 @@ TEST_F(ScrapeTest, ScrapesBeyondTheLimitAre503AndCountedUntilOneIsWritten) {
   EXPECT_TRUE(eventually([&] { return (refused = exporter.get("/metrics")).status == 503; }));
   EXPECT_EQ(refused.header("Retry-After"), "1");
   EXPECT_EQ(refused.body, "too many scrapes at once\n");
+  EXPECT_TRUE(exporter.child().says("msg=\"request refused\" status=503 cause=max_requests "));
   EXPECT_TRUE(exporter.is_healthy());
   for (HttpClient& client : slow) EXPECT_EQ(client.read_response().status, 200);
   HttpResponse served;

@@ -120,6 +120,19 @@ TEST(Wire, MalformedRequestsGet400AndAClosedConnection) {
   EXPECT_THAT(exporter.get("/metrics").body, HasSubstr("requests_total{code=\"400\",handler=\"other\"} 28\n"));
 }
 
+TEST(Wire, APeerThatDoesNotCloseAfterTheLastAnswerIsLetGoAfterASecond) {
+  const RunningExporter exporter;
+  auto peer = exporter.connect();
+  EXPECT_EQ(peer.exchange("GET /-/ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").status, 200);
+  EXPECT_TRUE(peer.is_closed_by_peer());
+  const auto open_connections = [&] {
+    const std::string text = exporter.get("/metrics").body;
+    return std::stod(text.substr(text.find("\nprocess_open_fds ") + 18));
+  };
+  const double before = open_connections();
+  EXPECT_TRUE(eventually([&] { return open_connections() < before; })) << "its descriptor";
+}
+
 TEST(Wire, WhatFollowsAMalformedRequestIsNotServed) {
   const RunningExporter exporter;
   auto client = exporter.connect();

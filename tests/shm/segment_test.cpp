@@ -5,13 +5,28 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include <filesystem>
 #include <fstream>
+#include <optional>
 
 #include "shm/lock_byte.hpp"
 #include "tests/forked.hpp"
 #include "tests/temporary_folder.hpp"
+
+namespace {
+std::optional<long> file_system;  // what the kernel says that a file is on, when a test says so
+}
+
+extern "C" {
+int __real_fstatfs(int fd, struct statfs* found);
+int __wrap_fstatfs(int fd, struct statfs* found) {
+  const int result = __real_fstatfs(fd, found);
+  if (file_system) found->f_type = *file_system;
+  return result;
+}
+}
 
 namespace shmetrics::shm {
 namespace {
@@ -54,6 +69,23 @@ TEST_F(SegmentTest, CreatedSegmentOpensForReaderAndWriter) {
   const OpenedSegment read = open_for_reading(path_);
   EXPECT_EQ(read.id, made.id);
   EXPECT_EQ(std::memcmp(&read.header, &made.header, sizeof(Header)), 0);
+}
+
+TEST_F(SegmentTest, NetworkAndFuseFileSystemsAreForCopiesToReadAndADiskIsNoted) {
+  create();
+  for (const long magic : {0x6969L, 0x65735546L, 0xff534d42L, 0xfe534d42L, 0x01021997L}) {  // NFS FUSE CIFS SMB2 9p
+    file_system = magic;
+    const auto [fault, said] = failure([&] { create(); });
+    const auto [read_fault, said_to_reader] = read_failure();
+    file_system.reset();
+    EXPECT_EQ(fault, Fault::kRefused);
+    EXPECT_THAT(said, HasSubstr("is on a network or FUSE file system: use tmpfs"));
+    EXPECT_EQ(said_to_reader, "opened") << "a copy may be looked at";
+  }
+  file_system = 0xef53L;  // ext4
+  const bool is_on_tmpfs = create().on_tmpfs;
+  file_system.reset();
+  EXPECT_FALSE(is_on_tmpfs);
 }
 
 TEST_F(SegmentTest, TheFilesGeometryWins) {

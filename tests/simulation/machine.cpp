@@ -57,7 +57,12 @@ extern "C" {
     return static_cast<int>(syscall(SYS_fcntl, fd, command, argument));
   }
   step();
+  const auto& request = *static_cast<struct flock*>(argument);
   mutate_lock(*static_cast<struct flock*>(argument));
-  return static_cast<int>(syscall(SYS_fcntl, fd, command, argument));
+  const int result = static_cast<int>(syscall(SYS_fcntl, fd, command, argument));
+  if (command == F_OFD_SETLK && result == 0 && request.l_type == F_WRLCK) {
+    note_lock(static_cast<std::uint64_t>(request.l_start));
+  }
+  return result;
 }
 }

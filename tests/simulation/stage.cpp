@@ -1,5 +1,6 @@
 #include "tests/simulation/stage.hpp"
 
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <poll.h>
 #include <pthread.h>
@@ -17,6 +18,8 @@
 #include <thread>
 
 #include "client/attachment.hpp"
+#include "shm/descriptor.hpp"
+#include "shm/lock_byte.hpp"
 #include "tests/simulation/mutants.hpp"
 
 namespace shmetrics::simulation {
@@ -99,6 +102,20 @@ pthread_key_t end_key() {
   pass(stage().scheduler);
 }
 
+// Who looks into /proc/PID keeps the address space for that long, and with it the locks: on a machine where somebody
+// does, the next actor would find a dead worker alive, and the run would not be its seed's. Bounded, because a child
+// that was forked in the middle of a claim may have the lock until its own first step.
+void wait_for_locks(std::uint32_t number) {
+  const shm::Descriptor file(open(stage().path, O_RDONLY | O_CLOEXEC));
+  constexpr int kMostWaits = 500;
+  int waits = 0;
+  for (std::uint32_t byte = 0; byte < kMostLockBytes && file; ++byte) {
+    if (stage().lock_takers[byte] != number + 1) continue;
+    while (shm::probe(file.get(), shm::kLockBase + byte) == shm::Held::kYes && ++waits < kMostWaits) usleep(100);
+    stage().lock_takers[byte] = 0;
+  }
+}
+
 void wait_until_gone(Process& process) {
   const int fd = static_cast<int>(syscall(SYS_pidfd_open, process.pid, 0));
   if (fd >= 0) {
@@ -108,6 +125,7 @@ void wait_until_gone(Process& process) {
     close(fd);
   }
   waitpid(process.pid, nullptr, WNOHANG);  // if it is a child and no grandchild
+  wait_for_locks(static_cast<std::uint32_t>(&process - stage().processes));
   process.is_alive = false;
 }
 
@@ -139,6 +157,11 @@ void step(bool must) noexcept {
   pass(all.scheduler);
   if (!wait_and_take(current->turn)) _exit(98);
   if (is_forking) current->budget = 0;
+}
+
+void note_lock(std::uint64_t byte) noexcept {
+  if (current == nullptr) return;
+  if (byte - shm::kLockBase < kMostLockBytes) the_stage->lock_takers[byte - shm::kLockBase] = current->process + 1;
 }
 
 void fail(const std::string& what) noexcept {

@@ -15,7 +15,8 @@
 namespace shmetrics::simulation {
 
 inline constexpr int kMostActors = 96;
-inline constexpr int kMostProcesses = 48;  // a bit each in a double
+inline constexpr std::uint32_t kMostLockBytes = 128;  // 64 before the entries', two for each
+inline constexpr int kMostProcesses = 48;             // a bit each in a double
 
 /// What actors count, in updates.
 enum Kind { kHits, kCost, kLatency, kSize, kLevel, kKinds };
@@ -59,6 +60,7 @@ struct Stage {
   char failure[512];  // the first that an actor found
   Actor actors[kMostActors];
   Process processes[kMostProcesses];
+  std::uint32_t lock_takers[kMostLockBytes];  // by byte from kLockBase on: 1 + the process that took it last
 };
 
 /// The stage of this process and all that it forks; made at first use, by the scheduler.
@@ -72,6 +74,8 @@ void start_process(const std::function<void()>& body);
 void start_thread(std::function<void()> body);
 /// The end of the calling actor's process by _exit: no handler runs, nothing is released.
 [[noreturn]] void exit_at_once();
+/// A lock byte is the calling actor's process's from here on, until somebody else takes it; of no actor, nothing.
+void note_lock(std::uint64_t byte) noexcept;
 /// A step that may hand the turn back, or, if it `must`, does.
 void step(bool must = false) noexcept;
 /// Notes what is wrong, unless something was before.
