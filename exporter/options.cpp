@@ -219,7 +219,7 @@ Options parse_options(int argc, const char* const* argv, const std::string& defa
   Words words;
   CLI::App app("Serves the metrics of shmetrics segments to Prometheus.", "shmetrics-exporter");
   app.formatter(std::make_shared<HelpFormatter>());
-  app.get_formatter()->column_width(8);  // every text on lines of its own
+  app.get_formatter()->column_width(20);  // less, and help2man takes texts for paragraphs; more, and lines are long
   app.set_help_flag("-h,--help", "Print this help.");
   app.set_version_flag("--version", version_text(), "Print name, version, revision and compiler.");
   app.footer(kFooter);
