@@ -22,8 +22,8 @@ inline void keep_output(std::string_view content_type, const std::string& text) 
   if (folder == nullptr || !(is_openmetrics || content_type.starts_with("text/plain; version="))) return;
   std::string shape = text;
   std::erase_if(shape, [](char c) { return c >= '0' && c <= '9'; });
-  const std::string name = std::string(folder) + "/" + std::to_string(std::hash<std::string>()(shape)) +
-                           (is_openmetrics ? ".om" : ".txt");
+  const std::string name =
+      std::string(folder) + "/" + std::to_string(std::hash<std::string>()(shape)) + (is_openmetrics ? ".om" : ".txt");
   if (kept >= kMostOfAProcess || std::filesystem::exists(name)) return;
   ++kept;
   std::filesystem::create_directories(folder);
