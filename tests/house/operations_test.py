@@ -1,4 +1,5 @@
-"""Runs the commands of docs/operations.md, each heading in a place of its own, and checks what they print.
+"""Runs the commands of docs/operations.md and docs/mastercrm.md, each heading in a place of its own, and checks what
+they print.
 
 usage: operations_test.py REPOSITORY DIRECTORY_OF_PROGRAMS
 """
@@ -12,11 +13,19 @@ import sys
 import tempfile
 import unittest
 
-HEADINGS = ["Size", "Reset", "Upgrade and roll back", "Deploy with changed buckets", "Several applications",
-            "Exporter as another user", "systemd", "Docker", "Kubernetes sidecar", "Reverse proxy", "Logs",
-            "Reboot and crash", "A disappeared segment", "Reading a dead segment after an incident",
-            "Rotating tokens and certificates"]
+# The headings that have something to run, or a folder of it.
+HEADINGS = {
+    "operations": [
+        "Size", "Reset", "Upgrade and roll back", "Deploy with changed buckets", "Several applications",
+        "Exporter as another user", "systemd", "Docker", "Kubernetes sidecar", "Reverse proxy", "Logs",
+        "Reboot and crash", "A disappeared segment", "Reading a dead segment after an incident",
+        "Rotating tokens and certificates"],
+    "mastercrm": [
+        "Quick start", "Load", "An application that owns port 5000", "Section by section", "No metrics",
+        "Missing metrics", "High memory usage", "Slow scrapes"],
+}
 NEEDED_PROGRAMS = ("systemd-analyze", "setpriv", "openssl", "curl")
+PORTS = ("5000", "5001", "8080", "8090")
 TIMEOUT_SECONDS = 60
 # What the reader does not type: programs in the background are ended, and curl waits until they listen.
 PROLOGUE = """set -euo pipefail
@@ -27,8 +36,8 @@ curl() { command curl --silent --retry 50 --retry-delay 1 --retry-connrefused "$
 root = programs = pathlib.Path(".")
 
 
-def sections():
-    text = (root / "docs/operations.md").read_text()
+def sections(page):
+    text = (root / f"docs/{page}.md").read_text()
     parts = re.split(r"^## (.*)\n", text, flags=re.MULTILINE)[1:]
     return dict(zip(parts[::2], parts[1::2]))
 
@@ -47,12 +56,13 @@ class Operations(unittest.TestCase):
     longMessage = False
 
     def run_commands(self, commands):
-        """All output of the commands, with /run/app and the port of the page moved to where nobody is."""
+        """All output of the commands, with /run/app and the ports of the pages moved to where nobody is."""
         with tempfile.TemporaryDirectory(prefix="shmetrics-test.", dir="/dev/shm") as place:
             os.chmod(place, 0o755)
-            port = free_port()
-            script = commands.replace("/run/app", place).replace("127.0.0.1:5000", f"127.0.0.1:{port}")
-            address = f"--web.listen-address 127.0.0.1:{port}"
+            moved = {port: str(free_port()) for port in PORTS}
+            script = commands.replace("/run/app", place)
+            script = re.sub(rf"\b({'|'.join(PORTS)})\b", lambda found: moved[found.group()], script)
+            address = f"--web.listen-address 127.0.0.1:{moved['5000']}"
             script = re.sub(r"(shmetrics-exporter) (--segment)", rf"\1 {address} \2", script)
             kept = {name: value for name, value in os.environ.items()
                     if not name.startswith(("METRICS_", "SHMETRICS_"))}
@@ -77,15 +87,17 @@ class Operations(unittest.TestCase):
             rest = rest[rest.index(text):]
 
     def test_every_task_has_a_heading_with_something_to_run_or_a_folder_of_it(self):
-        self.assertEqual(HEADINGS, list(sections()))
-        for heading, section in sections().items():
-            self.assertTrue(blocks(section) or "](../deploy/" in section, heading)
+        self.assertEqual(HEADINGS["operations"], list(sections("operations")))
+        for page, headings in HEADINGS.items():
+            self.assertEqual(headings, [heading for heading, section in sections(page).items()
+                                        if blocks(section) or "](../deploy/" in section])
 
     def test_commands_print_what_the_page_says(self):
-        for heading, section in sections().items():
-            for commands in blocks(section):
-                with self.subTest(heading):
-                    self.check_block(commands)
+        for page in HEADINGS:
+            for heading, section in sections(page).items():
+                for commands in blocks(section):
+                    with self.subTest(f"{page}: {heading}"):
+                        self.check_block(commands)
 
 
 if __name__ == "__main__":
