@@ -52,9 +52,15 @@ class Server:
             connection.close()
 
     def stop(self):
-        if self.process.poll() is None:
-            self.process.terminate()
-            self.process.wait(timeout=60)
+        if self.process.poll() is not None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(timeout=20)
+        except subprocess.TimeoutExpired:  # uWSGI does not tell a worker that it is just starting
+            for process in [*self.workers(), self.process.pid]:
+                os.kill(process, signal.SIGKILL)
+            self.process.wait(timeout=20)
 
 
 class Served(unittest.TestCase):
@@ -110,7 +116,7 @@ class PythonGunicorn(Served):
     @staticmethod
     def command(address, *arguments):
         return [sys.executable, "-m", "gunicorn", "--chdir", APPLICATION, "--workers", str(WORKERS), "--bind", address,
-                *arguments, "gunicorn_app:app"]
+                "--timeout", "120", *arguments, "gunicorn_app:app"]
 
     def test_recycled_workers_of_a_preloaded_application_count_every_answer(self):
         _, workers = self.serves_and_counts("--preload", "--max-requests", "20", answers=400)
