@@ -61,6 +61,8 @@ bool is_arriving() {
   forker = 0;
   if (!wait_and_take(current->turn)) _exit(98);
   current->budget = 0;
+  // Here, because it may end before fork() returns in its parent, and its end is waited for.
+  the_stage->processes[current->process].pid = static_cast<pid_t>(syscall(SYS_getpid));
   return true;
 }
 
@@ -98,6 +100,7 @@ pthread_key_t end_key() {
   for (Actor& actor : stage().actors) {
     if (actor.phase == Phase::kReady && actor.process == process) actor.phase = Phase::kDone;
   }
+  stage().processes[process].has_ended = true;  // also for a thread of it that forks at this moment
   current = nullptr;
   pass(stage().scheduler);
 }
@@ -107,7 +110,7 @@ pthread_key_t end_key() {
 // that was forked in the middle of a claim may have the lock until its own first step.
 void wait_for_locks(std::uint32_t number) {
   const shm::Descriptor file(open(stage().path, O_RDONLY | O_CLOEXEC));
-  constexpr int kMostWaits = 500;
+  constexpr int kMostWaits = 20000;
   int waits = 0;
   for (std::uint32_t byte = 0; byte < kMostLockBytes && file; ++byte) {
     if (stage().lock_takers[byte] != number + 1) continue;
@@ -226,6 +229,7 @@ bool give_turn(Actor& actor, std::uint64_t budget) {
   if (actor.phase != Phase::kDone) return true;
   Process& process = all.processes[actor.process];
   for (const Actor& other : all.actors) {
+    if (process.has_ended) break;
     if (other.process == actor.process && other.phase != Phase::kDone && other.phase != Phase::kAbsent) return true;
   }
   wait_until_gone(process);

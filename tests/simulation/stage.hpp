@@ -36,7 +36,7 @@ struct Actor {
 struct Process {
   pid_t pid;             // 0 until it is forked
   std::uint32_t forker;  // the actor that forks it; kMostActors: the scheduler
-  bool is_alive;
+  bool is_alive, has_ended;
   bool is_mark_started, is_mark_acknowledged;  // of the gauge that says who lives
   std::uint64_t peak_started, peak_acknowledged;
 };
