@@ -30,11 +30,11 @@ struct Settings {
   std::uint16_t port = 8080, upstream_port = 8090;
   unsigned workers = 4, threads = 8, queue_workers = 2;
   std::size_t connections = 4;  // of a worker's pool
-  std::string database = "mastercrm.db";
+  std::string host = "127.0.0.1", database = "mastercrm.db";
   shmetrics::Options segment;
 };
 
-int listen_on(std::uint16_t& port) {
+int listen_on(const std::string& host, std::uint16_t& port) {
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   const int on = 1;
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
@@ -42,7 +42,9 @@ int listen_on(std::uint16_t& port) {
   socklen_t size = sizeof address;
   address.sin_family = AF_INET;
   address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (inet_pton(AF_INET, host.c_str(), &address.sin_addr) != 1) {
+    throw std::runtime_error("--host wants an IPv4 address, not " + host);
+  }
   if (bind(fd, reinterpret_cast<sockaddr*>(&address), size) != 0 || listen(fd, 1024) != 0) {
     throw std::runtime_error("cannot listen on port " + std::to_string(port) + ": " + std::strerror(errno) +
                              "; choose another by --port");
@@ -68,7 +70,7 @@ void repeat(const sigset_t& stop, long pause_ms, const Function& work) {
 }
 
 void run(Settings& settings) {
-  const int listener = listen_on(settings.port);
+  const int listener = listen_on(settings.host, settings.port);
   create_tables(settings.database);
   const Catalogue metrics{shmetrics::Registry::open(settings.segment)};
   // Not fatal: a family that is inert counts nothing, and the application goes on.
@@ -93,7 +95,8 @@ void run(Settings& settings) {
     Database database(metrics, settings.database, 1);
     repeat(stop, 500, [&] { return keep_house(metrics, database), false; });
   });
-  std::printf("mastercrm: serves http://127.0.0.1:%u/ with %u workers\n", settings.port, settings.workers);
+  std::printf("mastercrm: serves http://%s:%u/ with %u workers\n", settings.host.c_str(), settings.port,
+              settings.workers);
   processes.run();
 }
 
@@ -103,7 +106,8 @@ int main(int argc, char** argv) try {
   Settings settings;
   CLI::App app("A small CRM that counts what it does.", "mastercrm");
   app.option_defaults()->always_capture_default();
-  app.add_option("--port", settings.port, "TCP port on 127.0.0.1; 0 takes a free one");
+  app.add_option("--port", settings.port, "TCP port; 0 takes a free one");
+  app.add_option("--host", settings.host, "address to listen on; in a container 0.0.0.0");
   app.add_option("--workers", settings.workers, "processes that serve")->check(CLI::Range(1, 256));
   app.add_option("--threads", settings.threads, "of each of them")->check(CLI::Range(1, 256));
   app.add_option("--connections", settings.connections, "to the database, of each of them")->check(CLI::Range(1, 256));

@@ -5,8 +5,8 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import time
-import urllib.error
 import urllib.parse
 import urllib.request
 
@@ -14,20 +14,19 @@ import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
-GUIDE = (ROOT / "tests/mastercrm/metrics-guide.md").read_text()
+sys.path.insert(0, str(ROOT / "tests/mastercrm"))
+import guide  # noqa: E402
+
 START_SECONDS = 30
 
 # Nothing here leaves this machine.
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-def blocks(text, language):
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-
-
 def guide_block(heading, language):
     """The first block of that language below a heading of the guide."""
-    return blocks(GUIDE[GUIDE.index(f" {heading}\n"):], language)[0]
+    below = guide.TEXT[guide.TEXT.index(f" {heading}\n"):]
+    return re.search(rf"^```{language}\n(.*?)^```", below, re.MULTILINE | re.DOTALL).group(1)
 
 
 def read_yaml(path):
@@ -66,51 +65,55 @@ def copy_with_secrets(folder, secret="a-token-of-32-characters-or-more"):
 
 
 def fetch(port, token):
-    """One scrape of an exporter."""
-    request = urllib.request.Request(f"http://127.0.0.1:{port}/api/metrics",
-                                     headers={"Authorization": f"Bearer {token}"})
-    with _opener.open(request, timeout=10) as answer:
-        return answer.read().decode()
+    """One scrape of an exporter, as text 0.0.4."""
+    return ask(f"http://127.0.0.1:{port}/api/metrics", Authorization=f"Bearer {token}").decode()
+
+
+def ask(url, **headers):
+    with _opener.open(urllib.request.Request(url, headers=headers), timeout=10) as answer:
+        return answer.read()
 
 
 class RunningPrometheus:
     """`prometheus` on a port of its own until the block ends; its data is in a new folder beside the configuration."""
 
-    def __init__(self, config, *flags, agent=False):
+    def __init__(self, config, *flags, agent=False, headers=None):
         self.config = pathlib.Path(config)
-        self.port = free_port()
+        self.port, self.headers = free_port(), headers or {}
         data = self.config.with_name(f"data-{self.port}")
         storage = ["--enable-feature=agent", f"--storage.agent.path={data}"] if agent else [
             f"--storage.tsdb.path={data}"]
         self.log = data.with_suffix(".log")
-        with self.log.open("w") as log:
-            self.process = subprocess.Popen(
-                ["prometheus", f"--config.file={config}", f"--web.listen-address=127.0.0.1:{self.port}", *storage,
-                 *flags], stdout=log, stderr=subprocess.STDOUT)
+        self.command = ["prometheus", f"--config.file={config}", f"--web.listen-address=127.0.0.1:{self.port}",
+                        *storage, *flags]
 
     def __enter__(self):
-        if not eventually(self.is_ready, START_SECONDS):
-            self.__exit__()
-            raise RuntimeError(f"prometheus does not start:\n{self.log.read_text()}")
+        self.start()
         return self
 
     def __exit__(self, *_):
-        self.process.kill()
+        self.stop()
+
+    def start(self):
+        with self.log.open("a") as log:
+            self.process = subprocess.Popen(self.command, stdout=log, stderr=subprocess.STDOUT)
+        if not eventually(self.is_ready, START_SECONDS):
+            self.stop()
+            raise RuntimeError(f"prometheus does not start:\n{self.log.read_text()}")
+
+    def stop(self):
+        self.process.terminate()
         self.process.wait()
 
     def is_ready(self):
-        """Also when it wants a password, which it tells only when it listens."""
         try:
-            return self.text("/-/ready") is not None
-        except urllib.error.HTTPError as error:
-            return error.code == 401
+            return bool(self.text("/-/ready"))
         except OSError:
             return False
 
     def text(self, path, **parameters):
         query = "?" + urllib.parse.urlencode(parameters, doseq=True) if parameters else ""
-        with _opener.open(f"http://127.0.0.1:{self.port}{path}{query}", timeout=10) as answer:
-            return answer.read().decode()
+        return ask(f"http://127.0.0.1:{self.port}{path}{query}", **self.headers).decode()
 
     def api(self, path, **parameters):
         return json.loads(self.text(f"/api/v1/{path}", **parameters))["data"]
@@ -133,8 +136,8 @@ class RunningPrometheus:
 class RunningExporter:
     """The exporter that was built, on a port of its own, as it runs in production: with a token and no bypass."""
 
-    def __init__(self, programs, segment, *flags):
-        self.port, self.token = free_port(), "a-token-of-32-characters-or-more"
+    def __init__(self, programs, segment, *flags, token="a-token-of-32-characters-or-more"):
+        self.port, self.token = free_port(), token
         self.process = subprocess.Popen(
             [programs / "shmetrics-exporter", f"--segment={segment}", f"--web.listen-address=127.0.0.1:{self.port}",
              "--no-web.localhost-bypass", *flags], stderr=subprocess.DEVNULL,

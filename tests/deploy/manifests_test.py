@@ -4,6 +4,7 @@ No engine of Docker and no cluster is needed, and none is started.
 
 usage: manifests_test.py DIRECTORY_OF_PROGRAMS
 """
+import json
 import os
 import pathlib
 import re
@@ -72,7 +73,7 @@ class Compose(unittest.TestCase):
 
     def test_images_are_of_a_version(self):
         for service in self.services.values():
-            self.assertRegex(service.get("image", "built:1"), r":v?\d[\d.]*$")
+            self.assertRegex(service.get("image", "built:1"), r":v?\d[\d.]*(-slim)?$")
 
     def test_exporter_reads_the_segment_that_the_application_writes(self):
         app, exporter = self.services["app"], self.services["exporter"]
@@ -120,8 +121,8 @@ class Image(unittest.TestCase):
     longMessage = False
 
     def test_image_has_the_libraries_that_the_program_is_linked_with(self):
-        installed = set(re.search(r"--no-install-recommends (.*?)&&", stages()["exporter"]).group(1).split())
-        for name in ("shmetrics-exporter", "shmetrics"):
+        for stage, name in (("exporter", "shmetrics-exporter"), ("exporter", "shmetrics"), ("mastercrm", "mastercrm")):
+            installed = set(re.search(r"--no-install-recommends (.*?)&&", stages()[stage]).group(1).split())
             needed = re.findall(r"NEEDED\s+(\S+)", run("objdump", "-p", str(programs / name)).stdout)
             found = dict(re.findall(r"(\S+) => (\S+)", run("ldd", str(programs / name)).stdout))
             for library in set(needed) & set(found):
@@ -135,6 +136,23 @@ class Image(unittest.TestCase):
             for program in re.findall(r"/src/build/release/bin/(\S+)", text):
                 self.assertIn(program, built, stage)
                 self.assertTrue(os.access(programs / program, os.X_OK), program)
+
+    def test_application_starts_with_the_flags_of_its_image(self):
+        """As the image and compose.yml start it, on ports and in a folder of the test's own."""
+        words = json.loads(re.search(r"ENTRYPOINT (.*)", stages()["mastercrm"]).group(1))
+        with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+            words[words.index("--port") + 1] = "0"
+            words[words.index("--database") + 1] = f"{folder}/mastercrm.db"
+            application = subprocess.Popen([programs / words[0], *words[1:]], stdout=subprocess.PIPE, text=True,
+                                           env={"SHMETRICS_SEGMENT": f"{folder}/metrics.seg"})
+            try:
+                self.assertIn("serves http://0.0.0.0:", application.stdout.readline())
+            finally:
+                application.terminate()
+                application.communicate(timeout=20)
+            self.assertTrue(pathlib.Path(folder, "metrics.seg").exists())
+        self.assertNotIn("command", read_yaml("docker/compose.yml")["services"]["app"])
+        self.assertEqual(0, application.returncode)
 
     def test_health_check_tells_a_running_exporter_from_none(self):
         command = re.search(r"HEALTHCHECK [^\n]*CMD (.*)", stages()["exporter"]).group(1)

@@ -11,7 +11,7 @@ import unittest
 import yaml
 
 import deployment
-from deployment import DEPLOY, GUIDE, ROOT, blocks, guide_block, read_yaml, run
+from deployment import DEPLOY, ROOT, guide, guide_block, read_yaml, run
 
 CONFIGURATIONS = ("prometheus/prometheus.yml", "docker/prometheus.yml", "scale/leaf.yml", "scale/federation.yml",
                   "scale/receiver.yml")
@@ -27,12 +27,6 @@ def alerts():
 def guide_alerts():
     rules = yaml.safe_load(guide_block("Alert Rules", "yaml"))["groups"][0]["rules"]
     return {rule["alert"]: rule for rule in rules}
-
-
-def guide_labels():
-    """name of a family -> its labels, from the tables of the guide."""
-    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| [^|]+ \| ([^|]+) \|$", GUIDE, re.MULTILINE)
-    return {name: set(labels.replace("-", "").replace(",", " ").split()) for name, _, labels in rows}
 
 
 def expressions():
@@ -69,6 +63,13 @@ class Prometheus(unittest.TestCase):
             with self.subTest(name):
                 self.assert_accepted("check", "config", str(self.copy / name))
         self.assert_accepted("check", "config", "--agent", str(self.copy / "scale/agent.yml"))
+
+    def test_flags_that_the_files_say_exist(self):
+        result = run("prometheus", "--help")
+        known = result.stdout + result.stderr
+        for path in sorted((DEPLOY / "scale").glob("*.yml")) + [DEPLOY / "prometheus/prometheus.yml"]:
+            for flag in re.findall(r"--[\w.-]+", path.read_text()):
+                self.assertIn(flag, known, path)
 
     def test_promtool_accepts_a_configuration_with_the_long_term_part_behind_it(self):
         whole = self.copy / "prometheus/with-long-term.yml"
@@ -140,7 +141,7 @@ class Prometheus(unittest.TestCase):
 
     def test_expressions_name_metrics_and_labels_that_exist(self):
         self_metrics = set(re.findall(r'"(shmetrics_\w+)":', (ROOT / "tests/contract/self_metrics.py").read_text()))
-        labels = guide_labels()
+        labels = {name: kept for name, (_, kept) in guide.families().items()}
         self.assertEqual(27, len(labels))
         for expression in expressions():
             for name, matchers in re.findall(r"\b((?:mastercrm|shmetrics)_\w+)(?:\{([^}]*)\})?", expression):
@@ -162,6 +163,20 @@ class Prometheus(unittest.TestCase):
             self.assertEqual(f"{kept}:{metric}", rule["record"].rpartition(":")[0])
             self.assertRegex(rule["record"], re.compile(read_yaml("scale/long-term.yml")["remote_write"][0][
                 "write_relabel_configs"][0]["regex"]))
+
+    def test_table_of_the_sizes_follows_from_its_arithmetic(self):
+        page = (ROOT / "docs/scaling.md").read_text()
+        figures = {name: float(value.replace(",", "")) for name, value in
+                   re.findall(r"^\| ([^|]+) \| ([\d,]+) \|$", page, re.MULTILINE)}
+        number = r"\| ([\d,]+)"
+        rows = re.findall(rf"^{number} {number} {number} {number} MB {number} MB \|$", page, re.MULTILINE)
+        self.assertEqual(4, len(rows))
+        for row in rows:
+            exporters, series, rate, heap, disk = (int(cell.replace(",", "")) for cell in row)
+            self.assertEqual(exporters * (figures["samples in a scrape"] + 5), series)
+            self.assertEqual(series / 30, rate)
+            self.assertEqual(round(series * figures["bytes of heap a series"] / 1e6), heap)
+            self.assertEqual(round(rate * 15 * 86400 * figures["bytes of disk a sample"] / 1e6), disk)
 
     def test_annotated_services_become_targets_and_others_do_not(self):
         config = yaml.safe_load((self.copy / "kubernetes/prometheus.yml").read_text())
@@ -192,9 +207,8 @@ class Prometheus(unittest.TestCase):
         self.assertIn("SUCCESS: 6 rules found", self.assert_accepted("check", "rules", str(rules)))
 
     def test_queries_of_the_guide_are_accepted_as_printed(self):
-        """As rules, which promtool parses: each query between the comments of a block."""
-        queries = [query.strip() for block in blocks(GUIDE, "promql")
-                   for query in re.split(r"^#.*\n", block, flags=re.MULTILINE) if query.strip()]
+        """As rules, which promtool parses."""
+        queries = [query for _, query in guide.queries()]
         self.assertEqual(17, len(queries))
         rules = self.folder / "queries.yml"
         rules.write_text(yaml.safe_dump({"groups": [{"name": "guide", "rules": [

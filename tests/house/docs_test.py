@@ -73,7 +73,7 @@ class Docs(unittest.TestCase):
         known = set(known_tests())
         missing = []
         for name in repository_files(root):
-            if re.fullmatch(r"[^/]+\.md|docs/.+\.md", name):
+            if re.fullmatch(r"[^/]+\.md|(docs|deploy)/.+\.md", name):
                 missing += [f"{name}: {test}" for test in named_tests((root / name).read_text()) if test not in known]
         self.assertFalse(missing, "no such test:\n" + "\n".join(missing))
 

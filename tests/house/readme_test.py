@@ -88,7 +88,7 @@ class Readme(unittest.TestCase):
     def test_links_lead_somewhere(self):
         broken = []
         for name in repository_files(root):
-            if not re.fullmatch(r"[^/]+\.md|docs/.+\.md", name):
+            if not re.fullmatch(r"[^/]+\.md|(docs|deploy)/.+\.md", name):
                 continue
             for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", (root / name).read_text()):
                 if "://" not in target and not (root / name).parent.joinpath(target).exists():
