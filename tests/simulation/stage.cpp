@@ -226,13 +226,10 @@ bool give_turn(Actor& actor, std::uint64_t budget) {
   actor.budget = budget;
   pass(actor.turn);
   if (!wait_and_take(all.scheduler)) return false;
-  if (actor.phase != Phase::kDone) return true;
-  Process& process = all.processes[actor.process];
-  for (const Actor& other : all.actors) {
-    if (process.has_ended) break;
-    if (other.process == actor.process && other.phase != Phase::kDone && other.phase != Phase::kAbsent) return true;
+  // Who forks has the turn in its child's name, and may end in it.
+  for (Process& ended : all.processes) {
+    if (ended.has_ended && ended.is_alive) wait_until_gone(ended);
   }
-  wait_until_gone(process);
   return true;
 }
 
