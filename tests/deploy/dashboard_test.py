@@ -143,7 +143,7 @@ class Live(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
+    if len(sys.argv) < 2:
         sys.exit(__doc__)
-    programs = pathlib.Path(sys.argv.pop()).resolve()
+    programs = pathlib.Path(sys.argv.pop(1)).resolve()
     unittest.main()

@@ -154,6 +154,11 @@ class Image(unittest.TestCase):
         self.assertNotIn("command", read_yaml("docker/compose.yml")["services"]["app"])
         self.assertEqual(0, application.returncode)
 
+    def test_application_refuses_what_is_no_address(self):
+        refused = run(str(programs / "mastercrm"), "--host", "nowhere", "--port", "0")
+        self.assertEqual(1, refused.returncode)
+        self.assertIn("--host wants an IPv4 address, not nowhere", refused.stderr)
+
     def test_health_check_tells_a_running_exporter_from_none(self):
         command = re.search(r"HEALTHCHECK [^\n]*CMD (.*)", stages()["exporter"]).group(1)
         environment = {**os.environ, "no_proxy": "localhost"}
@@ -294,7 +299,7 @@ class Pipeline(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
+    if len(sys.argv) < 2:
         sys.exit(__doc__)
-    programs = pathlib.Path(sys.argv.pop()).resolve()
+    programs = pathlib.Path(sys.argv.pop(1)).resolve()
     unittest.main()
