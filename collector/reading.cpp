@@ -1,5 +1,6 @@
 #include "collector/reading.hpp"
 
+#include <ctime>
 #include <limits>
 
 #include "collector/family_groups.hpp"
@@ -53,6 +54,14 @@ class Describer {
 std::string_view state_name(WorkerState state) {
   static constexpr std::string_view kNames[] = {"live", "dead", "released", "unused"};
   return kNames[static_cast<std::size_t>(state)];
+}
+
+std::string time_text(std::uint64_t unix_seconds) {
+  const auto seconds = static_cast<std::time_t>(unix_seconds);
+  std::tm utc{};
+  char text[64];
+  if (gmtime_r(&seconds, &utc) == nullptr) return {};
+  return {text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc)};
 }
 
 Family describe(const CatalogFamily& family, const Totals& totals) {

@@ -49,6 +49,9 @@ struct Family {
   std::vector<Series> series;  // in the order of the text format; only those that it shows
 };
 
+/// RFC 3339, UTC; empty for a time that no calendar holds.
+std::string time_text(std::uint64_t unix_seconds);
+
 struct CatalogFamily;
 struct Totals;
 /// The family with its totals, as the text format would show it.

@@ -4,11 +4,11 @@
 
 #include <algorithm>
 
+#include "collector/json.hpp"
 #include "collector/openmetrics.hpp"
 #include "collector/scraper.hpp"
 #include "collector/text_format.hpp"
 #include "tools/exit_code.hpp"
-#include "tools/json.hpp"
 #include "tools/printable.hpp"
 
 namespace shmetrics::tools {
@@ -83,7 +83,7 @@ void append_workers(std::string& out, const std::vector<WorkerRow>& workers) {
     pad(out, std::to_string(row.slots), 6);
     pad(out, std::to_string(row.adopted), 8);
     pad(out, std::to_string(row.deaths), 8);
-    pad(out, time_text(row.started_unix_ns / kNanosecondsPerSecond), 20);
+    pad(out, collector::time_text(row.started_unix_ns / kNanosecondsPerSecond), 20);
     out += row.program + '\n';
   }
 }
@@ -94,7 +94,7 @@ void append_summary(std::string& out, const std::string& path, const collector::
   };
   out += "segment   " + path + "\n";
   out += "id        " + status.id + ", layout version " + std::to_string(status.layout_version) + "\n";
-  out += "created   " + time_text(static_cast<std::uint64_t>(status.created_unix_seconds)) + "\n";
+  out += "created   " + collector::time_text(static_cast<std::uint64_t>(status.created_unix_seconds)) + "\n";
   out += "workers   " + std::to_string(status.workers_live) + " live, " + std::to_string(status.workers_dead) +
          " dead, " + std::to_string(status.workers_released) + " released, " + std::to_string(status.workers_unused) +
          " unused\n";
@@ -140,7 +140,7 @@ int dump(const DumpOptions& options, std::string& out, std::string& problem) {
       append_openmetrics(out, scraper.view(), wanted);
       break;
     case DumpFormat::kJson:
-      append_json(out, options.path, status, scraper.workers(), scraper.families(wanted));
+      collector::append_json(out, scraper, status, wanted);
       break;
     case DumpFormat::kTable:
       append_summary(out, options.path, status);

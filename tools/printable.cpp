@@ -1,7 +1,5 @@
 #include "tools/printable.hpp"
 
-#include <ctime>
-
 #include "collector/text_format.hpp"
 
 namespace shmetrics::tools {
@@ -27,14 +25,6 @@ std::string series_text(const collector::Family& family, const collector::Series
   }
   if (!series.labels.empty()) text += '}';
   return printable(text);
-}
-
-std::string time_text(std::uint64_t unix_seconds) {
-  const auto seconds = static_cast<std::time_t>(unix_seconds);
-  std::tm utc{};
-  char text[64];
-  if (gmtime_r(&seconds, &utc) == nullptr) return {};
-  return {text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc)};
 }
 
 }  // namespace shmetrics::tools

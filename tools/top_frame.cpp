@@ -77,9 +77,9 @@ class Lines {
 };
 
 void add_header(Lines& lines, const collector::SegmentStatus& status, const FrameOptions& options) {
-  lines.add(
-      printable(options.path) + "  " + time_text(options.unix_seconds) + "  every " + interval_text(options.interval),
-      kBold);
+  lines.add(printable(options.path) + "  " + collector::time_text(options.unix_seconds) + "  every " +
+                interval_text(options.interval),
+            kBold);
   if (!status.up) return lines.add("no segment: " + printable(status.problem), kRed);
   const auto percent = [](std::uint64_t used, std::uint64_t limit) {
     return to_string(used * 100 / std::max<std::uint64_t>(limit, 1)) + " %";

@@ -3,11 +3,11 @@
 #include <chrono>
 
 #include "collector/check.hpp"
+#include "collector/json.hpp"
 #include "collector/openmetrics.hpp"
 #include "collector/render.hpp"
 #include "collector/snapshot.hpp"
 #include "tests/fuzz/oracle.hpp"
-#include "tools/json.hpp"
 
 namespace shmetrics::fuzz {
 namespace {
@@ -63,7 +63,7 @@ std::string read_and_demand(Scraper& scraper) {
   const collector::SegmentView view = scraper.view();
   judge_once(openmetrics_of(FamilyGroups({&view, 1})), last_openmetrics, demand_openmetrics);
   std::string json;
-  tools::append_json(json, scraper.path(), status, scraper.workers(), scraper.families());
+  collector::append_json(json, scraper, status);
   judge_once(json, last_json, demand_json);
   return text;
 }

@@ -6,7 +6,8 @@
 //    "families": [{"name", "type", "help", "unit", "labels", "mode", "series": [...]}]}
 //
 // segment.state  "up"; "damaged" when something was left out because no writer leaves such bytes (`shmetrics check`
-//                says what). A segment that cannot be read gives no JSON at all.
+//                says what). Of a segment that cannot be read the exporter says {"path", "state": "down", "problem"},
+//                without workers and families; `shmetrics dump` writes no JSON for it.
 // workers        every entry that was ever claimed, by number; state is live, dead or released.
 // labels, mode, unit  of a family: label names in their order; the mode of a gauge, else null; null without a unit.
 // series         {"labels": {}, "value"}, with the label `worker` in the modes `all` and `liveall`; of a histogram
@@ -16,16 +17,19 @@
 // for is a string: "NaN", "+Inf", "-Inf"; `le` of the last bucket is "+Inf".
 #pragma once
 
+#include <cstddef>
+#include <limits>
 #include <string>
-#include <vector>
 
-#include "collector/reading.hpp"
 #include "collector/scraper.hpp"
 
-namespace shmetrics::tools {
+namespace shmetrics::collector {
 
-/// Appends the object: a line for the segment, one a worker, one a family.
-void append_json(std::string& out, const std::string& path, const collector::SegmentStatus& status,
-                 const std::vector<collector::WorkerRow>& workers, const std::vector<collector::Family>& families);
+/// Appends the object: a line for the segment, one a worker, one a family. Of the scraper's last read(), whose status
+/// this is; families that are not wanted are left out. Once `out` is longer than `max_bytes`, so are all that follow:
+/// returns how many series that are. Throws std::bad_alloc only.
+std::size_t append_json(std::string& out, const Scraper& scraper, const SegmentStatus& status,
+                        const Scraper::Wanted& wanted = {},
+                        std::size_t max_bytes = std::numeric_limits<std::size_t>::max());
 
-}  // namespace shmetrics::tools
+}  // namespace shmetrics::collector

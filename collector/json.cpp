@@ -1,13 +1,15 @@
-#include "tools/json.hpp"
+#include "collector/json.hpp"
 
-#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <utility>
 
+#include "collector/family.hpp"
+#include "collector/family_groups.hpp"
+#include "collector/reading.hpp"
 #include "collector/text_format.hpp"
-#include "tools/printable.hpp"
 
-namespace shmetrics::tools {
+namespace shmetrics::collector {
 namespace {
 
 using Json = nlohmann::ordered_json;  // keys in the order of the contract, not of the alphabet
@@ -15,7 +17,7 @@ using Json = nlohmann::ordered_json;  // keys in the order of the contract, not 
 Json number(double value) {
   if (std::isfinite(value)) return value;
   std::string text;
-  collector::append_number(text, value);
+  append_number(text, value);
   return text;
 }
 
@@ -23,7 +25,7 @@ Json or_null(const std::string& text) {
   return text.empty() ? Json() : Json(text);
 }
 
-Json series_object(const collector::Series& series) {
+Json series_object(const Series& series) {
   Json object;
   object["labels"] = Json::object();
   for (const auto& [label, value] : series.labels) object["labels"][label] = value;
@@ -32,7 +34,7 @@ Json series_object(const collector::Series& series) {
   } else if (const auto* value = std::get_if<double>(&series.value)) {
     object["value"] = number(*value);
   } else {
-    const auto& distribution = std::get<collector::Distribution>(series.value);
+    const auto& distribution = std::get<Distribution>(series.value);
     for (const auto& [bound, count] : distribution.buckets) {
       object["buckets"].push_back(Json::array({number(bound), count}));
     }
@@ -42,17 +44,17 @@ Json series_object(const collector::Series& series) {
   return object;
 }
 
-Json family_object(const collector::Family& family) {
+Json family_object(const Family& family) {
   Json object{{"name", family.name},          {"type", family.type},     {"help", family.help},
               {"unit", or_null(family.unit)}, {"labels", family.labels}, {"mode", or_null(family.mode)}};
   object["series"] = Json::array();
-  for (const collector::Series& series : family.series) object["series"].push_back(series_object(series));
+  for (const Series& series : family.series) object["series"].push_back(series_object(series));
   return object;
 }
 
-Json worker_object(const collector::WorkerRow& row) {
+Json worker_object(const WorkerRow& row) {
   return {{"worker", row.worker},
-          {"state", collector::state_name(row.state)},
+          {"state", state_name(row.state)},
           {"pid", row.pid},
           {"program", row.program},
           {"started", or_null(time_text(row.started_unix_ns / 1'000'000'000))},
@@ -61,7 +63,8 @@ Json worker_object(const collector::WorkerRow& row) {
           {"slots", row.slots}};
 }
 
-Json segment_object(const std::string& path, const collector::SegmentStatus& status) {
+Json segment_object(const std::string& path, const SegmentStatus& status) {
+  if (!status.up) return {{"path", path}, {"state", "down"}, {"problem", status.problem}};
   const std::uint64_t quarantined =
       status.quarantined_families + status.quarantined_series + status.quarantined_slots + status.quarantined_workers;
   return {{"path", path},
@@ -73,31 +76,38 @@ Json segment_object(const std::string& path, const collector::SegmentStatus& sta
           {"directory_bytes", {{"used", status.directory_used_bytes}, {"limit", status.directory_limit_bytes}}}};
 }
 
-// A line an element: a million series in one tree of objects would take gigabytes, and nobody could grep them.
-template <typename List, typename ToObject>
-void append_lines(std::string& out, const List& list, ToObject to_object) {
-  std::string_view before = "\n";
-  for (const auto& element : list) {
-    // A path is the one text that may not be UTF-8.
-    out.append(before).append(to_object(element).dump(-1, ' ', false, Json::error_handler_t::replace));
-    before = ",\n";
-  }
+// A path is the one text that may not be UTF-8.
+void append_object(std::string& out, const Json& object) {
+  out += object.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 }  // namespace
 
-void append_json(std::string& out, const std::string& path, const collector::SegmentStatus& status,
-                 const std::vector<collector::WorkerRow>& workers, const std::vector<collector::Family>& families) {
-  std::vector<collector::WorkerRow> claimed;
-  std::copy_if(workers.begin(), workers.end(), std::back_inserter(claimed),
-               [](const auto& row) { return row.state != collector::WorkerState::kUnused; });
+// A line an element: a million series in one tree of objects would take gigabytes, and nobody could grep them.
+std::size_t append_json(std::string& out, const Scraper& scraper, const SegmentStatus& status,
+                        const Scraper::Wanted& wanted, std::size_t max_bytes) {
   out += "{\"segment\":";
-  out += segment_object(path, status).dump(-1, ' ', false, Json::error_handler_t::replace);
+  append_object(out, segment_object(scraper.path(), status));
   out += ",\n\"workers\":[";
-  append_lines(out, claimed, worker_object);
+  std::string_view before = "\n";
+  for (const WorkerRow& row : scraper.workers()) {
+    if (row.state == WorkerState::kUnused) continue;
+    append_object(out.append(std::exchange(before, ",\n")), worker_object(row));
+  }
   out += "],\n\"families\":[";
-  append_lines(out, families, family_object);
+  before = "\n";
+  std::size_t left_out = 0;
+  const SegmentView view = scraper.view();
+  for (const CatalogFamily* family : view.families) {
+    if (wanted && !wanted(family->name)) continue;
+    if (out.size() > max_bytes) {
+      left_out += family->series.size();
+      continue;
+    }
+    append_object(out.append(std::exchange(before, ",\n")), family_object(describe(*family, *view.totals)));
+  }
   out += "]}\n";
+  return left_out;
 }
 
-}  // namespace shmetrics::tools
+}  // namespace shmetrics::collector
