@@ -1,6 +1,7 @@
 #include "exporter/collection.hpp"
 
 #include "collector/family.hpp"
+#include "collector/json.hpp"
 #include "collector/render.hpp"
 
 namespace shmetrics::exporter {
@@ -37,6 +38,7 @@ void Collection::read() {
 }
 
 std::string Collection::render(const ScrapeQuery& query, const RequestCounts& counts) {
+  if (query.snapshot_of) return snapshot(*query.snapshot_of);
   const auto start = Clock::now();
   std::string text;
   if (!query.has_filter()) text.reserve(expected_bytes_);
@@ -60,6 +62,19 @@ std::string Collection::render(const ScrapeQuery& query, const RequestCounts& co
   return text;
 }
 
+std::string Collection::snapshot(const std::string& segment) {
+  std::string json;
+  auto status = statuses_.begin();
+  for (const FollowedSegment& followed : segments_.segments()) {
+    if (segment.empty() || followed.scraper.segment() == segment) {
+      log_left_out(collector::append_json(json, followed.scraper, *status, {}, options_.max_bytes));
+      break;
+    }
+    ++status;
+  }
+  return json;
+}
+
 void Collection::render_families(std::string& text, const ScrapeQuery& query, collector::TextRoom& room) const {
   for (std::size_t i = 0; i < families_->size(); ++i) {
     const std::span<const collector::FamilyPart> parts = families_->group(i);
@@ -79,6 +94,10 @@ void Collection::note_left_out(const collector::TextRoom& room, std::vector<Segm
     statuses[i].quarantined_series += room.left_out[i];
     series += room.left_out[i];
   }
+  log_left_out(series);
+}
+
+void Collection::log_left_out(std::uint64_t series) {
   if (series == 0) return;
   constexpr const char* kMessage =
       "series are left out: the response would be too long; raise --web.max-response-bytes";

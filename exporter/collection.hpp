@@ -31,12 +31,14 @@ class Collection {
   void read();
 
   /// What the last read() saw, as the query wants it; not compressed. The same, but for how long it took, for the same
-  /// counts. Throws std::bad_alloc only.
+  /// counts. Empty when no segment has the name that the query asks for. Throws std::bad_alloc only.
   std::string render(const ScrapeQuery& query, const RequestCounts& counts);
 
  private:
+  std::string snapshot(const std::string& segment);
   void render_families(std::string& text, const ScrapeQuery& query, collector::TextRoom& room) const;
   void note_left_out(const collector::TextRoom& room, std::vector<collector::SegmentStatus>& statuses);
+  void log_left_out(std::uint64_t series);
 
   SegmentSet segments_;
   CollectionOptions options_;

@@ -1,11 +1,13 @@
-// Request -> response: authentication, then routing. Pure: what has to be collected, it names, and only for those let
-// in. Not a byte of the request comes back in a response.
+// Request -> response: authentication, then routing; health and the files that the live page is built of need none.
+// Pure: what has to be collected, it names, and only for those let in. Not a byte of the request comes back in a
+// response.
 #pragma once
 
 #include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -22,11 +24,12 @@ enum class Route { kMetrics, kHealth, kIndex, kUi, kOther };
 const char* name_of(Route route);
 
 struct RequestCounts;
+struct UiFile;
 
 /// Where metrics come from. Called by one thread at a time, which is not the io thread.
 struct ScrapeSource {
   std::function<void()> read;                                                   // looks at the segments
-  std::function<std::string(const ScrapeQuery&, const RequestCounts&)> render;  // what the last read saw
+  std::function<std::string(const ScrapeQuery&, const RequestCounts&)> render;  // what the last read saw; or ""
 };
 
 /// What this exporter serves, and to whom.
@@ -35,6 +38,7 @@ struct Site {
   std::string telemetry_path = "/api/metrics";                                    // /metrics is served too
   std::string version;                                                            // shown on the landing page
   bool compression = true;                                                        // gzip for those who ask for it
+  std::span<const UiFile> ui = {};  // of the live page; none: it is off, and its snapshot too
   ScrapeSource source;
   PasswordChecker* passwords = nullptr;  // there when users are
 };
@@ -59,8 +63,9 @@ struct Response {
 Response respond(const Site& site, const Request& request);
 
 /// Why there is nothing to become `scraped`.
-enum class ScrapeFailure { kBusy, kLate, kBroken };
-/// Makes it a 503 with Retry-After, or, when collecting is broken, a 500 without detail.
+enum class ScrapeFailure { kBusy, kLate, kBroken, kUnknown };
+/// Makes it a 503 with Retry-After; a 500 without detail when collecting is broken; a 404 when no segment has the name
+/// that is asked for.
 void fail(Response& response, ScrapeFailure failure);
 
 /// The password to check before respond(), if there is one; its outcome goes into the request.

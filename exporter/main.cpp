@@ -11,6 +11,7 @@
 #include "exporter/options.hpp"
 #include "exporter/reload.hpp"
 #include "exporter/server.hpp"
+#include "exporter/ui.hpp"
 
 namespace {
 
@@ -42,6 +43,7 @@ int serve(const Options& options, std::string& token_list) {
   Site site{.telemetry_path = options.telemetry_path,
             .version = fmt::format("{} (revision {}, {})", build_version(), build_revision(), build_compiler()),
             .compression = options.compression,
+            .ui = options.ui ? ui_files() : std::span<const UiFile>(),
             .source = {.read = [&collection] { collection.read(); },
                        .render = [&collection](const ScrapeQuery& query,
                                                const RequestCounts& now) { return collection.render(query, now); }},

@@ -94,6 +94,9 @@ void declare_segment_and_web(CLI::App& app, Options& options, Words& words, cons
   flag("web.disable-exporter-metrics", options.disable_exporter_metrics,
        "Leave out shmetrics_exporter_* and process_* (default: off).");
   flag("web.compression", options.compression, "Compress with gzip for those who ask for it (default: on).");
+  flag("web.ui", options.ui,
+       "Serve the live page, /ui/, and its data, /api/v1/snapshot (default: on). Behind the same\n"
+       "authentication as the metrics.");
   flag("web.created-series", options.created_series,
        "In OpenMetrics, say when each counter, histogram and summary was created (default: off).");
 }

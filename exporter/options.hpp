@@ -23,6 +23,7 @@ struct Options {
   bool compression = true;
   bool created_series = false;
   bool worker_process = false;
+  bool ui = true;               // the live page and its snapshot
   bool systemd_socket = false;  // instead of listen_addresses
   Limits limits;
   LogLevel log_level = LogLevel::kInfo;

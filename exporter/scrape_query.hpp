@@ -15,7 +15,8 @@ namespace shmetrics::exporter {
 struct ScrapeQuery {
   Representation representation;
   Coding coding = Coding::kIdentity;
-  std::vector<std::string> names;  // sorted, none twice; empty: no filter
+  std::vector<std::string> names = {};          // sorted, none twice; empty: no filter
+  std::optional<std::string> snapshot_of = {};  // a segment's name, "" for the first: it as JSON, and nothing else
 
   bool operator==(const ScrapeQuery&) const = default;
 
@@ -27,6 +28,9 @@ struct ScrapeQuery {
 
 /// Accept, Accept-Encoding where `with_compression`, and `name[]=` in the query string, as often as it is there.
 ScrapeQuery scrape_query_of(const Request& request, bool with_compression);
+
+/// The segment of `segment=` in the query string as JSON.
+ScrapeQuery snapshot_query_of(const Request& request, bool with_compression);
 
 /// How long the scraper still waits, from X-Prometheus-Scrape-Timeout-Seconds; nothing when it is not there, not a
 /// number above 0 or not finite.

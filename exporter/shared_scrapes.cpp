@@ -74,6 +74,10 @@ void SharedScrapes::start() {
       source_.read();
       for (const std::shared_ptr<Order>& order : batch) {
         std::string text = source_.render(order->query, counts);
+        if (text.empty() && order->query.snapshot_of) {
+          order->result = ScrapeFailure::kUnknown;
+          continue;
+        }
         if (order->query.coding == Coding::kGzip) text = gzip(text);
         order->result = std::make_shared<const std::string>(std::move(text));
       }

@@ -16,6 +16,7 @@ import time
 import unittest
 
 import programs
+from live_page import LivePage
 from programs import TOKEN, Exporter, Programs, flags_of, run
 from self_metrics import ALWAYS, SelfMetrics  # noqa: F401  (its tests run with these)
 from tool_cases import Tool  # noqa: F401
@@ -71,6 +72,7 @@ SWITCHES = {
     "web.query-token": (lambda flags: status(flags, "/metrics?token=" + TOKEN), 200, 401, True),
     "web.disable-exporter-metrics": (has_own_metrics, False, True, False),
     "web.compression": (coding, "gzip", None, True),
+    "web.ui": (lambda flags: [status(flags, path) for path in LivePage.PATHS], [200, 200], [404, 404], True),
     "web.created-series": (has_created_series, True, False, False),
     "collector.worker-process": (has_worker_processes, True, False, False),
     "web.systemd-socket": (wants_systemd, True, False, False),

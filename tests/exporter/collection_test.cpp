@@ -187,6 +187,32 @@ TEST_F(CollectionTest, ADamagedSegmentDoesNotKeepTheOthersOut) {
   EXPECT_THAT(log_, HasSubstr("level=warn msg=\"the segment is not up\" segment=bad path=" + folder_.file("bad.seg")));
 }
 
+TEST_F(CollectionTest, ASnapshotIsOfTheFirstSegmentOrTheNamedOneAndSaysWhenItIsDown) {
+  a_.family(test::counter("jobs_total"));
+  b_.family(test::counter("mails_total"));
+  Collection collection = collection_of({"a=" + a_.path(), "gone=" + folder_.file("x.seg"), "b=" + b_.path()});
+  collection.read();
+  const auto of = [&](const char* segment) {
+    return collection.render({.representation = {}, .snapshot_of = segment}, counts_);
+  };
+  EXPECT_EQ(of(""), of("a"));
+  EXPECT_THAT(of("a"), HasSubstr(R"("series":[{"labels":{"segment":"a"},"value":0}])"));
+  EXPECT_THAT(of("b"), HasSubstr("mails_total"));
+  EXPECT_THAT(of("gone"), HasSubstr(R"("state":"down","problem":")"));
+  EXPECT_THAT(of("gone"), ::testing::EndsWith("\"workers\":[],\n\"families\":[]}\n"));
+  EXPECT_EQ(of("x"), "");
+}
+
+TEST_F(CollectionTest, FamiliesThatASnapshotHasNoRoomForAreLeftOutWholeAndSaid) {
+  a_.family(test::counter("a_total"));
+  a_.family(test::counter("b_total"));
+  Collection collection(parse_segments({a_.path()}), {.exporter_metrics = false, .max_bytes = 1});
+  collection.read();
+  CaptureStderr();
+  EXPECT_THAT(collection.render({.representation = {}, .snapshot_of = ""}, counts_), Not(HasSubstr("_total")));
+  EXPECT_THAT(GetCapturedStderr(), HasSubstr("series are left out"));
+}
+
 TEST_F(CollectionTest, AGlobWithoutAMatchIsAScrapeWithoutSegments) {
   Collection collection = collection_of({folder_.file("*.seg")});
   EXPECT_THAT(scrape(collection), Not(HasSubstr("segment_up")));

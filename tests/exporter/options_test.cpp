@@ -24,6 +24,7 @@ TEST(Options, DefaultsAreThoseOfTheContract) {
   EXPECT_TRUE(options.localhost_bypass);
   EXPECT_TRUE(options.query_token);
   EXPECT_FALSE(options.disable_exporter_metrics);
+  EXPECT_TRUE(options.ui);
   EXPECT_EQ(options.log_level, LogLevel::kInfo);
   EXPECT_EQ(options.log_format, LogFormat::kLogfmt);
   EXPECT_EQ(options.answer, "");

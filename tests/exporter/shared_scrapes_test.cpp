@@ -142,6 +142,13 @@ TEST_F(SharedScrapesTest, GzipAndIdentityAreDifferentRenderings) {
   EXPECT_EQ(text(1).substr(0, 2), "\x1f\x8b");
 }
 
+TEST_F(SharedScrapesTest, ASnapshotOfNoSegmentIsAFailureOfItsOwn) {
+  source_.render = [](const ScrapeQuery&, const RequestCounts&) { return std::string(); };
+  ask({.representation = {}, .coding = Coding::kGzip, .snapshot_of = "x"});
+  run();
+  EXPECT_EQ(std::get<ScrapeFailure>(*outcomes_[0]), ScrapeFailure::kUnknown);
+}
+
 TEST_F(SharedScrapesTest, TheCountsAreThoseOfTheIoThread) {
   counts_.in_flight = 2;
   ask({});

@@ -19,7 +19,7 @@ HEADINGS = {
         "Size", "Reset", "Upgrade and roll back", "Deploy with changed buckets", "Several applications",
         "Exporter as another user", "systemd", "Docker", "Kubernetes sidecar", "Reverse proxy", "Logs",
         "Reboot and crash", "A disappeared segment", "Reading a dead segment after an incident",
-        "Rotating tokens and certificates"],
+        "The live page", "Rotating tokens and certificates"],
     "mastercrm": [
         "Quick start", "Load", "An application that owns port 5000", "Section by section", "No metrics",
         "Missing metrics", "High memory usage", "Slow scrapes"],

@@ -1,0 +1,156 @@
+// The live page: who may have which of its files, and what comes with them.
+#include "exporter/ui.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <vector>
+
+namespace shmetrics::exporter {
+namespace {
+
+constexpr Peer kLocal{.kind = Peer::Kind::kUnix};
+
+class UiTest : public ::testing::Test {
+ protected:
+  UiTest() { site_.ui = ui_files(); }
+  Response ask(std::string_view target, std::vector<Field> fields = {}, const Peer& peer = kLocal,
+               std::string_view method = "GET") const {
+    fields.push_back({"Host", "localhost"});
+    return respond(site_, {.peer = peer, .method = method, .target = target, .fields = fields});
+  }
+  Response foreign(std::string_view target, std::vector<Field> fields = {}, std::string_view method = "GET") const {
+    return ask(target, std::move(fields), {}, method);
+  }
+  static std::string header(const Response& response, std::string_view name) {
+    EXPECT_LE(std::ranges::count(response.headers, name, [](const auto& field) { return field.first; }), 1) << name;
+    for (const auto& [key, value] : response.headers) {
+      if (key == name) return value;
+    }
+    return {};
+  }
+
+  Site site_;
+};
+
+TEST_F(UiTest, EveryFileHasItsTypeAPolicyThatForbidsInlineAndForeignAndATag) {
+  const std::pair<const char*, const char*> files[] = {{"/ui/", "text/html; charset=utf-8"},
+                                                       {"/ui/?x=y", "text/html; charset=utf-8"},
+                                                       {"/ui/app.js", "text/javascript; charset=utf-8"},
+                                                       {"/ui/uplot.js", "text/javascript; charset=utf-8"},
+                                                       {"/ui/style.css", "text/css; charset=utf-8"},
+                                                       {"/ui/icon.svg", "image/svg+xml"}};
+  for (const auto& [target, type] : files) {
+    const Response response = ask(target);
+    EXPECT_EQ(response.status, 200U) << target;
+    EXPECT_EQ(response.route, Route::kUi);
+    EXPECT_FALSE(response.body.empty()) << target;
+    EXPECT_EQ(header(response, "Content-Type"), type);
+    EXPECT_EQ(header(response, "X-Content-Type-Options"), "nosniff");
+    EXPECT_EQ(header(response, "Cache-Control"), "no-cache");
+    const std::string policy = header(response, "Content-Security-Policy");
+    EXPECT_TRUE(policy.starts_with("default-src 'none'; ")) << policy;
+    for (const char* hole : {"unsafe", "http", "data:", "blob:", "*"}) EXPECT_EQ(policy.find(hole), policy.npos);
+    EXPECT_EQ(header(response, "ETag").size(), 18U);
+  }
+}
+
+TEST_F(UiTest, ThePageHasNoScriptOrStyleWithinAndNothingFromElsewhere) {
+  const std::string page = ask("/ui/").body;
+  for (const char* what : {" style=", "<style", " onclick=", "http://", "https://"}) {
+    EXPECT_EQ(page.find(what), page.npos) << what;
+  }
+  for (std::size_t at = page.find("<script"); at != page.npos; at = page.find("<script", at + 1)) {
+    const std::string tag = page.substr(at, page.find("</script>", at) - at);
+    EXPECT_TRUE(tag.ends_with(">") && tag.find(" src=\"") != tag.npos) << tag;
+  }
+}
+
+TEST_F(UiTest, WhoHasTheTagGets304WithTheLengthAndNoBody) {
+  const Response whole = ask("/ui/app.js");
+  const std::string tag = header(whole, "ETag");
+  for (const std::string& known : {tag, "W/" + tag, "\"other\", " + tag, std::string("*")}) {
+    const Response response = ask("/ui/app.js", {{"If-None-Match", known}});
+    EXPECT_EQ(response.status, 304U) << known;
+    EXPECT_TRUE(response.omits_body);
+    EXPECT_EQ(response.text().size(), whole.body.size());
+    EXPECT_EQ(header(response, "ETag"), tag);
+  }
+  for (const char* other : {"\"other\"", "", "other"}) {
+    EXPECT_EQ(ask("/ui/app.js", {{"If-None-Match", other}}).status, 200U) << other;
+  }
+}
+
+TEST_F(UiTest, CompressedItIsShorterAndHasATagOfItsOwn) {
+  const Response plain = ask("/ui/app.js"), compressed = ask("/ui/app.js", {{"Accept-Encoding", "gzip"}});
+  EXPECT_EQ(header(compressed, "Content-Encoding"), "gzip");
+  EXPECT_EQ(header(plain, "Content-Encoding"), "");
+  EXPECT_EQ(header(plain, "Vary"), "Accept-Encoding");
+  EXPECT_EQ(compressed.body.substr(0, 2), "\x1f\x8b");
+  EXPECT_LT(compressed.body.size(), plain.body.size());
+  EXPECT_NE(header(compressed, "ETag"), header(plain, "ETag"));
+  site_.compression = false;
+  EXPECT_EQ(header(ask("/ui/app.js", {{"Accept-Encoding", "gzip"}}), "Content-Encoding"), "");
+}
+
+TEST_F(UiTest, WithoutACredentialThereIsNothingButThePagesOwnFiles) {
+  for (const char* target : {"/ui/", "/api/v1/snapshot", "/ui/nothing.js", "/ui", "/"}) {
+    const Response response = foreign(target);
+    EXPECT_EQ(response.status, 401U) << target;
+    EXPECT_EQ(response.body, "unauthorized\n");
+    EXPECT_FALSE(response.wanted);
+  }
+  EXPECT_EQ(foreign("/ui/app.js").body, ask("/ui/app.js").body);
+  EXPECT_EQ(foreign("/ui/app.js", {}, "POST").status, 401U);
+  EXPECT_EQ(foreign("/api/v1/snapshot", {{"Authorization", "Bearer wrong"}}).status, 401U);
+}
+
+TEST_F(UiTest, ABrowserThatIsRefusedIsAskedForTheTokenByThePage) {
+  const Response refusal = foreign("/ui/", {{"Accept", "text/html,*/*;q=0.8"}});
+  EXPECT_EQ(refusal.status, 401U);
+  EXPECT_EQ(header(refusal, "WWW-Authenticate"), "Bearer realm=\"shmetrics\"");
+  EXPECT_EQ(header(refusal, "Content-Type"), "text/html; charset=utf-8");
+  EXPECT_EQ(header(refusal, "Cache-Control"), "no-store");
+  EXPECT_EQ(header(refusal, "ETag"), "");
+  EXPECT_EQ(refusal.body, ask("/ui/").body);
+  EXPECT_EQ(foreign("/", {{"Accept", "text/html"}}).body, "unauthorized\n");
+}
+
+TEST_F(UiTest, TheSnapshotIsWantedOfTheFirstSegmentOrTheNamedOne) {
+  Response response = ask("/api/v1/snapshot");
+  EXPECT_EQ(response.status, 200U);
+  EXPECT_EQ(response.route, Route::kUi);
+  EXPECT_EQ(response.wanted->snapshot_of, "");
+  EXPECT_EQ(header(response, "Content-Type"), "application/json");
+  EXPECT_EQ(header(response, "Cache-Control"), "no-store");
+  response = ask("/api/v1/snapshot?segment=a%20b", {{"Accept-Encoding", "gzip"}});
+  EXPECT_EQ(response.wanted->snapshot_of, "a b");
+  EXPECT_EQ(response.wanted->coding, Coding::kGzip);
+  EXPECT_EQ(header(response, "Content-Encoding"), "gzip");
+  fail(response, ScrapeFailure::kUnknown);
+  EXPECT_EQ(response.status, 404U);
+  EXPECT_EQ(header(response, "Content-Encoding"), "");
+}
+
+TEST_F(UiTest, OtherMethodsAre405AndHeadHasTheHeadersOfGet) {
+  for (const char* target : {"/ui/", "/ui/app.js", "/api/v1/snapshot"}) {
+    EXPECT_EQ(ask(target, {}, kLocal, "POST").status, 405U);
+    EXPECT_EQ(header(ask(target, {}, kLocal, "POST"), "Allow"), "GET, HEAD");
+    const Response head = ask(target, {}, kLocal, "HEAD"), get = ask(target);
+    EXPECT_TRUE(head.omits_body);
+    EXPECT_EQ(head.headers, get.headers);
+    EXPECT_EQ(head.body.size(), get.body.size());
+  }
+  EXPECT_EQ(ask("/ui/nothing.js").status, 404U);
+}
+
+TEST_F(UiTest, TheLandingPageLinksToItAndWithoutItThereIsNothing) {
+  EXPECT_NE(ask("/").body.find("href=\"/ui/\""), std::string::npos);
+  site_.ui = {};
+  EXPECT_EQ(ask("/").body.find("/ui/"), std::string::npos);
+  for (const char* target : {"/ui/", "/ui/app.js", "/api/v1/snapshot"}) EXPECT_EQ(ask(target).status, 404U);
+  EXPECT_EQ(foreign("/ui/app.js").status, 401U);
+}
+
+}  // namespace
+}  // namespace shmetrics::exporter
