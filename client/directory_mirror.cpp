@@ -1,6 +1,7 @@
 #include "client/directory_mirror.hpp"
 
 #include <algorithm>
+#include <limits>
 
 namespace shmetrics::detail {
 
@@ -46,6 +47,7 @@ void DirectoryMirror::add(const shm::ParsedFamily& parsed) {
   state->overflow_tally = parsed.record.overflow_tally;
   state->series_limit = parsed.record.series_limit;
   state->bound_count = static_cast<std::uint32_t>(parsed.schema.bounds.size());
+  state->bounds.fill(std::numeric_limits<double>::infinity());
   std::copy(parsed.schema.bounds.begin(), parsed.schema.bounds.end(), state->bounds.begin());
   state->name = parsed.schema.name;
   state->help = parsed.schema.help;

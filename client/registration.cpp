@@ -171,7 +171,10 @@ std::uint32_t overflow(const FamilyState& family) noexcept {
 std::optional<std::uint32_t> find_or_append(const FamilyState& family, std::span<const std::string_view> values,
                                             Deadline& deadline) {
   Attachment& attachment = *family.attachment;
-  const auto find = [&] { return attachment.mirror.series().find(family.offset, values); };
+  const auto find = [&]() -> std::optional<std::uint32_t> {
+    const std::uint32_t cell = attachment.mirror.series().find(family.offset, values);
+    return cell == SeriesTable::kUnknown ? std::nullopt : std::optional(cell);
+  };
   if (!attachment.refresh_directory()) return std::nullopt;
   if (const auto cell = find()) return cell;  // another process was first
   if (family.series_count >= family.series_limit) return std::nullopt;

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <chrono>
 #include <cmath>
+#include <cstring>
 #include <tuple>
 
 #include "client/attachment.hpp"
@@ -53,28 +54,48 @@ Buckets growing(double start, std::size_t count, auto next) {
   return bounds;
 }
 
-std::uint32_t bucket_of(const detail::FamilyState& family, double value) {
-  std::uint32_t bucket = 0;
-  for (std::uint32_t i = 0; i < family.bound_count; ++i)
-    bucket += value > family.bounds[i] ? 1 : 0;  // no branch to mispredict
-  return bucket;
-}
-
-// What a summary lacks in buckets it lacks in bounds, so its one count is the bucket above them.
-inline void observe_in(const detail::FamilyState& family, std::uint32_t registry, std::uint32_t cell,
-                       std::uint32_t bucket, double value) noexcept {
-  if (std::isnan(value)) return detail::refuse(registry, cell, detail::Refusal::nan);
-  const std::uint32_t last_cell = cell + shm::kHistogramBuckets + family.bound_count;
-  const detail::ThreadSlot& slot = detail::thread_slots[registry];
-  if (last_cell < slot.limit) [[likely]] {
-    return shm::observe(reinterpret_cast<shm::SharedWord*>(slot.cells), cell, bucket, value);
+// The number of bounds below the value, four at a time and without a branch that a value could decide: what is padded
+// to fours is +Inf, which no value is above.
+std::uint32_t bucket_of(const detail::FamilyState& family, double value) noexcept {
+  using Doubles = double __attribute__((vector_size(16)));
+  using Words = std::int64_t __attribute__((vector_size(16)));
+  const Doubles values = {value, value};
+  Words low{}, high{};
+  const double* const end = family.bounds.data() + family.bound_count;
+  for (const double* at = family.bounds.data(); at < end; at += 4) {
+    Doubles low_pair, high_pair;
+    std::memcpy(&low_pair, __builtin_assume_aligned(at, 16), sizeof low_pair);
+    std::memcpy(&high_pair, __builtin_assume_aligned(at + 2, 16), sizeof high_pair);
+    low -= values > low_pair;  // true is -1
+    high -= values > high_pair;
   }
+  low += high;
+  return static_cast<std::uint32_t>(low[0] + low[1]);
+}
+static_assert(shm::kMaxBounds % 4 == 0);
+
+// Out of line, so that the fast path keeps to registers that nobody has to save.
+[[gnu::noinline]] void observe_slow(const detail::FamilyState& family, std::uint32_t registry, std::uint32_t cell,
+                                    std::uint32_t bucket, double value) noexcept {
+  if (std::isnan(value)) return detail::refuse(registry, cell, detail::Refusal::nan);
   const detail::SlowPath slow;
+  const std::uint32_t last_cell = cell + shm::kHistogramBuckets + family.bound_count;
   if (shm::SharedWord* own = detail::own_cells(*family.attachment, last_cell)) {
     shm::observe(own, cell, bucket, value);
   } else if (shm::SharedWord* spill = family.attachment->spill_cells(last_cell)) {
     shm::observe_shared(spill, cell, bucket, value);
   }
+}
+
+// What a summary lacks in buckets it lacks in bounds, so its one count is the bucket above them.
+inline void observe_in(const detail::FamilyState& family, std::uint32_t registry, std::uint32_t cell,
+                       std::uint32_t bucket, double value) noexcept {
+  const std::uint32_t last_cell = cell + shm::kHistogramBuckets + family.bound_count;
+  const detail::ThreadSlot& slot = detail::thread_slots[registry];
+  if (last_cell >= slot.limit || std::isnan(value)) [[unlikely]] {
+    return observe_slow(family, registry, cell, bucket, value);
+  }
+  shm::observe(reinterpret_cast<shm::SharedWord*>(slot.cells), cell, bucket, value);
 }
 
 // When a gauge was set, in a clock that all processes share and nobody sets back; 1 where nobody asks.
@@ -171,10 +192,10 @@ detail::HandleParts detail::find_series(const FamilyState* family, std::span<con
     return {};
   }
   if (values.empty()) return only_series(family);
-  if (const auto cell = family->attachment->mirror.series().find(family->offset, values)) {
-    return {family->registry, *cell, family};
-  }
-  return {family->registry, register_series(*family, values), family};
+  std::uint32_t cell = family->attachment->mirror.series().find(family->offset, values);
+  if (cell == SeriesTable::kUnknown) [[unlikely]]
+    cell = register_series(*family, values);
+  return {family->registry, cell, family};
 }
 
 detail::HandleParts detail::only_series(const FamilyState* family) noexcept {

@@ -10,7 +10,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string_view>
 
@@ -21,9 +20,11 @@ class SeriesTable {
   /// `directory` is where the directory is mapped.
   explicit SeriesTable(const std::byte* directory) : directory_(directory) {}
 
-  /// The first cell of the series, if this process knows it. Any thread; no lock, no allocation.
-  std::optional<std::uint32_t> find(std::uint32_t family_offset,
-                                    std::span<const std::string_view> values) const noexcept;
+  /// No cell of any series. A plain number: an optional went through the stack, byte after word, and stalled there.
+  static constexpr std::uint32_t kUnknown = 0xffffffff;
+
+  /// The first cell of the series; kUnknown unless this process knows it. Any thread; no lock, no allocation.
+  std::uint32_t find(std::uint32_t family_offset, std::span<const std::string_view> values) const noexcept;
 
   /// Adds the series whose record stands at `record_offset`. Control lock held. Throws std::bad_alloc and then has
   /// added nothing.
