@@ -74,6 +74,7 @@ void Catalog::drop(CatalogFamily& family) {
   text_bytes_ -= family.text_bytes;
   family.is_superseded = true;
   family.series = {};
+  family.places = {};
   family.prefixes = {};
   family.ends = {};
 }
@@ -136,7 +137,7 @@ void Catalog::add_to(CatalogFamily& family, CatalogSeries series, std::uint32_t 
   }
   text_bytes_ += needed;
   family.text_bytes += needed;
-  family.has_overflow = family.has_overflow || series.is_overflow;
+  if (series.is_overflow) family.overflow_place = series.place;
   family.series.push_back(std::move(series));
   if (family.is_dirty) return;
   family.is_dirty = true;
@@ -171,7 +172,7 @@ void Catalog::note_gap(std::uint32_t offset) {
 std::uint64_t Catalog::series_count() const {
   std::uint64_t count = 0;
   for (const CatalogFamily* family : families_) {
-    count += family->series.size() - (family->has_overflow ? 1 : 0);
+    count += family->series.size() - (family->overflow_place != kNoPlace ? 1 : 0);
   }
   return count;
 }

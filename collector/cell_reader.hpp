@@ -14,7 +14,7 @@
 namespace shmetrics::collector {
 
 inline constexpr int kObservedTries = 16;         // of a consistent copy of one histogram; then a torn one is taken
-inline constexpr std::size_t kBlockCells = 1024;  // copied, then added, while in the nearest cache
+inline constexpr std::size_t kBlockCells = 1024;  // read between two looks at the guard, while in the nearest cache
 
 /// What went wrong in one slot.
 struct SlotReport {

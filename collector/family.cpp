@@ -77,7 +77,11 @@ void write_prefixes(CatalogFamily& family) {
   if (family.type == shm::MetricType::kHistogram) bounds.push_back("+Inf");
   family.prefixes.clear();
   family.ends.clear();
-  for (const CatalogSeries& series : family.series) write_series(family, series, bounds);
+  family.places.clear();
+  for (const CatalogSeries& series : family.series) {
+    write_series(family, series, bounds);
+    family.places.push_back(series.place);
+  }
 }
 
 }  // namespace

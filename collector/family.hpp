@@ -24,6 +24,8 @@ struct CatalogSeries {
   std::vector<std::string_view> values(std::size_t label_count) const;
 };
 
+inline constexpr std::uint32_t kNoPlace = 0xffffffff;
+
 struct CatalogFamily {
   std::uint32_t offset = 0;  // of its record
   shm::MetricType type{};
@@ -36,9 +38,10 @@ struct CatalogFamily {
   std::uint64_t created_unix_ns = 0;
   std::uint32_t overflow_tally = 0;  // thread cell, 0 = none
   bool is_superseded = false;
-  bool has_overflow = false;  // one of `series` is the overflow series
+  std::uint32_t overflow_place = kNoPlace;  // of the overflow series, if one of `series` is that
 
   std::vector<CatalogSeries> series;  // sorted, each label set once
+  std::vector<std::uint32_t> places;  // of `series`: a scrape runs over these, and not over the keys beside them
 
   // Text of format 0.0.4. Of each series, in order, lines_per_series() prefixes lie one behind the other in `prefixes`;
   // a prefix ends right before the number, or, in the modes with a series per worker, before the worker's number.

@@ -18,18 +18,6 @@ bool is_countable(std::uint64_t bits) {
 
 }  // namespace
 
-void add_unsigned(std::span<std::uint64_t> totals, std::span<const std::uint64_t> values) {
-  const std::size_t count = std::min(totals.size(), values.size());
-  // Two numbers below 2^63 cannot overflow: one test for the block keeps the loop of additions free of branches.
-  std::uint64_t seen = 0;
-  for (std::size_t i = 0; i < count; ++i) seen |= totals[i] | values[i];
-  if (seen >> 63 == 0) {
-    for (std::size_t i = 0; i < count; ++i) totals[i] += values[i];
-  } else {
-    for (std::size_t i = 0; i < count; ++i) totals[i] = accumulate(totals[i], values[i]);
-  }
-}
-
 std::uint64_t add_doubles(std::span<std::uint64_t> totals, std::span<const std::uint64_t> values) {
   const std::size_t count = std::min(totals.size(), values.size());
   std::uint64_t refused = 0;

@@ -12,8 +12,10 @@
 
 namespace shmetrics::collector {
 
-/// Counters: totals[i] += values[i], and stays at 2^64 - 1 rather than wrap, because an exposed value must not go down.
-void add_unsigned(std::span<std::uint64_t> totals, std::span<const std::uint64_t> values);
+/// A count and what comes on top; stays at 2^64 - 1 rather than wrap, because an exposed value must not go down.
+constexpr std::uint64_t accumulate(std::uint64_t below, std::uint64_t more) {
+  return below > UINT64_MAX - more ? UINT64_MAX : below + more;
+}
 
 /// Float counters, cells and totals as bits of doubles. Returns how many values no writer leaves (negative, not
 /// finite); these add nothing. Called in slot order, so that the same numbers are always rounded in the same way.
@@ -21,11 +23,6 @@ std::uint64_t add_doubles(std::span<std::uint64_t> totals, std::span<const std::
 
 /// One histogram or summary, all of its cells: sums as doubles, buckets as counters; the sequence word is left alone.
 void add_observations(std::span<std::uint64_t> totals, std::span<const std::uint64_t> values);
-
-/// How many observations the buckets up to and including this one hold; stays at 2^64 - 1 rather than wrap.
-constexpr std::uint64_t accumulate(std::uint64_t below, std::uint64_t bucket) {
-  return below > UINT64_MAX - bucket ? UINT64_MAX : below + bucket;
-}
 
 /// What is known of the worker whose gauges were copied.
 struct WorkerStanding {

@@ -24,9 +24,9 @@ namespace detail {
 template <typename Visitor>
 void visit_counters(const CatalogFamily& family, const Totals& totals, Visitor&& visitor) {
   const bool is_unsigned = family.cell_kind == shm::CellKind::kUnsigned;
-  for (std::size_t i = 0; i < family.series.size(); ++i) {
-    const std::uint64_t cell = totals.cells[family.series[i].place];
-    if (cell == 0 && family.series[i].is_overflow) continue;
+  for (std::size_t i = 0; i < family.places.size(); ++i) {
+    const std::uint64_t cell = totals.cells[family.places[i]];
+    if (cell == 0 && family.places[i] == family.overflow_place) continue;
     if (is_unsigned) {
       visitor.number(i, cell);
     } else {
@@ -38,8 +38,8 @@ void visit_counters(const CatalogFamily& family, const Totals& totals, Visitor&&
 template <typename Visitor>
 void visit_gauges(const CatalogFamily& family, const Totals& totals, Visitor&& visitor) {
   const bool is_info = family.type == shm::MetricType::kInfo;
-  for (std::size_t i = 0; i < family.series.size(); ++i) {
-    const std::uint32_t gauge = family.series[i].place;
+  for (std::size_t i = 0; i < family.places.size(); ++i) {
+    const std::uint32_t gauge = family.places[i];
     if (is_per_worker(family.gauge_mode)) {
       for (const WorkerValue& value : totals.workers_of(gauge)) visitor.of_worker(i, value.worker, value.value);
       continue;
@@ -53,10 +53,10 @@ void visit_gauges(const CatalogFamily& family, const Totals& totals, Visitor&& v
 template <typename Visitor>
 void visit_observed(const CatalogFamily& family, const Totals& totals, Visitor&& visitor) {
   const std::size_t buckets = family.type == shm::MetricType::kHistogram ? family.bounds.size() + 1 : 1;
-  for (std::size_t i = 0; i < family.series.size(); ++i) {
-    const std::span cells = std::span(totals.cells).subspan(family.series[i].place, shm::kHistogramBuckets + buckets);
+  for (std::size_t i = 0; i < family.places.size(); ++i) {
+    const std::span cells = std::span(totals.cells).subspan(family.places[i], shm::kHistogramBuckets + buckets);
     const auto counts = cells.subspan(shm::kHistogramBuckets);
-    if (family.series[i].is_overflow) {
+    if (family.places[i] == family.overflow_place) {
       std::uint64_t any = 0;
       for (const std::uint64_t count : counts) any |= count;
       if (any == 0) continue;

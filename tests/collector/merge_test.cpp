@@ -17,17 +17,12 @@ std::uint64_t bits(double value) {
   return std::bit_cast<std::uint64_t>(value);
 }
 
-TEST(Merge, CountersOfAllSlotsAddUp) {
-  std::vector<std::uint64_t> totals(3);
-  add_unsigned(totals, std::vector<std::uint64_t>{1, 2, 3});
-  add_unsigned(totals, std::vector<std::uint64_t>{10, 20, 30});
-  EXPECT_EQ(totals, (std::vector<std::uint64_t>{11, 22, 33}));
-}
-
-TEST(Merge, CountersStopAtTheTopInsteadOfGoingBackToNothing) {
-  std::vector<std::uint64_t> totals{kMost - 1, 1, kMost};
-  add_unsigned(totals, std::vector<std::uint64_t>{5, 1, 0});
-  EXPECT_EQ(totals, (std::vector<std::uint64_t>{kMost, 2, kMost}));
+TEST(Merge, CountersAddUpAndStopAtTheTopInsteadOfGoingBackToNothing) {
+  EXPECT_EQ(accumulate(20, 3), 23u);
+  EXPECT_EQ(accumulate(kMost - 1, 1), kMost);
+  EXPECT_EQ(accumulate(kMost - 1, 5), kMost);
+  EXPECT_EQ(accumulate(kMost, 0), kMost);
+  EXPECT_EQ(accumulate(1, kMost), kMost);
 }
 
 TEST(Merge, FloatCountersAddUpAndSkipWhatNoWriterLeaves) {
