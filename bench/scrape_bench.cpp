@@ -3,12 +3,17 @@
 //   floor/P/N     sum P arrays of N words, write N kept prefixes and the digits of the sums
 //   counters/P/N  N counters of three labels in the slots of P processes
 //   histograms/P/N   N histograms of 12 finite buckets, likewise
+//   churn/D       100 counters that D workers have counted in, one after the other, each killed
+//   first/P/N     the first look at counters/P/N: reads the directory, sorts, writes the prefixes
 //
-// Run: build/release/bin/scrape_bench
+// Run: build/release/bin/scrape_bench [--benchmark_format=json]
+// Counters of a row: bytes of text, and peak_mb, what this process had in memory at most until then.
 #include <benchmark/benchmark.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <shmetrics/shmetrics.hpp>
 
+#include <algorithm>
 #include <charconv>
 #include <map>
 #include <memory>
@@ -29,7 +34,7 @@ std::vector<std::string> labels_of(int i) {
   return {kMethods[i % 4], "/api/v1/resource/" + std::to_string(i / 20), kStatuses[i / 4 % 5]};
 }
 
-/// Processes that have counted `i` in series i and stay alive for as long as this lives.
+/// Processes that have counted and stay alive for as long as this lives. The first does so alone: it registers.
 class Workers {
  public:
   template <typename Count>
@@ -41,8 +46,9 @@ class Workers {
         for (;;) pause();
         return 0;
       }));
+      if (p == 0) counted_.receive(1);
     }
-    counted_.receive(processes);
+    counted_.receive(processes - 1);
   }
   ~Workers() {
     for (const pid_t child : children_) shmetrics::tests::kill_and_wait(child);
@@ -57,32 +63,32 @@ shmetrics::Options options(const std::string& path, std::uint32_t cells) {
   shmetrics::Options made;
   made.path = path;
   made.cells = cells;
-  made.directory_bytes = 64 << 20;
-  made.series_per_family = 1'000'000;
+  made.directory_bytes = 192 << 20;
+  made.series_per_family = 2'000'000;
   return made;
 }
 
-/// A segment with living workers, made once for all runs of a case.
+/// A segment with living workers, made once for all runs of a case. This process stays out of it: it may open eight.
 struct Case {
-  template <typename Declare>
-  Case(int processes, std::uint32_t cells, Declare declare)
-      : registry(Registry::open(options(folder.file("bench.seg"), cells))), workers(processes, declare(registry)) {}
+  template <typename Count>
+  Case(int processes, std::uint32_t cells, Count count)
+      : workers(processes, [&] { count(Registry::open(options(path, cells))); }) {}
 
   shmetrics::tests::TemporaryFolder folder;
-  Registry registry;
+  std::string path = folder.file("bench.seg");
   Workers workers;
 };
 
-template <typename Declare>
-Case& prepared(const benchmark::State& state, std::uint32_t cells, Declare declare) {
+template <typename Count>
+Case& prepared(const benchmark::State& state, std::uint32_t cells, Count count) {
   static std::map<std::pair<std::int64_t, std::int64_t>, std::unique_ptr<Case>> cases;
   auto& known = cases[{state.range(0), state.range(1)}];
-  if (known == nullptr) known = std::make_unique<Case>(static_cast<int>(state.range(0)), cells, declare);
+  if (known == nullptr) known = std::make_unique<Case>(static_cast<int>(state.range(0)), cells, count);
   return *known;
 }
 
 void scrape_all(benchmark::State& state, const Case& prepared, double expected_sum, const char* counted) {
-  shmetrics::collector::Scraper scraper(prepared.registry.path());
+  shmetrics::collector::Scraper scraper(prepared.path);
   std::string text;
   for (auto _ : state) {
     text.clear();
@@ -95,6 +101,9 @@ void scrape_all(benchmark::State& state, const Case& prepared, double expected_s
   }
   if (sum != expected_sum) state.SkipWithError("the scrape does not show what was counted");
   state.counters["bytes"] = static_cast<double>(text.size());
+  rusage used{};
+  getrusage(RUSAGE_SELF, &used);
+  state.counters["peak_mb"] = static_cast<double>(used.ru_maxrss) / 1024;
 }
 
 void floor(benchmark::State& state) {
@@ -128,54 +137,82 @@ void floor(benchmark::State& state) {
   munmap(words, processes * series * 8);
 }
 
+void count_in(const Registry& registry, std::int64_t series) {
+  const auto family = registry.counter("http_requests_total", "Requests", {"method", "route", "status_code"});
+  for (int i = 0; i < series; ++i) {
+    const auto labels = labels_of(i);
+    family.with(labels[0], labels[1], labels[2]).inc(i);
+  }
+}
+
+Case& prepared_counters(const benchmark::State& state) {
+  const std::int64_t series = state.range(1);
+  const std::uint32_t cells = series < 200'000 ? 1 << 18 : 1 << 21;
+  return prepared(state, cells, [series](const Registry& registry) { count_in(registry, series); });
+}
+
 void counters(benchmark::State& state) {
-  const auto series = static_cast<int>(state.range(1));
-  const Case& segment = prepared(state, 1 << 18, [series](const Registry& registry) {
-    const auto family = registry.counter("http_requests_total", "Requests", {"method", "route", "status_code"});
-    std::vector<shmetrics::Counter> handles;
-    for (int i = 0; i < series; ++i) {
-      const auto labels = labels_of(i);
-      handles.push_back(family.with(labels[0], labels[1], labels[2]));
-    }
-    return [handles] {
-      for (std::size_t i = 0; i < handles.size(); ++i) handles[i].inc(i);
-    };
-  });
+  const Case& segment = prepared_counters(state);
+  const auto series = static_cast<double>(state.range(1));
   scrape_all(state, segment, 0.5 * static_cast<double>(state.range(0)) * series * (series - 1.0),
              "http_requests_total");
 }
 
+void first(benchmark::State& state) {
+  const Case& segment = prepared_counters(state);
+  std::string text;
+  for (auto _ : state) {
+    text.clear();
+    shmetrics::collector::Scraper(segment.path).scrape(text);
+  }
+  if (std::count(text.begin(), text.end(), '\n') != state.range(1) + 2) state.SkipWithError("not one line a series");
+}
+
+void churn(benchmark::State& state) {
+  const shmetrics::tests::TemporaryFolder folder;
+  const std::string path = folder.file("bench.seg");
+  for (std::int64_t worker = 0; worker < state.range(0); ++worker) {
+    const Workers killed(1, [&] { count_in(Registry::open(options(path, 1 << 16)), 100); });
+  }
+  shmetrics::collector::Scraper scraper(path);
+  std::string text;
+  for (auto _ : state) {
+    text.clear();
+    scraper.scrape(text);
+  }
+  double sum = 0;
+  for (const auto& [series, value] : shmetrics::tests::scrape(scraper).values) {
+    if (series.starts_with("http_requests_total")) sum += value;
+  }
+  if (sum != 4950.0 * static_cast<double>(state.range(0)))
+    state.SkipWithError("the scrape lacks what the dead counted");
+}
+
 void histograms(benchmark::State& state) {
-  const auto series = static_cast<int>(state.range(1));
+  const std::int64_t series = state.range(1);
   const Case& segment = prepared(state, 1 << 16, [series](const Registry& registry) {
     const auto family = registry.histogram("duration_seconds", "Duration", {"method", "route", "status_code"},
                                            {0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30});
-    std::vector<shmetrics::Histogram> handles;
     for (int i = 0; i < series; ++i) {
       const auto labels = labels_of(i);
-      handles.push_back(family.with(labels[0], labels[1], labels[2]));
+      const auto histogram = family.with(labels[0], labels[1], labels[2]);
+      for (int k = 0; k < 50; ++k) histogram.observe(0.004 * k);
     }
-    return [handles] {
-      for (const auto& handle : handles) {
-        for (int k = 0; k < 50; ++k) handle.observe(0.004 * k);
-      }
-    };
   });
-  scrape_all(state, segment, 50.0 * static_cast<double>(state.range(0)) * series, "duration_seconds_count");
+  scrape_all(state, segment, 50.0 * static_cast<double>(state.range(0) * series), "duration_seconds_count");
 }
 
-BENCHMARK(floor)
-    ->Unit(benchmark::kMillisecond)
-    ->Args({8, 1000})
-    ->Args({8, 10000})
-    ->Args({64, 10000})
-    ->Args({8, 100000});
-BENCHMARK(counters)
-    ->Unit(benchmark::kMillisecond)
-    ->Args({8, 1000})
-    ->Args({8, 10000})
-    ->Args({64, 10000})
-    ->Args({8, 100000});
-BENCHMARK(histograms)->Unit(benchmark::kMillisecond)->Args({8, 1000});
+void each_size(benchmark::internal::Benchmark* bench) {
+  bench->Unit(benchmark::kMillisecond)->ArgNames({"slots", "series"});
+  for (const int series : {100, 1000, 10'000, 100'000}) bench->Args({8, series});
+  for (const int slots : {1, 2, 4, 16, 32, 64}) bench->Args({slots, 10'000});
+}
+BENCHMARK(floor)->Apply(each_size);
+BENCHMARK(counters)->Apply(each_size);
+BENCHMARK(histograms)->Unit(benchmark::kMillisecond)->ArgNames({"slots", "series"})->Args({8, 1000});
+BENCHMARK(churn)->Unit(benchmark::kMillisecond)->ArgName("dead")->Arg(1)->Arg(10)->Arg(100)->Arg(1000)->Iterations(200);
+BENCHMARK(first)->Unit(benchmark::kMillisecond)->ArgNames({"slots", "series"})->Args({8, 10'000})->Args({8, 100'000});
+BENCHMARK(floor)->Unit(benchmark::kMillisecond)->ArgNames({"slots", "series"})->Args({8, 1'000'000});
+BENCHMARK(counters)->Unit(benchmark::kMillisecond)->ArgNames({"slots", "series"})->Args({8, 1'000'000});
 
 }  // namespace

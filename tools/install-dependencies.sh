@@ -4,6 +4,7 @@
 #   tools/install-dependencies.sh build          what it takes to build
 #   tools/install-dependencies.sh build test     and to run the tests
 #   tools/install-dependencies.sh long           and the long ones: real servers, Debian packages
+#   tools/install-dependencies.sh peers          what bench/peers/run.sh measures beside shmetrics
 #
 # As root, or by sudo where that asks for no password; otherwise it prints the one line to run and exits 1.
 set -euo pipefail
@@ -30,9 +31,14 @@ packages_of() {
       echo uwsgi-core uwsgi-plugin-python3
       echo chromium fonts-inter # the live page as people see it
       command -v npm >/dev/null || echo nodejs npm # some have both in one package
+      echo valgrind
+      ;;
+    peers)
+      echo prometheus-cpp-dev python3-prometheus-client ruby ruby-prometheus-client-mmap
+      command -v npm >/dev/null || echo nodejs npm
       ;;
     *)
-      echo "usage: tools/install-dependencies.sh [build] [test] [long]" >&2
+      echo "usage: tools/install-dependencies.sh [build] [test] [long] [peers]" >&2
       exit 2
       ;;
   esac
