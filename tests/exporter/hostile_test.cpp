@@ -81,7 +81,9 @@ class Hostile : public ::testing::Test {
     const auto [served, told_to_wait, failed] = right_client_.stop();
     EXPECT_GT(served, 0);
     EXPECT_EQ(failed, 0);
-    if (!is_full_of_scrapes_) EXPECT_EQ(told_to_wait, 0);
+    if (!is_full_of_scrapes_) {
+      EXPECT_EQ(told_to_wait, 0);
+    }
   }
 
   HttpClient connect_from(int peer) const {
