@@ -4,6 +4,7 @@ No engine of Docker and no cluster is needed, and none is started.
 
 usage: manifests_test.py DIRECTORY_OF_PROGRAMS
 """
+import functools
 import json
 import os
 import pathlib
@@ -30,6 +31,7 @@ def flags_of(words):
     return {word.split("=")[0] for word in words if word.startswith("--")}
 
 
+@functools.cache
 def known_flags(program):
     text = run(str(program), "--help")
     return (text.stdout + text.stderr).replace("--[no-]", "--no-")
