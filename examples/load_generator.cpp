@@ -31,7 +31,7 @@ using Clock = std::chrono::steady_clock;
 using namespace std::chrono_literals;
 
 constexpr auto kRetryInterval = 50ms;  // between attempts to connect to a server that refuses
-constexpr auto kGrace = 5s;            // for the last answers
+constexpr auto kGrace = 30s;           // for the last answers
 
 struct Connection {
   int fd = -1;

@@ -1,17 +1,18 @@
 #!/usr/bin/env bash
-# The whole way of the data: a prefork server counts, the exporter serves, a load generator checks the sum.
+# The whole way of the data: MasterCRM counts, the exporter serves, a load generator checks the sum; Prometheus asks.
 set -euo pipefail
 set -m # each background job is a process group of its own, so that cleaning up reaches all of it and nothing else
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 usage() {
   cat <<'TEXT'
-usage: tools/demo.sh [--port P] [--keep]
-  --port P  the exporter's port on localhost (default 5000)
-  --keep    leave everything running until Ctrl-C, to look around from another shell
-  --help    print this text
-Builds what is missing, runs an instrumented prefork server and the exporter, loads the server, scrapes, and compares
-the requests that were answered with the requests that were counted. Exits 0 when they are equal.
+usage: tools/demo.sh [--port P] [--keep] [--with-prometheus]
+  --port P           the exporter's port on localhost (default 5000)
+  --keep             leave everything running until Ctrl-C, to look around from another shell
+  --with-prometheus  also run Prometheus with the files of deploy/prometheus, on port 9090, and a minute of load
+  --help             print this text
+Builds what is missing, runs MasterCRM (examples/mastercrm) and the exporter, loads the application, scrapes, and
+compares the requests that were answered with the requests that were counted. Exits 0 when they are equal.
 TEXT
 }
 
@@ -22,10 +23,12 @@ fail() {
 
 port=5000
 keep=no
+with_prometheus=no
 while [ $# -gt 0 ]; do
   case "$1" in
     --port) port=${2:-} && shift ;;
     --keep) keep=yes ;;
+    --with-prometheus) with_prometheus=yes ;;
     --help) usage && exit 0 ;;
     *) fail "unknown flag $1; try --help" 2 ;;
   esac
@@ -35,7 +38,9 @@ if ! [[ $port =~ ^[1-9][0-9]{0,4}$ && $port -le 65535 ]]; then
   fail "--port wants a number from 1 to 65535; try --help" 2
 fi
 
-readonly bin=build/release/bin load_seconds=12
+load_seconds=12
+[ "$with_prometheus" = no ] || load_seconds=60
+readonly bin=build/release/bin load_seconds example=examples/mastercrm prometheus_port=9090
 export METRICS_TOKEN=demo-token-for-localhost-only
 export no_proxy=localhost # for curl
 
@@ -91,20 +96,27 @@ build() {
   echo "demo: building (the first time takes minutes; log in build/log/demo-build.log)"
   run build/log/demo-build.log cmake --preset release &&
     run build/log/demo-build.log cmake --build --preset release \
-      --target prefork_server load_generator shmetrics-exporter shmetrics && return
+      --target mastercrm load_generator shmetrics-exporter shmetrics && return
   tail -n 40 build/log/demo-build.log >&2
   fail "the build failed"
 }
 
-# The server's port is nobody's business: the next one that is free.
-start_server() {
-  for ((server_port = 8080; server_port < 8180; ++server_port)); do
-    [ "$server_port" -ne "$port" ] || continue
-    start "$directory/server.log" "$bin/prefork_server" --port "$server_port" --segment "$segment"
-    wait_until grep -q ' serves ' "$directory/server.log" && return
-    grep -q 'cannot listen' "$directory/server.log" || break
+start_upstream() {
+  start "$directory/upstream.log" python3 "$example/fake_upstream.py" 0
+  wait_until grep -q ' serves ' "$directory/upstream.log" || fail "the fake upstream does not start"
+  upstream_port=$(sed -n 's|.* serves http://127.0.0.1:\([0-9]*\)/.*|\1|p' "$directory/upstream.log")
+}
+
+# The application's port is nobody's business: the next one that is free.
+start_application() {
+  for ((app_port = 8080; app_port < 8180; ++app_port)); do
+    [ "$app_port" -ne "$port" ] || continue
+    start "$directory/mastercrm.log" "$bin/mastercrm" --port "$app_port" --segment "$segment" \
+      --database "$directory/crm.db" --upstream-port "$upstream_port"
+    wait_until grep -q ' serves ' "$directory/mastercrm.log" && return
+    grep -q 'cannot listen' "$directory/mastercrm.log" || break
   done
-  fail "the server does not start: $(tail -n 1 "$directory/server.log")"
+  fail "the application does not start: $(tail -n 1 "$directory/mastercrm.log")"
 }
 
 start_exporter() {
@@ -113,23 +125,56 @@ start_exporter() {
     fail "the exporter does not start on port $port: $(tail -n 1 "$directory/exporter.log")"
 }
 
+# The shipped files, but for this one target, which speaks plain HTTP, and the token; not as a service.
+start_prometheus() {
+  command -v prometheus >/dev/null || fail "no prometheus here; install Debian's package of that name"
+  ! is_busy "$prometheus_port" || fail "port $prometheus_port is in use, and Prometheus needs it"
+  cp -r deploy/prometheus "$directory/prometheus"
+  (umask 077 && echo "$METRICS_TOKEN" >"$directory/prometheus/mastercrm.token")
+  sed -i -e "s|your-app-domain.com:443|127.0.0.1:$port|" -e 's|scheme: https|scheme: http|' \
+    -e 's|_interval: 30s|_interval: 5s|; s|scrape_timeout: 10s|scrape_timeout: 5s|' \
+    -e '/^alerting:/,/targets:/d; /job_name: mastercrm-staging/,$d' "$directory/prometheus/prometheus.yml"
+  start "$directory/prometheus.log" prometheus --config.file="$directory/prometheus/prometheus.yml" \
+    --storage.tsdb.path="$directory/prometheus/data" --storage.tsdb.retention.time=15d \
+    --web.listen-address="127.0.0.1:$prometheus_port"
+  wait_until curl -fso /dev/null "http://localhost:$prometheus_port/-/ready" ||
+    fail "Prometheus does not start: $(tail -n 1 "$directory/prometheus.log")"
+}
+
+# ask QUERY: the value of a query that has one.
+ask() {
+  curl -fsSG "http://localhost:$prometheus_port/api/v1/query" --data-urlencode "query=$1" |
+    sed -n 's/.*"value":\[[^,]*,"\([^"]*\)".*/\1/p'
+}
+
+show_queries() {
+  local requests=mastercrm_http_requests_total query
+  for query in "sum(rate($requests[1m]))" \
+    "sum(rate($requests{status_code=~\"4..|5..\"}[1m])) / sum(rate($requests[1m]))" \
+    'histogram_quantile(0.95, sum by (le) (rate(mastercrm_http_request_duration_seconds_bucket[1m])))'; do
+    echo "$query: $(ask "$query")"
+  done
+}
+
 # counted FILE: the sum of the server's counter over all its label sets.
 counted() {
-  awk '/^prefork_http_requests_total\{/ { sum += $NF } END { printf "%d", sum }' "$1"
+  awk '/^mastercrm_http_requests_total\{/ { sum += $NF } END { printf "%d", sum }' "$1"
 }
 
 ! is_busy "$port" || fail "port $port is in use; choose another with --port"
 build
 directory=$(mktemp -d /dev/shm/shmetrics-demo.XXXXXX 2>/dev/null || mktemp -d)
 segment=$directory/demo.seg
-start_server
-server=$started
+start_upstream
+start_application
+application=$started
 start_exporter
 exporter=$started
+[ "$with_prometheus" = no ] || start_prometheus
 
-echo "demo: prefork server on port $server_port, exporter on port $port, $load_seconds s of load"
-run "$directory/load.log" "$bin/load_generator" --port "$server_port" --seconds "$load_seconds" ||
-  fail "the load generator failed: $(tail -n 1 "$directory/load.log")"
+echo "demo: MasterCRM on port $app_port, exporter on port $port, $load_seconds s of load"
+run "$directory/load.log" "$bin/load_generator" --port "$app_port" --seconds "$load_seconds" --rate 150 \
+  --mix "$example/load.txt" --websockets 4 || fail "the load generator failed: $(tail -n 1 "$directory/load.log")"
 curl -fsS "http://localhost:$port/api/metrics" >"$directory/scrape.txt" || fail "the scrape failed"
 curl -fsSo /dev/null -H "Authorization: Bearer $METRICS_TOKEN" "http://localhost:$port/api/metrics" ||
   fail "the scrape with the token failed"
@@ -142,14 +187,16 @@ sent=$(awk '/^requests sent / { print $3 }' "$directory/load.log")
 counted=$(counted "$directory/scrape.txt")
 echo "requests sent $sent, counted $counted"
 [ "$sent" -eq "$counted" ] || fail "the counts differ"
+[ "$with_prometheus" = no ] || show_queries
 
 if [ "$keep" = yes ]; then
   echo "demo: running until Ctrl-C; from another shell:"
   echo "  curl http://localhost:$port/api/metrics"
-  echo "  curl http://localhost:$server_port/users/7"
-  read -r worker _ <"/proc/$server/task/$server/children" || true # the file ends without a newline
+  echo "  curl http://localhost:$app_port/contacts/7"
+  [ "$with_prometheus" = no ] || echo "  curl http://localhost:$prometheus_port/graph   # or in a browser"
+  read -r worker _ <"/proc/$application/task/$application/children" || true # the file ends without a newline
   echo "  kill -9 $worker   # a worker: no counter goes down, and another takes its place"
   trap 'exit 0' INT TERM
-  wait -n "$server" "$exporter" || true
-  fail "a program ended: $(tail -qn 1 "$directory/server.log" "$directory/exporter.log")"
+  wait -n "$application" "$exporter" || true
+  fail "a program ended: $(tail -qn 1 "$directory/mastercrm.log" "$directory/exporter.log")"
 fi
