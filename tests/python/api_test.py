@@ -101,7 +101,7 @@ class PythonNames(unittest.TestCase):
     def test_types_hold_for_a_program_and_refuse_what_is_wrong(self):
         result = subprocess.run(
             [sys.executable, "-m", "mypy", "--strict", "--warn-unused-ignores", "--cache-dir", segments.new_directory(),
-             HERE / "typed_program.py"], capture_output=True, text=True, check=False, timeout=120,
+             HERE / "typed_program.py"], capture_output=True, text=True, check=False, timeout=240,
             env={**os.environ, "MYPYPATH": str(segments.PACKAGE)})
         self.assertEqual(0, result.returncode, result.stdout + result.stderr)
 
