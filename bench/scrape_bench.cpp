@@ -34,7 +34,7 @@ std::vector<std::string> labels_of(int i) {
   return {kMethods[i % 4], "/api/v1/resource/" + std::to_string(i / 20), kStatuses[i / 4 % 5]};
 }
 
-/// Processes that have counted and stay alive for as long as this lives. The first does so alone: it registers.
+/// Processes that have counted, one after the other, and stay alive for as long as this lives.
 class Workers {
  public:
   template <typename Count>
@@ -46,9 +46,8 @@ class Workers {
         for (;;) pause();
         return 0;
       }));
-      if (p == 0) counted_.receive(1);
+      counted_.receive();
     }
-    counted_.receive(processes - 1);
   }
   ~Workers() {
     for (const pid_t child : children_) shmetrics::tests::kill_and_wait(child);
@@ -70,12 +69,20 @@ shmetrics::Options options(const std::string& path, std::uint32_t cells) {
 
 /// A segment with living workers, made once for all runs of a case. This process stays out of it: it may open eight.
 struct Case {
+  /// Calls count(registry, false) in a process that registers and ends, which may take minutes; then count(registry,
+  /// true) in each worker.
   template <typename Count>
   Case(int processes, std::uint32_t cells, Count count)
-      : workers(processes, [&] { count(Registry::open(options(path, cells))); }) {}
+      : registered(shmetrics::tests::wait_for(shmetrics::tests::forked([&] {
+          count(Registry::open(options(path, cells)), false);
+          _exit(0);  // no destructors: they would take the cases before this one along
+          return 0;
+        }))),
+        workers(processes, [&] { count(Registry::open(options(path, cells)), true); }) {}
 
   shmetrics::tests::TemporaryFolder folder;
   std::string path = folder.file("bench.seg");
+  int registered;
   Workers workers;
 };
 
@@ -137,18 +144,19 @@ void floor(benchmark::State& state) {
   munmap(words, processes * series * 8);
 }
 
-void count_in(const Registry& registry, std::int64_t series) {
+void count_in(const Registry& registry, std::int64_t series, bool counts) {
   const auto family = registry.counter("http_requests_total", "Requests", {"method", "route", "status_code"});
   for (int i = 0; i < series; ++i) {
     const auto labels = labels_of(i);
-    family.with(labels[0], labels[1], labels[2]).inc(i);
+    family.with(labels[0], labels[1], labels[2]).inc(counts ? i : 0);
   }
 }
 
 Case& prepared_counters(const benchmark::State& state) {
   const std::int64_t series = state.range(1);
   const std::uint32_t cells = series < 200'000 ? 1 << 18 : 1 << 21;
-  return prepared(state, cells, [series](const Registry& registry) { count_in(registry, series); });
+  return prepared(state, cells,
+                  [series](const Registry& registry, bool counts) { count_in(registry, series, counts); });
 }
 
 void counters(benchmark::State& state) {
@@ -160,19 +168,19 @@ void counters(benchmark::State& state) {
 
 void first(benchmark::State& state) {
   const Case& segment = prepared_counters(state);
-  std::string text;
+  std::string text, problem;
   for (auto _ : state) {
     text.clear();
-    shmetrics::collector::Scraper(segment.path).scrape(text);
+    problem = shmetrics::collector::Scraper(segment.path).scrape(text).problem;
   }
-  if (std::count(text.begin(), text.end(), '\n') != state.range(1) + 2) state.SkipWithError("not one line a series");
+  if (std::count(text.begin(), text.end(), '\n') != state.range(1) + 2) state.SkipWithError(problem.c_str());
 }
 
 void churn(benchmark::State& state) {
   const shmetrics::tests::TemporaryFolder folder;
   const std::string path = folder.file("bench.seg");
   for (std::int64_t worker = 0; worker < state.range(0); ++worker) {
-    const Workers killed(1, [&] { count_in(Registry::open(options(path, 1 << 16)), 100); });
+    const Workers killed(1, [&] { count_in(Registry::open(options(path, 1 << 16)), 100, true); });
   }
   shmetrics::collector::Scraper scraper(path);
   std::string text;
@@ -190,13 +198,13 @@ void churn(benchmark::State& state) {
 
 void histograms(benchmark::State& state) {
   const std::int64_t series = state.range(1);
-  const Case& segment = prepared(state, 1 << 16, [series](const Registry& registry) {
+  const Case& segment = prepared(state, 1 << 16, [series](const Registry& registry, bool counts) {
     const auto family = registry.histogram("duration_seconds", "Duration", {"method", "route", "status_code"},
                                            {0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30});
     for (int i = 0; i < series; ++i) {
       const auto labels = labels_of(i);
       const auto histogram = family.with(labels[0], labels[1], labels[2]);
-      for (int k = 0; k < 50; ++k) histogram.observe(0.004 * k);
+      for (int k = 0; counts && k < 50; ++k) histogram.observe(0.004 * k);
     }
   });
   scrape_all(state, segment, 50.0 * static_cast<double>(state.range(0) * series), "duration_seconds_count");
