@@ -10,7 +10,9 @@
 #include <csignal>
 #include <limits>
 #include <optional>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "tests/allocations.hpp"
 #include "tests/forked.hpp"
@@ -47,6 +49,46 @@ TEST_F(UpdateTest, CountersTakeAnyIntegerAndNothingElse) {
   hits.inc(std::uint8_t{200});
   hits.inc(std::uint64_t{1} << 60);
   EXPECT_NE(tests::scrape(path_).text.find("\na_total 1152921504606847182\n"), std::string::npos) << "in full digits";
+}
+
+TEST_F(UpdateTest, LabelValuesThatDifferInOneByteAreTwoSeriesAtEveryLength) {
+  const auto family = registry_.counter("a_total", "A", {"x", "y"});
+  std::vector<std::string> values;
+  for (std::size_t size = 0; size <= 40; ++size) {
+    values.emplace_back(size, 'a');
+    for (std::size_t i = 0; i < size; ++i) (values.emplace_back(size, 'a'))[i] = 'b';
+  }
+  for (int round = 0; round < 2; ++round) {  // registered, then found
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const std::vector<char> exact(values[i].begin(), values[i].end());  // what is read beyond it, a sanitizer sees
+      family.with(std::string_view(exact.data(), exact.size()), "z").inc(i);
+    }
+  }
+  const tests::Scrape scrape = tests::scrape(path_);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    EXPECT_EQ(scrape["a_total{x=\"" + values[i] + "\",y=\"z\"}"], 2.0 * static_cast<double>(i));
+  }
+  family.with("ab", "c").inc(1);
+  family.with("a", "bc").inc(2);
+  EXPECT_EQ(tests::scrape(path_)["a_total{x=\"ab\",y=\"c\"}"], 1);
+}
+
+TEST_F(UpdateTest, EachObservationFindsItsBucketWhateverTheNumberOfBounds) {
+  for (const std::size_t count : {1, 2, 3, 4, 5, 8, 13, 63, 64}) {
+    const std::string name = "a" + std::to_string(count);
+    const Histogram histogram = registry_.histogram(name, "A", {}, linear_buckets(1, 1, count));
+    for (std::size_t bound = 1; bound <= count; ++bound) {
+      histogram.observe(static_cast<double>(bound));
+      histogram.observe(std::nextafter(static_cast<double>(bound), INFINITY));
+    }
+    histogram.observe(INFINITY);
+    histogram.observe(-INFINITY);
+    const tests::Scrape scrape = tests::scrape(path_);
+    for (std::size_t bound = 1; bound <= count; ++bound) {
+      EXPECT_EQ(scrape[name + "_bucket{le=\"" + std::to_string(bound) + "\"}"], 2.0 * static_cast<double>(bound));
+    }
+    EXPECT_EQ(scrape[name + "_bucket{le=\"+Inf\"}"], 2.0 * static_cast<double>(count) + 2);
+  }
 }
 
 TEST_F(UpdateTest, NegativeIncrementsAreRefusedAndCounted) {
