@@ -43,7 +43,7 @@ std::int64_t id_in(std::string_view target) {
 /// A field whose value becomes a label, so only what is known passes.
 template <std::size_t N>
 std::string choice(const json& body, const char* field, const std::string_view (&known)[N]) {
-  const auto value = body.value(field, std::string());
+  auto value = body.value(field, std::string());
   if (std::find(std::begin(known), std::end(known), value) == std::end(known)) {
     throw BadRequest(std::string(field) + " has an unknown value");
   }
@@ -51,7 +51,7 @@ std::string choice(const json& body, const char* field, const std::string_view (
 }
 
 std::string text(const json& body, const char* field) {
-  const auto value = body.value(field, std::string());
+  auto value = body.value(field, std::string());
   if (value.empty()) throw BadRequest(std::string(field) + " is missing");
   return value;
 }

@@ -95,7 +95,7 @@ class Server {
       auto message = parser.release();
       ++requests_;
       if (websocket::is_upgrade(message) && namespace_of(message.target())) {
-        co_return co_await talk(std::move(stream), std::move(message));
+        co_return co_await talk(std::move(stream), message);
       }
       goes_on = co_await answer(stream, message, peer);
       --requests_;
@@ -125,7 +125,7 @@ class Server {
   }
 
   /// Says back what it is told, until the client leaves.
-  asio::awaitable<void> talk(beast::tcp_stream stream, http::request<http::string_body> message) {
+  asio::awaitable<void> talk(beast::tcp_stream stream, const http::request<http::string_body>& message) {
     const auto start = std::chrono::steady_clock::now();
     const auto name = *namespace_of(message.target());
     stream.expires_never();  // the WebSocket has timeouts of its own
