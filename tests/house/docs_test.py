@@ -77,6 +77,17 @@ class Docs(unittest.TestCase):
                 missing += [f"{name}: {test}" for test in named_tests((root / name).read_text()) if test not in known]
         self.assertFalse(missing, "no such test:\n" + "\n".join(missing))
 
+    def test_every_row_belongs_to_a_table(self):
+        strays = []
+        for name in repository_files(root):
+            if not re.fullmatch(r"[^/]+\.md|(docs|deploy)/.+\.md", name):
+                continue
+            lines = re.sub(r"(?ms)^```.*?^```", "", (root / name).read_text()).splitlines() + [""]
+            for before, line, after in zip([""] + lines, lines, lines[1:]):
+                if line.startswith("|") and not before.startswith("|") and not after.startswith("| ---"):
+                    strays.append(f"{name}: {line[:60]}")
+        self.assertFalse(strays, "a row without a head:\n" + "\n".join(strays))
+
     def test_no_promise_is_without_a_test(self):
         promises = list(promise_lines())
         self.assertGreater(len(promises), 30, "docs/reliability.md has lost its tables")
