@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Everything that has to be green: installs what is missing, builds, runs all tests, then the sanitizers.
+# Everything that has to be green: installs what is missing, checks formatting, builds, runs clang-tidy and the tests,
+# then sanitizers and fuzzers.
 #
 #   tests/run.sh          what every change runs
-#   tests/run.sh --full   and the tests labelled `long`
+#   tests/run.sh --full   and the tests labelled `long`, and the demo
 #
 # The last line is `N passed, N failed, N skipped` over all presets; the exit status is 1 if any failed or none ran.
 # Every stage has a log in build/log.
@@ -85,7 +86,7 @@ room_targets() {
   grep -lE "LABELS.*\<($1)\>" tests/*/CMakeLists.txt | sed 's|CMakeLists.txt$|all|' || true
 }
 
-# sanitize PRESET LABELS: builds only the rooms that have such tests, because exporter and tools take minutes.
+# sanitize PRESET LABELS: builds only the rooms that have such tests, because all of them take minutes.
 sanitize() {
   local preset=$1 labels=$2 targets
   mapfile -t targets < <(room_targets "$labels")

@@ -3,7 +3,7 @@
 #
 #   tools/install-dependencies.sh build          what it takes to build
 #   tools/install-dependencies.sh build test     and to run the tests
-#   tools/install-dependencies.sh long           and the long ones: real servers, Debian packages
+#   tools/install-dependencies.sh long           and the long ones: real servers, a browser, packages, valgrind
 #   tools/install-dependencies.sh peers          what bench/peers/run.sh measures beside shmetrics
 #
 # As root, or by sudo where that asks for no password; otherwise it prints the one line to run and exits 1.

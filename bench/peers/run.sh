@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # shmetrics beside what people use instead, at the same work, in one run on this machine: prints one table.
 #
-#   bench/peers/run.sh [JSON]     JSON: a file for the figures, as bench/plots.py takes them
+#   bench/peers/run.sh [JSON]     JSON: a file for the figures (default build/peers.json)
 #
 # Installs what is missing (tools/install-dependencies.sh build peers; prom-client from the npm registry), builds the
 # release preset, and takes some minutes. Updates are measured in three turns of all programs, one after the other; each
