@@ -19,8 +19,8 @@ Word word_at(const char* bytes) noexcept {
 }
 
 // Any odd numbers with half of their bits set: fractional digits of pi.
-constexpr std::uint64_t kFirstSecret = 0x243f6a8885a308d3;
-constexpr std::uint64_t kSecondSecret = 0x13198a2e03707345;
+constexpr std::uint64_t kFirstOdd = 0x243f6a8885a308d3;
+constexpr std::uint64_t kSecondOdd = 0x13198a2e03707345;
 
 inline std::uint64_t folded_product(std::uint64_t a, std::uint64_t b) noexcept {
   __extension__ using Product = unsigned __int128;
@@ -41,8 +41,10 @@ struct Words {
 }
 
 // Label values are short, most of them two loads and a multiplication. A call of XXH3 and one of memcmp a value made
-// with() of three labels half as dear again.
-[[gnu::always_inline]] inline std::uint64_t hash_of(std::string_view value, std::uint64_t seed) noexcept {
+// with() of three labels half as dear again. The secret is in every factor: one that is known makes the product a
+// rotation, whose lower half whoever chooses the values chooses, and all of them in one place of the table.
+[[gnu::always_inline]] inline std::uint64_t hash_of(std::string_view value, std::uint64_t seed,
+                                                    std::uint64_t secret) noexcept {
   const char* const at = value.data();
   const std::size_t size = value.size();
   seed ^= size;
@@ -50,20 +52,21 @@ struct Words {
   if (size <= 16) {
     words = words_of(at, size);
   } else if (size <= 32) {
-    seed = folded_product(word_at<std::uint64_t>(at) ^ seed, word_at<std::uint64_t>(at + 8) ^ kFirstSecret);
+    seed = folded_product(word_at<std::uint64_t>(at) ^ seed, word_at<std::uint64_t>(at + 8) ^ secret);
     words = {word_at<std::uint64_t>(at + size - 16), word_at<std::uint64_t>(at + size - 8)};
   } else {
-    words = {XXH3_64bits(at, size), 0};
+    words = {XXH3_64bits_withSeed(at, size, secret), 0};
   }
-  return folded_product(words.head ^ seed, words.tail ^ kSecondSecret);
+  return folded_product(words.head ^ seed, words.tail ^ secret);
 }
 
 // Each value by itself, so that the processor hashes them at the same time. 0 stands for an empty entry.
 [[gnu::always_inline]] inline std::uint64_t hash_of(std::uint32_t family_offset,
-                                                    std::span<const std::string_view> values) noexcept {
+                                                    std::span<const std::string_view> values,
+                                                    std::uint64_t secret) noexcept {
   std::uint64_t hash = 0;
-  std::uint64_t seed = family_offset * kSecondSecret;
-  for (const std::string_view value : values) hash += hash_of(value, seed += kFirstSecret);
+  std::uint64_t seed = secret + family_offset * kSecondOdd;
+  for (const std::string_view value : values) hash += hash_of(value, seed += kFirstOdd, secret);
   return hash != 0 ? hash : 1;
 }
 
@@ -82,6 +85,9 @@ struct Words {
 }
 
 }  // namespace
+
+SeriesTable::SeriesTable(const std::byte* directory)
+    : directory_(directory), secret_(folded_product(reinterpret_cast<std::uintptr_t>(directory), kFirstOdd)) {}
 
 [[gnu::always_inline]] inline bool SeriesTable::matches(std::uint32_t record_offset, std::uint32_t family_offset,
                                                         std::span<const std::string_view> values) const noexcept {
@@ -104,7 +110,7 @@ struct Words {
 std::uint32_t SeriesTable::find(std::uint32_t family_offset, std::span<const std::string_view> values) const noexcept {
   const Table* table = current_.load(std::memory_order_acquire);
   if (table == nullptr) return kUnknown;
-  const std::uint64_t hash = hash_of(family_offset, values);
+  const std::uint64_t hash = hash_of(family_offset, values, secret_);
   for (std::size_t i = hash & table->mask;; i = (i + 1) & table->mask) {
     const Entry& entry = table->entries[i];
     const std::uint64_t found = entry.hash.load(std::memory_order_acquire);
@@ -136,7 +142,7 @@ void SeriesTable::add(std::uint32_t family_offset, std::span<const std::string_v
     current_.store(owner_.get(), std::memory_order_release);
   }
   readable_bytes_.store(record_offset + record_bytes, std::memory_order_relaxed);
-  place(*owner_, hash_of(family_offset, values), record_offset, cell);
+  place(*owner_, hash_of(family_offset, values, secret_), record_offset, cell);
   ++count_;
 }
 

@@ -18,7 +18,7 @@ namespace shmetrics::detail {
 class SeriesTable {
  public:
   /// `directory` is where the directory is mapped.
-  explicit SeriesTable(const std::byte* directory) : directory_(directory) {}
+  explicit SeriesTable(const std::byte* directory);
 
   /// No cell of any series. A plain number: an optional went through the stack, byte after word, and stalled there.
   static constexpr std::uint32_t kUnknown = 0xffffffff;
@@ -48,6 +48,7 @@ class SeriesTable {
                std::span<const std::string_view> values) const noexcept;
 
   const std::byte* directory_;
+  const std::uint64_t secret_;  // of where the kernel put the directory: whoever sends label values cannot know it
   std::atomic<Table*> current_{nullptr};
   std::atomic<std::uint32_t> readable_bytes_{0};  // of the directory: end of the last record that was added
   std::unique_ptr<Table> owner_;
