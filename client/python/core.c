@@ -76,7 +76,8 @@ static int read_value(PyObject* value, PyObject** held, shmetrics_string* text) 
 static PyObject* metric_labels(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
   Metric* family = (Metric*)self;
   const Py_ssize_t named = keywords == NULL ? 0 : PyTuple_Size(keywords);
-  const Py_ssize_t wanted = family->label_names == NULL ? 0 : PyTuple_Size(family->label_names);
+  PyObject* names = family->label_names;
+  const Py_ssize_t wanted = names == NULL ? 0 : PyTuple_Size(names);
   PyObject* held[MOST_LABELS] = {NULL};
   shmetrics_string values[MOST_LABELS];
   Metric* series = NULL;
@@ -84,9 +85,10 @@ static PyObject* metric_labels(PyObject* self, PyObject* const* args, Py_ssize_t
     PyErr_Format(PyExc_ValueError, "labels() takes %zd values, by position or by name", wanted);
     return NULL;
   }
+  Py_INCREF(names); /* a __str__ below may declare the family anew */
   Py_ssize_t i = 0;
   for (; i < wanted; ++i) {
-    PyObject* name = PyTuple_GetItem(family->label_names, i);
+    PyObject* name = PyTuple_GetItem(names, i);
     PyObject* value = named > 0 ? find_value(name, args, keywords) : args[i];
     if (value == NULL) PyErr_Format(PyExc_ValueError, "labels() misses %R", name);
     if (value == NULL || read_value(value, &held[i], &values[i]) != 0) break;
@@ -97,6 +99,7 @@ static PyObject* metric_labels(PyObject* self, PyObject* const* args, Py_ssize_t
     series->series = shmetrics_find_strings(family->family, values, (size_t)wanted);
   }
   for (i = 0; i < wanted; ++i) Py_XDECREF(held[i]);
+  Py_DECREF(names);
   return (PyObject*)series;
 }
 

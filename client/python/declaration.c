@@ -46,24 +46,37 @@ static int registry_of(PyObject* handle, shmetrics_registry** registry) {
   return report(&error);
 }
 
+/* An int of 32 bits without sign, where "I" would let the bits beyond go and take -1 for no limit. */
+static int read_uint32(PyObject* object, void* number) {
+  const long long value = PyLong_AsLongLong(object);
+  if (value == -1 && PyErr_Occurred() != NULL) return 0;
+  if (value < 0 || value > UINT32_MAX) {
+    PyErr_Format(PyExc_ValueError, "%lld: give a number from 0 to 4294967295", value);
+    return 0;
+  }
+  *(uint32_t*)number = (uint32_t)value;
+  return 1;
+}
+
 PyObject* core_open(PyObject* module, PyObject* args) {
   shmetrics_options options = SHMETRICS_OPTIONS_INIT;
   shmetrics_error error = {0, ""};
   PyObject* path = NULL;
-  int fresh = 0, workers = 0, slots = 0, cells = 0, mode = 0, series = 0;
+  int fresh = 0;
   long long directory_bytes = 0, group = -1;
   (void)module;
-  if (!PyArg_ParseTuple(args, "O&piiiLiLi", PyUnicode_FSConverter, &path, &fresh, &workers, &slots, &cells,
-                        &directory_bytes, &mode, &group, &series))
+  if (!PyArg_ParseTuple(args, "O&pO&O&O&LO&LO&", PyUnicode_FSConverter, &path, &fresh, read_uint32, &options.workers,
+                        read_uint32, &options.slots, read_uint32, &options.cells, &directory_bytes, read_uint32,
+                        &options.mode, &group, read_uint32, &options.series_per_family))
     return NULL;
+  if (group < -1 || group > UINT32_MAX) {
+    PyErr_Format(PyExc_ValueError, "group %lld: give the id of a group", group);
+    Py_DECREF(path);
+    return NULL;
+  }
   options.path = PyBytes_AsString(path);
   options.start = fresh ? SHMETRICS_FRESH : SHMETRICS_ATTACH;
-  options.workers = (uint32_t)workers;
-  options.slots = (uint32_t)slots;
-  options.cells = (uint32_t)cells;
   options.directory_bytes = (uint64_t)directory_bytes;
-  options.mode = (uint32_t)mode;
-  options.series_per_family = (uint32_t)series;
   options.has_group = group >= 0;
   options.group = (uint32_t)group;
   shmetrics_registry* registry = shmetrics_open(&options, &error);
@@ -83,7 +96,7 @@ typedef struct {
   const char *kind, *name, *help, *unit;
   const char* labels[MOST_LABELS];
   size_t label_count;
-  unsigned int series_limit;
+  uint32_t series_limit;
   int mode;
   double bounds[SHMETRICS_MAX_BOUNDS + 1]; /* with one more than there may be, so that too many are refused */
   size_t bound_count;
@@ -124,8 +137,8 @@ PyObject* metric_declare(PyObject* self, PyObject* args) {
   PyObject *handle, *labels, *bounds;
   shmetrics_registry* registry = NULL;
   shmetrics_error error = {0, ""};
-  if (!PyArg_ParseTuple(args, "sOssO!sIiO!", &wanted.kind, &handle, &wanted.name, &wanted.help, &PyTuple_Type, &labels,
-                        &wanted.unit, &wanted.series_limit, &wanted.mode, &PyTuple_Type, &bounds))
+  if (!PyArg_ParseTuple(args, "sOssO!sO&iO!", &wanted.kind, &handle, &wanted.name, &wanted.help, &PyTuple_Type, &labels,
+                        &wanted.unit, read_uint32, &wanted.series_limit, &wanted.mode, &PyTuple_Type, &bounds))
     return NULL;
   const Py_ssize_t count = texts_of(labels, wanted.labels);
   if (count < 0 || read_bounds(bounds, &wanted) != 0 || registry_of(handle, &registry) != 0) return NULL;

@@ -170,6 +170,16 @@ class PythonErrors(unittest.TestCase):
                 mistake()
         self.assertEqual(0, samples()["typed_total"])
 
+    def test_numbers_beyond_what_an_option_holds_are_refused_not_cut(self):
+        path = segments.new_directory() / "numbers.seg"
+        for option in ({"workers": -1}, {"slots": -1}, {"cells": -1}, {"mode": -1}, {"group": -2}, {"group": 2**32},
+                       {"series_per_family": -1}, {"workers": 2**32 + 8}, {"directory_bytes": -4096}):
+            with self.subTest(option=option), self.assertRaises(ValueError):
+                Registry(path, **option)
+        self.assertFalse(path.exists())
+        for limit in (-1, 2**32, 2**32 + 5):
+            self.refuses(ValueError, f"{limit}: give", lambda: Counter("cut", "Cut", ["x"], series_limit=limit))
+
     def test_another_schema_is_a_warning_and_inert(self):
         Counter("schema", "Schema").inc()
         with self.assertWarnsRegex(RuntimeWarning, "with other labels") as caught:
@@ -224,6 +234,20 @@ class PythonUpdates(unittest.TestCase):
         with self.assertRaises(OSError):
             counter.labels("a", Odd()).inc()
         self.assertEqual({}, samples(prefix="odd"))
+
+    def test_a_value_whose_str_declares_the_family_anew_is_still_a_value(self):
+        class Odd:
+            def __init__(self, labels):
+                self.labels = labels
+
+            def __str__(self):
+                counter.__init__("anew_as", "Anew", self.labels)
+                return "a"
+        for labels in ([], ["x"], ["x", "y", "z"]):
+            counter = Counter("anew", "Anew", ["x", "y"])
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # the last two are other schemas
+                counter.labels(Odd(labels), "b").inc()
 
     def test_numbers_that_are_no_increment_are_let_go(self):
         counter, histogram = Counter("nan", "NaN"), Histogram("nan_seconds", "NaN")
@@ -330,6 +354,13 @@ class PythonScopes(unittest.TestCase):
         with counter.count_exceptions():
             pass
         self.assertEqual(2, samples()["raised_total"])
+
+    def test_exceptions_of_a_family_that_misses_its_labels_are_refused_before_they_could_be_hidden(self):
+        has_run = False
+        with self.assertRaisesRegex(ValueError, "call labels"):
+            with Counter("hidden", "Hidden", ["x"]).count_exceptions():
+                has_run = True
+        self.assertFalse(has_run)
 
     def test_work_in_progress_is_counted_while_it_runs(self):
         gauge = Gauge("inside", "Inside", ["x"], multiprocess_mode="livesum").labels("a")

@@ -43,6 +43,10 @@ class ExceptionCounter(_Scope):
         self._counter = counter
         self._exception = exception
 
+    def __enter__(self) -> ExceptionCounter:
+        self._counter.inc(0)  # without label values it raises: here, and not in the place of what it is to count
+        return self
+
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, self._exception):
             self._counter.inc()
