@@ -306,13 +306,13 @@ class PythonUpdates(unittest.TestCase):
             histogram.observe(1)
         self.addCleanup(signal.signal, signal.SIGALRM, signal.signal(signal.SIGALRM, handle))
         signal.setitimer(signal.ITIMER_REAL, 0.002, 0.002)
-        done, end = 0, time.monotonic() + 0.5
-        while time.monotonic() < end:
+        done, end = 0, time.monotonic() + 60
+        while handled < 200 and time.monotonic() < end:
             counter.inc()
             histogram.observe(1)
             done += 1
         signal.setitimer(signal.ITIMER_REAL, 0)
-        self.assertGreater(handled, 10)
+        self.assertGreaterEqual(handled, 200)
         self.assertEqual((done + handled, done + handled),
                          (samples()["signals_total"], samples()["signals_seconds_count"]))
 
