@@ -6,8 +6,10 @@ usage: dashboard_test.py DIRECTORY_OF_PROGRAMS
 """
 import json
 import math
+import os
 import pathlib
 import re
+import signal
 import sys
 import tempfile
 import unittest
@@ -138,6 +140,13 @@ class Live(unittest.TestCase):
                 for rule in group["rules"]:
                     self.assertEqual("ok", rule["health"], rule)
             scrape = deployment.fetch(crm.exporter_port, crm.token)
+            deaths, readable = (next(text for title, text in expressions() if name in text)
+                                for name in ("shmetrics_worker_deaths_total", "shmetrics_segment_up"))
+            self.assertEqual((0, 1), (prometheus.number(deaths), prometheus.number(readable)))
+            os.kill(crm.pids("crm-worker")[0], signal.SIGKILL)
+            self.assertTrue(eventually(lambda: prometheus.number(deaths) == 1, WAIT_SECONDS), "the first is not seen")
+            crm.exporter.stop()
+            self.assertTrue(eventually(lambda: prometheus.number(readable) == 0, WAIT_SECONDS), "down is not seen")
         judged = run("promtool", "check", "metrics", input=scrape)
         self.assertEqual((0, ""), (judged.returncode, judged.stdout + judged.stderr))
 

@@ -116,6 +116,8 @@ class Prometheus(unittest.TestCase):
                    "LowCacheHitRatio": ("< 0.7", "< 0.75"), "SlowResponseTime": ("(job, le)", "(job, le, route)"),
                    "SlotsExhausted": ("unless ignoring (state)", "unless"), "CertificateExpiring": ("14 *", "1 *"),
                    "WorkerDeaths": ("or shmetrics_worker_deaths_total unless", "and"),
+                   "UpdatesDropped": (f"dropped_total offset 15m\n{' ' * 14}and on (job, instance, segment) "
+                                      "shmetrics_segment_up offset 15m", "dropped_total offset 15m"),
                    "SeriesOverflow": ("series_overflow_total[15m]) > 0", "series_overflow_total[15m]) > 9"),
                    "ReloadFailed": ("successful == 0", "successful >= 0"), "SegmentDown": ("up == 0", "up >= 0")}
         for old, new in changes.values():
