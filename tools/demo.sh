@@ -127,8 +127,6 @@ start_exporter() {
 
 # The shipped files, but for this one target, which speaks plain HTTP, and the token; not as a service.
 start_prometheus() {
-  command -v prometheus >/dev/null || fail "no prometheus here; install Debian's package of that name"
-  ! is_busy "$prometheus_port" || fail "port $prometheus_port is in use, and Prometheus needs it"
   cp -r deploy/prometheus "$directory/prometheus"
   (umask 077 && echo "$METRICS_TOKEN" >"$directory/prometheus/mastercrm.token")
   sed -i -e "s|your-app-domain.com:443|127.0.0.1:$port|" -e 's|scheme: https|scheme: http|' \
@@ -149,8 +147,8 @@ ask() {
 
 show_queries() {
   local requests=mastercrm_http_requests_total query
-  for query in "sum(rate($requests[1m]))" \
-    "sum(rate($requests{status_code=~\"4..|5..\"}[1m])) / sum(rate($requests[1m]))" \
+  for query in "sum(rate(${requests}[1m]))" \
+    "sum(rate(${requests}{status_code=~\"4..|5..\"}[1m])) / sum(rate(${requests}[1m]))" \
     'histogram_quantile(0.95, sum by (le) (rate(mastercrm_http_request_duration_seconds_bucket[1m])))'; do
     echo "$query: $(ask "$query")"
   done
@@ -162,6 +160,11 @@ counted() {
 }
 
 ! is_busy "$port" || fail "port $port is in use; choose another with --port"
+if [ "$with_prometheus" = yes ]; then # before the minutes of the build
+  command -v prometheus >/dev/null || fail "no prometheus here; install Debian's package of that name"
+  [ "$port" != "$prometheus_port" ] || fail "port $port is Prometheus'; choose another with --port"
+  ! is_busy "$prometheus_port" || fail "port $prometheus_port is in use, and Prometheus needs it"
+fi
 build
 directory=$(mktemp -d /dev/shm/shmetrics-demo.XXXXXX 2>/dev/null || mktemp -d)
 segment=$directory/demo.seg
