@@ -19,6 +19,7 @@ constexpr std::string_view kProvider = "local";
 constexpr auto kModelTimeout = std::chrono::seconds(30);
 constexpr std::int64_t kMostRecipients = 5000;
 constexpr std::size_t kMostCached = 10'000;
+constexpr std::string_view kEnds = "/?";  // of a part of a path
 
 constexpr Limit kApiLimit{"ip", "api", 2000, 2000};
 constexpr Limit kCampaignLimit{"company", "campaigns", 1, 2};
@@ -32,12 +33,13 @@ Response error(unsigned status, std::string_view text) {
   return {status, json{{"error", text}}.dump()};
 }
 
-/// The number in "/contacts/17/...". Too long a number is nobody's.
+/// The number in "/contacts/17/...". Too long a number is nobody's, and so is a UUID, which is an :id of routes too.
 std::int64_t id_in(std::string_view target) {
-  const auto digits = std::min(target.find_first_of("0123456789"), target.size());
+  const auto* const begin = target.data() + std::min(target.find('/', 1), target.size() - 1) + 1;
+  const auto* const end = std::find_first_of(begin, target.data() + target.size(), kEnds.begin(), kEnds.end());
   std::int64_t id = -1;
-  std::from_chars(target.data() + digits, target.data() + target.size(), id);
-  return id;
+  const auto [stop, error] = std::from_chars(begin, end, id);
+  return error == std::errc() && stop == end ? id : -1;
 }
 
 /// A field whose value becomes a label, so only what is known passes.
@@ -53,6 +55,14 @@ std::string choice(const json& body, const char* field, const std::string_view (
 std::string text(const json& body, const char* field) {
   auto value = body.value(field, std::string());
   if (value.empty()) throw BadRequest(std::string(field) + " is missing");
+  return value;
+}
+
+/// A path of a subscriber's server. Spaces and ends of lines would make two requests out of one to it.
+std::string path(const json& body) {
+  auto value = text(body, "path");
+  const auto is_plain = [](unsigned char c) { return c > ' ' && c < 0x7f; };
+  if (value[0] != '/' || !std::all_of(value.begin(), value.end(), is_plain)) throw BadRequest("path is no path");
   return value;
 }
 
@@ -176,6 +186,7 @@ Response Api::get_conversation(const Request& request) {
 Response Api::add_message(const Request& request) {
   const json body = json::parse(request.body);
   const auto direction = choice(body, "direction", kDirections);
+  const auto message = text(body, "text");
   const auto id = id_in(request.target);
   const auto rows =
       database_.query({"update", "conversations"},
@@ -185,7 +196,6 @@ Response Api::add_message(const Request& request) {
   if (rows.empty()) return error(404, "no such conversation");
   conversations_.erase(std::to_string(id));
   const auto& channel = rows[0][0];
-  const auto message = text(body, "text");
   try {
     database_.query({"insert", "messages"},
                     "INSERT INTO messages(conversation, contact, channel, direction, text) VALUES(?, ?, ?, ?, ?)",
@@ -195,6 +205,7 @@ Response Api::add_message(const Request& request) {
     throw;
   }
   metrics_.messages_processed.with(channel, direction, "success").inc();
+  publish("message.created", json{{"conversation", id}});
   return {201};
 }
 
@@ -212,9 +223,9 @@ Response Api::close_conversation(const Request& request) {
 
 Response Api::subscribe(const Request& request) {
   const json body = json::parse(request.body);
-  database_.query({"insert", "subscriptions"}, "INSERT OR REPLACE INTO subscriptions VALUES(?, ?, ?)",
-                  {choice(body, "subscription_type", kSubscriptionTypes), choice(body, "event_type", kEventTypes),
-                   text(body, "path")});
+  database_.query(
+      {"insert", "subscriptions"}, "INSERT OR REPLACE INTO subscriptions VALUES(?, ?, ?)",
+      {choice(body, "subscription_type", kSubscriptionTypes), choice(body, "event_type", kEventTypes), path(body)});
   return {201};
 }
 

@@ -45,14 +45,15 @@ std::string_view type_of(int code) {
 
 sqlite3* open(const std::string& path) {
   sqlite3* connection = nullptr;
-  if (sqlite3_open_v2(path.c_str(), &connection, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr) != SQLITE_OK) {
+  // NORMAL is safe in WAL mode: a power cut may take the last transactions, never the database.
+  if (sqlite3_open_v2(path.c_str(), &connection, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr) != SQLITE_OK ||
+      sqlite3_busy_timeout(connection, kBusyTimeoutMs) != SQLITE_OK ||
+      sqlite3_exec(connection, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL", nullptr, nullptr, nullptr) !=
+          SQLITE_OK) {
     const DatabaseError error(path + ": " + sqlite3_errmsg(connection), "other");
     sqlite3_close(connection);
     throw error;
   }
-  sqlite3_busy_timeout(connection, kBusyTimeoutMs);
-  // NORMAL is safe in WAL mode: a power cut may take the last transactions, never the database.
-  sqlite3_exec(connection, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL", nullptr, nullptr, nullptr);
   return connection;
 }
 

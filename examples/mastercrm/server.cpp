@@ -8,6 +8,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core.hpp>
@@ -32,23 +33,27 @@ using asio::ip::tcp;
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 constexpr auto kIdleTimeout = std::chrono::seconds(60);
 constexpr auto kStopTimeout = std::chrono::seconds(1);
+constexpr auto kAcceptPause = std::chrono::milliseconds(100);
 constexpr std::uint64_t kMostBodyBytes = 64 * 1024;
 constexpr std::string_view kWebsocketPrefix = "/ws/";
 
 class Server {
  public:
   Server(const Catalogue& metrics, const Api& api, int listener)
-      : metrics_(metrics), middleware_(metrics), api_(api), acceptor_(context_, tcp::v4(), listener) {}
+      : metrics_(metrics),
+        middleware_(metrics),
+        api_(api),
+        acceptor_(asio::make_strand(context_), tcp::v4(), listener) {}
 
   void run(std::size_t threads, const sigset_t& stop) {
-    asio::co_spawn(context_, accept(), asio::detached);
+    asio::co_spawn(acceptor_.get_executor(), accept(), asio::detached);
     std::vector<std::thread> running;
     while (running.size() < threads) running.emplace_back([this] { run_context(); });
     int signal = 0;
     sigwait(&stop, &signal);
     // Who is being served gets the answer, and then the end of the connection.
     stopping_ = true;
-    asio::post(context_, [this] { acceptor_.close(); });
+    asio::post(acceptor_.get_executor(), [this] { acceptor_.close(); });
     const auto deadline = std::chrono::steady_clock::now() + kStopTimeout;
     while (requests_ > 0 && std::chrono::steady_clock::now() < deadline) usleep(10'000);
     context_.stop();
@@ -68,9 +73,14 @@ class Server {
   }
 
   asio::awaitable<void> accept() {
+    asio::steady_timer pause(acceptor_.get_executor());
     while (acceptor_.is_open()) {
       auto [error, socket] = co_await acceptor_.async_accept(asio::make_strand(context_), kAwait);
-      if (error) continue;
+      if (error) {  // no descriptors, most likely, and at once again: who does not wait takes a whole processor
+        pause.expires_after(kAcceptPause);
+        co_await pause.async_wait(kAwait);
+        continue;
+      }
       const auto strand = socket.get_executor();
       asio::co_spawn(strand, converse(std::move(socket)), asio::detached);
     }
@@ -109,7 +119,7 @@ class Server {
         request, [this](std::string_view method, std::string_view route) { return api_.find(method, route); });
     http::response<http::string_body> response(http::int_to_status(served.status), message.version());
     response.set(http::field::content_type, "application/json");
-    response.body() = std::move(served.body);
+    if (message.method() != http::verb::head) response.body() = std::move(served.body);
     response.keep_alive(message.keep_alive() && !stopping_);
     response.prepare_payload();
     stream.expires_after(kIdleTimeout);
@@ -132,9 +142,11 @@ class Server {
     websocket::stream<beast::tcp_stream> socket(std::move(stream));
     socket.set_option(websocket::stream_base::timeout::suggested(beast::role_type::server));
     socket.read_message_max(kMostBodyBytes);
-    // Counted before the client has the answer, as every request is.
-    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-    middleware_.count("GET", message.target(), 101, seconds.count());
+    // Counted before the client has the answer, as every request is, and with the status that it gets: 101, or 400.
+    socket.set_option(websocket::stream_base::decorator([&](websocket::response_type& response) {
+      const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+      middleware_.count("GET", message.target(), response.result_int(), seconds.count());
+    }));
     const auto [refused] = co_await socket.async_accept(message, kAwait);
     --requests_;
     if (refused) co_return;

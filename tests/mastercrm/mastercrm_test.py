@@ -2,6 +2,7 @@
 
 usage: mastercrm_test.py DIRECTORY_OF_PROGRAMS
 """
+import http.client
 import json
 import os
 import pathlib
@@ -15,10 +16,9 @@ import unittest
 
 import guide
 from guide import total
-from running_crm import RunningCrm, eventually
+from running_crm import ROOT, RunningCrm, eventually
 
 WORKERS, CONNECTIONS_A_POOL, QUEUE_WORKERS = 2, 4, 2
-ONE_OF_EACH = 1000  # requests, after which each line of the load's mix has been asked for
 
 programs = pathlib.Path(".")
 
@@ -46,9 +46,7 @@ class MasterCrm(unittest.TestCase):
         self.assertTrue(found, f"{name}{labels} is {total(self.crm.scrape(), name, **labels)}, not {expected}")
 
     def test_every_family_of_the_guide_is_there_with_its_kind_and_labels_and_moves(self):
-        answered = 0
-        while answered < ONE_OF_EACH:
-            answered += self.crm.load(4)["answered"]
+        self.crm.load_all_of_the_mix()
         wanted = guide.families()
         self.assertEqual(27, len(wanted))
         self.comes_to(0, "mastercrm_queue_size", status="waiting")  # all that was asked for has been done
@@ -123,6 +121,13 @@ class MasterCrm(unittest.TestCase):
         self.comes_to(0, "mastercrm_queue_size", queue_name="campaigns", status="waiting")
         self.comes_to(sent + 1200, name, campaign_type="newsletter", channel="email")
 
+    def test_a_message_reaches_who_subscribed_to_messages(self):
+        who = {"subscription_type": "partner", "event_type": "message.created"}  # which the load does not do
+        self.assertEqual(201, self.crm.post("/webhooks", {**who, "path": "/hooks/partner"})[0])
+        before = total(self.crm.scrape(), "mastercrm_webhooks_delivered_total", **who)
+        self.assertEqual(201, self.crm.post("/conversations/1/messages", {"direction": "inbound", "text": "?"})[0])
+        self.comes_to(before + 1, "mastercrm_webhooks_delivered_total", **who)
+
     def test_what_fails_upstream_is_an_error_here(self):
         ask = {"company": "3", "model": "crm-small", "operation": "reply", "text": "Where is my order?"}
         name, labels = "mastercrm_ai_errors_total", {"model": "crm-small", "error_type": "http_5xx"}
@@ -137,6 +142,29 @@ class MasterCrm(unittest.TestCase):
         self.assertEqual(1, total(after, name, **labels) - total(before, name, **labels))
         tokens = "mastercrm_ai_tokens_used_total"
         self.assertEqual(4, total(after, tokens, type="prompt") - total(before, tokens, type="prompt"))
+
+    def test_what_is_refused_changes_nothing_and_is_counted_as_what_the_client_got(self):
+        text = {"direction": "inbound", "text": ""}
+        self.assertEqual(201, self.crm.post("/conversations/50/messages", {**text, "text": "?"})[0])
+        self.assertEqual(200, self.crm.post("/conversations/50/close", {})[0])
+        self.assertEqual(400, self.crm.post("/conversations/50/messages", text)[0])
+        self.assertEqual(409, self.crm.post("/conversations/50/close", {})[0], "it was opened again")
+        for path in ("hooks", "/hooks/a HTTP/1.1\r\nHost: b\r\n\r\n"):
+            hook = {"subscription_type": "legacy", "event_type": "message.created", "path": path}
+            self.assertEqual(400, self.crm.post("/webhooks", hook)[0])
+        connection = http.client.HTTPConnection("127.0.0.1", self.crm.app_port, timeout=30)
+        self.addCleanup(connection.close)
+        half = {"Connection": "upgrade", "Upgrade": "websocket"}  # and no key
+        for status, method, target, headers in (
+                (404, "GET", "/contacts/1e840000-e29b-41d4-a716-446655440000", {}), (404, "HEAD", "/contacts/7", {}),
+                (200, "GET", "/contacts/7", {}), (400, "GET", "/ws/chat", half)):
+            connection.request(method, target, headers=headers)
+            response = connection.getresponse()
+            response.read()
+            self.assertEqual(status, response.status, f"{method} {target}")
+        name, scrape = "mastercrm_http_requests_total", self.crm.scrape()
+        self.assertEqual(1, total(scrape, name, route="/ws/chat", status_code="400"))
+        self.assertEqual(0, total(scrape, name, route="/ws/chat", status_code="101"))
 
     def test_what_clients_make_up_becomes_no_series(self):
         for target in ("/nowhere/%d" % n for n in range(20)):
@@ -167,6 +195,13 @@ class MasterCrm(unittest.TestCase):
                                     env={**os.environ, "SHMETRICS_SEGMENT": str(self.crm.segment)}, check=False)
             self.assertEqual(status, result.returncode, arguments)
             self.assertTrue(result.stderr, arguments)
+
+    def test_the_demo_says_that_a_port_is_taken_before_it_builds(self):
+        for arguments in (["--port", str(self.crm.exporter_port)], ["--port", "9090", "--with-prometheus"]):
+            result = subprocess.run([ROOT / "tools/demo.sh", *arguments], capture_output=True, text=True, timeout=30,
+                                    check=False)
+            self.assertEqual((1, ""), (result.returncode, result.stdout))
+            self.assertRegex(result.stderr, r"\Ademo: (port|no prometheus).*\n\Z")
 
 
 if __name__ == "__main__":

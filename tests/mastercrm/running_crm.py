@@ -20,6 +20,7 @@ import urllib.request
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples/mastercrm"
 START_SECONDS = 30
+REQUESTS_OF_A_MIX = 1000
 
 # Nothing here leaves this machine.
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -131,6 +132,12 @@ class RunningCrm:
     def load(self, seconds, **what):
         """What the load generator measured; `what` as for start_load()."""
         return self.finish_load(self.start_load(seconds, **what))
+
+    def load_all_of_the_mix(self, **what):
+        """Long enough that each line of it is asked for. Each run begins at its first, so short ones do not add up."""
+        seconds = 3
+        while self.load(seconds, **what)["answered"] < REQUESTS_OF_A_MIX:
+            seconds *= 2
 
     def post(self, target, body, port=None):
         """(status, JSON) of a POST to the application."""
