@@ -4,10 +4,9 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "collector/family.hpp"
-#include "collector/family_groups.hpp"
-#include "collector/reading.hpp"
+#include "collector/describe.hpp"
 #include "collector/text_format.hpp"
+#include "collector/values.hpp"
 
 namespace shmetrics::collector {
 namespace {
@@ -48,7 +47,6 @@ Json family_object(const Family& family) {
   Json object{{"name", family.name},          {"type", family.type},     {"help", family.help},
               {"unit", or_null(family.unit)}, {"labels", family.labels}, {"mode", or_null(family.mode)}};
   object["series"] = Json::array();
-  for (const Series& series : family.series) object["series"].push_back(series_object(series));
   return object;
 }
 
@@ -81,9 +79,27 @@ void append_object(std::string& out, const Json& object) {
   out += object.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
+// A series a time: a million of them in one tree of objects would take gigabytes. Returns how many had no room.
+std::size_t append_family(std::string& out, const CatalogFamily& family, const Totals& totals, std::size_t max_bytes) {
+  constexpr std::string_view kEnd = "]}";
+  append_object(out, family_object(describe_head(family)));
+  out.resize(out.size() - kEnd.size());
+  std::string_view before;
+  std::size_t left_out = 0;
+  visit_series(family, totals, SeriesDescriber(family, [&](Series&& series) {
+                 if (out.size() > max_bytes) {
+                   ++left_out;
+                 } else {
+                   append_object(out.append(std::exchange(before, ",")), series_object(series));
+                 }
+               }));
+  out += kEnd;
+  return left_out;
+}
+
 }  // namespace
 
-// A line an element: a million series in one tree of objects would take gigabytes, and nobody could grep them.
+// A line an element, so that it can be searched.
 std::size_t append_json(std::string& out, const Scraper& scraper, const SegmentStatus& status,
                         const Scraper::Wanted& wanted, std::size_t max_bytes) {
   out += "{\"segment\":";
@@ -104,7 +120,7 @@ std::size_t append_json(std::string& out, const Scraper& scraper, const SegmentS
       left_out += family->series.size();
       continue;
     }
-    append_object(out.append(std::exchange(before, ",\n")), family_object(describe(*family, *view.totals)));
+    left_out += append_family(out.append(std::exchange(before, ",\n")), *family, *view.totals, max_bytes);
   }
   out += "]}\n";
   return left_out;

@@ -26,8 +26,8 @@
 namespace shmetrics::collector {
 
 /// Appends the object: a line for the segment, one a worker, one a family. Of the scraper's last read(), whose status
-/// this is; families that are not wanted are left out. Once `out` is longer than `max_bytes`, so are all that follow:
-/// returns how many series that are. Throws std::bad_alloc only.
+/// this is; families that are not wanted are left out. Once `out` is longer than `max_bytes`, so are all series that
+/// follow, never parts of one: returns how many. Throws std::bad_alloc only.
 std::size_t append_json(std::string& out, const Scraper& scraper, const SegmentStatus& status,
                         const Scraper::Wanted& wanted = {},
                         std::size_t max_bytes = std::numeric_limits<std::size_t>::max());

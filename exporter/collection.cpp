@@ -64,13 +64,15 @@ std::string Collection::render(const ScrapeQuery& query, const RequestCounts& co
 
 std::string Collection::snapshot(const std::string& segment) {
   std::string json;
-  auto status = statuses_.begin();
+  std::size_t i = 0;
   for (const FollowedSegment& followed : segments_.segments()) {
     if (segment.empty() || followed.scraper.segment() == segment) {
-      log_left_out(collector::append_json(json, followed.scraper, *status, {}, options_.max_bytes));
+      SegmentStatus status = statuses_[i];
+      status.quarantined_families -= families_->left_out()[i].families;  // beside other segments alone: here they are
+      log_left_out(collector::append_json(json, followed.scraper, status, {}, options_.max_bytes));
       break;
     }
-    ++status;
+    ++i;
   }
   return json;
 }

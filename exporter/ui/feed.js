@@ -26,6 +26,8 @@ export function setToken(token) {
 
 async function ask(path) {
   const token = sessionStorage.getItem(tokenKey);
+  // What no header can hold is no token; fetch would fail as if the exporter were silent.
+  if (token !== null && !/^[!-~]+$/.test(token)) throw new Refused();
   // With a token of ours a 401 is for this page to explain, not for the browser's own prompt.
   const response = await fetch(path, {
     headers: token === null ? {} : { Authorization: `Bearer ${token}` },
@@ -51,7 +53,7 @@ export function parseJson(text) {
 export function parseText(text) {
   const samples = {};
   for (const line of text.split("\n")) {
-    const found = /^(\w+)(?:\{(.*)\})? (\S+)$/.exec(line);
+    const found = /^(\w+)(?:\{(.*)\})? (\S+)$/s.exec(line);
     if (!found) continue;
     const labels = {};
     for (const [, name, value] of (found[2] ?? "").matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g)) {

@@ -1,8 +1,11 @@
 // What a scrape makes of a segment's tables and cells.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include <bit>
+#include <sstream>
 
 #include "collector/check.hpp"
 #include "collector/scraper.hpp"
@@ -297,6 +300,53 @@ TEST_F(Snapshot, WantedFamiliesAloneAreRendered) {
   scraper_.render(text, [](std::string_view name) { return name == "b_total"; });
   EXPECT_THAT(text, Not(HasSubstr("a_total")));
   EXPECT_THAT(text, HasSubstr("b_total 0\n"));
+}
+
+/// A line of /proc/PID/maps: `bytes` of this file from `offset` on.
+std::string mapping(const SegmentBuilder& segment, const char* access, std::uint64_t offset, std::uint64_t bytes,
+                    int other_inode = 0) {
+  struct stat file {};
+  EXPECT_EQ(stat(segment.path().c_str(), &file), 0);
+  std::ostringstream line;
+  line << std::hex << 0x7f0000000000 << '-' << 0x7f0000000000 + bytes << ' ' << access << ' ' << offset << ' '
+       << major(file.st_dev) << ':' << minor(file.st_dev) << std::dec << ' ' << file.st_ino + other_inode << " /a b\n";
+  return line.str();
+}
+
+TEST_F(Snapshot, WhoHasASlotOfAnEntryMappedForWritingIsItsOwnerAndNobodyElse) {
+  const shm::Descriptor alive = segment_.live(1);
+  segment_.view().slot(2).owner.store_relaxed(std::uint64_t{2} << shm::kOwnerEpochBits | 2);
+  scrape();
+  const auto is_owner = [&](const std::string& maps, std::uint32_t worker = 1) {
+    std::istringstream stream("00400000-00401000 r-xp 00000000 00:1 7 /bin/app\nrubbish\n\n" + maps);
+    return scraper_.is_owner(worker, stream);
+  };
+  const shm::Geometry& geometry = segment_.geometry();
+  const std::uint64_t own = geometry.process_slot(1), size = geometry.slot_bytes();
+  EXPECT_TRUE(is_owner(mapping(segment_, "rw-s", own, size)));
+  EXPECT_TRUE(is_owner(mapping(segment_, "rw-s", own - 4096, 4096 + size)));
+  EXPECT_TRUE(is_owner(mapping(segment_, "rw-s", geometry.thread_slot(2), size)));
+
+  EXPECT_FALSE(is_owner(""));
+  EXPECT_FALSE(is_owner(mapping(segment_, "r--s", own, size)));
+  EXPECT_FALSE(is_owner(mapping(segment_, "rw-p", own, size)));
+  EXPECT_FALSE(is_owner(mapping(segment_, "rw-s", own + size, size)));
+  EXPECT_FALSE(is_owner(mapping(segment_, "rw-s", own - 4096, 4096)));
+  EXPECT_FALSE(is_owner(mapping(segment_, "rw-s", geometry.thread_slot(3), size)));
+  EXPECT_FALSE(is_owner(mapping(segment_, "rw-s", own, size, 1)));
+  EXPECT_FALSE(is_owner(mapping(segment_, "rw-s", own, size), 0));
+  EXPECT_FALSE(is_owner(mapping(segment_, "rw-s", own, size), geometry.workers));
+}
+
+TEST_F(Snapshot, OfMappingsWithoutEndAMebibyteIsRead) {
+  const shm::Descriptor alive = segment_.live(1);
+  scrape();
+  const std::string line = "00400000-00401000 r-xp 00000000 00:1 7 /bin/app\n";
+  std::string many;
+  while (many.size() < 2 << 20) many += line;
+  std::istringstream maps(many + mapping(segment_, "rw-s", segment_.geometry().process_slot(1), 4096));
+  EXPECT_FALSE(scraper_.is_owner(1, maps));
+  EXPECT_LT(maps.tellg(), 1'100'000);
 }
 
 TEST_F(Snapshot, AHoleIsNeverTouched) {

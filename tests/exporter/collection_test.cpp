@@ -15,6 +15,7 @@
 namespace shmetrics::exporter {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::internal::CaptureStderr;
@@ -201,6 +202,27 @@ TEST_F(CollectionTest, ASnapshotIsOfTheFirstSegmentOrTheNamedOneAndSaysWhenItIsD
   EXPECT_THAT(of("gone"), HasSubstr(R"("state":"down","problem":")"));
   EXPECT_THAT(of("gone"), ::testing::EndsWith("\"workers\":[],\n\"families\":[]}\n"));
   EXPECT_EQ(of("x"), "");
+}
+
+TEST_F(CollectionTest, ASnapshotHasWhatCannotStandBesideTheFirstSegmentAndIsNotDamaged) {
+  a_.family(test::gauge("queue", shm::GaugeMode::kSum));
+  b_.family(test::plain(shm::MetricType::kSummary, "queue"));
+  Collection collection = collection_of({"a=" + a_.path(), "b=" + b_.path()});
+  EXPECT_THAT(scrape(collection), HasSubstr("shmetrics_quarantined{segment=\"b\",what=\"family\"} 1\n"));
+  const std::string json = collection.render({.representation = {}, .snapshot_of = "b"}, counts_);
+  EXPECT_THAT(json, HasSubstr(R"("state":"up")"));
+  EXPECT_THAT(json, HasSubstr(R"("name":"queue","type":"summary")"));
+}
+
+TEST_F(CollectionTest, ASnapshotEndsWithTheSeriesThatFillsItAndLeavesOutTheRestOfTheFamily) {
+  const auto jobs = a_.family(test::counter("jobs_total", {"x"}));
+  for (const char* value : {"1", "2", "3"}) a_.series(jobs, {std::string(1000, 'y') + value});
+  Collection collection(parse_segments({a_.path()}), {.exporter_metrics = false, .max_bytes = 1500});
+  collection.read();
+  CaptureStderr();
+  const std::string json = collection.render({.representation = {}, .snapshot_of = ""}, counts_);
+  EXPECT_THAT(json, AllOf(HasSubstr("y2\"},\"value\":0}]}]}\n"), Not(HasSubstr("y3"))));
+  EXPECT_THAT(GetCapturedStderr(), HasSubstr("series=1 max_response_bytes=1500"));
 }
 
 TEST_F(CollectionTest, FamiliesThatASnapshotHasNoRoomForAreLeftOutWholeAndSaid) {

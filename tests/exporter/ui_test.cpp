@@ -100,8 +100,17 @@ TEST_F(UiTest, WithoutACredentialThereIsNothingButThePagesOwnFiles) {
     EXPECT_EQ(response.body, "unauthorized\n");
     EXPECT_FALSE(response.wanted);
   }
-  EXPECT_EQ(foreign("/ui/app.js").body, ask("/ui/app.js").body);
-  EXPECT_EQ(foreign("/ui/app.js", {}, "POST").status, 401U);
+  for (const UiFile& file : ui_files()) {
+    if (file.name.empty()) continue;
+    const std::string target = "/ui/" + std::string(file.name);
+    for (const char* method : {"GET", "HEAD"}) EXPECT_EQ(foreign(target, {}, method).body, file.bytes) << target;
+    for (const char* method : {"POST", "PUT", "DELETE", "OPTIONS", "TRACE", "get"}) {
+      EXPECT_EQ(foreign(target, {}, method).body, "unauthorized\n") << method;
+    }
+  }
+  for (const char* beside : {"/ui/app.js/", "/ui//app.js", "/ui/./app.js", "/ui/%61pp.js", "/UI/app.js", "/app.js"}) {
+    EXPECT_EQ(foreign(beside).status, 401U) << beside;
+  }
   EXPECT_EQ(foreign("/api/v1/snapshot", {{"Authorization", "Bearer wrong"}}).status, 401U);
 }
 

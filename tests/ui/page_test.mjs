@@ -109,9 +109,12 @@ test("a wrong token has a clear message, the right one is in no address", async 
   const guarded = await startExporter([segment], "--no-web.localhost-bypass");
   const { page, faults } = await openPage(browser, guarded.url + "/ui/");
   const refused = /status of 401/; // what the browser itself notes of a 401
-  await page.fill("#token", "not-the-right-token");
-  await page.click("#login button");
-  await page.waitForFunction(() => /does not accept/.test(document.querySelector("#login-text").textContent));
+  for (const wrong of ["not-the-right-token", "no-header-holds-a-€"]) {
+    await page.fill("#token", wrong);
+    await page.click("#login button");
+    await page.waitForFunction(() => /does not accept/.test(document.querySelector("#login-text").textContent));
+    await page.evaluate(() => { document.querySelector("#login-text").textContent = ""; });
+  }
   await page.fill("#token", token);
   await page.click("#login button");
   await page.waitForSelector("body[data-ready]");
@@ -128,10 +131,11 @@ test("a wrong token has a clear message, the right one is in no address", async 
 });
 
 test("several segments are a choice", async () => {
-  const both = await startExporter([`shop=${segment}`, `none=${directory}/none.seg`]);
+  const odd = 'a "b"\\\r\n\u2028';
+  const both = await startExporter([`shop=${segment}`, `${odd}=${directory}/none.seg`]);
   const { page } = await opened("/ui/", {}, both);
   assert.match(await page.textContent("#segment-line"), /shop\.seg/);
-  await page.selectOption("#segment", "none");
+  await page.selectOption("#segment", { index: 1 });
   await page.waitForFunction(() => /There is no segment/.test(document.querySelector("#problem").textContent));
   await page.context().close();
 });
