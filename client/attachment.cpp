@@ -69,7 +69,8 @@ Attachment::Attachment(std::uint32_t index, std::string file_path, const shm::Op
       view(base, opened.geometry),
       series_per_family(limit),
       mirror(*this, opened.geometry, view.directory_bytes(), index),
-      kept_fd_(-1) {}
+      kept_fd_(-1),
+      held_slots_(std::make_unique<std::atomic<bool>[]>(opened.geometry.thread_slots)) {}
 
 Attachment& Attachment::open(const Options& options) {
   if (!process_hooks_work()) {

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -75,6 +76,11 @@ struct Attachment final : shm::EntryPreparer {
   bool spill_holds(std::uint32_t thread_cells, std::uint32_t process_cells) noexcept;
   void tally(shm::Tally which) noexcept;
 
+  /// Marks a claimed thread slot as some thread's of this process. False: it is already. Then somebody wiped the owner
+  /// word under that thread, and a second one that came and went would take the memory from under the first.
+  bool hold_slot(std::uint32_t slot) noexcept { return !held_slots_[slot].exchange(true, std::memory_order_acq_rel); }
+  void let_go_of_slot(std::uint32_t slot) noexcept { held_slots_[slot].store(false, std::memory_order_release); }
+
   /// For opening the file again; its descriptor is verified to be the segment's still. Any thread.
   shm::SegmentFile file() noexcept;
 
@@ -112,9 +118,10 @@ struct Attachment final : shm::EntryPreparer {
   std::atomic<std::uint32_t> process_limit_{0};           // release, pairs with gauge_cells' acquire
   std::atomic<std::uint32_t> spill_limit_{0};
   std::atomic<std::uint32_t> gauge_spill_limit_{0};
-  std::uint64_t readable_directory_ = 0;  // control lock
-  std::vector<std::uint32_t> infos_;      // first cells; control lock
-  bool registers_nothing_ = false;        // forked in the middle of a registration, or detached
+  std::uint64_t readable_directory_ = 0;                   // control lock
+  std::vector<std::uint32_t> infos_;                       // first cells; control lock
+  const std::unique_ptr<std::atomic<bool>[]> held_slots_;  // one a thread slot of the segment
+  bool registers_nothing_ = false;                         // forked in the middle of a registration, or detached
   Attachment* next_detached_ = nullptr;
   Breaker entry_breaker_;
   Breaker growth_breaker_;

@@ -80,6 +80,7 @@ void Attachment::forget_process(bool whole) noexcept {
   process_cells_.store(nullptr, std::memory_order_relaxed);
   entry_breaker_.close();
   growth_breaker_.close();
+  for (std::uint32_t slot = 0; slot < view.geometry().thread_slots; ++slot) let_go_of_slot(slot);
   // Process slots and thread slots are the file's last part: all of the parent's is out of reach from here on.
   shm::make_inaccessible(bytes(view.process_cells(0)), view.base() + view.geometry().file_bytes());
 }

@@ -53,12 +53,17 @@ bool claim_slot(Attachment& attachment, ThreadState& state, ThreadSlot& fast) no
     return false;
   }
   SHMETRICS_FAILPOINT(claim_slot_owner_stored);
+  if (!attachment.hold_slot(*slot)) {
+    pause_before_retry(state);
+    return false;
+  }
   shm::SlotEntry& claimed = view.slot(*slot);
   const std::uint32_t allocated = static_cast<std::uint32_t>(
       std::min<std::uint64_t>(claimed.cells_allocated.load_acquire(), view.geometry().cells));
   const std::uint32_t limit = shm::cells_to_hold(std::max(allocated, 1u) - 1, view.geometry());
   shm::SharedWord* const cells = view.thread_cells(*slot);
   if (!watch_thread_end() || !shm::make_accessible(bytes(cells), bytes(cells) + std::uint64_t{limit} * 8, view, file)) {
+    attachment.let_go_of_slot(*slot);
     claimed.owner.store_release(0);
     pause_before_retry(state);
     return false;
@@ -120,10 +125,12 @@ void give_back_slot(std::uint32_t registry) noexcept {
   state.phase = Phase::kExited;
   // A signal handler that counts from here on finds no slot, not one that is being given away.
   std::atomic_signal_fence(std::memory_order_seq_cst);
-  const auto& view = Attachment::at(registry)->view;
+  Attachment& attachment = *Attachment::at(registry);
+  const shm::SegmentView& view = attachment.view;
   std::byte* const cells = bytes(view.thread_cells(state.slot));
   shm::make_inaccessible(cells, cells + std::uint64_t{limit} * 8);
   SHMETRICS_FAILPOINT(release_slot_closed);
+  attachment.let_go_of_slot(state.slot);
   view.slot(state.slot).owner.store_release(0);
   SHMETRICS_FAILPOINT(release_slot_owner_cleared);
   state = {};

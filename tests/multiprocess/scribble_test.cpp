@@ -6,11 +6,13 @@
 #include <shmetrics/shmetrics.hpp>
 #include <thread>
 
+#include "client/attachment.hpp"
 #include "collector/check.hpp"
 #include "collector/scraper.hpp"
 #include "collector/snapshot.hpp"
 #include "tests/collector/text_checker.hpp"
 #include "tests/forked.hpp"
+#include "tests/scrape.hpp"
 #include "tests/scribbler.hpp"
 
 namespace shmetrics::tests {
@@ -115,6 +117,27 @@ TEST_P(ScribbleTest, WorkersCountAndScrapesAreWellFormedWhileWordsAreScribbled) 
 // With the header, and without, so that more scrapes get to the rest.
 INSTANTIATE_TEST_SUITE_P(Front, ScribbleTest, ::testing::Values(0, sizeof(shm::Header)),
                          [](const auto& of) { return of.param == 0 ? "Everywhere" : "BehindTheHeader"; });
+
+TEST(ScribbledSegment, AThreadWhoseOwnerWordWasWipedKeepsItsMemoryWhenAnotherThreadComesAndGoes) {
+  const std::string path = own_path("wiped");
+  EXPECT_EQ(wait_for(forked([&] {
+              const Registry registry = Registry::open(options_of(path));
+              const Counter hits = registry.counter("a_total", "A");
+              hits.inc();
+              const WritableMapping segment(path);
+              const shm::Geometry& geometry = detail::Attachment::at(0)->view.geometry();
+              for (std::uint32_t slot = 0; slot < geometry.thread_slots; ++slot) {
+                segment.word(geometry.slot_table() + slot * sizeof(shm::SlotEntry) + offsetof(shm::SlotEntry, owner))
+                    .store(0);
+              }
+              std::thread([&] { hits.inc(); }).join();
+              hits.inc();
+              return 0;
+            })),
+            0);
+  EXPECT_EQ(scrape(path)["a_total"], 3);
+  std::filesystem::remove(path);
+}
 
 TEST(ScribbledSegment, AWorkerThatOpensItNeitherCrashesNorHangs) {
   constexpr int kRounds = 150;
