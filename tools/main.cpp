@@ -1,6 +1,4 @@
 // The program `shmetrics`: parses the command line, runs a subcommand, writes what it says. Exit codes: exit_code.hpp.
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
 #include <cerrno>
 #include <csignal>
@@ -82,18 +80,8 @@ int fail(const std::string& problem, int code) {
 
 // A reader that has seen enough, as in `| head`, is no error.
 int write_out(const std::string& out, int code, int failure) {
-  std::size_t written = 0;
-  while (written < out.size()) {
-    const ssize_t n = ::write(STDOUT_FILENO, out.data() + written, out.size() - written);
-    if (n >= 0) {
-      written += static_cast<std::size_t>(n);
-    } else if (errno == EPIPE) {
-      return code;
-    } else if (errno != EINTR) {
-      return fail(std::string("write to stdout: ") + std::strerror(errno), failure);
-    }
-  }
-  return code;
+  if (write_all(out) || errno == EPIPE) return code;
+  return fail(std::string("write to stdout: ") + std::strerror(errno), failure);
 }
 
 struct CommandLine {

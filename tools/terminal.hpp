@@ -9,10 +9,13 @@
 
 #include <chrono>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace shmetrics::tools {
 
+/// To standard output. False, and why in errno, when it takes no more.
+bool write_all(std::string_view text);
 /// Whether standard output is a terminal that can be redrawn ($TERM is not `dumb`).
 bool is_screen();
 /// Whether people want colours there: https://no-color.org.
