@@ -20,11 +20,8 @@ const std::map<std::string, LogFormat> kFormats{{"logfmt", LogFormat::kLogfmt}, 
 
 constexpr std::size_t kMostConnections = 65'536;  // what --web.max-connections takes at most, and --web.max-requests
 
-/// What CLI11 fills: words, checked afterwards, so that every refusal is in our own words.
+/// What CLI11 fills and is checked as a whole, afterwards.
 struct Words {
-  std::string level = "info", format = "logfmt";
-  std::string max_connections, max_connections_per_peer, header_timeout, idle_timeout, write_timeout;
-  std::string max_requests, max_response_bytes;
   std::vector<std::string> segments, listen{"127.0.0.1:5000"};
 };
 
@@ -53,6 +50,46 @@ std::string version_text() {
   std::string text = "shmetrics-exporter, version " + std::string(build_version());
   text += " (revision: " + std::string(build_revision()) + ")\n";
   return text + "  compiler: " + std::string(build_compiler());
+}
+
+/// CLI11 speaks in several lines and lists; this keeps what the user typed.
+[[noreturn]] void refuse(const std::string& reason) {
+  std::string line = reason.substr(0, reason.find('\n'));
+  throw UsageError(line + "; see shmetrics-exporter --help");
+}
+
+/// CLI11's `--segment: 1 required TEXT missing` and its like, in words for people.
+std::string plainer(const std::string& complaint) {
+  const std::string flag = complaint.substr(0, complaint.find_first_of(": "));
+  if (complaint.find("flag override") != std::string::npos) return "--" + flag + " takes no value";
+  return flag + (complaint.find("At Most") == std::string::npos ? " needs a value" : " is given twice");
+}
+
+template <typename Value>
+Value choice(const char* flag, const std::string& word, const std::map<std::string, Value>& choices) {
+  const auto found = choices.find(word);
+  if (found != choices.end()) return found->second;
+  std::string known;
+  for (const auto& [name, value] : choices) known += (known.empty() ? "" : ", ") + name;
+  refuse(std::string(flag) + " " + word + ": give one of " + known);
+}
+
+std::size_t number(const char* flag, const std::string& word, std::size_t least, std::size_t most) {
+  std::size_t value = 0;
+  const char* end = word.data() + word.size();
+  const auto [stop, error] = std::from_chars(word.data(), end, value);
+  if (error == std::errc{} && stop == end && value >= least && value <= most) return value;
+  refuse(fmt::format("{} {}: give a whole number from {} to {}", flag, word, least, most));
+}
+
+std::chrono::milliseconds duration(const char* flag, const std::string& word) {
+  if (const auto value = parse_duration(word)) return *value;
+  refuse(fmt::format("{} {}: give a duration from 1ms to 24h, such as 10s, 1m30s or 500ms", flag, word));
+}
+
+std::uint64_t byte_size(const char* flag, const std::string& word) {
+  if (const auto value = parse_byte_size(word)) return *value;
+  refuse(fmt::format("{} {}: give bytes, or 512k, 256MiB, 1G", flag, word));
 }
 
 void declare_segment_and_web(CLI::App& app, Options& options, Words& words, const std::string& default_segment) {
@@ -101,91 +138,46 @@ void declare_segment_and_web(CLI::App& app, Options& options, Words& words, cons
        "In OpenMetrics, say when each counter, histogram and summary was created (default: off).");
 }
 
-void declare_limits(CLI::App& app, Words& words) {
-  const auto limit = [&app](const char* name, std::string& word, const char* form, const char* text) {
-    app.add_option(name, word, text)->group("Limits")->option_text(form);
+void declare_limits(CLI::App& app, Limits& limits) {
+  const auto flag = [&app](const char* name, const char* form, const char* text, auto use) {
+    const auto read = [name, use](const std::string& word) { use(name, word); };
+    app.add_option_function<std::string>(name, read, text)->group("Limits")->option_text(form);
   };
-  limit("--web.max-connections", words.max_connections, "NUMBER (default 512)",
+  const auto count = [&flag](const char* name, std::size_t& limit, std::size_t least, const char* form,
+                             const char* text) {
+    flag(name, form, text, [&limit, least](const char* given, const std::string& word) {
+      limit = number(given, word, least, kMostConnections);
+    });
+  };
+  const auto time = [&flag](const char* name, std::chrono::milliseconds& limit, const char* form, const char* text) {
+    flag(name, form, text, [&limit](const char* given, const std::string& word) { limit = duration(given, word); });
+  };
+  count("--web.max-connections", limits.max_connections, 1, "NUMBER (default 512)",
         "Connections in all; more are closed at once.");
-  limit("--web.max-connections-per-peer", words.max_connections_per_peer, "NUMBER (default 64)",
+  count("--web.max-connections-per-peer", limits.max_connections_per_peer, 1, "NUMBER (default 64)",
         "Connections from one IPv4 address or one IPv6 /64; unix peers count as one.");
-  limit("--web.header-timeout", words.header_timeout, "DURATION (default 10s)",
-        "From the connection, or the first byte of a later request, to the end of the header;\n"
-        "for a TLS handshake too.");
-  limit("--web.idle-timeout", words.idle_timeout, "DURATION (default 60s)", "Between two requests of a connection.");
-  limit("--web.write-timeout", words.write_timeout, "DURATION (default 30s)",
-        "For each 256 KiB of a response: a slow client gets a long one, a stuck one is cut.");
-  limit("--web.max-requests", words.max_requests, "NUMBER (default 40)",
+  time("--web.header-timeout", limits.header_timeout, "DURATION (default 10s)",
+       "From the connection, or the first byte of a later request, to the end of the header;\n"
+       "for a TLS handshake too.");
+  time("--web.idle-timeout", limits.idle_timeout, "DURATION (default 60s)", "Between two requests of a connection.");
+  time("--web.write-timeout", limits.write_timeout, "DURATION (default 30s)",
+       "For each 256 KiB of a response: a slow client gets a long one, a stuck one is cut.");
+  count("--web.max-requests", limits.max_requests, 0, "NUMBER (default 40)",
         "Scrapes in flight; more get 503 and Retry-After. 0 is no limit.");
-  limit("--web.max-response-bytes", words.max_response_bytes, "SIZE (default 256MiB)",
-        "Of the segments' metrics in a response, before compression; series beyond are left out\n"
-        "and counted.");
+  flag("--web.max-response-bytes", "SIZE (default 256MiB)",
+       "Of the segments' metrics in a response, before compression; series beyond are left out\n"
+       "and counted.",
+       [&limits](const char* given, const std::string& word) { limits.max_response_bytes = byte_size(given, word); });
 }
 
-void declare_log(CLI::App& app, Words& words) {
-  app.add_option("--log.level", words.level, "Least level of the lines on stderr.")
-      ->group("Log")
-      ->option_text("debug|info|warn|error (default info)");
-  app.add_option("--log.format", words.format, "Form of the lines on stderr.")
-      ->group("Log")
-      ->option_text("logfmt|json (default logfmt)");
-}
-
-/// CLI11 speaks in several lines and lists; this keeps what the user typed.
-[[noreturn]] void refuse(const std::string& reason) {
-  std::string line = reason.substr(0, reason.find('\n'));
-  throw UsageError(line + "; see shmetrics-exporter --help");
-}
-
-/// CLI11's `--segment: 1 required TEXT missing` and its like, in words for people.
-std::string plainer(const std::string& complaint) {
-  const std::string flag = complaint.substr(0, complaint.find_first_of(": "));
-  if (complaint.find("flag override") != std::string::npos) return "--" + flag + " takes no value";
-  return flag + (complaint.find("At Most") == std::string::npos ? " needs a value" : " is given twice");
-}
-
-template <typename Value>
-Value choice(const char* flag, const std::string& word, const std::map<std::string, Value>& choices) {
-  const auto found = choices.find(word);
-  if (found != choices.end()) return found->second;
-  std::string known;
-  for (const auto& [name, value] : choices) known += (known.empty() ? "" : ", ") + name;
-  refuse(std::string(flag) + " " + word + ": give one of " + known);
-}
-
-std::size_t number(const char* flag, const std::string& word, std::size_t least, std::size_t most) {
-  std::size_t value = 0;
-  const char* end = word.data() + word.size();
-  const auto [stop, error] = std::from_chars(word.data(), end, value);
-  if (error == std::errc{} && stop == end && value >= least && value <= most) return value;
-  refuse(fmt::format("{} {}: give a whole number from {} to {}", flag, word, least, most));
-}
-
-std::chrono::milliseconds duration(const char* flag, const std::string& word) {
-  if (const auto value = parse_duration(word)) return *value;
-  refuse(fmt::format("{} {}: give a duration from 1ms to 24h, such as 10s, 1m30s or 500ms", flag, word));
-}
-
-/// A word that was not given leaves the default.
-void check_limits(const Words& words, Limits& limits) {
-  const auto number_of = [](const char* flag, const std::string& word, std::size_t& limit) {
-    if (!word.empty()) limit = number(flag, word, 1, kMostConnections);
+void declare_log(CLI::App& app, Options& options) {
+  const auto flag = [&app](const char* name, auto& value, const auto& choices, const char* form, const char* text) {
+    const auto read = [name, &value, &choices](const std::string& word) { value = choice(name, word, choices); };
+    app.add_option_function<std::string>(name, read, text)->group("Log")->option_text(form);
   };
-  const auto duration_of = [](const char* flag, const std::string& word, std::chrono::milliseconds& limit) {
-    if (!word.empty()) limit = duration(flag, word);
-  };
-  number_of("--web.max-connections", words.max_connections, limits.max_connections);
-  number_of("--web.max-connections-per-peer", words.max_connections_per_peer, limits.max_connections_per_peer);
-  duration_of("--web.header-timeout", words.header_timeout, limits.header_timeout);
-  duration_of("--web.idle-timeout", words.idle_timeout, limits.idle_timeout);
-  duration_of("--web.write-timeout", words.write_timeout, limits.write_timeout);
-  if (!words.max_requests.empty()) {
-    limits.max_requests = number("--web.max-requests", words.max_requests, 0, kMostConnections);
-  }
-  if (words.max_response_bytes.empty()) return;
-  const auto bytes = parse_byte_size(words.max_response_bytes);
-  if (!bytes) refuse("--web.max-response-bytes " + words.max_response_bytes + ": give bytes, or 512k, 256MiB, 1G");
-  limits.max_response_bytes = *bytes;
+  flag("--log.level", options.log_level, kLevels, "debug|info|warn|error (default info)",
+       "Least level of the lines on stderr.");
+  flag("--log.format", options.log_format, kFormats, "logfmt|json (default logfmt)", "Form of the lines on stderr.");
 }
 
 void check_telemetry_path(const std::string& path) {
@@ -210,9 +202,6 @@ void check(const Words& words, Options& options, const std::string& default_segm
     refuse(error.what());
   }
   check_telemetry_path(options.telemetry_path);
-  check_limits(words, options.limits);
-  options.log_level = choice("--log.level", words.level, kLevels);
-  options.log_format = choice("--log.format", words.format, kFormats);
 }
 
 }  // namespace
@@ -223,12 +212,14 @@ Options parse_options(int argc, const char* const* argv, const std::string& defa
   CLI::App app("Serves the metrics of shmetrics segments to Prometheus.", "shmetrics-exporter");
   app.formatter(std::make_shared<HelpFormatter>());
   app.get_formatter()->column_width(20);  // less, and help2man takes texts for paragraphs; more, and lines are long
-  app.set_help_flag("-h,--help", "Print this help.");
+  app.set_help_flag();  // CLI11's own comes after the flags that refuse a value: who asks for help shall get it
+  app.add_flag_callback(
+      "-h,--help", [] { throw CLI::CallForHelp(); }, "Print this help.");
   app.set_version_flag("--version", version_text(), "Print name, version, revision and compiler.");
   app.footer(kFooter);
   declare_segment_and_web(app, options, words, default_segment);
-  declare_limits(app, words);
-  declare_log(app, words);
+  declare_limits(app, options.limits);
+  declare_log(app, options);
   try {
     app.parse(argc, argv);
     check(words, options, default_segment);

@@ -162,6 +162,10 @@ TEST(Options, HelpNamesEveryFlagWithItsDefault) {
   }
 }
 
+TEST(Options, WhoAsksForHelpGetsItBesideAWrongValue) {
+  EXPECT_FALSE(parse({"--web.max-connections=x", "--log.level=loud", "--help"}).answer.empty());
+}
+
 TEST(Options, TheExamplesOfTheHelpAreAccepted) {
   std::istringstream help(parse({"--help"}).answer);
   const std::string program = "  shmetrics-exporter ";
