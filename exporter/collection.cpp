@@ -103,9 +103,8 @@ void Collection::log_left_out(std::uint64_t series) {
   if (series == 0) return;
   constexpr const char* kMessage =
       "series are left out: the response would be too long; raise --web.max-response-bytes";
-  if (!throttle_.pass(kMessage, Clock::now())) return;
-  log(LogLevel::kWarn, kMessage,
-      {{"series", std::to_string(series)}, {"max_response_bytes", std::to_string(options_.max_bytes)}});
+  throttle_.log(kMessage, LogLevel::kWarn, kMessage,
+                {{"series", std::to_string(series)}, {"max_response_bytes", std::to_string(options_.max_bytes)}});
 }
 
 }  // namespace shmetrics::exporter

@@ -5,6 +5,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <array>
 #include <memory>
 
 namespace shmetrics::exporter {
@@ -12,32 +13,16 @@ namespace {
 
 constexpr std::chrono::minutes kThrottlePeriod{1};
 
+/// In the order of LogLevel.
+constexpr std::array kLevelNames{"debug", "info", "warn", "error"};
+constexpr std::array kSpdlogLevels{spdlog::level::debug, spdlog::level::info, spdlog::level::warn, spdlog::level::err};
+
 const char* name_of(LogLevel level) {
-  switch (level) {
-    case LogLevel::kDebug:
-      return "debug";
-    case LogLevel::kInfo:
-      return "info";
-    case LogLevel::kWarn:
-      return "warn";
-    case LogLevel::kError:
-      return "error";
-  }
-  return "error";
+  return kLevelNames[static_cast<std::size_t>(level)];
 }
 
 spdlog::level::level_enum spdlog_level(LogLevel level) {
-  switch (level) {
-    case LogLevel::kDebug:
-      return spdlog::level::debug;
-    case LogLevel::kInfo:
-      return spdlog::level::info;
-    case LogLevel::kWarn:
-      return spdlog::level::warn;
-    case LogLevel::kError:
-      return spdlog::level::err;
-  }
-  return spdlog::level::err;
+  return kSpdlogLevels[static_cast<std::size_t>(level)];
 }
 
 /// Only printable ASCII passes as it is: a byte that is no UTF-8 would make the line unreadable for every log shipper.
@@ -99,7 +84,7 @@ void start_log(LogLevel level, LogFormat format) {
   current.set_pattern();
 }
 
-void log(LogLevel level, std::string_view message, LogFields fields) {
+void log(LogLevel level, std::string_view message, const LogFields& fields) {
   Log& current = the_log();
   if (!current.logger->should_log(spdlog_level(level))) return;
   const std::string line = current.format == LogFormat::kLogfmt ? render_logfmt(level, message, fields)
@@ -109,7 +94,7 @@ void log(LogLevel level, std::string_view message, LogFields fields) {
   current.logger->flush();
 }
 
-std::string render_logfmt(LogLevel level, std::string_view message, LogFields fields) {
+std::string render_logfmt(LogLevel level, std::string_view message, const LogFields& fields) {
   std::string out = std::string("level=") + name_of(level) + " msg=";
   append_quoted(out, message, "\\x");
   for (const auto& [key, value] : fields) {
@@ -123,7 +108,7 @@ std::string render_logfmt(LogLevel level, std::string_view message, LogFields fi
   return out;
 }
 
-std::string render_json(LogLevel level, std::string_view message, LogFields fields) {
+std::string render_json(LogLevel level, std::string_view message, const LogFields& fields) {
   std::string out = std::string("\"level\":\"") + name_of(level) + "\",\"msg\":";
   append_quoted(out, message, "\\u00");
   for (const auto& [key, value] : fields) {
@@ -148,6 +133,14 @@ std::optional<std::uint64_t> LogThrottle::pass(std::string_view line_class, Time
   }
   state.last = now;
   return std::exchange(state.held_back, 0);
+}
+
+void LogThrottle::log(std::string_view line_class, LogLevel level, std::string_view message, LogFields fields) {
+  const auto held_back = pass(line_class, std::chrono::steady_clock::now());
+  if (!held_back) return;
+  const std::string count = std::to_string(*held_back);
+  fields.emplace_back("not_logged_before", count);
+  exporter::log(level, message, fields);
 }
 
 }  // namespace shmetrics::exporter

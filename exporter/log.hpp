@@ -4,27 +4,27 @@
 
 #include <chrono>
 #include <cstdint>
-#include <initializer_list>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace shmetrics::exporter {
 
 enum class LogLevel { kDebug, kInfo, kWarn, kError };
 enum class LogFormat { kLogfmt, kJson };
 
-using LogFields = std::initializer_list<std::pair<std::string_view, std::string_view>>;
+using LogFields = std::vector<std::pair<std::string_view, std::string_view>>;
 
 /// Until it is called, logfmt from info on.
 void start_log(LogLevel level, LogFormat format);
-void log(LogLevel level, std::string_view message, LogFields fields = {});
+void log(LogLevel level, std::string_view message, const LogFields& fields = {});
 
 /// What follows the time in a line, without line feed: pure, the heart of log().
-std::string render_logfmt(LogLevel level, std::string_view message, LogFields fields);
-std::string render_json(LogLevel level, std::string_view message, LogFields fields);
+std::string render_logfmt(LogLevel level, std::string_view message, const LogFields& fields);
+std::string render_json(LogLevel level, std::string_view message, const LogFields& fields);
 
 /// Lets one line a minute through for each class, so that a peer cannot fill the disk.
 class LogThrottle {
@@ -32,6 +32,8 @@ class LogThrottle {
   using Time = std::chrono::steady_clock::time_point;
   /// How many were held back since the last one that passed; nothing when this one is held back.
   std::optional<std::uint64_t> pass(std::string_view line_class, Time now);
+  /// Logs the line if it passes now, with `not_logged_before`: how many did not.
+  void log(std::string_view line_class, LogLevel level, std::string_view message, LogFields fields);
 
  private:
   struct State {

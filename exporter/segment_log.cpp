@@ -6,11 +6,10 @@ namespace shmetrics::exporter {
 
 void log_segment(LogLevel level, std::string_view message, const std::string& name, const std::string& path,
                  std::string_view problem) {
-  // A list of fields cannot grow, so each case has its own.
-  if (name.empty() && problem.empty()) return log(level, message, {{"segment", path}});
-  if (name.empty()) return log(level, message, {{"segment", path}, {"problem", problem}});
-  if (problem.empty()) return log(level, message, {{"segment", name}, {"path", path}});
-  log(level, message, {{"segment", name}, {"path", path}, {"problem", problem}});
+  LogFields fields{{"segment", name.empty() ? path : name}};
+  if (!name.empty()) fields.emplace_back("path", path);
+  if (!problem.empty()) fields.emplace_back("problem", problem);
+  log(level, message, fields);
 }
 
 void SegmentLog::note(const collector::SegmentStatus& status, const std::string& path) {

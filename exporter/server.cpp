@@ -52,7 +52,6 @@ struct Server::State {
   void await_hangup();
   void await_poll();
   void drain();
-  void warn_at_times(std::string_view message, std::string_view key, const std::string& value);
 
   // Before the context, whose end destroys the sessions that are still under way. What collects ends before that: it
   // posts to the context.
@@ -69,12 +68,6 @@ struct Server::State {
   std::list<Listener> listeners;
   std::list<SocketFile> socket_files;
 };
-
-void Server::State::warn_at_times(std::string_view message, std::string_view key, const std::string& value) {
-  const auto held_back = throttle.pass(message, std::chrono::steady_clock::now());
-  if (!held_back) return;
-  log(LogLevel::kWarn, message, {{key, value}, {"not_logged_before", std::to_string(*held_back)}});
-}
 
 void Server::State::accept_on(Listener& listener) {
   asio::co_spawn(context, accept_loop(listener), [this, &listener](std::exception_ptr exception) {
@@ -97,7 +90,7 @@ asio::awaitable<void> Server::State::accept_loop(Listener& listener) {
     if (error == asio::error::operation_aborted || error == asio::error::connection_aborted) continue;
     // Out of descriptors or memory: the connection stays queued, so asking again at once would burn the processor.
     ++shared.counts.connections.accept_failures;
-    warn_at_times("cannot accept", "error", error.message());
+    throttle.log("cannot accept", LogLevel::kWarn, "cannot accept", {{"error", error.message()}});
     pause.expires_after(kAcceptPause);
     co_await pause.async_wait(kAwait);
   }

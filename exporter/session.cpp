@@ -121,11 +121,8 @@ class Session {
       // A port scan, a probe that only connects, or silence until the deadline.
       return log(LogLevel::kDebug, "TLS handshake not finished", {{"peer", peer}, {"error", error.message()}});
     }
-    const auto held_back = context_.refusals.pass("TLS", Clock::now());
-    if (!held_back) return;
     const std::string cause = tls_failure_of(transport_.tls()->native_handle(), error.message());
-    log(LogLevel::kWarn, "TLS handshake refused",
-        {{"cause", cause}, {"peer", peer}, {"not_logged_before", std::to_string(*held_back)}});
+    context_.refusals.log("TLS", LogLevel::kWarn, "TLS handshake refused", {{"cause", cause}, {"peer", peer}});
   }
 
   /// False when the connection is over. A pipelined request has its first byte already.
@@ -232,10 +229,8 @@ class Session {
     log(LogLevel::kDebug, "request", {{"status", status}, {"handler", name_of(response.route)}, {"peer", peer}});
     const char* cause = response.status == 401 ? name_of(response.verdict) : response.cause;
     if (cause == nullptr) return;
-    const auto held_back = context_.refusals.pass(cause, Clock::now());
-    if (!held_back) return;
-    log(LogLevel::kWarn, "request refused",
-        {{"status", status}, {"cause", cause}, {"peer", peer}, {"not_logged_before", std::to_string(*held_back)}});
+    context_.refusals.log(cause, LogLevel::kWarn, "request refused",
+                          {{"status", status}, {"cause", cause}, {"peer", peer}});
   }
 
   /// Closing with bytes unread makes the kernel send a reset, and the peer may lose the response to it.
@@ -263,12 +258,10 @@ class Session {
 
 void note_closed(SessionContext& context, CloseReason reason, const Peer& peer) {
   context.counts.connections.count(reason);
-  const auto held_back = context.refusals.pass(name_of(reason), Clock::now());
-  if (!held_back) return;
   // A scraper that comes every five minutes reaches these two, and nothing is wrong with it.
   const bool is_usual = reason == CloseReason::kIdleTimeout || reason == CloseReason::kMaxRequests;
-  log(is_usual ? LogLevel::kDebug : LogLevel::kWarn, "a limit closed a connection",
-      {{"reason", name_of(reason)}, {"peer", peer.text()}, {"not_logged_before", std::to_string(*held_back)}});
+  context.refusals.log(name_of(reason), is_usual ? LogLevel::kDebug : LogLevel::kWarn, "a limit closed a connection",
+                       {{"reason", name_of(reason)}, {"peer", peer.text()}});
 }
 
 asio::awaitable<void> serve(Socket socket, Connection& connection, SessionContext& context) {
