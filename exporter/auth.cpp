@@ -4,30 +4,11 @@
 #include <openssl/evp.h>
 
 #include <algorithm>
+#include <array>
 #include <optional>
 
 namespace shmetrics::exporter {
 namespace {
-
-struct QueryTokens {
-  std::size_t count = 0;
-  std::optional<std::string> value;  // of the last one; nothing when its escapes are broken
-};
-
-QueryTokens query_tokens(std::string_view query) {
-  QueryTokens found;
-  while (!query.empty()) {
-    const std::string_view pair = query.substr(0, query.find('&'));
-    query.remove_prefix(std::min(query.size(), pair.size() + 1));
-    const std::size_t equals = std::min(pair.find('='), pair.size());
-    // The name is decoded too: else %74oken would be a credential that is overlooked, and a wrong one would pass as
-    // none.
-    if (percent_decoded(pair.substr(0, equals)) != "token") continue;
-    ++found.count;
-    found.value = percent_decoded(pair.substr(std::min(equals + 1, pair.size())));
-  }
-  return found;
-}
 
 /// What follows the scheme; nothing when it is another one.
 std::optional<std::string_view> credential_of(std::string_view authorization, std::string_view scheme) {
@@ -95,38 +76,29 @@ bool is_certificate_enough(const AuthPolicy& policy) {
 }  // namespace
 
 const char* name_of(Verdict verdict) {
-  switch (verdict) {
-    case Verdict::kBearer:
-      return "bearer";
-    case Verdict::kQueryToken:
-      return "query_token";
-    case Verdict::kBasic:
-      return "basic";
-    case Verdict::kLocal:
-      return "local";
-    case Verdict::kCertificate:
-      return "certificate";
-    case Verdict::kNoCredential:
-      return "no_credential";
-    case Verdict::kInvalidCredential:
-      return "invalid_credential";
-    case Verdict::kAmbiguousCredential:
-      return "ambiguous_credential";
-  }
-  return "unknown";
+  constexpr std::array kNames{"bearer",
+                              "query_token",
+                              "basic",
+                              "local",
+                              "certificate",
+                              "no_credential",
+                              "invalid_credential",
+                              "ambiguous_credential"};
+  return kNames[static_cast<std::size_t>(verdict)];
 }
 
 Verdict authenticate(const AuthPolicy& policy, const Request& request) {
   const std::size_t headers = count_fields(request, "Authorization");
-  const QueryTokens query = query_tokens(query_of(request.target));
-  if (headers + query.count > 1) return Verdict::kAmbiguousCredential;
+  // Decoded names too: else %74oken would be a credential that is overlooked, and a wrong one would pass as none.
+  const auto tokens = query_values(request.target, "token");
+  if (headers + tokens.size() > 1) return Verdict::kAmbiguousCredential;
   if (headers == 1) {
     if (request.has_right_password) return Verdict::kBasic;
     const bool is_valid = is_header_valid(policy, request);
     return is_valid ? Verdict::kBearer : Verdict::kInvalidCredential;
   }
-  if (query.count == 1) {
-    const bool is_valid = policy.query_token && query.value && policy.tokens.matches(*query.value);
+  if (tokens.size() == 1) {
+    const bool is_valid = policy.query_token && tokens[0] && policy.tokens.matches(*tokens[0]);
     return is_valid ? Verdict::kQueryToken : Verdict::kInvalidCredential;
   }
   if (policy.has_local_rule() && is_local(request)) return Verdict::kLocal;
@@ -135,8 +107,7 @@ Verdict authenticate(const AuthPolicy& policy, const Request& request) {
 }
 
 std::optional<Login> basic_login(const AuthPolicy& policy, const Request& request) {
-  const bool is_alone =
-      count_fields(request, "Authorization") == 1 && query_tokens(query_of(request.target)).count == 0;
+  const bool is_alone = count_fields(request, "Authorization") == 1 && query_values(request.target, "token").empty();
   if (policy.users.empty() || !is_alone) return std::nullopt;
   const auto encoded = credential_of(field(request, "Authorization"), "Basic");
   const auto decoded = encoded ? base64_decoded(*encoded) : std::nullopt;

@@ -19,10 +19,7 @@ using namespace shmetrics::exporter;
 using shmetrics::collector::Created;
 
 TokenSet parse_tokens(std::string& list) {
-  struct Wiper {
-    std::string& secret;
-    ~Wiper() { wipe(secret); }
-  } wiper{list};
+  const Wiper wiper{list};
   return TokenSet::from_list(list);
 }
 

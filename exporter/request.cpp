@@ -119,6 +119,18 @@ std::optional<std::string> percent_decoded(std::string_view text) {
   return out;
 }
 
+std::vector<std::optional<std::string>> query_values(std::string_view target, std::string_view name) {
+  std::vector<std::optional<std::string>> values;
+  for (std::string_view query = query_of(target); !query.empty();) {
+    const std::string_view pair = query.substr(0, query.find('&'));
+    query.remove_prefix(std::min(query.size(), pair.size() + 1));
+    const std::size_t equals = std::min(pair.find('='), pair.size());
+    if (percent_decoded(pair.substr(0, equals)) != name) continue;
+    values.push_back(percent_decoded(pair.substr(std::min(equals + 1, pair.size()))));
+  }
+  return values;
+}
+
 std::string joined_fields(const Request& request, std::string_view name) {
   std::string joined;
   for (const Field& f : request.fields) {

@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 struct sockaddr;
 
@@ -62,6 +63,9 @@ std::string_view query_of(std::string_view target);
 
 /// Once, so that %2561 is %61. Nothing for a broken escape.
 std::optional<std::string> percent_decoded(std::string_view text);
+
+/// Of every parameter of the query that has this name, both percent_decoded(): nothing for a broken escape.
+std::vector<std::optional<std::string>> query_values(std::string_view target, std::string_view name);
 
 inline constexpr std::size_t kMaxFields = 100;
 

@@ -7,22 +7,10 @@
 namespace shmetrics::exporter {
 namespace {
 
-std::vector<std::string> values_in(std::string_view query, std::string_view key) {
-  std::vector<std::string> values;
-  while (!query.empty()) {
-    const std::string_view pair = query.substr(0, query.find('&'));
-    query.remove_prefix(std::min(query.size(), pair.size() + 1));
-    const std::size_t equals = std::min(pair.find('='), pair.size());
-    if (percent_decoded(pair.substr(0, equals)) != key) continue;
-    // A broken escape is a name that nothing has; to drop it would turn a filter into none.
-    const std::string_view value = pair.substr(std::min(equals + 1, pair.size()));
-    values.push_back(percent_decoded(value).value_or(""));
-  }
-  return values;
-}
-
-std::vector<std::string> names_in(std::string_view query) {
-  std::vector<std::string> names = values_in(query, "name[]");
+std::vector<std::string> names_in(std::string_view target) {
+  std::vector<std::string> names;
+  // A broken escape is a name that nothing has; to drop it would turn a filter into none.
+  for (const auto& name : query_values(target, "name[]")) names.push_back(name.value_or(""));
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());
   return names;
@@ -39,14 +27,14 @@ bool ScrapeQuery::wants(const std::vector<std::string>& produced) const {
 ScrapeQuery scrape_query_of(const Request& request, bool with_compression) {
   return {.representation = choose_representation(joined_fields(request, "Accept")),
           .coding = with_compression ? choose_coding(joined_fields(request, "Accept-Encoding")) : Coding::kIdentity,
-          .names = names_in(query_of(request.target))};
+          .names = names_in(request.target)};
 }
 
 ScrapeQuery snapshot_query_of(const Request& request, bool with_compression) {
   ScrapeQuery query;
   if (with_compression) query.coding = choose_coding(joined_fields(request, "Accept-Encoding"));
-  std::vector<std::string> segments = values_in(query_of(request.target), "segment");
-  query.snapshot_of = segments.empty() ? "" : std::move(segments.front());
+  const auto segments = query_values(request.target, "segment");
+  query.snapshot_of = segments.empty() ? "" : segments.front().value_or("");
   return query;
 }
 

@@ -11,11 +11,6 @@ namespace {
 constexpr const char* kTokenFile = "--web.token-file";
 constexpr const char* kWebConfigFile = "--web.config.file";
 
-struct Wiper {
-  std::string& secret;
-  ~Wiper() { wipe(secret); }
-};
-
 void warn_if_public(const std::string& path, const FileStamps& read, std::vector<std::string>& warnings) {
   if (path.empty() || (read.at(path).mode & S_IROTH) == 0) return;
   warnings.push_back(fmt::format("every user of this machine can read {}; run: chmod o-r {}", path, path));

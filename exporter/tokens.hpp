@@ -54,5 +54,10 @@ std::array<std::uint8_t, 32> sha256(std::string_view text);
 
 /// Overwrites and empties.
 void wipe(std::string& secret);
+/// At the end of its scope, however that is left.
+struct Wiper {
+  std::string& secret;
+  ~Wiper() { wipe(secret); }
+};
 
 }  // namespace shmetrics::exporter
