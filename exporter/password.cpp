@@ -4,6 +4,8 @@
 #include <openssl/crypto.h>
 #include <signal.h>
 
+#include <boost/asio/post.hpp>
+#include <boost/asio/thread_pool.hpp>
 #include <cstring>
 
 #include "exporter/tokens.hpp"
@@ -38,35 +40,26 @@ PasswordChecker::PasswordChecker() {
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  thread_ = std::thread([this] { work(); });
+  thread_ = std::make_unique<boost::asio::thread_pool>(1);
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
-PasswordChecker::~PasswordChecker() {
-  {
-    const std::lock_guard lock(mutex_);
-    stops_ = true;
-  }
-  changed_.notify_one();
-  thread_.join();
-}
+PasswordChecker::~PasswordChecker() = default;
 
 std::shared_ptr<const PasswordChecker::Check> PasswordChecker::check(const Login& login) {
   std::string text = with_lengths(login);
-  Job job{login, sha256(text), std::make_shared<Check>()};
+  const Digest digest = sha256(text);
   wipe(text);
-  std::shared_ptr<Check> check = job.check;
-  {
-    const std::lock_guard lock(mutex_);
-    if (right_.contains(job.digest)) {
-      check->is_right = true;
-      check->is_done = true;
-      return check;
-    }
-    if (jobs_.size() >= kMaxWaiting) return nullptr;
-    jobs_.push_back(std::move(job));
+  auto check = std::make_shared<Check>();
+  const std::lock_guard lock(mutex_);
+  if (right_.contains(digest)) {
+    check->is_right = true;
+    check->is_done = true;
+    return check;
   }
-  changed_.notify_one();
+  if (waiting_ >= kMaxWaiting) return nullptr;
+  ++waiting_;
+  boost::asio::post(*thread_, [this, checked = login, digest, check]() mutable { work(checked, digest, *check); });
   return check;
 }
 
@@ -75,26 +68,21 @@ void PasswordChecker::forget() {
   right_.clear();
 }
 
-void PasswordChecker::work() {
+void PasswordChecker::work(Login& login, const Digest& digest, Check& check) {
   std::unique_lock lock(mutex_);
-  while (true) {
-    changed_.wait(lock, [this] { return stops_ || !jobs_.empty(); });
-    if (stops_) return;
-    Job job = std::move(jobs_.front());
-    jobs_.pop_front();
-    // Scrapers that came together: what was right for the first needs no second computation.
-    bool right = right_.contains(job.digest);
-    if (!right) {
-      lock.unlock();
-      right = is_right(job.login);
-      lock.lock();
-      if (right_.size() >= kMaxRemembered) right_.clear();
-      if (right) right_.insert(job.digest);
-    }
-    wipe(job.login.password);
-    job.check->is_right = right;
-    job.check->is_done = true;
+  --waiting_;
+  // Scrapers that came together: what was right for the first needs no second computation.
+  bool right = right_.contains(digest);
+  if (!right) {
+    lock.unlock();
+    right = is_right(login);
+    lock.lock();
+    if (right_.size() >= kMaxRemembered) right_.clear();
+    if (right) right_.insert(digest);
   }
+  wipe(login.password);
+  check.is_right = right;
+  check.is_done = true;
 }
 
 }  // namespace shmetrics::exporter

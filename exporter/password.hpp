@@ -4,14 +4,16 @@
 
 #include <array>
 #include <atomic>
-#include <condition_variable>
+#include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <mutex>
 #include <set>
 #include <string>
-#include <thread>
+
+namespace boost::asio {
+class thread_pool;
+}
 
 namespace shmetrics::exporter {
 
@@ -43,19 +45,12 @@ class PasswordChecker {
  private:
   // Over the length of each field too, else a hash could be moved into the password (CVE-2022-46146).
   using Digest = std::array<std::uint8_t, 32>;
-  struct Job {
-    Login login;
-    Digest digest;
-    std::shared_ptr<Check> check;
-  };
-  void work();
+  void work(Login& login, const Digest& digest, Check& check);
 
   std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<Job> jobs_;
+  std::size_t waiting_ = 0;
   std::set<Digest> right_;
-  bool stops_ = false;
-  std::thread thread_;
+  std::unique_ptr<boost::asio::thread_pool> thread_;  // the last one, whose end waits for work()
 };
 
 }  // namespace shmetrics::exporter
