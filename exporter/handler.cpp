@@ -1,5 +1,7 @@
 #include "exporter/handler.hpp"
 
+#include <array>
+
 #include "exporter/ui.hpp"
 
 namespace shmetrics::exporter {
@@ -112,14 +114,6 @@ void replace(Response& response, unsigned status, const char* text) {
   response = std::move(other);
 }
 
-/// The operator's word is the last: one of our own with the same name goes.
-void add_headers(const std::vector<std::pair<std::string, std::string>>& headers, Response& response) {
-  for (const auto& [name, value] : headers) {
-    std::erase_if(response.headers, [&wanted = name](const auto& ours) { return same_name(ours.first, wanted); });
-    response.headers.emplace_back(name, value);
-  }
-}
-
 Route route_of(const Site& site, std::string_view path) {
   if (path == "/-/healthy" || path == "/-/ready") return Route::kHealth;
   if (path == site.telemetry_path || path == "/metrics") return Route::kMetrics;
@@ -146,19 +140,13 @@ bool is_open(const Request& request, Route route) {
 }  // namespace
 
 const char* name_of(Route route) {
-  switch (route) {
-    case Route::kMetrics:
-      return "metrics";
-    case Route::kHealth:
-      return "health";
-    case Route::kIndex:
-      return "index";
-    case Route::kUi:
-      return "ui";
-    case Route::kOther:
-      return "other";
-  }
-  return "other";
+  constexpr std::array kNames{"metrics", "health", "index", "ui", "other"};
+  return kNames[static_cast<std::size_t>(route)];
+}
+
+void Response::set_header(std::string_view name, std::string_view value) {
+  std::erase_if(headers, [name](const auto& header) { return same_name(header.first, name); });
+  headers.emplace_back(name, value);
 }
 
 Response respond(const Site& site, const Request& request) {
@@ -173,7 +161,8 @@ Response respond(const Site& site, const Request& request) {
                                     : refuse_unknown(site, request, route, settings->auth);
     response.verdict = verdict;
   }
-  add_headers(settings->headers, response);
+  // The operator's word is the last.
+  for (const auto& [name, value] : settings->headers) response.set_header(name, value);
   response.omits_body |= request.method == "HEAD";
   return response;
 }

@@ -57,6 +57,8 @@ struct Response {
   std::optional<std::chrono::duration<double>> patience = {};  // how long it may take, if the scraper has said it
 
   const std::string& text() const { return scraped ? *scraped : body; }
+  /// Instead of those of the same name.
+  void set_header(std::string_view name, std::string_view value);
 };
 
 /// Throws only when memory or OpenSSL fails. The request must have no defect (request.hpp).
