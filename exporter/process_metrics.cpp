@@ -42,9 +42,7 @@ std::optional<std::uint64_t> limit_of(__rlimit_resource resource) {
 template <typename Value>
 void append(SelfText& out, std::string_view name, std::string_view type, std::string_view help,
             const std::optional<Value>& value) {
-  if (!value) return;
-  append_head(out, name, help, type);
-  append_sample(out, name, {}, *value);
+  if (value) out.single(name, help, type, *value);
 }
 
 }  // namespace

@@ -24,13 +24,13 @@ class FamilyWriter {
 
   template <typename Value>
   void sample(const SegmentStatus& segment, Value value, std::string_view label = {}, std::string_view part = {}) {
-    if (!std::exchange(has_head_, true)) append_head(out_, name_, help_, type_);
+    if (!std::exchange(has_head_, true)) out_.head(name_, help_, type_);
     const std::pair<std::string_view, std::string_view> first{collector::kSegmentLabel, segment.segment};
     // A list of labels cannot grow, so each case has its own.
-    if (segment.segment.empty() && label.empty()) return append_sample(out_, name_, {}, value);
-    if (segment.segment.empty()) return append_sample(out_, name_, {{label, part}}, value);
-    if (label.empty()) return append_sample(out_, name_, {first}, value);
-    append_sample(out_, name_, {first, {label, part}}, value);
+    if (segment.segment.empty() && label.empty()) return out_.sample(name_, {}, value);
+    if (segment.segment.empty()) return out_.sample(name_, {{label, part}}, value);
+    if (label.empty()) return out_.sample(name_, {first}, value);
+    out_.sample(name_, {first, {label, part}}, value);
   }
 
  private:
@@ -165,48 +165,41 @@ void append_worker_processes(SelfText& out, Segments segments, std::span<const W
 }
 
 void append_scrape_duration(SelfText& out, double seconds) {
-  append_head(out, "shmetrics_scrape_duration_seconds",
-              "How long reading and rendering the segments took in this scrape.", "gauge");
-  append_sample(out, "shmetrics_scrape_duration_seconds", {}, seconds);
+  out.single("shmetrics_scrape_duration_seconds", "How long reading and rendering the segments took in this scrape.",
+             "gauge", seconds);
 }
 
 void append_exporter_metrics(SelfText& out, const RequestCounts& counts) {
-  append_head(out, "shmetrics_exporter_accept_failures_total",
-              "Connections that could not be accepted yet, for want of descriptors or memory.", "counter");
-  append_sample(out, "shmetrics_exporter_accept_failures_total", {}, counts.connections.accept_failures);
-  append_head(out, "shmetrics_exporter_build_info", "What was built, and with what; the value is always 1.", "gauge");
-  append_sample(out, "shmetrics_exporter_build_info",
-                {{"version", build_version()}, {"revision", build_revision()}, {"compiler", build_compiler()}},
-                std::uint64_t{1});
-  append_head(out, "shmetrics_exporter_config_last_reload_success_timestamp_seconds",
-              "When the configuration in use was loaded, Unix time.", "gauge");
-  append_sample(out, "shmetrics_exporter_config_last_reload_success_timestamp_seconds", {}, counts.last_reload_success);
-  append_head(out, "shmetrics_exporter_config_last_reload_successful",
-              "Whether the last attempt to load the configuration succeeded; if not, the one before is in use.",
-              "gauge");
-  append_sample(out, "shmetrics_exporter_config_last_reload_successful", {},
-                std::uint64_t{counts.is_last_reload_successful});
-  append_head(out, "shmetrics_exporter_connections_closed_total", "Connections that a limit ended, by limit.",
-              "counter");
+  out.single("shmetrics_exporter_accept_failures_total",
+             "Connections that could not be accepted yet, for want of descriptors or memory.", "counter",
+             counts.connections.accept_failures);
+  out.head("shmetrics_exporter_build_info", "What was built, and with what; the value is always 1.", "gauge");
+  out.sample("shmetrics_exporter_build_info",
+             {{"version", build_version()}, {"revision", build_revision()}, {"compiler", build_compiler()}},
+             std::uint64_t{1});
+  out.single("shmetrics_exporter_config_last_reload_success_timestamp_seconds",
+             "When the configuration in use was loaded, Unix time.", "gauge", counts.last_reload_success);
+  out.single("shmetrics_exporter_config_last_reload_successful",
+             "Whether the last attempt to load the configuration succeeded; if not, the one before is in use.", "gauge",
+             std::uint64_t{counts.is_last_reload_successful});
+  out.head("shmetrics_exporter_connections_closed_total", "Connections that a limit ended, by limit.", "counter");
   for (std::size_t i = 0; i < kCloseReasonNames.size(); ++i) {
-    append_sample(out, "shmetrics_exporter_connections_closed_total", {{"reason", kCloseReasonNames[i]}},
-                  counts.connections.closed[i]);
+    out.sample("shmetrics_exporter_connections_closed_total", {{"reason", kCloseReasonNames[i]}},
+               counts.connections.closed[i]);
   }
-  append_head(out, "shmetrics_exporter_query_token_requests_total",
-              "Requests let in by a token in the query string, where proxies log it.", "counter");
-  append_sample(out, "shmetrics_exporter_query_token_requests_total", {}, counts.query_token_requests);
-  append_head(out, "shmetrics_exporter_requests_in_flight", "Requests being answered, this one included.", "gauge");
-  append_sample(out, "shmetrics_exporter_requests_in_flight", {}, counts.in_flight);
-  append_head(out, "shmetrics_exporter_requests_total", "HTTP requests answered, by status code and handler.",
-              "counter");
+  out.single("shmetrics_exporter_query_token_requests_total",
+             "Requests let in by a token in the query string, where proxies log it.", "counter",
+             counts.query_token_requests);
+  out.single("shmetrics_exporter_requests_in_flight", "Requests being answered, this one included.", "gauge",
+             counts.in_flight);
+  out.head("shmetrics_exporter_requests_total", "HTTP requests answered, by status code and handler.", "counter");
   for (const auto& [key, value] : counts.answered) {
-    append_sample(out, "shmetrics_exporter_requests_total",
-                  {{"code", std::to_string(key.first)}, {"handler", name_of(key.second)}}, value);
+    out.sample("shmetrics_exporter_requests_total",
+               {{"code", std::to_string(key.first)}, {"handler", name_of(key.second)}}, value);
   }
   if (counts.certificate_expiry == 0) return;
-  append_head(out, "shmetrics_exporter_tls_certificate_expiry_timestamp_seconds",
-              "When the first certificate of the chain in use expires, Unix time.", "gauge");
-  append_sample(out, "shmetrics_exporter_tls_certificate_expiry_timestamp_seconds", {}, counts.certificate_expiry);
+  out.single("shmetrics_exporter_tls_certificate_expiry_timestamp_seconds",
+             "When the first certificate of the chain in use expires, Unix time.", "gauge", counts.certificate_expiry);
 }
 
 }  // namespace shmetrics::exporter

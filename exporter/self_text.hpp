@@ -26,18 +26,17 @@ class SelfText {
     if (is_wanted_) collector::append_sample(out_, name, labels, value);
   }
 
+  /// A family whose one sample has no labels.
+  template <typename Value>
+  void single(std::string_view name, std::string_view help, std::string_view type, Value value) {
+    head(name, help, type);
+    sample(name, {}, value);
+  }
+
  private:
   std::string& out_;
   const ScrapeQuery& query_;
   bool is_wanted_ = false;
 };
-
-inline void append_head(SelfText& out, std::string_view name, std::string_view help, std::string_view type) {
-  out.head(name, help, type);
-}
-template <typename Value>
-void append_sample(SelfText& out, std::string_view name, collector::Labels labels, Value value) {
-  out.sample(name, labels, value);
-}
 
 }  // namespace shmetrics::exporter
