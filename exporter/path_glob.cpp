@@ -1,41 +1,38 @@
 #include "exporter/path_glob.hpp"
 
-#include <dirent.h>
 #include <fnmatch.h>
-#include <sys/stat.h>
 
 #include <algorithm>
-#include <memory>
-#include <string_view>
+#include <filesystem>
+#include <system_error>
+#include <utility>
 
 namespace shmetrics::exporter {
 namespace {
 
-struct CloseDirectory {
-  void operator()(DIR* directory) const { closedir(directory); }
-};
+namespace fs = std::filesystem;
 
 /// Names in `directory` ("" is the working directory) that match one part of a pattern.
 std::vector<std::string> matching_names(const std::string& directory, const std::string& part, std::size_t& budget,
                                         bool& is_cut) {
   std::vector<std::string> names;
-  const std::unique_ptr<DIR, CloseDirectory> stream(opendir(directory.empty() ? "." : directory.c_str()));
-  if (stream == nullptr) return names;
-  while (const dirent* entry = readdir(stream.get())) {
+  std::error_code error;
+  auto entry = fs::directory_iterator(directory.empty() ? "." : directory, error);
+  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
     if (budget == 0) {
       is_cut = true;
       break;
     }
     --budget;
-    const std::string_view name = entry->d_name;
-    if (name != "." && name != ".." && fnmatch(part.c_str(), entry->d_name, FNM_PERIOD) == 0) names.emplace_back(name);
+    std::string name = entry->path().filename();
+    if (fnmatch(part.c_str(), name.c_str(), FNM_PERIOD) == 0) names.push_back(std::move(name));
   }
   return names;
 }
 
 bool exists(const std::string& path) {
-  struct stat status;
-  return lstat(path.c_str(), &status) == 0;
+  std::error_code ignored;
+  return fs::exists(fs::symlink_status(path, ignored));
 }
 
 }  // namespace
