@@ -1,5 +1,7 @@
 #include "exporter/session.hpp"
 
+#include <fmt/chrono.h>
+
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -30,11 +32,7 @@ constexpr std::chrono::milliseconds kPasswordPause{5};
 constexpr std::size_t kMaxLingerBytes = 256 * 1024;
 
 std::string http_date() {
-  const std::time_t now = std::time(nullptr);
-  std::tm parts{};
-  gmtime_r(&now, &parts);
-  char text[32];
-  return {text, std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &parts)};
+  return fmt::format("{:%a, %d %b %Y %H:%M:%S GMT}", fmt::gmtime(std::time(nullptr)));
 }
 
 bool is_parse_error(const beast::error_code& error) {
