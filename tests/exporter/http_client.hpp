@@ -68,8 +68,7 @@ class HttpClient {
     client.connect_to(address);
     return client;
   }
-  HttpClient(HttpClient&& other) noexcept
-      : fd_(std::exchange(other.fd_, -1)), buffer_(std::move(other.buffer_)), pause_(other.pause_) {}
+  HttpClient(HttpClient&& other) noexcept : fd_(std::exchange(other.fd_, -1)), buffer_(std::move(other.buffer_)) {}
   HttpClient& operator=(HttpClient&&) = delete;
   ~HttpClient() {
     if (fd_ >= 0) close(fd_);
@@ -114,8 +113,11 @@ class HttpClient {
     return read_response(!request.starts_with("HEAD "));
   }
 
-  /// To be a slow client of a long response; a read takes 16 KiB at most.
-  void pause_after_each_read(std::chrono::milliseconds pause) { pause_ = pause; }
+  /// To be a slow client of a long response; a read takes 16 KiB at most. Who was held up catches up.
+  void read_each(std::chrono::milliseconds pace) {
+    pace_ = pace;
+    next_read_ = std::chrono::steady_clock::now();
+  }
 
   /// Whether the peer ends the connection, by FIN or reset, without another byte.
   bool is_closed_by_peer() {
@@ -139,7 +141,7 @@ class HttpClient {
     char bytes[16384];
     const ssize_t size = recv(fd_, bytes, sizeof bytes, 0);
     if (size > 0) buffer_.append(bytes, static_cast<std::size_t>(size));
-    if (pause_.count() > 0) std::this_thread::sleep_for(pause_);
+    std::this_thread::sleep_until(next_read_ += pace_);
     return size > 0;
   }
   std::string read_line() {
@@ -152,7 +154,8 @@ class HttpClient {
 
   int fd_;
   std::string buffer_;
-  std::chrono::milliseconds pause_{0};
+  std::chrono::milliseconds pace_{0};
+  std::chrono::steady_clock::time_point next_read_{};
 };
 
 }  // namespace shmetrics::testing

@@ -133,10 +133,14 @@ class RunningCrm:
         """What the load generator measured; `what` as for start_load()."""
         return self.finish_load(self.start_load(seconds, **what))
 
-    def load_all_of_the_mix(self, **what):
-        """Long enough that each line of it is asked for. Each run begins at its first, so short ones do not add up."""
-        seconds = 3
-        while self.load(seconds, **what)["answered"] < REQUESTS_OF_A_MIX:
+    def load_all_of_the_mix(self, seconds=3, **what):
+        """(when it began, what it measured) of a load so long that each line of the mix was asked for. Each begins at
+        the first line, so short ones do not add up."""
+        while True:
+            begin = time.time()
+            measured = self.load(seconds, **what)
+            if measured["answered"] >= REQUESTS_OF_A_MIX:
+                return begin, measured
             seconds *= 2
 
     def post(self, target, body, port=None):

@@ -170,7 +170,7 @@ TEST_F(ContainersTest, AnotherProgramUnderTheSamePidKeepsNoDeadWorkerAlive) {
       return forked(body);
     };
     const pid_t worker = start_as(100, [&] { return work(1, 10); });
-    while (scrape(path_).status.workers_live == 0) usleep(1000);
+    ready_.receive();
     kill_and_wait(worker);
     const pid_t other = start_as(100, []() -> int {
       for (;;) pause();

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <shmetrics/shmetrics.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <memory>
@@ -67,14 +68,21 @@ class ExporterFaultsTest : public ::testing::Test {
     for (const auto& done : shared_.done) sum += done;
     return sum;
   }
-  /// Every update of every worker, and none of them in an overflow series.
+  /// Every update of every worker. Some label sets may be in the overflow series: this test or a busy machine stopped a
+  /// holder of the lock for longer than an update waits. Not all of them: the exporter holds no lock.
   void expect_all_counted() {
     const Scrape result = scrape(path_);
     const auto updates = static_cast<double>(rounds()) * 100;
     EXPECT_EQ(result["hits_total"], updates);
     EXPECT_EQ(result["duration_seconds_count"], updates);
     EXPECT_EQ(result["duration_seconds_sum"], updates * 2);
-    EXPECT_FALSE(result.has("sets_total{worker=\"__overflow__\",n=\"__overflow__\"}"));
+    double registered = 0, counted = 0;
+    for (const auto& done : shared_.done)
+      registered += static_cast<double>(std::min<std::uint64_t>(done + 99, 20'000) / 100);
+    for (const auto& [series, value] : result.values) counted += series.starts_with("sets_total{") ? value : 0;
+    EXPECT_EQ(counted, registered);
+    const char* const overflow = "sets_total{worker=\"__overflow__\",n=\"__overflow__\"}";
+    EXPECT_TRUE(!result.has(overflow) || result[overflow] < registered);
   }
   void check(const LaunchedExporter& exporter) {
     auto values = exporter.values();
