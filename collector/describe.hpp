@@ -53,7 +53,6 @@ class SeriesDescriber {
   Series labelled(std::size_t index) const {
     const CatalogSeries& series = family_.series[index];
     Series described;
-    described.created_unix_ns = series.created_unix_ns;
     if (!family_.segment.empty()) described.labels.emplace_back(kSegmentLabel, family_.segment);
     const auto values = series.values(family_.labels.size());
     for (std::size_t i = 0; i < values.size(); ++i) described.labels.emplace_back(family_.labels[i], values[i]);

@@ -36,7 +36,6 @@ struct Distribution {
 struct Series {
   std::vector<std::pair<std::string, std::string>> labels;  // with `worker` in the modes that have a series per worker
   std::variant<std::uint64_t, double, Distribution> value;
-  std::uint64_t created_unix_ns = 0;
 };
 
 struct Family {

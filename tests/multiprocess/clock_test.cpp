@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "collector/family.hpp"
 #include "tests/forked.hpp"
 #include "tests/multiprocess/launched_exporter.hpp"
 #include "tests/scrape.hpp"
@@ -47,8 +48,10 @@ class ClockTest : public ::testing::Test {
   double hits_created() const {
     collector::Scraper scraper(path_);
     scraper.read();
-    const auto families = scraper.families([](std::string_view name) { return name == "hits_total"; });
-    return static_cast<double>(families.at(0).series.at(0).created_unix_ns) * 1e-9;
+    for (const collector::CatalogFamily* family : scraper.view().families) {
+      if (family->name == "hits_total") return static_cast<double>(family->series.at(0).created_unix_ns) * 1e-9;
+    }
+    throw std::runtime_error("no hits_total");
   }
   /// A worker that counts once, sets its gauges to `value`, and stays until it is killed.
   pid_t worker(double value) {
