@@ -191,7 +191,7 @@ TEST_F(FilePrograms, AFileCutAndMadeLongerInALoopNeitherEndsNorSpoilsAnything) {
   std::atomic<bool> is_over{false};
   std::thread villain([&] {
     const auto size = static_cast<off_t>(tests::kSmallGeometry.file_bytes());
-    for (int i = 0; !is_over; ++i) {
+    for (off_t i = 0; !is_over; ++i) {
       if (ftruncate(file.get(), i * 4096 % size) != 0 || ftruncate(file.get(), size) != 0) break;
       if (i % 3 == 0 && pwrite(file.get(), image.data(), image.size(), 0) < 0) break;
     }
