@@ -1,6 +1,8 @@
 // What does a scrape (read, merge, render; no HTTP) cost, beside its floor in the same run?
 //
 //   floor/P/N     sum P arrays of N words, write N kept prefixes and the digits of the sums
+//   patched/P/N/C the floor when the text of the last time is kept: digits are written into the C % of its lines that have
+//                 changed, and it is copied for the answer
 //   counters/P/N  N counters of three labels in the slots of P processes
 //   histograms/P/N   N histograms of 12 finite buckets, likewise
 //   churn/D       100 counters that D workers have counted in, one after the other, each killed
@@ -114,35 +116,88 @@ void scrape_all(benchmark::State& state, const Case& prepared, double expected_s
   state.counters["peak_mb"] = static_cast<double>(used.ru_maxrss) / 1024;
 }
 
-void floor(benchmark::State& state) {
-  const auto processes = static_cast<std::size_t>(state.range(0));
-  const auto series = static_cast<std::size_t>(state.range(1));
-  auto* words = static_cast<std::uint64_t*>(
-      mmap(nullptr, processes * series * 8, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
-  std::vector<std::string> prefixes;
-  for (std::size_t i = 0; i < series; ++i) {
-    const auto labels = labels_of(static_cast<int>(i));
-    prefixes.push_back("http_requests_total{method=\"" + labels[0] + "\",route=\"" + labels[1] + "\",status_code=\"" +
-                       labels[2] + "\"} ");
-    for (std::size_t p = 0; p < processes; ++p) words[p * series + i] = i;
+/// The words that processes would have counted, and what is written of them: no segment, no directory.
+class Columns {
+ public:
+  Columns(std::int64_t processes, std::int64_t series)
+      : sums_(static_cast<std::size_t>(series)),
+        processes_(static_cast<std::size_t>(processes)),
+        words_(static_cast<std::uint64_t*>(
+            mmap(nullptr, bytes(), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0))) {
+    for (std::size_t i = 0; i < sums_.size(); ++i) {
+      const auto labels = labels_of(static_cast<int>(i));
+      prefixes_.push_back("http_requests_total{method=\"" + labels[0] + "\",route=\"" + labels[1] +
+                          "\",status_code=\"" + labels[2] + "\"} ");
+      for (std::size_t p = 0; p < processes_; ++p) word(p, i) = i;
+    }
   }
-  std::string text(series * 100, ' ');
-  std::vector<std::uint64_t> sums(series);
+  ~Columns() { munmap(words_, bytes()); }
+  Columns(const Columns&) = delete;
+  Columns& operator=(const Columns&) = delete;
+
+  std::uint64_t& word(std::size_t process, std::size_t i) { return words_[process * sums_.size() + i]; }
+  void sum() {
+    std::fill(sums_.begin(), sums_.end(), 0);
+    for (std::size_t p = 0; p < processes_; ++p) {
+      for (std::size_t i = 0; i < sums_.size(); ++i) sums_[i] += word(p, i);
+    }
+  }
+  void write_line(std::string& text, std::size_t i) const {
+    char digits[32];
+    text += prefixes_[i];
+    text.append(digits, std::to_chars(digits, digits + sizeof digits, sums_[i]).ptr);
+    text += '\n';
+  }
+  const std::vector<std::uint64_t>& sums() const { return sums_; }
+
+ private:
+  std::size_t bytes() const { return processes_ * sums_.size() * 8; }
+
+  std::vector<std::uint64_t> sums_;
+  std::size_t processes_;
+  std::uint64_t* words_;
+  std::vector<std::string> prefixes_;
+};
+
+void floor(benchmark::State& state) {
+  Columns columns(state.range(0), state.range(1));
+  std::string text(columns.sums().size() * 100, ' ');
   for (auto _ : state) {
     text.clear();
-    std::fill(sums.begin(), sums.end(), 0);
-    for (std::size_t p = 0; p < processes; ++p) {
-      for (std::size_t i = 0; i < series; ++i) sums[i] += words[p * series + i];
-    }
-    char digits[32];
-    for (std::size_t i = 0; i < series; ++i) {
-      text += prefixes[i];
-      text.append(digits, std::to_chars(digits, digits + sizeof digits, sums[i]).ptr);
-      text += '\n';
-    }
+    columns.sum();
+    for (std::size_t i = 0; i < columns.sums().size(); ++i) columns.write_line(text, i);
     benchmark::DoNotOptimize(text.data());
   }
-  munmap(words, processes * series * 8);
+}
+
+// Digits of one width, so that a line can be written over in its place: the best case of such a text.
+void patched(benchmark::State& state) {
+  Columns columns(state.range(0), state.range(1));
+  const std::size_t series = columns.sums().size();
+  for (std::size_t i = 0; i < series; ++i) columns.word(0, i) = 1'000'000'000;
+  columns.sum();
+  std::vector<std::uint64_t> written = columns.sums();
+  std::vector<std::size_t> ends;
+  std::string kept, text;
+  for (std::size_t i = 0; i < series; ++i) {
+    columns.write_line(kept, i);
+    ends.push_back(kept.size() - 1);
+  }
+  const std::size_t width = std::to_string(written[0]).size();
+  const auto step = static_cast<std::size_t>(100 / std::max<std::int64_t>(state.range(2), 1));
+  for (auto _ : state) {
+    if (state.range(2) > 0) {
+      for (std::size_t i = 0; i < series; i += step) ++columns.word(0, i);
+    }
+    columns.sum();
+    for (std::size_t i = 0; i < series; ++i) {
+      if (columns.sums()[i] == written[i]) continue;
+      written[i] = columns.sums()[i];
+      std::to_chars(kept.data() + ends[i] - width, kept.data() + ends[i], written[i]);
+    }
+    text = kept;
+    benchmark::DoNotOptimize(text.data());
+  }
 }
 
 void count_in(const Registry& registry, std::int64_t series, bool counts) {
@@ -219,6 +274,10 @@ void each_size(benchmark::internal::Benchmark* bench) {
 }
 BENCHMARK(floor)->Apply(each_size);
 BENCHMARK(counters)->Apply(each_size);
+BENCHMARK(patched)
+    ->Unit(benchmark::kMillisecond)
+    ->ArgNames({"slots", "series", "changed"})
+    ->ArgsProduct({{8}, {10'000, 100'000}, {0, 10, 100}});
 BENCHMARK(histograms)->Unit(benchmark::kMillisecond)->ArgNames({"slots", "series"})->Args({8, 1000});
 BENCHMARK(churn)->Unit(benchmark::kMillisecond)->ArgName("dead")->Arg(1)->Arg(10)->Arg(100)->Arg(1000)->Iterations(200);
 BENCHMARK(first)->Unit(benchmark::kMillisecond)->ArgNames({"slots", "series"})->Args({8, 10'000})->Args({8, 100'000});
