@@ -64,7 +64,7 @@ void DirectoryMirror::add(const shm::ParsedFamily& parsed) {
 void DirectoryMirror::add(const shm::ParsedSeries& parsed) {
   const FamilyState& family = *by_offset_.at(parsed.record.family);
   if (family.in_process_slots()) gauges_.push_back({parsed.record.first_cell, family.gauge_mode});
-  series_.add(family.offset, parsed.values(), parsed.offset, parsed.record.head.length, parsed.record.first_cell);
+  series_.add(family.offset, parsed.values(), parsed.offset, parsed.record.head.length);
   family.series_count.fetch_add(1, std::memory_order_relaxed);
 }
 

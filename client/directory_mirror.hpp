@@ -47,7 +47,11 @@ class DirectoryMirror {
  public:
   DirectoryMirror(Attachment& attachment, const shm::Geometry& geometry, const std::byte* directory,
                   std::uint32_t registry)
-      : attachment_(attachment), registry_(registry), directory_(directory), parser_(geometry), series_(directory) {}
+      : attachment_(attachment),
+        registry_(registry),
+        directory_(directory),
+        parser_(geometry),
+        series_(directory, geometry.cells) {}
 
   /// Parses records up to `committed`, which must be readable. False: the log has a record that is not to be trusted,
   /// and nothing may be appended behind it. Throws std::bad_alloc.

@@ -60,14 +60,14 @@ struct Words {
   return folded_product(words.head ^ seed, words.tail ^ secret);
 }
 
-// Each value by itself, so that the processor hashes them at the same time. 0 stands for an empty entry.
-[[gnu::always_inline]] inline std::uint64_t hash_of(std::uint32_t family_offset,
+// Each value by itself, so that the processor hashes them at the same time.
+[[gnu::always_inline]] inline std::uint32_t hash_of(std::uint32_t family_offset,
                                                     std::span<const std::string_view> values,
                                                     std::uint64_t secret) noexcept {
   std::uint64_t hash = 0;
   std::uint64_t seed = secret + family_offset * kSecondOdd;
   for (const std::string_view value : values) hash += hash_of(value, seed += kFirstOdd, secret);
-  return hash != 0 ? hash : 1;
+  return static_cast<std::uint32_t>(hash);
 }
 
 [[gnu::always_inline]] inline bool is_equal(const char* a, const char* b, std::size_t size) noexcept {
@@ -86,63 +86,64 @@ struct Words {
 
 }  // namespace
 
-SeriesTable::SeriesTable(const std::byte* directory)
-    : directory_(directory), secret_(folded_product(reinterpret_cast<std::uintptr_t>(directory), kFirstOdd)) {}
+SeriesTable::SeriesTable(const std::byte* directory, std::uint32_t cells)
+    : directory_(directory),
+      cells_(cells),
+      secret_(folded_product(reinterpret_cast<std::uintptr_t>(directory), kFirstOdd)) {}
 
-[[gnu::always_inline]] inline bool SeriesTable::matches(std::uint32_t record_offset, std::uint32_t family_offset,
-                                                        std::span<const std::string_view> values) const noexcept {
+// Bounds hold by themselves unless another process scribbled over the directory; then they keep this one alive.
+[[gnu::always_inline]] inline std::uint32_t SeriesTable::cell_if_of(
+    std::uint32_t record_offset, std::uint32_t family_offset, std::span<const std::string_view> values) const noexcept {
   const auto* record = reinterpret_cast<const char*>(directory_ + record_offset);
-  if (word_at<std::uint32_t>(record + offsetof(shm::SeriesRecord, family)) != family_offset) return false;
+  if (word_at<std::uint32_t>(record + offsetof(shm::SeriesRecord, family)) != family_offset) return kUnknown;
   const char* lengths = record + sizeof(shm::SeriesRecord);
   const char* at = lengths + values.size() * sizeof(std::uint16_t);
-  // The bound holds by itself unless another process scribbled over the directory; then it keeps this one alive.
   const char* const end = reinterpret_cast<const char*>(directory_) + readable_bytes_.load(std::memory_order_relaxed);
   for (const std::string_view value : values) {
     const std::size_t length = word_at<std::uint16_t>(lengths);
     lengths += sizeof(std::uint16_t);
-    if (length != value.size() || length > static_cast<std::size_t>(end - at)) return false;
-    if (!is_equal(at, value.data(), length)) return false;
+    if (length != value.size() || length > static_cast<std::size_t>(end - at)) return kUnknown;
+    if (!is_equal(at, value.data(), length)) return kUnknown;
     at += length;
   }
-  return true;
+  const auto cell = word_at<std::uint32_t>(record + offsetof(shm::SeriesRecord, first_cell));
+  return cell < cells_ ? cell : kUnknown;
 }
 
 std::uint32_t SeriesTable::find(std::uint32_t family_offset, std::span<const std::string_view> values) const noexcept {
   const Table* table = current_.load(std::memory_order_acquire);
   if (table == nullptr) return kUnknown;
-  const std::uint64_t hash = hash_of(family_offset, values, secret_);
+  const std::uint32_t hash = hash_of(family_offset, values, secret_);
   for (std::size_t i = hash & table->mask;; i = (i + 1) & table->mask) {
-    const Entry& entry = table->entries[i];
-    const std::uint64_t found = entry.hash.load(std::memory_order_acquire);
-    if (found == 0) return kUnknown;
-    if (found == hash && matches(entry.record_offset, family_offset, values)) return entry.cell;
+    const std::uint64_t entry = table->entries[i].load(std::memory_order_acquire);
+    if (entry == 0) return kUnknown;
+    if (entry >> 32 != hash) continue;
+    const std::uint32_t cell = cell_if_of(static_cast<std::uint32_t>(entry), family_offset, values);
+    if (cell != kUnknown) return cell;
   }
 }
 
-void SeriesTable::place(Table& table, std::uint64_t hash, std::uint32_t record_offset, std::uint32_t cell) noexcept {
-  std::size_t i = hash & table.mask;
-  while (table.entries[i].hash.load(std::memory_order_relaxed) != 0) i = (i + 1) & table.mask;
-  table.entries[i].record_offset = record_offset;
-  table.entries[i].cell = cell;
-  table.entries[i].hash.store(hash, std::memory_order_release);
+void SeriesTable::place(Table& table, std::uint64_t entry) noexcept {
+  std::size_t i = (entry >> 32) & table.mask;
+  while (table.entries[i].load(std::memory_order_relaxed) != 0) i = (i + 1) & table.mask;
+  table.entries[i].store(entry, std::memory_order_release);
 }
 
 void SeriesTable::add(std::uint32_t family_offset, std::span<const std::string_view> values,
-                      std::uint32_t record_offset, std::uint32_t record_bytes, std::uint32_t cell) {
+                      std::uint32_t record_offset, std::uint32_t record_bytes) {
   // At most half full: a miss ends after a probe or two, and an empty entry always ends it.
   if (owner_ == nullptr || (count_ + 1) * 2 > owner_->mask + 1) {
     auto larger = std::make_unique<Table>(owner_ == nullptr ? kFirstSize : (owner_->mask + 1) * 2);
     for (std::size_t i = 0; owner_ != nullptr && i <= owner_->mask; ++i) {
-      const Entry& entry = owner_->entries[i];
-      const std::uint64_t hash = entry.hash.load(std::memory_order_relaxed);
-      if (hash != 0) place(*larger, hash, entry.record_offset, entry.cell);
+      const std::uint64_t entry = owner_->entries[i].load(std::memory_order_relaxed);
+      if (entry != 0) place(*larger, entry);
     }
     larger->outgrown = std::move(owner_);
     owner_ = std::move(larger);
     current_.store(owner_.get(), std::memory_order_release);
   }
   readable_bytes_.store(record_offset + record_bytes, std::memory_order_relaxed);
-  place(*owner_, hash_of(family_offset, values, secret_), record_offset, cell);
+  place(*owner_, std::uint64_t{hash_of(family_offset, values, secret_)} << 32 | record_offset);
   ++count_;
 }
 

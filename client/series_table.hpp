@@ -1,8 +1,8 @@
 // Label values -> cell, for all series of a segment that this process knows. Read without a lock, written under the
 // control lock.
 //
-// Open addressing. An entry is published by its hash, a full table by its pointer; a table that was outgrown stays for
-// who still reads it, and so a fork at any point sees either. Keys are not copied: they are compared with the
+// Open addressing. An entry is one word, a full table is published by its pointer; a table that was outgrown stays for
+// who still reads it, and so a fork at any point sees either. Keys and cells are not copied: they are read in the
 // directory, which never changes below its committed length.
 #pragma once
 
@@ -17,8 +17,8 @@ namespace shmetrics::detail {
 
 class SeriesTable {
  public:
-  /// `directory` is where the directory is mapped.
-  explicit SeriesTable(const std::byte* directory);
+  /// `directory` is where the directory is mapped, `cells` how many a slot has.
+  SeriesTable(const std::byte* directory, std::uint32_t cells);
 
   /// No cell of any series. A plain number: an optional went through the stack, byte after word, and stalled there.
   static constexpr std::uint32_t kUnknown = 0xffffffff;
@@ -29,25 +29,21 @@ class SeriesTable {
   /// Adds the series whose record stands at `record_offset`. Control lock held. Throws std::bad_alloc and then has
   /// added nothing.
   void add(std::uint32_t family_offset, std::span<const std::string_view> values, std::uint32_t record_offset,
-           std::uint32_t record_bytes, std::uint32_t cell);
+           std::uint32_t record_bytes);
 
  private:
-  struct Entry {
-    std::atomic<std::uint64_t> hash;  // 0 = empty; release after the rest, pairs with find's acquire
-    std::uint32_t record_offset;
-    std::uint32_t cell;
-  };
   struct Table {
-    explicit Table(std::size_t size) : mask(size - 1), entries(new Entry[size]()) {}
+    explicit Table(std::size_t size) : mask(size - 1), entries(new std::atomic<std::uint64_t>[size]()) {}
     std::size_t mask;
-    std::unique_ptr<Entry[]> entries;
+    std::unique_ptr<std::atomic<std::uint64_t>[]> entries;  // hash << 32 | offset of the record; 0 = empty
     std::unique_ptr<Table> outgrown;
   };
-  static void place(Table& table, std::uint64_t hash, std::uint32_t record_offset, std::uint32_t cell) noexcept;
-  bool matches(std::uint32_t record_offset, std::uint32_t family_offset,
-               std::span<const std::string_view> values) const noexcept;
+  static void place(Table& table, std::uint64_t entry) noexcept;
+  std::uint32_t cell_if_of(std::uint32_t record_offset, std::uint32_t family_offset,
+                           std::span<const std::string_view> values) const noexcept;
 
   const std::byte* directory_;
+  const std::uint32_t cells_;
   const std::uint64_t secret_;  // of where the kernel put the directory: whoever sends label values cannot know it
   std::atomic<Table*> current_{nullptr};
   std::atomic<std::uint32_t> readable_bytes_{0};  // of the directory: end of the last record that was added

@@ -139,6 +139,32 @@ TEST(ScribbledSegment, AThreadWhoseOwnerWordWasWipedKeepsItsMemoryWhenAnotherThr
   std::filesystem::remove(path);
 }
 
+TEST(ScribbledSegment, ASeriesWhoseCellWasOverwrittenIsRegisteredAnew) {
+  const std::string path = own_path("cell");
+  EXPECT_EQ(wait_for(forked([&] {
+              const Registry registry = Registry::open(options_of(path));
+              const auto seconds = registry.histogram("app_seconds", "Time", {"route"}, {0.1, 1, 10});
+              const std::string route = "/needle";
+              seconds.with(route).observe(1);
+              const WritableMapping segment(path);
+              const shm::Geometry& geometry = detail::Attachment::at(0)->view.geometry();
+              const auto* directory = reinterpret_cast<const char*>(&segment.word(geometry.directory()));
+              const std::size_t at = std::string_view(directory, geometry.directory_bytes).find(route);
+              const std::uint64_t record =
+                  geometry.directory() + at - sizeof(std::uint16_t) - sizeof(shm::SeriesRecord);
+              auto& family_and_cell = segment.word(record + offsetof(shm::SeriesRecord, family));
+              for (const std::uint64_t cell : {0xffffffffu, 0xfffffffeu, 0xfffffff0u, 0x80000000u, 8192u}) {
+                family_and_cell.store((family_and_cell.load() & 0xffffffff) | cell << 32);
+                seconds.with(route).observe(1);
+              }
+              return 0;
+            })),
+            0);
+  const Scrape scraped = scrape(path);
+  EXPECT_EQ(scraped["app_seconds_count{route=\"/needle\"}"], 5) << "one of six is in the record that was overwritten";
+  std::filesystem::remove(path);
+}
+
 TEST(ScribbledSegment, AWorkerThatOpensItNeitherCrashesNorHangs) {
   constexpr int kRounds = 150;
   std::mt19937_64 random(11);
