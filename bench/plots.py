@@ -85,7 +85,7 @@ class Plot:
 def soak_svg(rows):
     """A strip a figure, each from 0 on: what is flat in it does not grow."""
     figures = {"resident_kb": "reader's memory, KiB", "descriptors": "its descriptors", "file_kb": "the file, KiB",
-               "scrape_us": "a scrape, us"}
+               "scrape_us": "a scrape, us of processor time"}
     strip = 90
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {strip * len(figures) + 40}" '
              f'font-family="sans-serif" font-size="12">',
