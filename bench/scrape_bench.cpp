@@ -1,8 +1,8 @@
 // What does a scrape (read, merge, render; no HTTP) cost, beside its floor in the same run?
 //
 //   floor/P/N     sum P arrays of N words, write N kept prefixes and the digits of the sums
-//   patched/P/N/C the floor when the text of the last time is kept: digits are written into the C % of its lines that have
-//                 changed, and it is copied for the answer
+//   patched/P/N/C the floor when the text of the last time is kept: digits are written into the C % of its lines that
+//                 have changed, and it is copied for the answer
 //   counters/P/N  N counters of three labels in the slots of P processes
 //   histograms/P/N   N histograms of 12 finite buckets, likewise
 //   churn/D       100 counters that D workers have counted in, one after the other, each killed

@@ -1,6 +1,6 @@
 // Does anything grow while workers come and go? Eight workers count at full speed, one of them is killed and replaced
-// each second, and one scrape a second is measured, in processor time: a line of figures each. Fails when an exposed value
-// goes down.
+// each second, and one scrape a second is measured, in processor time: a line of figures each. Fails when an exposed
+// value goes down.
 //
 // Run: build/release/bin/soak SECONDS > build/soak.csv      then bench/plots.py takes it
 #include <dirent.h>
