@@ -36,10 +36,10 @@ struct ThreadSlot {
 SHMETRICS_API extern constinit thread_local ThreadSlot thread_slots[kMaxRegistries] SHMETRICS_FAST_TLS;
 
 // The thread is the cell's only writer: a plain add, and no reader sees half of it. One instruction, which compilers do
-// not make of an atomic load and store, saves a fifth of an update.
+// not make of an atomic load and store, saves a sixth of an update; once for each -masm of who includes this.
 inline void add_to_own(std::atomic<std::uint64_t>& cell, std::uint64_t n) noexcept {
 #if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)  // which does not look into it
-  asm("addq %1, %0" : "+m"(cell) : "er"(n) : "cc");
+  asm("add{q %1, %0| qword ptr %0, %1}" : "+m"(cell) : "er"(n) : "cc");
 #else
   cell.store(cell.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
 #endif
