@@ -58,8 +58,8 @@ std::shared_ptr<const PasswordChecker::Check> PasswordChecker::check(const Login
     return check;
   }
   if (waiting_ >= kMaxWaiting) return nullptr;
-  ++waiting_;
   boost::asio::post(*thread_, [this, checked = login, digest, check]() mutable { work(checked, digest, *check); });
+  ++waiting_;
   return check;
 }
 

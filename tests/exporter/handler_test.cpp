@@ -155,6 +155,15 @@ TEST_F(HandlerTest, AScrapeThatFailsIs503WithRetryAfterOr500WithoutDetail) {
   }
 }
 
+TEST_F(HandlerTest, WhosePasswordHasToWaitGets503WithRetryAfter) {
+  const Response response =
+      refuse_for_now(site_, {.peer = {}, .method = "GET", .target = "/metrics", .fields = fields_});
+  EXPECT_EQ(response.status, 503U);
+  EXPECT_EQ(header(response, "Retry-After"), "1");
+  EXPECT_EQ(response.route, Route::kMetrics);
+  EXPECT_FALSE(response.wanted);
+}
+
 TEST_F(HandlerTest, MalformedRequestsGet400AndTheConnectionCloses) {
   EXPECT_EQ(refuse_malformed().status, 400U);
   EXPECT_TRUE(refuse_malformed().closes);
