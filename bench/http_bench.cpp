@@ -104,7 +104,8 @@ class KeptTlsConnection {
     while (answer.find("\r\n\r\n") == std::string::npos) read_more(answer);
     const std::size_t head = answer.find("\r\n\r\n") + 4;
     const std::size_t length = answer.find("Content-Length: ");
-    if (!answer.starts_with("HTTP/1.1 200") || length > head) std::abort();
+    const bool is_gzip = answer.find("Content-Encoding: gzip") < head;
+    if (!answer.starts_with("HTTP/1.1 200") || length > head || is_gzip != gzips) std::abort();
     const std::size_t size = std::stoul(answer.substr(length + 16));
     while (answer.size() < head + size) read_more(answer);
     if (answer.rfind("Connection: close", head) != std::string::npos) {
