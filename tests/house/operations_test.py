@@ -46,10 +46,12 @@ def blocks(section):
     return re.findall(r"^```bash\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def free_ports(count):
+    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]  # at once, so that no two are the same
+    ports = [str(probe.getsockname()[1]) for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
 
 
 class Operations(unittest.TestCase):
@@ -59,7 +61,7 @@ class Operations(unittest.TestCase):
         """All output of the commands, with /run/app and the ports of the pages moved to where nobody is."""
         with tempfile.TemporaryDirectory(prefix="shmetrics-test.", dir="/dev/shm") as place:
             os.chmod(place, 0o755)
-            moved = {port: str(free_port()) for port in PORTS}
+            moved = dict(zip(PORTS, free_ports(len(PORTS))))
             script = commands.replace("/run/app", place)
             script = re.sub(rf"\b({'|'.join(PORTS)})\b", lambda found: moved[found.group()], script)
             address = f"--web.listen-address 127.0.0.1:{moved['5000']}"
