@@ -153,15 +153,20 @@ TEST(ScribbledSegment, ASeriesWhoseCellWasOverwrittenIsRegisteredAnew) {
               const std::uint64_t record =
                   geometry.directory() + at - sizeof(std::uint16_t) - sizeof(shm::SeriesRecord);
               auto& family_and_cell = segment.word(record + offsetof(shm::SeriesRecord, family));
-              for (const std::uint64_t cell : {0xffffffffu, 0xfffffffeu, 0xfffffff0u, 0x80000000u, 8192u}) {
+              const auto observe_in = [&](std::uint64_t cell) {
                 family_and_cell.store((family_and_cell.load() & 0xffffffff) | cell << 32);
                 seconds.with(route).observe(1);
+              };
+              observe_in(8191);  // the last of the slot: no room for buckets, dropped
+              for (const std::uint64_t cell : {0xffffffffu, 0xfffffffeu, 0xfffffff0u, 0x80000000u, 8192u}) {
+                observe_in(cell);
               }
               return 0;
             })),
             0);
   const Scrape scraped = scrape(path);
-  EXPECT_EQ(scraped["app_seconds_count{route=\"/needle\"}"], 5) << "one of six is in the record that was overwritten";
+  EXPECT_EQ(scraped["app_seconds_count{route=\"/needle\"}"], 5) << "the first is in the record that was overwritten";
+  EXPECT_EQ(scraped.status.dropped_no_entry, 1u);
   std::filesystem::remove(path);
 }
 
