@@ -35,16 +35,6 @@ struct ThreadSlot {
 };
 SHMETRICS_API extern constinit thread_local ThreadSlot thread_slots[kMaxRegistries] SHMETRICS_FAST_TLS;
 
-// The thread is the cell's only writer: a plain add, and no reader sees half of it. One instruction, which compilers do
-// not make of an atomic load and store, saves a sixth of an update; once for each -masm of who includes this.
-inline void add_to_own(std::atomic<std::uint64_t>& cell, std::uint64_t n) noexcept {
-#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)  // which does not look into it
-  asm("add{q %1, %0| qword ptr %0, %1}" : "+m"(cell) : "er"(n) : "cc");
-#else
-  cell.store(cell.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
-#endif
-}
-
 enum class Refusal : std::uint32_t { nan = 2, infinite = 3, negative = 4 };
 SHMETRICS_API void add_slow(std::uint32_t registry, std::uint32_t cell, std::uint64_t n) noexcept;
 SHMETRICS_API void add_slow(std::uint32_t registry, std::uint32_t cell, double n) noexcept;
@@ -81,7 +71,9 @@ class Counter {
     detail::ThreadSlot& slot = detail::thread_slots[registry_];
     if (cell_ >= slot.limit) [[unlikely]]
       return detail::add_slow(registry_, cell_, static_cast<std::uint64_t>(n));
-    detail::add_to_own(slot.cells[cell_], static_cast<std::uint64_t>(n));
+    // The thread is the cell's only writer: a load and a store lose nothing, and no reader sees half of the sum.
+    std::atomic<std::uint64_t>& cell = slot.cells[cell_];
+    cell.store(cell.load(std::memory_order_relaxed) + static_cast<std::uint64_t>(n), std::memory_order_relaxed);
   }
 
   explicit Counter(const detail::HandleParts& parts) : registry_(parts.registry), cell_(parts.cell) {}

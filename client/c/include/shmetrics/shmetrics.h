@@ -235,22 +235,14 @@ static inline uint64_t* shmetrics_own_cell_(shmetrics_series series) {
   return shmetrics_thread_slots[series.registry].cells + (series.cell_plus_1 - 1);
 }
 
-/* The thread is the cell's only writer: a plain add, and no reader sees half of it. One instruction, which compilers do
- * not make of an atomic load and store, saves a sixth of an update; once for each -masm of who includes this. */
-static inline void shmetrics_add_to_own_(uint64_t* cell, uint64_t n) {
-#if defined(__x86_64__)
-  __asm__("add{q %1, %0| qword ptr %0, %1}" : "+m"(*cell) : "er"(n) : "cc");
-#else
-  __atomic_store_n(cell, __atomic_load_n(cell, __ATOMIC_RELAXED) + n, __ATOMIC_RELAXED);
-#endif
-}
-
 /* Adds n. A negative n is refused and counted in shmetrics_values_refused_total. */
 static inline void shmetrics_counter_add(shmetrics_counter counter, int64_t n) {
   if (!shmetrics_is_own_(counter.series) || __builtin_expect(n < 0, 0)) {
     shmetrics_counter_add_slow(counter.series, n);
   } else {
-    shmetrics_add_to_own_(shmetrics_own_cell_(counter.series), (uint64_t)n);
+    /* The thread is the cell's only writer: a load and a store lose nothing, and no reader sees half of the sum. */
+    uint64_t* cell = shmetrics_own_cell_(counter.series);
+    __atomic_store_n(cell, __atomic_load_n(cell, __ATOMIC_RELAXED) + (uint64_t)n, __ATOMIC_RELAXED);
   }
 }
 static inline void shmetrics_counter_inc(shmetrics_counter counter) {
