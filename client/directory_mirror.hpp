@@ -32,7 +32,7 @@ struct FamilyState {
   std::uint32_t overflow_tally = 0;
   std::uint32_t series_limit = 0;
   std::uint32_t bound_count = 0;
-  alignas(16) std::array<double, shm::kMaxBounds> bounds{};  // +Inf behind the last
+  std::array<double, shm::kMaxBounds> bounds{};  // +Inf behind the last
   std::string name;
   std::string help;
   std::vector<std::string> labels;
