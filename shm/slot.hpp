@@ -51,6 +51,11 @@ inline void observe(SharedWord* cells, std::uint32_t first_cell, std::uint32_t b
   const std::uint64_t odd = (sequence.load_relaxed() + 1) | 1;  // | 1 heals a stray odd word
   const std::uint64_t new_bucket = cells[bucket_cell].load_relaxed() + 1;
   const double new_sum = sum.load_double_relaxed() + value;
+  // Release: who sees a word of this record also sees that the observation before it is over. The release store of the
+  // even sequence does not say that: on arm64 later stores may overtake it. A reader could then find the odd word of
+  // the observation before on both sides of its copy, and lay this record over that copy. The partner is the acquire
+  // fence of copy_observed() in collector/cell_reader.cpp.
+  std::atomic_thread_fence(std::memory_order_release);
   prefix.redo_position.store_relaxed(first_cell | std::uint64_t{bucket_cell} << 32);
   SHMETRICS_FAILPOINT(observe_position_stored);
   prefix.redo_bucket.store_relaxed(new_bucket);
