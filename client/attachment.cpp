@@ -5,10 +5,12 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <filesystem>
 #include <memory>
 #include <utility>
 
+#include "client/creation_options.hpp"
 #include "client/process_hooks.hpp"
 #include "client/writer.hpp"
 #include "shm/slot.hpp"
@@ -17,10 +19,6 @@ namespace shmetrics::detail {
 namespace {
 
 constexpr auto kPage = shm::kPageBytes;
-
-constexpr std::uint64_t whole_pages(std::uint64_t bytes) {
-  return (bytes + kPage - 1) / kPage * kPage;
-}
 
 std::byte* map(const shm::OpenedSegment& opened, const std::string& path) {
   if (sysconf(_SC_PAGESIZE) != static_cast<long>(kPage)) {
@@ -48,29 +46,24 @@ void open_fixed_part(const shm::SegmentView& view, const shm::SegmentFile& file)
   if (!done) throw shm::from_errno(ENOSPC, std::string("no memory for the tables of ") + file.path);
 }
 
-shm::CreationOptions creation_options(const Options& options) {
-  shm::CreationOptions creation;
-  creation.geometry = {options.workers, options.slots, options.cells, options.directory_bytes};
-  creation.mode = options.mode;
-  if (options.group) creation.group = *options.group;
-  return creation;
-}
-
 }  // namespace
 
 constinit Attachment* Attachment::last_detached = nullptr;
 constinit std::atomic<Attachment*> Attachment::table[kMaxRegistries] = {};
 
 Attachment::Attachment(std::uint32_t index, std::string file_path, const shm::OpenedSegment& opened, std::byte* base,
-                       std::uint32_t limit)
+                       const Options& options)
     : registry(index),
       path(std::move(file_path)),
       id(opened.id),
       view(base, opened.geometry),
-      series_per_family(limit),
-      mirror(*this, opened.geometry, view.directory_bytes(), index),
+      series_per_family(options.series_per_family),
+      pages(view),
+      mirror(*this, view, index),
       kept_fd_(-1),
-      held_slots_(std::make_unique<std::atomic<bool>[]>(opened.geometry.thread_slots)) {}
+      held_slots_(std::make_unique<std::atomic<bool>[]>(opened.geometry.thread_slots)),
+      is_quiet_(is_quiet(options)),
+      on_error_(options.on_error) {}
 
 Attachment& Attachment::open(const Options& options) {
   if (!process_hooks_work()) {
@@ -87,13 +80,15 @@ Attachment& Attachment::open(const Options& options) {
   if (known == nullptr) {
     shm::OpenedSegment opened = shm::open_or_create(path, creation_options(options), is_fresh);
     known = find([&](const Attachment& at) { return at.id == opened.id; });
-    if (known == nullptr) known = &attach(path, opened, options.series_per_family);
+    if (known == nullptr) known = &attach(path, opened, options);
   }
-  known->require_directory();
+  if (known->refresh_directory() == DirectoryMirror::Refreshed::kDamaged) {
+    throw shm::Error(shm::Fault::kDamaged, known->path + " has a damaged directory, see shmetrics check");
+  }
   return *known;
 }
 
-Attachment& Attachment::attach(const std::string& path, shm::OpenedSegment& opened, std::uint32_t series_per_family) {
+Attachment& Attachment::attach(const std::string& path, shm::OpenedSegment& opened, const Options& options) {
   const std::uint32_t index = free_index();
   if (index == kMaxRegistries) {
     throw shm::Error(shm::Fault::kFull,
@@ -102,13 +97,15 @@ Attachment& Attachment::attach(const std::string& path, shm::OpenedSegment& open
   std::byte* base = map(opened, path);
   try {
     open_fixed_part({base, opened.geometry}, {opened.file.get(), path.c_str(), opened.id});
-    auto made = std::make_unique<Attachment>(index, path, opened, base, series_per_family);
+    auto made = std::make_unique<Attachment>(index, path, opened, base, options);
     made->kept_fd_ = opened.file.get();
     if (!made->spill_holds(shm::kGrowthCells, 0)) {
       throw shm::Error(shm::Fault::kFull, path +
                                               " has no memory for its spill slot: free space there; if there is some, "
                                               "the file is damaged, see shmetrics check");
     }
+    const std::string narrower = narrower_mode(path, opened.file.get(), options);
+    if (!narrower.empty()) made->say_once(kNarrowerMode, narrower.c_str());
     opened.file.release();
     // Who is root may drop it, or change its root, before it counts for the first time: too late to open the file.
     if (geteuid() == 0) made->spare_fd_ = shm::reopen(made->kept_fd_, path.c_str(), made->id).release();
@@ -131,13 +128,12 @@ std::uint32_t Attachment::free_index() {
 }
 
 void Attachment::detach(const std::string& path) noexcept {
-  Deadline deadline(kDeclarePatience);
-  const ControlGuard control(deadline);
+  const ControlGuard control{Deadline()};
   Attachment* found = find([&](const Attachment& at) { return at.path == path; });
   if (!control || found == nullptr) return;
   give_back_slot(found->registry);
   found->release();
-  found->registers_nothing_ = true;
+  found->is_detached_ = true;
   table[found->registry].store(nullptr, std::memory_order_release);
   found->next_detached_ = std::exchange(last_detached, found);
   found->take_spare();
@@ -147,35 +143,8 @@ void Attachment::detach(const std::string& path) noexcept {
                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0));
 }
 
-bool Attachment::refresh_directory() noexcept {
-  if (registers_nothing_) return false;
-  const std::uint64_t committed = view.directory().committed.load_acquire();
-  if (committed == 0) return mirror.position() == sizeof(shm::DirectoryHead) && mirror.sound();
-  if (committed < mirror.position() || committed > view.geometry().directory_bytes) return false;
-  if (const std::uint64_t end = whole_pages(committed); end > readable_directory_) {
-    if (mprotect(view.directory_bytes(), end, PROT_READ) != 0) return false;
-    // A hole that somebody punched, and no room to fill it: EFAULT here, SIGBUS at a touch.
-    std::byte* const fresh = view.directory_bytes() + readable_directory_;
-    if (madvise(fresh, end - readable_directory_, MADV_POPULATE_READ) != 0 && errno != EINVAL) return false;
-    readable_directory_ = end;
-  }
-  try {
-    return mirror.refresh(committed);
-  } catch (const std::exception&) {
-    return false;
-  }
-}
-
-void Attachment::require_directory() {
-  if (refresh_directory()) return;
-  if (registers_nothing_) {
-    throw shm::Error(shm::Fault::kNotReady, path +
-                                                ": this process was forked while another thread registered for 200 ms; "
-                                                "it counts what was declared before, and declares nothing more");
-  }
-  throw shm::Error(shm::Fault::kDamaged, path +
-                                             " has a damaged directory (or this process no memory to read it): nothing "
-                                             "can be declared, see shmetrics check");
+DirectoryMirror::Refreshed Attachment::refresh_directory() noexcept {
+  return is_detached_ ? DirectoryMirror::Refreshed::kDamaged : mirror.refresh(pages);
 }
 
 shm::SharedWord* Attachment::spill_cells(std::uint32_t last_cell) noexcept {
@@ -214,6 +183,13 @@ bool Attachment::spill_holds(std::uint32_t thread_cells, std::uint32_t process_c
 
 void Attachment::tally(shm::Tally which) noexcept {
   view.prefix(view.spill_cells()).tallies[static_cast<std::uint32_t>(which)].add_relaxed(1);
+}
+
+void Attachment::say_once(std::uint32_t cause, const char* line) noexcept {
+  const std::uint32_t bit = 1u << cause;
+  if ((said_.fetch_or(bit, std::memory_order_relaxed) & bit) != 0) return;
+  if (on_error_ != nullptr) return on_error_(line);
+  if (!is_quiet_) dprintf(STDERR_FILENO, "shmetrics: %s\n", line);
 }
 
 shm::SegmentFile Attachment::file() noexcept {

@@ -6,25 +6,29 @@
 #pragma once
 
 #include <atomic>
-#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include <shmetrics/shmetrics.hpp>
 #include "client/control_lock.hpp"
 #include "client/directory_mirror.hpp"
+#include "client/directory_pages.hpp"
 #include "shm/segment.hpp"
 #include "shm/segment_view.hpp"
 #include "shm/worker_entry.hpp"
 
 namespace shmetrics::detail {
 
+/// Causes of Attachment::say_once beside the tallies of refused declarations, which have their own numbers.
+inline constexpr std::uint32_t kNarrowerMode = 30;
+inline constexpr std::uint32_t kGaugesDropped = 31;
+static_assert(shm::kUsedTallies <= kNarrowerMode);
+
 struct Attachment final : shm::EntryPreparer {
   Attachment(std::uint32_t index, std::string file_path, const shm::OpenedSegment& opened, std::byte* base,
-             std::uint32_t limit);
+             const Options& options);
 
   /// Finds or makes the attachment of the options' segment. Control lock held. Throws shm::Error, std::bad_alloc.
   static Attachment& open(const Options& options);
@@ -43,23 +47,24 @@ struct Attachment final : shm::EntryPreparer {
     }
   }
 
-  /// Makes what is committed readable and parses it. Control lock held. False: damaged, no memory, or forked in the
-  /// middle.
-  bool refresh_directory() noexcept;
-  /// The same; throws shm::Error that says which.
-  void require_directory();
+  /// Steps to the end of the log. Control lock held.
+  DirectoryMirror::Refreshed refresh_directory() noexcept;
 
   /// This process's entry. Claimed at first need: at once or not at all, or within the deadline.
   std::optional<shm::EntryClaim> claimed_entry() const noexcept;
   std::optional<shm::EntryClaim> entry_if_free() noexcept;
-  std::optional<shm::EntryClaim> entry(Deadline& deadline) noexcept;
+  std::optional<shm::EntryClaim> entry(const Deadline& deadline) noexcept;
+  /// The same, control lock held.
+  void claim_entry_if_free() noexcept;
   /// Claims an entry. Control lock held, or in a freshly forked child.
   void claim_entry() noexcept;
   bool prepare(std::uint32_t worker) noexcept override;
   void release() noexcept;
-  /// In a forked child: nothing of the parent's is ours. Unless `whole`, the parent was in the middle of a
-  /// registration: then this process registers nothing more and claims nothing; what it knows goes on by the spill.
-  void forget_process(bool whole) noexcept;
+  /// Marks this process's entry as one that has updated something, if it is not marked. Any thread.
+  void note_update(shm::EntryClaim claim) noexcept;
+  /// In a forked child: nothing of the parent's is ours. Unless `is_whole`, the parent was in the middle of a
+  /// registration, and what it knew of the directory is read again.
+  void forget_process(bool is_whole) noexcept;
 
   /// Keeps an info series set to 1 in this process's entry, now if it has one and whenever it claims one. Control lock
   /// held. Throws shm::Error when there is no room for it now.
@@ -75,6 +80,11 @@ struct Attachment final : shm::EntryPreparer {
   /// The same; whether that many cells of either space are open then.
   bool spill_holds(std::uint32_t thread_cells, std::uint32_t process_cells) noexcept;
   void tally(shm::Tally which) noexcept;
+  /// Counts an update of a handle without a cell; see dropped_cell().
+  void drop(std::uint32_t cell) noexcept { tally(static_cast<shm::Tally>(cell - kDroppedCells)); }
+
+  /// Says a mistake, once a cause: any number below 32.
+  void say_once(std::uint32_t cause, const char* line) noexcept;
 
   /// Marks a claimed thread slot as some thread's of this process. False: it is already. Then somebody wiped the owner
   /// word under that thread, and a second one that came and went would take the memory from under the first.
@@ -83,17 +93,21 @@ struct Attachment final : shm::EntryPreparer {
 
   /// For opening the file again; its descriptor is verified to be the segment's still. Any thread.
   shm::SegmentFile file() noexcept;
+  /// The same without a system call, and so not verified: for allocate_and_open(), which looks for itself.
+  shm::SegmentFile last_file() const noexcept { return {kept_fd_.load(std::memory_order_relaxed), path.c_str(), id}; }
 
   const std::uint32_t registry;
   const std::string path;
   const shm::FileId id;
   const shm::SegmentView view;
   const std::uint32_t series_per_family;
-  DirectoryMirror mirror;  // control lock
-  Breaker directory_breaker;
+  DirectoryPages pages;                              // control lock
+  DirectoryMirror mirror;                            // control lock
+  Breaker memory_breaker;                            // open for a second after a registration found no memory
+  std::atomic<const FamilyState*> refused{nullptr};  // families whose declaration was refused, by next_refused
 
  private:
-  static Attachment& attach(const std::string& path, shm::OpenedSegment& opened, std::uint32_t series_per_family);
+  static Attachment& attach(const std::string& path, shm::OpenedSegment& opened, const Options& options);
   static std::uint32_t free_index();
   template <typename Fits>
   static Attachment* find(Fits fits) {
@@ -103,7 +117,13 @@ struct Attachment final : shm::EntryPreparer {
     });
     return found;
   }
+  // A list, because a fork at any point must leave the child a whole one.
+  struct Info {
+    std::uint32_t first_cell;
+    const Info* next;
+  };
   shm::Descriptor take_spare() noexcept;
+  void set_infos() noexcept;
   void set_info(std::uint32_t first_cell) noexcept;
   void close_process_slot() noexcept;
   bool grow_process_slot(std::uint32_t worker, std::uint32_t last_cell) noexcept;
@@ -118,10 +138,14 @@ struct Attachment final : shm::EntryPreparer {
   std::atomic<std::uint32_t> process_limit_{0};           // release, pairs with gauge_cells' acquire
   std::atomic<std::uint32_t> spill_limit_{0};
   std::atomic<std::uint32_t> gauge_spill_limit_{0};
-  std::uint64_t readable_directory_ = 0;                   // control lock
-  std::vector<std::uint32_t> infos_;                       // first cells; control lock
+  std::uint32_t process_open_ = 0;        // cells of the process slot that are accessible; control lock
+  std::atomic<bool> has_counted_{false};  // the entry is marked; until then process_limit_ is 0
+  std::atomic<const Info*> infos_{nullptr};
   const std::unique_ptr<std::atomic<bool>[]> held_slots_;  // one a thread slot of the segment
-  bool registers_nothing_ = false;                         // forked in the middle of a registration, or detached
+  const bool is_quiet_;
+  void (*const on_error_)(const char* line);
+  std::atomic<std::uint32_t> said_{0};  // bits by cause
+  bool is_detached_ = false;
   Attachment* next_detached_ = nullptr;
   Breaker entry_breaker_;
   Breaker growth_breaker_;

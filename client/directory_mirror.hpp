@@ -4,8 +4,6 @@
 // All of it under the control lock, but for SeriesTable::find and the constant parts of a FamilyState.
 #pragma once
 
-#include <array>
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -13,74 +11,58 @@
 #include <unordered_map>
 #include <vector>
 
-#include <shmetrics/shmetrics.hpp>
+#include "client/family_state.hpp"
 #include "client/series_table.hpp"
 #include "shm/directory.hpp"
 #include "shm/worker_entry.hpp"
 
 namespace shmetrics::detail {
 
-/// A family in this process. Never freed: families and handles point to it, also in static storage.
-struct FamilyState {
-  Attachment* attachment = nullptr;
-  std::uint32_t offset = 0;  // of its record
-  std::uint32_t registry = 0;
-  shm::MetricType type{};
-  shm::CellKind cell_kind{};
-  shm::GaugeMode gauge_mode{};
-  std::uint32_t first_cell = 0;  // of the only or the overflow series
-  std::uint32_t overflow_tally = 0;
-  std::uint32_t series_limit = 0;
-  std::uint32_t bound_count = 0;
-  std::array<double, shm::kMaxBounds> bounds{};  // +Inf behind the last
-  std::string name;
-  std::string help;
-  std::vector<std::string> labels;
-  mutable std::atomic<std::uint32_t> series_count{0};
-  mutable bool declared_here = false;  // by this process or one that it was forked from
-
-  shm::Schema schema() const;
-  bool in_process_slots() const { return shm::in_process_slots(type); }
-};
+class DirectoryPages;
 
 class DirectoryMirror {
  public:
-  DirectoryMirror(Attachment& attachment, const shm::Geometry& geometry, const std::byte* directory,
-                  std::uint32_t registry)
-      : attachment_(attachment),
-        registry_(registry),
-        directory_(directory),
-        parser_(geometry),
-        series_(directory, geometry.cells) {}
+  DirectoryMirror(Attachment& attachment, const shm::SegmentView& view, std::uint32_t registry);
+  ~DirectoryMirror();
 
-  /// Parses records up to `committed`, which must be readable. False: the log has a record that is not to be trusted,
-  /// and nothing may be appended behind it. Throws std::bad_alloc.
-  bool refresh(std::uint64_t committed);
+  enum class Refreshed {
+    kWhole,
+    kDamaged,   // the log has a record that is not to be trusted: nothing may be appended behind it
+    kNoMemory,  // of the file system or of this process; what is known stays right
+  };
+  /// Steps to the end of the log. Never throws.
+  Refreshed refresh(DirectoryPages& pages) noexcept;
+  /// In a forked child whose parent may have been in the middle of refresh(): everything is read again. Never throws.
+  void start_anew() noexcept;
 
-  const FamilyState* family(std::string_view name) const;
+  /// The generations of a name, of the last type that it has, oldest first.
+  const std::vector<FamilyState*>& generations(std::string_view name) const;
+  /// Whether a newer release has written a family of that name in a way that this one does not know.
+  bool is_newer(std::string_view name) const;
+  /// The family of an entry; null when there is none.
+  const FamilyState* family(std::uint32_t entry) const;
   /// The name of the family that already gives rise to one of these names; empty when none does.
   std::string claimant(const std::vector<std::string>& names, std::string_view except) const;
 
   const SeriesTable& series() const { return series_; }
-  std::uint32_t position() const { return parser_.position(); }
-  const shm::CellCursor& cells() const { return parser_.cells(); }
-  const std::vector<shm::GaugePlace>& gauges() const { return gauges_; }
-  bool sound() const { return sound_; }
+  std::uint32_t entries() const;
+  const shm::CellCursor& cells() const;
+  const std::vector<shm::GaugeCells>& gauges() const;
 
  private:
+  struct Known;
+  void take(const shm::DirectoryParser::Step& step, shm::IndexEntry place);
   void add(const shm::ParsedFamily& parsed);
-  void add(const shm::ParsedSeries& parsed);
+  void add(const shm::ParsedSeries& parsed, shm::IndexEntry place);
+  void add(const shm::UnknownRecord& unknown);
+  void end_other_type(const std::string& name, std::uint32_t type);
+  void add_gauges(const FamilyState& family, std::uint32_t first_cell);
 
   Attachment& attachment_;
-  std::uint32_t registry_;
-  const std::byte* directory_;
-  shm::DirectoryParser parser_;
+  const shm::SegmentView view_;
+  const std::uint32_t registry_;
   SeriesTable series_;
-  bool sound_ = true;
-  std::unordered_map<std::uint32_t, std::unique_ptr<FamilyState>> by_offset_;
-  std::unordered_map<std::string, FamilyState*> by_name_;
-  std::unordered_map<std::string, FamilyState*> claims_;
-  std::vector<shm::GaugePlace> gauges_;
+  std::unique_ptr<Known> known_;
 };
 
 }  // namespace shmetrics::detail

@@ -15,8 +15,7 @@
 namespace shmetrics::detail {
 namespace {
 
-constexpr Patience kForkPatience{std::chrono::milliseconds(200),
-                                 std::chrono::milliseconds(200)};  // then without the lock
+constexpr auto kForkPatience = std::chrono::milliseconds(200);  // then without the lock
 
 // Per thread, because another thread's fork may begin before this one's has ended.
 constinit thread_local bool fork_holds_control = false;
@@ -26,8 +25,7 @@ bool hooks_work = false;
 
 void before_fork() {
   const SlowPath slow;
-  Deadline deadline(kForkPatience);
-  fork_holds_control = control_lock.try_lock_until(deadline);
+  fork_holds_control = control_lock.try_lock_until(Deadline(kForkPatience));
 }
 
 void after_fork_in_parent() {
@@ -37,11 +35,11 @@ void after_fork_in_parent() {
 void after_fork_in_child() {
   const SlowPath slow;
   control_lock.start_anew();
-  const bool whole = std::exchange(fork_holds_control, false);
-  if (!whole) shm::lock_window.drop_in_child();
+  const bool is_whole = std::exchange(fork_holds_control, false);
+  if (!is_whole) shm::lock_window.drop_in_child();
   forget_threads();
-  Attachment::for_each([whole](Attachment& attachment) {
-    attachment.forget_process(whole);
+  Attachment::for_each([is_whole](Attachment& attachment) {
+    attachment.forget_process(is_whole);
     // A worker that drops its privileges later could not open the file any more.
     if (geteuid() == 0) attachment.claim_entry();
   });

@@ -1,24 +1,18 @@
-// Declaring families and registering series: the part of the client that takes locks and appends to the directory.
+// Registering series: label values that this process does not know yet.
 #pragma once
 
 #include <span>
-#include <string>
 #include <string_view>
 
 #include "client/attachment.hpp"
-#include "shm/naming.hpp"
 
 namespace shmetrics::detail {
 
-/// Finds or appends the family. Control lock held. Throws shm::Error with a message that names the fix, std::bad_alloc.
-const FamilyState& declare_family(Attachment& attachment, const shm::Schema& schema, std::uint32_t series_limit,
-                                  Deadline& deadline);
+/// The series' handle, registered if it is new. Where there is no place for it: the overflow series, or for a gauge,
+/// which has none, a handle that counts its dropped updates.
+HandleParts register_series(const FamilyState& family, std::span<const std::string_view> values) noexcept;
 
-/// First cell of the series, registered if it is new. Waits as kUpdatePatience says. Where there is no place for it:
-/// the overflow series, or kDroppedCell for a gauge, which has none.
-std::uint32_t register_series(const FamilyState& family, std::span<const std::string_view> values) noexcept;
-
-/// Counts a label set that is no set of the family at all, such as one of the wrong size.
-void count_refused_labels(const FamilyState& family) noexcept;
+/// Counts a label set of the wrong size. Returns an inert handle, or the one of a refused family.
+HandleParts refuse_labels(const FamilyState& family) noexcept;
 
 }  // namespace shmetrics::detail

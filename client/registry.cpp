@@ -10,6 +10,7 @@
 #include <tuple>
 
 #include "client/attachment.hpp"
+#include "client/declaration.hpp"
 #include "client/error.hpp"
 #include "client/registration.hpp"
 #include "client/slow_path.hpp"
@@ -22,18 +23,23 @@ namespace {
 
 using detail::Attachment;
 
+static_assert(static_cast<std::uint32_t>(detail::Refusal::nan) == static_cast<std::uint32_t>(shm::Tally::kRefusedNan) &&
+              static_cast<std::uint32_t>(detail::Refusal::infinite) ==
+                  static_cast<std::uint32_t>(shm::Tally::kRefusedInfinite) &&
+              static_cast<std::uint32_t>(detail::Refusal::negative) ==
+                  static_cast<std::uint32_t>(shm::Tally::kRefusedNegative));
+
 constinit std::atomic<Attachment*> default_attachment{nullptr};
 constinit detail::Breaker default_breaker;
 
-/// Runs `act(deadline)` under the control lock and turns what it throws into an error_code.
+/// Runs `act` under the control lock and turns what it throws into an error_code.
 template <typename Act>
 std::error_code guarded(Act act) noexcept {
   const detail::SlowPath slow;
   try {
-    detail::Deadline deadline(detail::kDeclarePatience);
-    const detail::ControlGuard control(deadline);
+    const detail::ControlGuard control{detail::Deadline()};
     if (!control) return detail::make_error(shm::Fault::kNotReady, "this process is busy registering: try again");
-    act(deadline);
+    act();
     return {};
   } catch (const shm::Error& error) {
     return detail::make_error(error.fault(), error.what());
@@ -78,6 +84,7 @@ static_assert(shm::kMaxBounds % 4 == 0);
 void observe_slow(const detail::FamilyState& family, std::uint32_t registry, std::uint32_t cell, std::uint32_t bucket,
                   double value) noexcept {
   if (std::isnan(value)) return detail::refuse(registry, cell, detail::Refusal::nan);
+  if (detail::is_dropped(cell)) return family.attachment->drop(cell);
   const detail::SlowPath slow;
   const std::uint32_t last_cell = cell + shm::kHistogramBuckets + family.bound_count;
   if (shm::SharedWord* own = detail::own_cells(*family.attachment, last_cell)) {
@@ -157,7 +164,8 @@ Buckets exponential_buckets(double start, double factor, std::size_t count) {
 void detail::add_slow(std::uint32_t registry, std::uint32_t cell, std::uint64_t n) noexcept {
   const SlowPath slow;
   Attachment* attachment = Attachment::at(registry);
-  if (attachment == nullptr || cell >= kDroppedCell) return;
+  if (attachment == nullptr || cell == kInertCell) return;
+  if (is_dropped(cell)) return attachment->drop(cell);
   if (shm::SharedWord* own = own_cells(*attachment, cell)) {
     own[cell].store_relaxed(own[cell].load_relaxed() + n);
   } else if (shm::SharedWord* spill = attachment->spill_cells(cell)) {
@@ -168,7 +176,8 @@ void detail::add_slow(std::uint32_t registry, std::uint32_t cell, std::uint64_t 
 void detail::add_slow(std::uint32_t registry, std::uint32_t cell, double n) noexcept {
   const SlowPath slow;
   Attachment* attachment = Attachment::at(registry);
-  if (attachment == nullptr || cell >= kDroppedCell) return;
+  if (attachment == nullptr || cell == kInertCell) return;
+  if (is_dropped(cell)) return attachment->drop(cell);
   if (shm::SharedWord* own = own_cells(*attachment, cell)) {
     own[cell].store_double_relaxed(own[cell].load_double_relaxed() + n);
   } else if (shm::SharedWord* spill = attachment->spill_cells(cell)) {
@@ -187,14 +196,11 @@ void detail::refuse(std::uint32_t registry, std::uint32_t cell, Refusal why) noe
 
 detail::HandleParts detail::find_series(const FamilyState* family, std::span<const std::string_view> values) noexcept {
   if (family == nullptr) return {};
-  if (values.size() != family->labels.size()) {
-    count_refused_labels(*family);
-    return {};
-  }
+  if (values.size() != family->labels.size()) return refuse_labels(*family);
   if (values.empty()) return only_series(family);
-  std::uint32_t cell = family->attachment->mirror.series().find(family->offset, values);
+  const std::uint32_t cell = family->attachment->mirror.series().find(family->entry, values);
   if (cell == SeriesTable::kUnknown) [[unlikely]]
-    cell = register_series(*family, values);
+    return register_series(*family, values);
   return {family->registry, cell, family};
 }
 
@@ -236,7 +242,7 @@ void Summary::observe(double value) const noexcept {
 
 Registry Registry::open(const Options& options, std::error_code& error) noexcept {
   Registry registry;
-  registry.error_ = guarded([&](auto&) { registry.attachment_ = &Attachment::open(options); });
+  registry.error_ = guarded([&] { registry.attachment_ = &Attachment::open(options); });
   error = registry.error_;
   return registry;
 }
@@ -260,12 +266,13 @@ const detail::FamilyState* Registry::declare(const Declaration& declaration, con
                    : detail::make_error(shm::Fault::kNotReady, "the registry was never opened: use Registry::open");
     return nullptr;
   }
-  const detail::FamilyState* family = nullptr;
-  error = guarded([&](detail::Deadline& deadline) {
-    family = &detail::declare_family(*attachment_, schema_of(declaration.kind, declaration, options),
-                                     options.series_limit, deadline);
-  });
-  return family;
+  try {
+    return detail::declare_family(*attachment_, schema_of(declaration.kind, declaration, options), options.series_limit,
+                                  error);
+  } catch (const std::bad_alloc&) {
+    error = detail::make_error(shm::Fault::kFull, "this process has no memory left");
+    return nullptr;
+  }
 }
 
 std::error_code Registry::info(
@@ -283,14 +290,14 @@ std::error_code Registry::declare_info(std::string_view name, std::string_view h
                                        std::span<const std::string_view> values) const noexcept {
   std::error_code error;
   const auto* family = declare({Kind::info, name, help, names}, {}, error);
-  if (family == nullptr) return error;
+  if (error) return error;
   const detail::HandleParts series = detail::find_series(family, values);
-  return guarded([&](auto&) {
+  return guarded([&] {
     if (!std::all_of(values.begin(), values.end(), shm::is_valid_label_value)) {
       throw shm::Error(shm::Fault::kInvalidArgument,
                        shm::quoted(name) + " has a label value that is too long or not UTF-8");
     }
-    if (series.cell >= detail::kDroppedCell) {
+    if (detail::is_dropped(series.cell)) {
       throw shm::Error(shm::Fault::kFull, shm::quoted(name) + " has no room for these label values");
     }
     attachment_->show_info(series.cell);
@@ -307,8 +314,12 @@ Registry default_registry() noexcept {
     return registry;
   }
   registry = Registry::open(Options{}, registry.error_);
-  if (registry.attachment_ == nullptr) default_breaker.open();
-  default_attachment.store(registry.attachment_, std::memory_order_release);
+  // A failure is not stored: another thread may have had more luck meanwhile.
+  if (registry.attachment_ == nullptr) {
+    default_breaker.open();
+  } else {
+    default_attachment.store(registry.attachment_, std::memory_order_release);
+  }
   return registry;
 }
 

@@ -62,11 +62,11 @@ struct Words {
 }
 
 // Each value by itself, so that the processor hashes them at the same time.
-[[gnu::always_inline]] inline std::uint32_t hash_of(std::uint32_t family_offset,
+[[gnu::always_inline]] inline std::uint32_t hash_of(std::uint32_t family_entry,
                                                     std::span<const std::string_view> values,
                                                     std::uint64_t secret) noexcept {
   std::uint64_t hash = 0;
-  std::uint64_t seed = secret + family_offset * kSecondOdd;
+  std::uint64_t seed = secret + family_entry * kSecondOdd;
   for (const std::string_view value : values) hash += hash_of(value, seed += kFirstOdd, secret);
   return static_cast<std::uint32_t>(hash);
 }
@@ -80,9 +80,9 @@ SeriesTable::SeriesTable(const std::byte* directory, std::uint32_t cells)
 
 // Bounds hold by themselves unless another process scribbled over the directory; then they keep this one alive.
 [[gnu::always_inline]] inline std::uint32_t SeriesTable::cell_if_of(
-    std::uint32_t record_offset, std::uint32_t family_offset, std::span<const std::string_view> values) const noexcept {
+    std::uint32_t record_offset, std::uint32_t family_entry, std::span<const std::string_view> values) const noexcept {
   const auto* record = reinterpret_cast<const char*>(directory_ + record_offset);
-  if (word_at<std::uint32_t>(record + offsetof(shm::SeriesRecord, family)) != family_offset) return kUnknown;
+  if (word_at<std::uint32_t>(record + offsetof(shm::SeriesRecord, family)) != family_entry) return kUnknown;
   const char* lengths = record + sizeof(shm::SeriesRecord);
   const char* at = lengths + values.size() * sizeof(std::uint16_t);
   const char* const end = reinterpret_cast<const char*>(directory_) + readable_bytes_.load(std::memory_order_relaxed);
@@ -98,17 +98,23 @@ SeriesTable::SeriesTable(const std::byte* directory, std::uint32_t cells)
   return cell < cells_ ? cell : kUnknown;
 }
 
-std::uint32_t SeriesTable::find(std::uint32_t family_offset, std::span<const std::string_view> values) const noexcept {
+std::uint32_t SeriesTable::find(std::uint32_t family_entry, std::span<const std::string_view> values) const noexcept {
   const Table* table = current_.load(std::memory_order_acquire);
   if (table == nullptr) return kUnknown;
-  const std::uint32_t hash = hash_of(family_offset, values, secret_);
+  const std::uint32_t hash = hash_of(family_entry, values, secret_);
   for (std::size_t i = hash & table->mask;; i = (i + 1) & table->mask) {
     const std::uint64_t entry = table->entries[i].load(std::memory_order_acquire);
     if (entry == 0) return kUnknown;
     if (entry >> 32 != hash) continue;
-    const std::uint32_t cell = cell_if_of(static_cast<std::uint32_t>(entry), family_offset, values);
+    const std::uint32_t cell = cell_if_of(static_cast<std::uint32_t>(entry), family_entry, values);
     if (cell != kUnknown) return cell;
   }
+}
+
+void SeriesTable::start_anew() noexcept {
+  static_cast<void>(owner_.release());
+  current_.store(nullptr, std::memory_order_release);
+  count_ = 0;
 }
 
 void SeriesTable::place(Table& table, std::uint64_t entry) noexcept {
@@ -117,8 +123,8 @@ void SeriesTable::place(Table& table, std::uint64_t entry) noexcept {
   table.entries[i].store(entry, std::memory_order_release);
 }
 
-void SeriesTable::add(std::uint32_t family_offset, std::span<const std::string_view> values,
-                      std::uint32_t record_offset, std::uint32_t record_bytes) {
+void SeriesTable::add(std::uint32_t family_entry, std::span<const std::string_view> values, std::uint32_t record_offset,
+                      std::uint32_t record_bytes) {
   // At most half full: a miss ends after a probe or two, and an empty entry always ends it.
   if (owner_ == nullptr || (count_ + 1) * 2 > owner_->mask + 1) {
     auto larger = std::make_unique<Table>(owner_ == nullptr ? kFirstSize : (owner_->mask + 1) * 2);
@@ -130,8 +136,9 @@ void SeriesTable::add(std::uint32_t family_offset, std::span<const std::string_v
     owner_ = std::move(larger);
     current_.store(owner_.get(), std::memory_order_release);
   }
-  readable_bytes_.store(record_offset + record_bytes, std::memory_order_relaxed);
-  place(*owner_, std::uint64_t{hash_of(family_offset, values, secret_)} << 32 | record_offset);
+  const std::uint32_t end = record_offset + record_bytes;
+  if (end > readable_bytes_.load(std::memory_order_relaxed)) readable_bytes_.store(end, std::memory_order_relaxed);
+  place(*owner_, std::uint64_t{hash_of(family_entry, values, secret_)} << 32 | record_offset);
   ++count_;
 }
 

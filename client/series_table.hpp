@@ -3,7 +3,7 @@
 //
 // Open addressing. An entry is one word, a full table is published by its pointer; a table that was outgrown stays for
 // who still reads it, and so a fork at any point sees either. Keys and cells are not copied: they are read in the
-// directory, which never changes below its committed length.
+// directory, where a record never changes once an entry names it.
 #pragma once
 
 #include <atomic>
@@ -24,11 +24,14 @@ class SeriesTable {
   static constexpr std::uint32_t kUnknown = 0xffffffff;
 
   /// The first cell of the series; kUnknown unless this process knows it. Any thread; no lock, no allocation.
-  std::uint32_t find(std::uint32_t family_offset, std::span<const std::string_view> values) const noexcept;
+  std::uint32_t find(std::uint32_t family_entry, std::span<const std::string_view> values) const noexcept;
+
+  /// In a forked child: another thread may have been in the middle of add(). What it left is not freed.
+  void start_anew() noexcept;
 
   /// Adds the series whose record stands at `record_offset`. Control lock held. Throws std::bad_alloc and then has
   /// added nothing.
-  void add(std::uint32_t family_offset, std::span<const std::string_view> values, std::uint32_t record_offset,
+  void add(std::uint32_t family_entry, std::span<const std::string_view> values, std::uint32_t record_offset,
            std::uint32_t record_bytes);
 
  private:
@@ -39,14 +42,14 @@ class SeriesTable {
     std::unique_ptr<Table> outgrown;
   };
   static void place(Table& table, std::uint64_t entry) noexcept;
-  std::uint32_t cell_if_of(std::uint32_t record_offset, std::uint32_t family_offset,
+  std::uint32_t cell_if_of(std::uint32_t record_offset, std::uint32_t family_entry,
                            std::span<const std::string_view> values) const noexcept;
 
   const std::byte* directory_;
   const std::uint32_t cells_;
   const std::uint64_t secret_;  // of where the kernel put the directory: whoever sends label values cannot know it
   std::atomic<Table*> current_{nullptr};
-  std::atomic<std::uint32_t> readable_bytes_{0};  // of the directory: end of the last record that was added
+  std::atomic<std::uint32_t> readable_bytes_{0};  // of the directory: highest end of a record that was added
   std::unique_ptr<Table> owner_;
   std::size_t count_ = 0;
 };

@@ -45,6 +45,7 @@ bool claim_slot(Attachment& attachment, ThreadState& state, ThreadSlot& fast) no
   }
   const auto entry = attachment.entry_if_free();
   if (!entry) return false;
+  attachment.note_update(*entry);
   const shm::SegmentView& view = attachment.view;
   const shm::SegmentFile file = attachment.file();
   const auto slot = shm::claim_thread_slot(view, *entry, file);
@@ -109,12 +110,18 @@ shm::SharedWord* own_cells(Attachment& attachment, std::uint32_t last_cell) noex
 shm::SharedWord* gauge_cells(std::uint32_t registry, std::uint32_t cell) noexcept {
   Attachment* attachment = Attachment::at(registry);
   if (attachment == nullptr || cell == kInertCell) return nullptr;
-  if (cell == kDroppedCell) {
-    attachment->tally(shm::Tally::kDroppedSeriesLimit);
+  if (is_dropped(cell)) {
+    attachment->drop(cell);
     return nullptr;
   }
   shm::SharedWord* cells = attachment->gauge_cells(cell + shm::kGaugeCells - 1);
-  if (cells == nullptr) attachment->tally(shm::Tally::kDroppedNoEntry);
+  if (cells == nullptr) {
+    attachment->tally(shm::Tally::kDroppedNoEntry);
+    attachment->say_once(
+        kGaugesDropped,
+        "gauges of this process are dropped: it has no worker entry, because all are taken or it cannot "
+        "open the segment any more; see shmetrics_updates_dropped_total");
+  }
   return cells;
 }
 

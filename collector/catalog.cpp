@@ -8,137 +8,224 @@
 namespace shmetrics::collector {
 namespace {
 
-constexpr std::size_t kStepsBetweenClocks = 1024;  // some hundred microseconds of parsing
-
 ColumnKind column_kind(const CatalogFamily& family) {
   if (family.type != shm::MetricType::kCounter) return ColumnKind::kObserved;
   return family.cell_kind == shm::CellKind::kUnsigned ? ColumnKind::kUnsigned : ColumnKind::kDouble;
 }
 
+std::string no_room() {
+  return "the text of all series would pass " + std::to_string(kMaxPrefixBytes) + " bytes";
+}
+
 }  // namespace
 
-bool Catalog::append(std::span<const std::byte> committed, const HasTime& has_time) {
-  if (committed.empty() && !is_behind_) return true;
-  is_behind_ = true;
-  bytes_.insert(bytes_.end(), committed.begin(), committed.end());
-  for (std::size_t steps = 1;; ++steps) {
-    if (steps % kStepsBetweenClocks == 0 && has_time && !has_time()) return false;
-    // The parser's views live as long as bytes_ stays where it is: until the next append.
-    const auto step = parser_.next(bytes_);
-    if (const auto* family = std::get_if<shm::ParsedFamily>(&step)) {
-      add_family(*family);
-    } else if (const auto* series = std::get_if<shm::ParsedSeries>(&step)) {
-      add_series(*series);
-    } else if (const auto* defect = std::get_if<shm::Defect>(&step)) {
-      quarantine(defect->is_series, defect->offset, defect->problem);
-    } else {
-      break;
-    }
+void Catalog::add(std::span<const std::byte> record) {
+  const auto step = parser_.next(record);
+  if (const auto* series = std::get_if<shm::ParsedSeries>(&step)) {
+    add_series(*series);
+  } else if (const auto* family = std::get_if<shm::ParsedFamily>(&step)) {
+    add_family(*family);
+  } else if (const auto* unknown = std::get_if<shm::UnknownRecord>(&step)) {
+    add_unknown(*unknown);
+  } else {
+    const auto& defect = std::get<shm::Defect>(step);
+    quarantine(defect.is_series, defect.entry, defect.problem);
   }
-  settle();
-  is_behind_ = false;
-  return true;
+}
+
+void Catalog::skip(std::string problem) {
+  const shm::Defect defect = parser_.skip(std::move(problem));
+  quarantine(defect.is_series, defect.entry, defect.problem);
 }
 
 void Catalog::settle() {
-  std::erase_if(families_, [](const CatalogFamily* family) { return family->is_superseded; });
-  if (has_new_families_) {
-    std::sort(families_.begin(), families_.end(),
-              [](const CatalogFamily* a, const CatalogFamily* b) { return a->name < b->name; });
-    has_new_families_ = false;
-  }
   for (CatalogFamily* family : dirty_) {
-    if (family->is_superseded) continue;
+    if (family->is_ended) continue;
     for (std::size_t dropped = family->settle(); dropped > 0; --dropped) {
-      quarantine(true, family->offset, "a label set of " + family->name + " is there twice");
+      quarantine(true, family->entry, "a label set of " + family->name + " is there twice");
     }
   }
   dirty_.clear();
+  settle_generations();
+  if (has_new_families_) list_families();
 }
 
-void Catalog::quarantine(bool is_series, std::uint32_t offset, const std::string& problem) {
+void Catalog::settle_generations() {
+  const std::uint64_t left_out = left_out_series_;
+  left_out_series_ = 0;
+  total_cells_ = cells().thread_cells;
+  std::erase_if(merged_, [](const Metric* metric) { return metric->merged == nullptr; });
+  for (Metric* metric : merged_) {
+    MergedFamily& merged = *metric->merged;
+    if (metric->is_dirty) {
+      text_bytes_ -= merged.shown().text_bytes;
+      merged.merge(metric->generations, gauges_, kMaxPrefixBytes - text_bytes_);
+      text_bytes_ += merged.shown().text_bytes;
+      metric->is_dirty = false;
+    }
+    merged.move_to(total_cells_);
+    total_cells_ += merged.cells();
+    left_out_series_ += merged.left_out();
+    if (left_out == 0 && merged.left_out() > 0 && problems_.size() < kMaxProblems) {
+      problems_.push_back("family " + merged.shown().name + ": " + no_room());
+    }
+  }
+}
+
+void Catalog::list_families() {
+  families_.clear();
+  for (const Metric& metric : metrics_) {
+    if (metric.generations.empty()) continue;
+    families_.push_back(metric.merged ? &metric.merged->shown() : metric.generations.front());
+  }
+  std::sort(families_.begin(), families_.end(),
+            [](const CatalogFamily* a, const CatalogFamily* b) { return a->name < b->name; });
+  has_new_families_ = false;
+}
+
+void Catalog::add_up_generations(Totals& totals) const {
+  for (const Metric* metric : merged_) metric->merged->add_up(totals);
+}
+
+void Catalog::quarantine(bool is_series, std::uint32_t entry, const std::string& problem) {
   ++(is_series ? quarantined_series_ : quarantined_families_);
   if (problems_.size() >= kMaxProblems) return;
-  problems_.push_back("directory record at " + std::to_string(offset) + ": " + problem);
+  problems_.push_back("directory entry " + std::to_string(entry) + ": " + problem);
 }
 
-CatalogFamily* Catalog::superseded_by(const shm::ParsedFamily& parsed) {
-  const auto old = by_offset_.find(parsed.record.supersedes);
-  if (parsed.record.supersedes == 0 || old == by_offset_.end() || old->second == nullptr) return nullptr;
-  const bool is_same_name = old->second->name == parsed.schema.name && !old->second->is_superseded;
-  return is_same_name ? old->second : nullptr;
+void Catalog::add_unknown(const shm::UnknownRecord& record) {
+  ++(record.is_series ? quarantined_series_ : quarantined_families_);
+  ++newer_records_;
+  if (record.is_series) return;  // its family has been told of
+  const bool has_name = shm::is_valid_name(record.family_name);
+  Metric* metric = has_name ? metric_of(record.family_name) : nullptr;
+  if (metric != nullptr && static_cast<std::uint32_t>(metric->generations.back()->type) != record.type) end(*metric);
+  if (newer_.size() >= kMaxProblems) return;
+  newer_.push_back("directory entry " + std::to_string(record.entry) + ": " +
+                   (has_name ? "family " + shm::quoted(record.family_name) + " " : "a record ") +
+                   "was written by a newer release, and is left out");
 }
 
-void Catalog::drop(CatalogFamily& family) {
-  for (const std::string& name : shm::claimed_names(family.type, family.name)) claims_.erase(name);
-  text_bytes_ -= family.text_bytes;
-  family.is_superseded = true;
-  family.series = {};
-  family.places = {};
-  family.prefixes = {};
-  family.ends = {};
+Catalog::Metric* Catalog::metric_of(std::string_view name) {
+  const auto claim = claims_.find(std::string(name));
+  const bool is_own = claim != claims_.end() && claim->second->generations.back()->name == name;
+  return is_own ? claim->second : nullptr;
+}
+
+void Catalog::end(Metric& metric) {
+  const CatalogFamily& any = *metric.generations.back();
+  for (const std::string& name : any.produced_names()) claims_.erase(name);
+  if (metric.merged) text_bytes_ -= metric.merged->shown().text_bytes;
+  for (CatalogFamily* family : metric.generations) {
+    text_bytes_ -= family->text_bytes;
+    family->drop_prefixes();
+    family->is_ended = true;
+    family->series = {};
+    family->keys = {};
+    family->places = {};
+  }
+  metric.generations.clear();
+  metric.merged.reset();
+  has_new_families_ = true;
+}
+
+// The metric that the family belongs to; null: it is quarantined.
+Catalog::Metric* Catalog::claim(const shm::ParsedFamily& parsed) {
+  const shm::Schema& schema = parsed.schema;
+  Metric* metric = metric_of(schema.name);
+  if (metric != nullptr && metric->generations.back()->type == schema.type) {
+    if (metric->generations.size() < shm::kMaxGenerations) return metric;
+    quarantine(
+        false, parsed.entry,
+        "family " + std::string(schema.name) + " has more than " + std::to_string(shm::kMaxGenerations) + " schemas");
+    return nullptr;
+  }
+  const auto names = shm::claimed_names(schema.type, schema.name);
+  for (const std::string& name : names) {
+    const auto taken = claims_.find(name);
+    if (taken == claims_.end() || taken->second == metric) continue;
+    quarantine(false, parsed.entry,
+               "family " + std::string(schema.name) + " needs the name " + name + ", which family " +
+                   taken->second->generations.back()->name + " has");
+    return nullptr;
+  }
+  if (metric != nullptr) {
+    end(*metric);
+  } else {
+    metric = &metrics_.emplace_back();
+  }
+  for (const std::string& name : names) claims_.emplace(name, metric);
+  return metric;
+}
+
+void Catalog::add_generation(Metric& metric, CatalogFamily& family) {
+  metric.generations.push_back(&family);
+  has_new_families_ = true;
+  if (metric.generations.size() < 2) return;
+  for (CatalogFamily* part : metric.generations) {
+    part->is_part = true;
+    text_bytes_ -= part->text_bytes;
+    part->drop_prefixes();
+  }
+  metric.is_dirty = true;
+  if (metric.merged != nullptr) return;
+  metric.merged = std::make_unique<MergedFamily>();
+  // Ended once and come again before a settle(), it is there already.
+  if (std::find(merged_.begin(), merged_.end(), &metric) == merged_.end()) merged_.push_back(&metric);
 }
 
 void Catalog::add_family(const shm::ParsedFamily& parsed) {
-  by_offset_[parsed.offset] = nullptr;
+  Served& served = by_entry_[parsed.entry];
   if (store_.size() >= kMaxFamilies) {
-    return quarantine(false, parsed.offset, "more families than " + std::to_string(kMaxFamilies));
+    return quarantine(false, parsed.entry, "more families than " + std::to_string(kMaxFamilies));
   }
-  CatalogFamily* old = superseded_by(parsed);
-  const auto names = shm::claimed_names(parsed.schema.type, parsed.schema.name);
-  for (const std::string& name : names) {
-    const auto claim = claims_.find(name);
-    if (claim == claims_.end() || (old != nullptr && claim->second == old->offset)) continue;
-    return quarantine(false, parsed.offset,
-                      "family " + std::string(parsed.schema.name) + " needs the name " + name + ", which family " +
-                          by_offset_[claim->second]->name + " has");
-  }
-  if (old != nullptr) drop(*old);
-  for (const std::string& name : names) claims_.emplace(name, parsed.offset);
-
+  Metric* metric = claim(parsed);
+  if (metric == nullptr) return;
   CatalogFamily& family = store_.emplace_back(family_of(parsed, segment_));
-  by_offset_[parsed.offset] = &family;
-  families_.push_back(&family);
-  has_new_families_ = true;
-  if (parsed.gap) note_gap(parsed.offset);
-
+  served = {&family, metric};
+  add_generation(*metric, family);
   const bool is_labelled = !family.labels.empty();
   if (!is_labelled || !shm::in_process_slots(family.type)) {
     CatalogSeries own;
-    own.place = place(family, parsed.record.first_cell);
     own.is_overflow = is_labelled;
-    own.created_unix_ns = family.created_unix_ns;
+    own.created_unix_ns = parsed.record.created_unix_ns;
     std::array<std::string_view, shm::kMaxLabels> values;
     values.fill(shm::kOverflowValue);
-    own.key = join_values(std::span(values).first(family.labels.size()));
-    add_to(family, std::move(own), parsed.offset);
+    add_to(served, own, std::span(values).first(family.labels.size()), parsed.record.first_cell, parsed.entry);
   }
-  if (is_labelled) add_run(family.overflow_tally, ColumnKind::kUnsigned, 1);
+  if (!is_labelled) return;
+  for (std::uint32_t i = 0; i < shm::kOverflowReasons; ++i) {
+    add_run(family.overflow_tally + i, ColumnKind::kUnsigned, 1);
+  }
 }
 
 void Catalog::add_series(const shm::ParsedSeries& parsed) {
-  const auto found = by_offset_.find(parsed.record.family);
-  CatalogFamily* family = found == by_offset_.end() ? nullptr : found->second;
-  if (family == nullptr) return quarantine(true, parsed.offset, "series of a family that is not served");
-  if (family->is_superseded) return;
-  if (parsed.gap) note_gap(parsed.offset);
+  const auto found = by_entry_.find(parsed.record.family);
+  if (found == by_entry_.end() || found->second.family == nullptr) {
+    return quarantine(true, parsed.entry, "series of a family that is not served");
+  }
+  if (found->second.family->is_ended) return;
   CatalogSeries series;
-  series.place = place(*family, parsed.record.first_cell);
   series.created_unix_ns = parsed.record.created_unix_ns;
-  series.key = join_values(parsed.values());
-  add_to(*family, std::move(series), parsed.offset);
+  add_to(found->second, series, parsed.values(), parsed.record.first_cell, parsed.entry);
 }
 
-void Catalog::add_to(CatalogFamily& family, CatalogSeries series, std::uint32_t record_offset) {
-  const std::uint64_t needed = family.prefix_bytes(series.key);
-  if (text_bytes_ + needed > kMaxPrefixBytes) {
-    return quarantine(true, record_offset,
-                      "the text of all series would pass " + std::to_string(kMaxPrefixBytes) + " bytes");
+void Catalog::add_to(const Served& served, CatalogSeries series, std::span<const std::string_view> values,
+                     std::uint32_t first_cell, std::uint32_t entry) {
+  CatalogFamily& family = *served.family;
+  series.place = place(family, first_cell);
+  family.add(series, values);
+  if (family.is_part) {
+    served.metric->is_dirty = true;
+  } else {
+    const std::uint64_t needed = family.prefix_bytes(family.series.back());
+    if (text_bytes_ + needed > kMaxPrefixBytes) {
+      family.drop_last();
+      return quarantine(true, entry, no_room());
+    }
+    text_bytes_ += needed;
+    family.text_bytes += needed;
   }
-  text_bytes_ += needed;
-  family.text_bytes += needed;
-  if (series.is_overflow) family.overflow_place = series.place;
-  family.series.push_back(std::move(series));
   if (family.is_dirty) return;
   family.is_dirty = true;
   dirty_.push_back(&family);
@@ -146,8 +233,9 @@ void Catalog::add_to(CatalogFamily& family, CatalogSeries series, std::uint32_t 
 
 std::uint32_t Catalog::place(const CatalogFamily& family, std::uint32_t first_cell) {
   if (shm::in_process_slots(family.type)) {
-    gauges_.push_back({first_cell, family.gauge_mode});
-    return static_cast<std::uint32_t>(gauges_.size() - 1);
+    const auto index = static_cast<std::uint32_t>(gauges_.size());
+    gauges_.push_back({first_cell, family.gauge_mode, family.gauge_mode, index, 0});
+    return index;
   }
   add_run(first_cell, column_kind(family), shm::series_cells(family.type, family.bounds.size()));
   return first_cell;
@@ -165,15 +253,9 @@ void Catalog::add_run(std::uint32_t first_cell, ColumnKind kind, std::uint32_t w
   runs_.push_back({first_cell, width, kind, width});
 }
 
-void Catalog::note_gap(std::uint32_t offset) {
-  if (gaps_.size() < kMaxProblems) gaps_.push_back(offset);
-}
-
 std::uint64_t Catalog::series_count() const {
   std::uint64_t count = 0;
-  for (const CatalogFamily* family : families_) {
-    count += family->series.size() - (family->overflow_place != kNoPlace ? 1 : 0);
-  }
+  for (const CatalogFamily* family : families_) count += family->label_sets();
   return count;
 }
 

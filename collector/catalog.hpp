@@ -1,9 +1,10 @@
-// What a segment's directory says, parsed as it grows and kept between scrapes: families sorted by name, series by
-// label values, the text before each number, and where in the slots the numbers are.
+// What a segment's directory says, taken in entry by entry and kept between scrapes: families sorted by name, series by
+// label values, the text before each number, and where in the slots the numbers are. A name with several generations is
+// one family that adds them up.
 //
-// It sees a private copy of the directory only. Whatever the bytes are: a record that breaks a rule is quarantined
-// (skipped and counted), no name and no series is there twice, and memory is bounded by kMaxPrefixBytes, kMaxFamilies
-// and the directory's own size.
+// It sees private copies of records only. Whatever the bytes are: a record that breaks a rule is quarantined (skipped
+// and counted), no name and no series is there twice, and memory is bounded by kMaxPrefixBytes, kMaxFamilies and the
+// directory's own size.
 //
 // Not thread-safe. Throws std::bad_alloc only.
 #pragma once
@@ -11,7 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
-#include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -20,12 +21,11 @@
 #include <vector>
 
 #include "collector/family.hpp"
+#include "collector/generations.hpp"
 #include "shm/directory.hpp"
 
 namespace shmetrics::collector {
 
-/// The exporter sends no more than this; one record can ask for a thousand times its own size.
-inline constexpr std::uint64_t kMaxPrefixBytes = 256u << 20;
 /// A family of a few dozen bytes in the directory takes a kilobyte here, and there may be millions.
 inline constexpr std::size_t kMaxFamilies = 131072;
 inline constexpr std::size_t kMaxProblems = 100;  // kept as text; all are counted
@@ -40,11 +40,6 @@ struct Run {
   std::uint32_t width = 1;  // cells of a series
 };
 
-struct GaugePlace {
-  std::uint32_t first_cell = 0;  // process cell
-  shm::GaugeMode mode{};
-};
-
 class Catalog {
  public:
   /// With a name, every series gets the label `segment`.
@@ -53,56 +48,79 @@ class Catalog {
   Catalog(const Catalog&) = delete;
   Catalog& operator=(const Catalog&) = delete;
 
-  /// Parses what was committed since: the directory's bytes from known_bytes() on. False: `has_time` said no, asked now
-  /// and then; what is left is parsed by the next call, which may add no bytes.
-  using HasTime = std::function<bool()>;
-  bool append(std::span<const std::byte> committed, const HasTime& has_time = {});
-  std::uint64_t known_bytes() const { return bytes_.size(); }
+  /// Takes in the next entry: its record, or why there is none to read. What follows speaks of it after settle().
+  void add(std::span<const std::byte> record);
+  void skip(std::string problem);
+  void settle();
+  std::uint32_t entries() const { return parser_.entries(); }
 
-  /// By name. Superseded and quarantined families are not among them.
+  /// By name, each once. What has ended or is quarantined is not among them.
   const std::vector<const CatalogFamily*>& families() const { return families_; }
   /// By cell; they do not overlap.
   const std::vector<Run>& runs() const { return runs_; }
   const std::vector<GaugePlace>& gauges() const { return gauges_; }
   const shm::CellCursor& cells() const { return parser_.cells(); }
+  /// Thread cells that totals need: those of the slots, and behind them what sums of generations take.
+  std::uint32_t total_cells() const { return total_cells_; }
+  /// Adds up the generations, once the totals have what all slots hold.
+  void add_up_generations(Totals& totals) const;
 
-  std::uint64_t series_count() const;  // overflow series not counted
+  std::uint64_t series_count() const;  // that are shown; overflow series not counted
   std::uint64_t quarantined_families() const { return quarantined_families_; }
-  std::uint64_t quarantined_series() const { return quarantined_series_; }
-  /// One line each, the first kMaxProblems.
+  std::uint64_t quarantined_series() const { return quarantined_series_ + left_out_series_; }
+  /// How many of the quarantined are of a newer release, so that nothing is wrong with them.
+  std::uint64_t newer_records() const { return newer_records_; }
+  /// One line each, the first kMaxProblems: what is damaged, and what a newer release has written.
   const std::vector<std::string>& problems() const { return problems_; }
-  /// Offsets of records before which cells lie unused, the first kMaxProblems. They are served all the same.
-  const std::vector<std::uint32_t>& gaps() const { return gaps_; }
+  const std::vector<std::string>& newer() const { return newer_; }
 
  private:
+  /// What stands under one name.
+  struct Metric {
+    std::vector<CatalogFamily*> generations;  // the oldest first; none: ended
+    std::unique_ptr<MergedFamily> merged;     // of two or more
+    bool is_dirty = false;
+  };
+  struct Served {
+    CatalogFamily* family = nullptr;  // null: quarantined
+    Metric* metric = nullptr;
+  };
+
   void add_family(const shm::ParsedFamily& parsed);
   void add_series(const shm::ParsedSeries& parsed);
+  void add_unknown(const shm::UnknownRecord& record);
   void add_run(std::uint32_t first_cell, ColumnKind kind, std::uint32_t width);
+  void add_to(const Served& served, CatalogSeries series, std::span<const std::string_view> values,
+              std::uint32_t first_cell, std::uint32_t entry);
   std::uint32_t place(const CatalogFamily& family, std::uint32_t first_cell);
-  void quarantine(bool is_series, std::uint32_t offset, const std::string& problem);
-  CatalogFamily* superseded_by(const shm::ParsedFamily& parsed);
-  void drop(CatalogFamily& family);
-  void add_to(CatalogFamily& family, CatalogSeries series, std::uint32_t record_offset);
-  void settle();
-  void note_gap(std::uint32_t offset);
+  void quarantine(bool is_series, std::uint32_t entry, const std::string& problem);
+  Metric* metric_of(std::string_view name);
+  Metric* claim(const shm::ParsedFamily& parsed);
+  void end(Metric& metric);
+  void add_generation(Metric& metric, CatalogFamily& family);
+  void settle_generations();
+  void list_families();
 
   shm::DirectoryParser parser_;
   std::string segment_;
-  std::vector<std::byte> bytes_;
-  std::deque<CatalogFamily> store_;                              // does not move what it holds
-  std::unordered_map<std::uint32_t, CatalogFamily*> by_offset_;  // null: quarantined
-  std::unordered_map<std::string, std::uint32_t> claims_;        // name -> its family's offset
+  std::deque<CatalogFamily> store_;  // does not move what it holds
+  std::deque<Metric> metrics_;
+  std::unordered_map<std::uint32_t, Served> by_entry_;
+  std::unordered_map<std::string, Metric*> claims_;  // every name that a metric produces
   std::vector<const CatalogFamily*> families_;
   std::vector<CatalogFamily*> dirty_;
+  std::vector<Metric*> merged_;
   std::vector<Run> runs_;
   std::vector<GaugePlace> gauges_;
+  std::uint32_t total_cells_ = shm::kPrefixCells;
   std::uint64_t text_bytes_ = 0;
   bool has_new_families_ = false;
-  bool is_behind_ = false;  // records of bytes_ wait to be parsed
   std::uint64_t quarantined_families_ = 0;
   std::uint64_t quarantined_series_ = 0;
+  std::uint64_t left_out_series_ = 0;  // of sums of generations
+  std::uint64_t newer_records_ = 0;
   std::vector<std::string> problems_;
-  std::vector<std::uint32_t> gaps_;
+  std::vector<std::string> newer_;
 };
 
 }  // namespace shmetrics::collector

@@ -10,15 +10,13 @@ namespace {
 using std::to_string;
 
 constexpr std::size_t kRedoCells = 3;
-constexpr std::size_t kTallies = offsetof(shm::SlotPrefix, tallies) / 8;
+constexpr std::size_t kFirstTally = offsetof(shm::SlotPrefix, tallies) / 8;
 
 bool has_nonzero(std::span<const std::uint64_t> cells) {
   return std::any_of(cells.begin(), cells.end(), [](std::uint64_t cell) { return cell != 0; });
 }
 
-// The series of a histogram or summary that begins at `cell`, as first cell and width.
-constexpr std::size_t kUsedTallies = static_cast<std::size_t>(shm::Tally::kRefusedNegative) + 1;
-
+// The series of a histogram or summary that begins at `cell`.
 const Run* observed_at(const Catalog& catalog, std::uint64_t cell) {
   const auto& runs = catalog.runs();
   const auto after =
@@ -47,16 +45,15 @@ void check_redo(std::span<const std::uint64_t> cells, const Catalog& catalog, co
 }
 
 void check_prefix(std::span<const std::uint64_t> cells, const Catalog& catalog, bool is_spill, const Report& report) {
-  if (has_nonzero(cells.subspan(kRedoCells, kTallies - kRedoCells)))
+  if (has_nonzero(cells.subspan(kRedoCells, kFirstTally - kRedoCells)))
     report("reserved words of its prefix are not zero");
   if (is_spill) {
     if (has_nonzero(cells.first(kRedoCells))) report("has a redo record, the spill uses none");
-    if (has_nonzero(cells.subspan(kTallies + kUsedTallies, shm::kPrefixCells - kTallies - kUsedTallies))) {
+    if (has_nonzero(cells.subspan(kFirstTally + shm::kUsedTallies, shm::kTallies - shm::kUsedTallies))) {
       report("has a tally that nobody counts");
     }
   } else {
-    if (has_nonzero(cells.subspan(kTallies, shm::kPrefixCells - kTallies)))
-      report("has tallies, only the spill counts them");
+    if (has_nonzero(cells.subspan(kFirstTally, shm::kTallies))) report("has tallies, only the spill counts them");
     check_redo(cells, catalog, report);
   }
 }

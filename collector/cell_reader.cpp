@@ -24,6 +24,10 @@ void pause_cpu(int attempt) {
   }
 }
 
+bool is_of_living(const GaugePlace& gauge) {
+  return gauge.generation > 0 || shm::is_live_mode(gauge.shown_mode);
+}
+
 void copy_words(const SharedWord* from, std::span<std::uint64_t> to) {
   for (std::size_t i = 0; i < to.size(); ++i) to[i] = from[i].load_relaxed();
 }
@@ -112,7 +116,7 @@ void copy_gauges(const SharedWord* slot, std::uint32_t limit, const Catalog& cat
   for (std::size_t i = 0; i < gauges.size(); ++i) {
     to[i] = {};
     if (gauges[i].first_cell + shm::kGaugeCells > limit) continue;
-    if (!and_live && shm::is_live_mode(gauges[i].mode)) continue;
+    if (!and_live && is_of_living(gauges[i])) continue;
     const SharedWord* cells = slot + gauges[i].first_cell;
     to[i].stamp = cells[shm::kGaugeStamp].load_acquire();  // pairs with the release after the value
     if (to[i].stamp != 0) to[i].value = cells[shm::kGaugeValue].load_double_relaxed();
@@ -122,12 +126,14 @@ void copy_gauges(const SharedWord* slot, std::uint32_t limit, const Catalog& cat
 void add_gauges(std::span<const GaugeCopy> gauges, const Catalog& catalog, std::uint32_t worker,
                 WorkerStanding standing, Totals& totals) {
   for (std::size_t i = 0; i < gauges.size(); ++i) {
-    const shm::GaugeMode mode = catalog.gauges()[i].mode;
-    if (gauges[i].stamp == 0 || !takes(mode, standing)) continue;
-    if (is_per_worker(mode)) {
-      totals.per_worker.push_back({static_cast<std::uint32_t>(i), worker, gauges[i].value});
+    const GaugePlace& gauge = catalog.gauges()[i];
+    // Of an older generation the living alone count, as in a mode of the living.
+    const shm::GaugeMode taken_as = gauge.generation > 0 ? shm::GaugeMode::kLivesum : gauge.shown_mode;
+    if (gauges[i].stamp == 0 || !takes(taken_as, standing)) continue;
+    if (is_per_worker(gauge.shown_mode)) {
+      totals.per_worker.push_back({gauge.total, worker, gauges[i].value, gauge.generation});
     } else {
-      add_gauge(totals.gauges[i], mode, gauges[i].stamp, gauges[i].value);
+      add_gauge(totals.gauges[gauge.total], gauge.shown_mode, gauges[i].stamp, gauges[i].value);
     }
   }
 }
@@ -135,11 +141,12 @@ void add_gauges(std::span<const GaugeCopy> gauges, const Catalog& catalog, std::
 void read_gauge_spill(const SharedWord* slot, std::uint32_t limit, const Catalog& catalog, Totals& totals) {
   const auto& gauges = catalog.gauges();
   for (std::size_t i = 0; i < gauges.size(); ++i) {
-    if (gauges[i].mode != shm::GaugeMode::kMin && gauges[i].mode != shm::GaugeMode::kMax) continue;
+    const bool folds = gauges[i].mode == shm::GaugeMode::kMin || gauges[i].mode == shm::GaugeMode::kMax;
+    if (!folds || gauges[i].generation > 0) continue;
     if (gauges[i].first_cell + shm::kGaugeCells > limit) continue;
     const std::uint64_t bits = slot[gauges[i].first_cell + shm::kGaugeValue].load_relaxed();
     // Zero bits are "nothing folded"; a folded 0 is stored as -0, which adding 0 turns back.
-    if (bits != 0) add_gauge(totals.gauges[i], gauges[i].mode, 1, std::bit_cast<double>(bits) + 0.0);
+    if (bits != 0) add_gauge(totals.gauges[gauges[i].total], gauges[i].mode, 1, std::bit_cast<double>(bits) + 0.0);
   }
 }
 

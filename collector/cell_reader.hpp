@@ -31,8 +31,8 @@ struct GaugeCopy {
   double value = 0;
 };
 
-/// Copies the gauges within the first `limit` cells of a process slot; with `and_live` false, those of live modes are
-/// left out.
+/// Copies the gauges within the first `limit` cells of a process slot; with `and_live` false, those of which the
+/// living alone count are left out.
 void copy_gauges(const shm::SharedWord* slot, std::uint32_t limit, const Catalog& catalog, bool and_live,
                  std::span<GaugeCopy> to);
 

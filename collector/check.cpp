@@ -7,6 +7,8 @@
 
 #include "collector/catalog.hpp"
 #include "collector/cell_check.hpp"
+#include "collector/directory_check.hpp"
+#include "collector/directory_reader.hpp"
 #include "collector/mapped_segment.hpp"
 
 namespace shmetrics::collector {
@@ -39,11 +41,11 @@ class Checker {
         report_(report),
         mapped_(path),
         guard_(mapped_.guard()),
-        catalog_(mapped_.geometry()),
+        directory_(mapped_.geometry(), {}),
         deadline_(Clock::now() + most_time) {}
 
   void run() {
-    check_directory();
+    check_log();
     // Slots before workers: an owner's epoch is never ahead of its entry's, if the entry is read later.
     const Words slots = copy(shape().slot_table(), (shape().thread_slots + 2) * kSlotWords);
     workers_ = copy(shape().worker_table(), shape().workers * kWorkerWords);
@@ -59,6 +61,7 @@ class Checker {
 
  private:
   const shm::Geometry& shape() const { return mapped_.geometry(); }
+  const Catalog& catalog() const { return directory_.catalog(); }
 
   // A few kilobytes can speak of terabytes of cells.
   bool has_time() {
@@ -83,27 +86,12 @@ class Checker {
     return words;
   }
 
-  void check_directory() {
-    const Words head = copy(shape().directory(), sizeof(shm::DirectoryHead) / 8);
-    if (!is_zero(WordsView(head).subspan(1))) find("directory: reserved words of its head are not zero");
-    std::uint64_t committed = 0;
-    try {
-      committed = mapped_.committed(path_);
-    } catch (const shm::Error& error) {
-      return find(std::string("directory: ") + error.what());
-    }
-    const std::uint64_t readable = mapped_.data_bytes(shape().directory(), committed);
-    if (readable < committed) {
-      find("directory: its committed length is " + to_string(committed) + ", and a hole begins at " +
-           to_string(readable));
-    }
-    const Words bytes = copy(shape().directory(), readable / 8);
+  void check_log() {
+    const Report report = [this](const std::string& problem) { find(problem); };
+    const auto outcome = directory_.follow(mapped_, guard_, [this] { return has_time(); });
     if (guard_.is_damaged()) return;
-    catalog_.append(std::as_bytes(std::span(bytes)), [this] { return has_time(); });
-    for (const std::string& problem : catalog_.problems()) find(problem);
-    for (const std::uint32_t offset : catalog_.gaps()) {
-      find("directory record at " + to_string(offset) + ": cells before its first cell belong to nobody");
-    }
+    for (const std::string& problem : catalog().problems()) find(problem);
+    if (outcome == DirectoryReader::Outcome::kRead) given_out_ = check_directory(mapped_, directory_, report);
   }
 
   // False: the count is not to be used.
@@ -121,13 +109,13 @@ class Checker {
     const std::uint64_t released = field(entry, offsetof(shm::WorkerEntry, released));
     if (epoch > kMostEpoch) find(where + ": epoch is " + to_string(epoch) + ", more than 48 bits");
     if (released > 1) find(where + ": released is " + to_string(released) + ", not 0 or 1");
+    const std::uint64_t counted = field(entry, offsetof(shm::WorkerEntry, counted));
+    if (counted > 1) find(where + ": counted is " + to_string(counted) + ", not 0 or 1");
     if (epoch == 0 && !is_zero(entry) && mapped_.worker(worker).epoch.load_acquire() == 0) {
       find(where + ": nobody has claimed it, and it is not zero");
     }
     const auto reserved2 = entry.subspan(offsetof(shm::WorkerEntry, reserved2) / 8);
-    if (field(entry, offsetof(shm::WorkerEntry, reserved)) != 0 || !is_zero(reserved2)) {
-      find(where + ": reserved words are not zero");
-    }
+    if (!is_zero(reserved2)) find(where + ": reserved words are not zero");
     check_allocation(where, field(entry, offsetof(shm::WorkerEntry, cells_allocated)));
   }
 
@@ -156,7 +144,7 @@ class Checker {
     }
     const std::uint64_t allocated = field(entry, offsetof(shm::SlotEntry, cells_allocated));
     if (!check_allocation(where, allocated)) return;
-    const std::uint64_t known = is_gauge_spill ? catalog_.cells().process_cells : catalog_.cells().thread_cells;
+    const std::uint64_t known = is_gauge_spill ? catalog().cells().process_cells : catalog().cells().thread_cells;
     if ((is_spill || is_gauge_spill) && allocated < known) {
       find(where + ": holds " + to_string(allocated) + " cells, the directory's series need " + to_string(known));
     }
@@ -166,8 +154,8 @@ class Checker {
                                                   : shape().thread_slot(slot);
     const Words cells = copy(offset, std::min(allocated, known));
     if (guard_.is_damaged()) return;
-    if (is_gauge_spill) return check_gauge_spill(cells, catalog_, report);
-    check_thread_cells(cells, catalog_, is_spill, report);
+    if (is_gauge_spill) return check_gauge_spill(cells, catalog(), report);
+    check_thread_cells(cells, catalog(), is_spill, report);
   }
 
   void warn(const std::string& what, const std::string& option, std::uint64_t used, std::uint64_t limit) {
@@ -184,15 +172,19 @@ class Checker {
     // Used ones are taken first, so their number is that of the busiest moment so far.
     warn("worker entries", "workers", used_workers, shape().workers);
     warn("thread slots", "slots", used_slots, shape().thread_slots);
-    warn("cells", "cells", std::max(catalog_.cells().thread_cells, catalog_.cells().process_cells), shape().cells);
-    warn("directory bytes", "directory_bytes", catalog_.known_bytes(), shape().directory_bytes);
+    warn("cells", "cells", std::max(catalog().cells().thread_cells, catalog().cells().process_cells), shape().cells);
+    warn("index entries of the directory", "directory_bytes", directory_.entries().size(), shape().index_entries());
+    warn("heap bytes of the directory", "directory_bytes", given_out_, shape().heap_bytes());
+    for (const std::string& newer : catalog().newer()) report_.warnings.push_back("warning: " + newer);
+    warn_of_generations(catalog(), [this](const std::string& said) { report_.warnings.push_back("warning: " + said); });
   }
 
   const std::string& path_;
   CheckReport& report_;
   MappedSegment mapped_;
   SigbusGuard guard_;
-  Catalog catalog_;
+  DirectoryReader directory_;
+  std::uint64_t given_out_ = 0;  // of the heap
   Words workers_;
   Words room_;
   Clock::time_point deadline_;

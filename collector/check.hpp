@@ -19,7 +19,9 @@ struct CheckReport {
   };
   Verdict verdict = Verdict::kSound;
   std::vector<std::string> findings;  // one line each; empty when sound
-  std::vector<std::string> warnings;  // nothing wrong, but something is above 80 %: the option to raise
+  // Nothing is wrong, but something is above 80 % (the option to raise), a name has several schemas, or a newer release
+  // has written something.
+  std::vector<std::string> warnings;
 };
 
 /// Reads only. Throws std::bad_alloc only.

@@ -54,8 +54,11 @@ class SeriesDescriber {
     const CatalogSeries& series = family_.series[index];
     Series described;
     if (!family_.segment.empty()) described.labels.emplace_back(kSegmentLabel, family_.segment);
-    const auto values = series.values(family_.labels.size());
-    for (std::size_t i = 0; i < values.size(); ++i) described.labels.emplace_back(family_.labels[i], values[i]);
+    const auto values = family_.values(series);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      if (values[i].empty() && !family_.generations.empty()) continue;
+      described.labels.emplace_back(family_.labels[i], values[i]);
+    }
     return described;
   }
 

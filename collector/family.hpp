@@ -1,7 +1,7 @@
 // A family as the catalog keeps it: its schema, its series in the order of their label values, and the text before each
 // number.
 //
-// Plain data, filled by Catalog; readers take it as const. Throws std::bad_alloc only.
+// Plain data, filled by Catalog and MergedFamily; readers take it as const. Throws std::bad_alloc only.
 #pragma once
 
 #include <cstddef>
@@ -15,19 +15,30 @@
 
 namespace shmetrics::collector {
 
-struct CatalogSeries {
-  std::uint32_t place = 0;  // first thread cell; of a gauge or info, its index in Catalog::gauges()
-  bool is_overflow = false;
-  std::uint64_t created_unix_ns = 0;
-  std::string key;  // the label values with NUL, which no value holds, between them: sorts as the values do
+/// The exporter sends no more than this; one record can ask for a thousand times its own size.
+inline constexpr std::uint64_t kMaxPrefixBytes = 256u << 20;
 
-  std::vector<std::string_view> values(std::size_t label_count) const;
+struct CatalogSeries {
+  std::uint32_t place = 0;      // first thread cell; of a gauge or info, its index in Catalog::gauges()
+  std::uint32_t key_begin = 0;  // in the family's `keys`
+  std::uint32_t key_bytes = 0;
+  bool is_overflow = false;
+  bool has_escapes = false;  // its key has a character that a text escapes
+  std::uint64_t created_unix_ns = 0;
 };
 
-inline constexpr std::uint32_t kNoPlace = 0xffffffff;
+/// Where the values of one gauge or info lie, and where they are added up.
+struct GaugePlace {
+  std::uint32_t first_cell = 0;  // process cell
+  shm::GaugeMode mode{};         // its family's own
+  // Of a family with several generations, these are what the name as a whole has.
+  shm::GaugeMode shown_mode{};
+  std::uint32_t total = 0;       // its index among the totals
+  std::uint32_t generation = 0;  // 0 = the newest; of older ones the living alone count
+};
 
 struct CatalogFamily {
-  std::uint32_t offset = 0;  // of its record
+  std::uint32_t entry = 0;  // number of its record's
   shm::MetricType type{};
   shm::CellKind cell_kind{};
   shm::GaugeMode gauge_mode{};  // of an info, livemax
@@ -35,13 +46,16 @@ struct CatalogFamily {
   std::string segment;              // value of the label `segment`, which comes first; empty: no such label
   std::vector<std::string> labels;  // as exposed: beside the label above, one of the family's own is renamed
   std::vector<double> bounds;
-  std::uint64_t created_unix_ns = 0;
-  std::uint32_t overflow_tally = 0;  // thread cell, 0 = none
-  bool is_superseded = false;
-  std::uint32_t overflow_place = kNoPlace;  // of the overflow series, if one of `series` is that
+  std::uint32_t overflow_tally = 0;  // first of shm::kOverflowReasons thread cells, 0 = none
+  bool is_ended = false;             // another type has taken its name
+  bool is_part = false;              // shown as a part of what its name's generations add up to, and not by itself
+  /// Of a family that several generations add up to: those, the oldest first. It shows no label without a value.
+  std::vector<const CatalogFamily*> generations;
 
-  std::vector<CatalogSeries> series;  // sorted, each label set once
-  std::vector<std::uint32_t> places;  // of `series`: a scrape runs over these, and not over the keys beside them
+  std::vector<CatalogSeries> series;           // sorted, each label set once
+  std::string keys;                            // label values of each, with NUL, which no value holds, between them
+  std::vector<std::uint32_t> places;           // of `series`: a scrape runs over these alone
+  std::vector<std::uint32_t> overflow_places;  // of the series that are shown only once they have counted
 
   // Text of format 0.0.4. Of each series, in order, lines_per_series() prefixes lie one behind the other in `prefixes`;
   // a prefix ends right before the number, or, in the modes with a series per worker, before the worker's number.
@@ -49,14 +63,34 @@ struct CatalogFamily {
   std::string prefixes;
   std::vector<std::uint32_t> ends;
 
+  /// Sorts as the values do.
+  std::string_view key(const CatalogSeries& of) const {
+    return std::string_view(keys).substr(of.key_begin, of.key_bytes);
+  }
+  /// As many as there are labels.
+  std::vector<std::string_view> values(const CatalogSeries& of) const;
+  bool is_overflow(std::uint32_t place) const {
+    for (const std::uint32_t overflow : overflow_places) {
+      if (overflow == place) return true;
+    }
+    return false;
+  }
+  /// Those of `series` that are no overflow series.
+  std::size_t label_sets() const { return series.size() - overflow_places.size(); }
+
   std::size_t lines_per_series() const;
   /// What it is called, and its samples are, in any format.
   std::vector<std::string> produced_names() const;
-  /// Bytes of the prefixes that a series with these label values gets, at most.
-  std::uint64_t prefix_bytes(std::string_view key) const;
-  /// Sorts in the series that have come, drops each label set's second and later ones, and writes all prefixes anew.
-  /// Returns how many series were dropped.
+  /// Bytes of the prefixes that the series gets, at most.
+  std::uint64_t prefix_bytes(const CatalogSeries& of) const;
+  /// Adds a series behind all others. settle() puts it in its place.
+  void add(CatalogSeries series, std::span<const std::string_view> values);
+  void drop_last();
+  /// Sorts in the series that have come, drops each label set's second and later ones, and, unless it is a part, writes
+  /// all prefixes anew. Returns how many series were dropped.
   std::size_t settle();
+  void write_prefixes();
+  void drop_prefixes();
 
   std::size_t sorted = 0;        // so many of `series` are in order
   std::uint64_t text_bytes = 0;  // what the prefixes come to
@@ -66,7 +100,9 @@ struct CatalogFamily {
 /// The family of a record, without series. In a segment with a name, a label `segment` of the family's own becomes
 /// `exported_segment`, with one more `exported_` while that is taken: as Prometheus does it with labels of a target.
 CatalogFamily family_of(const shm::ParsedFamily& parsed, const std::string& segment);
-/// The key of these label values.
-std::string join_values(std::span<const std::string_view> values);
+/// Renames the label in the way above, if it is among these.
+void make_room_for(std::string_view label, std::vector<std::string>& labels);
+/// Its `# HELP` and `# TYPE`, which `head` holds.
+std::string head_of(const CatalogFamily& family);
 
 }  // namespace shmetrics::collector

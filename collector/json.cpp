@@ -46,6 +46,15 @@ Json series_object(const Series& series) {
 Json family_object(const Family& family) {
   Json object{{"name", family.name},          {"type", family.type},     {"help", family.help},
               {"unit", or_null(family.unit)}, {"labels", family.labels}, {"mode", or_null(family.mode)}};
+  if (!family.generations.empty()) object["generations"] = Json::array();
+  for (const Generation& generation : family.generations) {
+    object["generations"].push_back({{"entry", generation.entry},
+                                     {"labels", generation.labels},
+                                     {"bounds", generation.bounds},
+                                     {"mode", or_null(generation.mode)},
+                                     {"cell_kind", generation.cell_kind},
+                                     {"series", generation.series_count}});
+  }
   object["series"] = Json::array();
   return object;
 }
@@ -63,8 +72,8 @@ Json worker_object(const WorkerRow& row) {
 
 Json segment_object(const std::string& path, const SegmentStatus& status) {
   if (!status.up) return {{"path", path}, {"state", "down"}, {"problem", status.problem}};
-  const std::uint64_t quarantined =
-      status.quarantined_families + status.quarantined_series + status.quarantined_slots + status.quarantined_workers;
+  const std::uint64_t quarantined = status.quarantined_families + status.quarantined_series + status.quarantined_slots +
+                                    status.quarantined_workers - status.newer_records;  // nothing is wrong with these
   return {{"path", path},
           {"id", status.id},
           {"layout_version", status.layout_version},

@@ -3,13 +3,16 @@
 //   {"segment": {"path", "id", "layout_version", "created", "state", "cells": {"used", "limit"},
 //                "directory_bytes": {"used", "limit"}},
 //    "workers": [{"worker", "state", "pid", "program", "started", "adopted", "deaths", "slots"}],
-//    "families": [{"name", "type", "help", "unit", "labels", "mode", "series": [...]}]}
+//    "families": [{"name", "type", "help", "unit", "labels", "mode", "generations": [...], "series": [...]}]}
 //
 // segment.state  "up"; "damaged" when something was left out because no writer leaves such bytes (`shmetrics check`
 //                says what). Of a segment that cannot be read the exporter says {"path", "state": "down", "problem"},
 //                without workers and families; `shmetrics dump` writes no JSON for it.
 // workers        every entry that was ever claimed, by number; state is live, dead or released.
 // labels, mode, unit  of a family: label names in their order; the mode of a gauge, else null; null without a unit.
+// generations    of a family that has several schemas, which are added up, else there is no such key: {"entry",
+//                "labels", "bounds", "mode", "cell_kind", "series"}, the oldest first. `entry` is of the directory,
+//                `cell_kind` is unsigned or double, `series` is how many label sets it has.
 // series         {"labels": {}, "value"}, with the label `worker` in the modes `all` and `liveall`; of a histogram
 //                {"labels": {}, "buckets": [[le, cumulative], ...], "sum", "count"}; of a summary the same without
 //                "buckets".

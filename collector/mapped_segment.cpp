@@ -24,10 +24,16 @@ void MappedSegment::copy(std::uint64_t offset, std::span<std::uint64_t> to) cons
 std::uint64_t MappedSegment::data_bytes(std::uint64_t offset, std::uint64_t bytes) const {
   if (offset >= data_begin_ && offset + bytes <= data_end_) return bytes;
   const off_t hole = lseek(fd(), static_cast<off_t>(offset), SEEK_HOLE);
-  if (hole < 0) return errno == ENXIO ? 0 : bytes;  // beyond the end; or a file system that does not tell
-  data_begin_ = offset;
+  if (hole < 0) return errno == ENXIO ? 0 : bytes;           // beyond the end; or a file system that does not tell
+  data_begin_ = offset / shm::kPageBytes * shm::kPageBytes;  // a page is data as a whole
   data_end_ = static_cast<std::uint64_t>(hole);
   return std::min<std::uint64_t>(data_end_ - offset, bytes);
+}
+
+std::uint64_t MappedSegment::next_data(std::uint64_t offset, std::uint64_t end) const {
+  if (offset >= end) return end;
+  const off_t data = lseek(fd(), static_cast<off_t>(offset), SEEK_DATA);
+  return data < 0 ? end : std::clamp(static_cast<std::uint64_t>(data), offset, end);
 }
 
 bool MappedSegment::has_its_size() const {
@@ -40,27 +46,13 @@ const shm::SharedWord* MappedSegment::backed(std::uint64_t offset, std::uint64_t
   const std::uint64_t bytes = count * 8;
   if (data_bytes(offset, bytes) == bytes) return words(offset);
   room.assign(count, 0);
-  for (std::uint64_t at = offset; at < offset + bytes;) {
-    const off_t data = lseek(fd(), static_cast<off_t>(at), SEEK_DATA);
-    if (data < 0 || static_cast<std::uint64_t>(data) >= offset + bytes) break;
-    at = std::max(static_cast<std::uint64_t>(data), at);
-    const std::uint64_t length = data_bytes(at, offset + bytes - at);
+  const std::uint64_t end = offset + bytes;
+  for (std::uint64_t at = next_data(offset, end); at < end; at = next_data(at, end)) {
+    const std::uint64_t length = data_bytes(at, end - at);
     copy(at, std::span(room).subspan((at - offset) / 8, length / 8));
     at += std::max<std::uint64_t>(length, shm::kPageBytes);
   }
   return reinterpret_cast<const shm::SharedWord*>(room.data());
-}
-
-std::uint64_t MappedSegment::committed(const std::string& path) const {
-  const auto& head = *reinterpret_cast<const shm::DirectoryHead*>(words(geometry().directory()));
-  const std::uint64_t committed = head.committed.load_acquire();  // pairs with the appender's release of its record
-  const bool in_range = committed >= sizeof(shm::DirectoryHead) && committed <= geometry().directory_bytes;
-  if (committed != 0 && (!in_range || committed % 8 != 0)) {
-    throw shm::Error(shm::Fault::kDamaged, path + " has a directory of " + std::to_string(committed) +
-                                               " bytes in room for " + std::to_string(geometry().directory_bytes) +
-                                               ": if no worker uses it, remove it");
-  }
-  return committed;
 }
 
 bool MappedSegment::is_unchanged(const std::string& path) const {

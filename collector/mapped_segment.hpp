@@ -37,20 +37,23 @@ class MappedSegment {
   const shm::SlotEntry& slot(std::uint32_t slot) const {
     return reinterpret_cast<const shm::SlotEntry*>(words(geometry().slot_table()))[slot];
   }
+  const shm::DirectoryHead& directory() const {
+    return *reinterpret_cast<const shm::DirectoryHead*>(words(geometry().directory()));
+  }
   /// `count` words from byte `offset` on, where the file has memory for all of them: else a copy in `room`, in which
   /// holes read as zeros. To read a hole of a tmpfs file would allocate its memory, as much as a hostile count asks
   /// for.
   const shm::SharedWord* backed(std::uint64_t offset, std::uint64_t count, std::vector<std::uint64_t>& room) const;
   /// Bytes from `offset` on before the first hole, at most `bytes`.
   std::uint64_t data_bytes(std::uint64_t offset, std::uint64_t bytes) const;
+  /// Where the first data from `offset` on begins; `end` if there is none before that.
+  std::uint64_t next_data(std::uint64_t offset, std::uint64_t end) const;
   /// Where data was found is remembered until then: to ask for the next hole costs a walk over all pages before it.
   void forget_extents() { data_begin_ = data_end_ = 0; }
   /// Whether the file is as long as its header says.
   bool has_its_size() const;
   bool is_on_tmpfs() const { return opened_.on_tmpfs; }
 
-  /// End of the directory's last record. Throws shm::Error when it lies outside the directory.
-  std::uint64_t committed(const std::string& path) const;
   /// Copies words one by one, each read once.
   void copy(std::uint64_t offset, std::span<std::uint64_t> to) const;
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <tuple>
 
 namespace shmetrics::collector {
 namespace {
@@ -89,8 +90,12 @@ void Totals::reset(std::size_t cell_count, std::size_t gauge_count) {
 
 void Totals::sort_per_worker() {
   std::sort(per_worker.begin(), per_worker.end(), [](const WorkerValue& a, const WorkerValue& b) {
-    return a.gauge != b.gauge ? a.gauge < b.gauge : a.worker < b.worker;
+    return std::tie(a.gauge, a.worker, a.generation) < std::tie(b.gauge, b.worker, b.generation);
   });
+  const auto end = std::unique(per_worker.begin(), per_worker.end(), [](const WorkerValue& a, const WorkerValue& b) {
+    return a.gauge == b.gauge && a.worker == b.worker;
+  });
+  per_worker.erase(end, per_worker.end());
 }
 
 std::span<const WorkerValue> Totals::workers_of(std::uint32_t gauge) const {

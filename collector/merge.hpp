@@ -54,18 +54,20 @@ struct WorkerValue {
   std::uint32_t gauge = 0;
   std::uint32_t worker = 0;
   double value = 0;
+  std::uint32_t generation = 0;  // as GaugePlace has it
 };
 
 /// All that a scrape adds up.
 struct Totals {
-  std::vector<std::uint64_t> cells;     // by thread cell; u64 or bits of a double
-  std::vector<GaugeTotal> gauges;       // by gauge, in the catalog's numbering
+  std::vector<std::uint64_t> cells;  // by thread cell, then those of the sums of generations; u64 or bits of a double
+  std::vector<GaugeTotal> gauges;    // by gauge, in the catalog's numbering
   std::vector<WorkerValue> per_worker;  // by gauge, then worker
 
   /// Zero for everything.
   void reset(std::size_t cell_count, std::size_t gauge_count);
   /// Those of one gauge. Valid after sort_per_worker().
   std::span<const WorkerValue> workers_of(std::uint32_t gauge) const;
+  /// Of several generations' values of one gauge and worker the newest stays.
   void sort_per_worker();
 };
 

@@ -20,15 +20,28 @@ std::string time_text(std::uint64_t unix_seconds) {
   return {text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc)};
 }
 
+namespace {
+
+std::string mode_of(const CatalogFamily& family) {
+  return family.type == shm::MetricType::kGauge ? std::string(shm::mode_name(family.gauge_mode)) : std::string();
+}
+
+}  // namespace
+
 Family describe_head(const CatalogFamily& family) {
   Family described;
   described.name = family.name;
   described.type = shm::type_name(family.type);
   described.help = family.help;
   described.unit = family.unit;
-  if (family.type == shm::MetricType::kGauge) described.mode = shm::mode_name(family.gauge_mode);
+  described.mode = mode_of(family);
   if (!family.segment.empty()) described.labels.emplace_back(kSegmentLabel);
   described.labels.insert(described.labels.end(), family.labels.begin(), family.labels.end());
+  for (const CatalogFamily* generation : family.generations) {
+    const bool is_unsigned = generation->cell_kind == shm::CellKind::kUnsigned;
+    described.generations.push_back({generation->entry, generation->labels, generation->bounds, mode_of(*generation),
+                                     is_unsigned ? "unsigned" : "double", generation->label_sets()});
+  }
   return described;
 }
 

@@ -38,6 +38,16 @@ struct Series {
   std::variant<std::uint64_t, double, Distribution> value;
 };
 
+/// One schema of a family that has several.
+struct Generation {
+  std::uint32_t entry = 0;  // of the directory
+  std::vector<std::string> labels;
+  std::vector<double> bounds;
+  std::string mode;                // of a gauge, else empty
+  std::string_view cell_kind;      // unsigned double
+  std::uint64_t series_count = 0;  // label sets that it knows
+};
+
 struct Family {
   std::string name;
   std::string type;  // counter gauge histogram summary info
@@ -45,7 +55,8 @@ struct Family {
   std::string unit;
   std::string mode;  // of a gauge, else empty
   std::vector<std::string> labels;
-  std::vector<Series> series;  // in the order of the text format; only those that it shows
+  std::vector<Generation> generations;  // the oldest first; none when there is only one
+  std::vector<Series> series;           // in the order of the text format; only those that it shows
 };
 
 /// RFC 3339, UTC; empty for a time that no calendar holds.

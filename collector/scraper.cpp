@@ -3,9 +3,11 @@
 #include <sys/sysmacros.h>
 
 #include <algorithm>
+#include <array>
 #include <cinttypes>
 #include <cstdio>
 #include <istream>
+#include <iterator>
 #include <limits>
 #include <optional>
 
@@ -19,8 +21,19 @@ namespace {
 
 constexpr double kNanosecond = 1e-9;
 
+// By shm::Tally and shm::Overflow.
+constexpr std::string_view kDropReasons[] = {"series_limit", "no_entry", "refused_family", "no_memory", "busy"};
+constexpr std::string_view kRefusedValues[] = {"nan", "infinite", "negative"};
+constexpr std::string_view kDeclarationReasons[] = {"rule",          "other_type", "schemas",   "same_process",
+                                                    "newer_release", "directory",  "no_memory", "busy"};
+constexpr std::string_view kOverflowNames[] = {"series_limit",  "cells",     "directory",
+                                               "invalid_value", "no_memory", "busy"};
+static_assert(std::size(kDropReasons) + std::size(kRefusedValues) + std::size(kDeclarationReasons) ==
+              shm::kUsedTallies);
+static_assert(std::size(kOverflowNames) == shm::kOverflowReasons);
+
 WorkerState state_of(const WorkerCopy& worker) {
-  if (worker.epoch == 0) return WorkerState::kUnused;
+  if (worker.epoch == 0 || !worker.has_counted) return WorkerState::kUnused;
   if (worker.is_live) return WorkerState::kLive;
   return worker.is_released ? WorkerState::kReleased : WorkerState::kDead;
 }
@@ -92,19 +105,44 @@ void count_workers(const Snapshot& snapshot, SegmentStatus& status) {
   }
 }
 
+void count_overflow(const CatalogFamily& family, const Totals& totals, SegmentStatus& status) {
+  std::array<std::uint64_t, shm::kOverflowReasons> counts{};
+  const auto add = [&](const CatalogFamily& generation) {
+    if (generation.overflow_tally == 0) return;
+    for (std::size_t i = 0; i < counts.size(); ++i) {
+      counts[i] = accumulate(counts[i], totals.cells[generation.overflow_tally + i]);
+    }
+  };
+  add(family);
+  for (const CatalogFamily* generation : family.generations) add(*generation);
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    if (counts[i] > 0) status.series_overflow.push_back({family.name, {kOverflowNames[i], counts[i]}});
+  }
+}
+
+// Tallies that follow each other, from `first` on.
+std::vector<ReasonCount> tallies(const Snapshot& snapshot, shm::Tally first, std::span<const std::string_view> names) {
+  std::vector<ReasonCount> counts;
+  auto which = static_cast<std::size_t>(first);
+  for (const std::string_view name : names) counts.push_back({name, snapshot.tallies[which++]});
+  return counts;
+}
+
 void count_catalog(const Catalog& catalog, const Snapshot& snapshot, SegmentStatus& status) {
   status.families = catalog.families().size();
   status.series = catalog.series_count();
   // The two cell spaces have the same limit: what counts is which one is nearer to it.
   status.cells_used = std::max(catalog.cells().thread_cells, catalog.cells().process_cells);
-  status.directory_used_bytes = catalog.known_bytes();
+  status.directory_used_bytes = snapshot.directory_used_bytes;
   for (const CatalogFamily* family : catalog.families()) {
-    if (family->overflow_tally == 0) continue;
-    const std::uint64_t refused = snapshot.totals.cells[family->overflow_tally];
-    if (refused > 0) status.series_overflow.emplace_back(family->name, refused);
+    count_overflow(*family, snapshot.totals, status);
+    if (!family->generations.empty()) {
+      status.family_generations.emplace_back(family->name, family->generations.size());
+    }
   }
   status.quarantined_families = catalog.quarantined_families() + (snapshot.is_directory_cut ? 1 : 0);
   status.quarantined_series = catalog.quarantined_series();
+  status.newer_records = catalog.newer_records();
 }
 
 SegmentStatus describe(const SnapshotReader& reader) {
@@ -125,12 +163,9 @@ SegmentStatus describe(const SnapshotReader& reader) {
   const Snapshot& snapshot = reader.snapshot();
   count_workers(snapshot, status);
   count_catalog(reader.catalog(), snapshot, status);
-  const auto tally = [&](shm::Tally which) { return snapshot.tallies[static_cast<std::size_t>(which)]; };
-  status.dropped_series_limit = tally(shm::Tally::kDroppedSeriesLimit);
-  status.dropped_no_entry = tally(shm::Tally::kDroppedNoEntry);
-  status.refused_nan = tally(shm::Tally::kRefusedNan);
-  status.refused_infinite = tally(shm::Tally::kRefusedInfinite);
-  status.refused_negative = tally(shm::Tally::kRefusedNegative);
+  status.updates_dropped = tallies(snapshot, shm::Tally::kDroppedSeriesLimit, kDropReasons);
+  status.values_refused = tallies(snapshot, shm::Tally::kRefusedNan, kRefusedValues);
+  status.declarations_refused = tallies(snapshot, shm::Tally::kDeclarationRule, kDeclarationReasons);
   status.torn_reads = snapshot.torn_reads;
   status.quarantined_slots = snapshot.quarantined_slots;
   status.quarantined_workers = snapshot.quarantined_workers;

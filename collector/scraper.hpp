@@ -19,6 +19,17 @@
 
 namespace shmetrics::collector {
 
+/// One of a fixed list of reasons, and how often it was met since the segment exists.
+struct ReasonCount {
+  std::string_view reason;  // a label value of the self metrics; lives as long as the program
+  std::uint64_t count = 0;
+};
+/// Label sets of a family that share its overflow series, for one reason.
+struct FamilyOverflow {
+  std::string family;
+  ReasonCount refused;
+};
+
 /// What a segment says about itself at one scrape; section 8 of the design names the self metrics that are made of it.
 struct SegmentStatus {
   std::string segment;  // its name, empty when it has none
@@ -34,11 +45,16 @@ struct SegmentStatus {
   std::uint64_t cells_used = 0, cells_limit = 0;
   std::uint64_t directory_used_bytes = 0, directory_limit_bytes = 0;
   std::uint64_t worker_deaths = 0;
-  std::uint64_t dropped_series_limit = 0, dropped_no_entry = 0;
-  std::uint64_t refused_nan = 0, refused_infinite = 0, refused_negative = 0;
-  std::vector<std::pair<std::string, std::uint64_t>> series_overflow;  // family -> refused label sets
-  std::uint64_t torn_reads = 0;                                        // over the life of this Scraper
+  // Each has all of its reasons, zeros too, in a fixed order.
+  std::vector<ReasonCount> declarations_refused;  // rule other_type schemas same_process newer_release directory
+                                                  // no_memory busy
+  std::vector<ReasonCount> updates_dropped;       // series_limit no_entry refused_family no_memory busy
+  std::vector<ReasonCount> values_refused;        // nan infinite negative
+  std::vector<FamilyOverflow> series_overflow;    // by family, then reason; none that is 0
+  std::vector<std::pair<std::string, std::uint64_t>> family_generations;  // families that have more than one
+  std::uint64_t torn_reads = 0;                                           // over the life of this Scraper
   std::uint64_t quarantined_families = 0, quarantined_series = 0, quarantined_slots = 0, quarantined_workers = 0;
+  std::uint64_t newer_records = 0;  // among the quarantined: written by a newer release, and sound
 };
 
 /// The client's default path: $SHMETRICS_SEGMENT if it is set and not empty, else /dev/shm/shmetrics.seg.

@@ -41,7 +41,7 @@ void SnapshotReader::read() {
     // The end of a shorter file looks like a hole: nothing of it may be taken for zeros.
     if (guard.is_damaged() || !mapped_->has_its_size()) break;
     if (is_complete) return;
-    catalog_ = std::make_unique<Catalog>(geometry(), segment_);
+    directory_ = std::make_unique<DirectoryReader>(geometry(), segment_);
   }
   close();
   throw truncated(path_);
@@ -49,14 +49,14 @@ void SnapshotReader::read() {
 
 void SnapshotReader::open() {
   auto next = std::make_unique<MappedSegment>(path_);
-  catalog_ = std::make_unique<Catalog>(next->geometry(), segment_);
+  directory_ = std::make_unique<DirectoryReader>(next->geometry(), segment_);
   mapped_ = std::move(next);
   orphaned_by_.clear();
 }
 
 void SnapshotReader::close() {
   mapped_.reset();
-  catalog_.reset();
+  directory_.reset();
   const std::uint64_t torn_reads = snapshot_.torn_reads;
   snapshot_ = {};
   snapshot_.torn_reads = torn_reads;
@@ -103,7 +103,7 @@ bool SnapshotReader::copy_all(const SigbusGuard& guard) {
   if (!copy_directory(guard)) return false;
   const shm::Geometry& shape = geometry();
   snapshot_.quarantined_slots = 0;
-  snapshot_.totals.reset(catalog_->cells().thread_cells, catalog_->gauges().size());
+  snapshot_.totals.reset(catalog().total_cells(), catalog().gauges().size());
   snapshot_.owners.assign(shape.thread_slots, 0);
   for (std::uint32_t slot = 0; slot < shape.thread_slots && !guard.is_damaged(); ++slot) {
     snapshot_.owners[slot] = mapped_->slot(slot).owner.load_relaxed();
@@ -115,6 +115,7 @@ bool SnapshotReader::copy_all(const SigbusGuard& guard) {
   std::atomic_thread_fence(std::memory_order_acquire);
   if (!guard.is_damaged()) add_spill(guard);
   snapshot_.totals.sort_per_worker();
+  catalog().add_up_generations(snapshot_.totals);
   return !guard.is_damaged();
 }
 
@@ -125,9 +126,9 @@ void SnapshotReader::add_slot(std::uint32_t slot, std::uint64_t offset, const Si
     ++snapshot_.quarantined_slots;
     return;
   }
-  const auto limit = std::min(static_cast<std::uint32_t>(allocated), catalog_->cells().thread_cells);
+  const auto limit = std::min(static_cast<std::uint32_t>(allocated), catalog().cells().thread_cells);
   const shm::SharedWord* cells = mapped_->backed(offset, limit, room_);
-  const SlotReport report = read_thread_cells(cells, limit, *catalog_, guard, snapshot_.totals);
+  const SlotReport report = read_thread_cells(cells, limit, catalog(), guard, snapshot_.totals);
   if (report.refused_values > 0) ++snapshot_.quarantined_slots;
   snapshot_.torn_reads += report.torn_reads;
 }
@@ -144,28 +145,24 @@ void SnapshotReader::add_spill(const SigbusGuard& guard) {
     ++snapshot_.quarantined_slots;
     return;
   }
-  const auto limit = std::min(static_cast<std::uint32_t>(gauges), catalog_->cells().process_cells);
-  read_gauge_spill(mapped_->backed(shape.gauge_spill_cells(), limit, room_), limit, *catalog_, snapshot_.totals);
+  const auto limit = std::min(static_cast<std::uint32_t>(gauges), catalog().cells().process_cells);
+  read_gauge_spill(mapped_->backed(shape.gauge_spill_cells(), limit, room_), limit, catalog(), snapshot_.totals);
 }
 
-// False: the log got shorter, which no writer does. Another log, then, has taken its place.
+// False: another log has taken the place of the one that was parsed, or the guard says no.
 bool SnapshotReader::copy_directory(const SigbusGuard& guard) {
-  const std::uint64_t committed = mapped_->committed(path_);
-  const std::uint64_t known = catalog_->known_bytes();
-  if (committed < known) return false;
-  // No record has a page of zeros in it: behind a hole there is nothing to read.
-  const std::uint64_t readable = mapped_->data_bytes(geometry().directory() + known, committed - known);
-  snapshot_.is_directory_cut = readable < committed - known;
-  std::vector<std::uint64_t> fresh(readable / 8);
-  constexpr std::size_t kStep = 8192;  // words between two looks at the guard
-  for (std::size_t at = 0; at < fresh.size() && !guard.is_damaged(); at += kStep) {
-    mapped_->copy(geometry().directory() + known + at * 8,
-                  std::span(fresh).subspan(at, std::min(kStep, fresh.size() - at)));
-  }
-  if (guard.is_damaged()) return false;
   // What there was no time for is parsed by the next scrape: so a directory of any size is served at last.
   const auto has_time = [this] { return std::chrono::steady_clock::now() < deadline_; };
-  if (!catalog_->append(std::as_bytes(std::span(fresh)), has_time)) require_time();
+  const DirectoryReader::Outcome outcome = directory_->follow(*mapped_, guard, has_time);
+  if (outcome == DirectoryReader::Outcome::kLate) require_time();
+  if (outcome != DirectoryReader::Outcome::kRead) return false;
+  const shm::Geometry& shape = geometry();
+  // The head has memory since the file has a name, unless somebody has punched a hole there.
+  const bool has_head = mapped_->data_bytes(shape.directory(), sizeof(shm::DirectoryHead)) > 0;
+  const std::uint64_t space = has_head ? mapped_->directory().space.load_relaxed() : 0;
+  const std::uint64_t given_out = std::clamp(space, shape.heap(), shape.directory_bytes) - shape.heap();
+  snapshot_.directory_used_bytes = catalog().entries() * sizeof(shm::SharedWord) + given_out;
+  snapshot_.is_directory_cut = directory_->is_cut();
   return true;
 }
 
@@ -173,7 +170,7 @@ void SnapshotReader::copy_workers(const SigbusGuard& guard) {
   const shm::Geometry& shape = geometry();
   snapshot_.workers.assign(shape.workers, WorkerCopy{});
   snapshot_.quarantined_workers = 0;
-  std::vector<GaugeCopy> gauges(catalog_->gauges().size());
+  std::vector<GaugeCopy> gauges(catalog().gauges().size());
   for (std::uint32_t i = 0; i < shape.workers && !guard.is_damaged(); ++i) {
     const shm::WorkerEntry& entry = mapped_->worker(i);
     WorkerCopy& copy = snapshot_.workers[i];
@@ -183,6 +180,7 @@ void SnapshotReader::copy_workers(const SigbusGuard& guard) {
     const std::uint64_t released = entry.released.load_acquire();
     const bool is_even = copy.epoch % 2 == 0;
     copy.is_released = released != 0;
+    copy.has_counted = entry.counted.load_relaxed() != 0;
     copy.is_live = is_even && released == 0 && shm::probe(mapped_->fd(), shm::live_byte(i)) == shm::Held::kYes;
     copy.pid = entry.pid.load_relaxed();
     copy.start_unix_ns = entry.start_unix_ns.load_relaxed();
@@ -199,12 +197,12 @@ void SnapshotReader::copy_workers(const SigbusGuard& guard) {
       continue;
     }
     if (allocated == 0 || gauges.empty()) continue;
-    const auto limit = std::min(static_cast<std::uint32_t>(allocated), catalog_->cells().process_cells);
-    copy_gauges(mapped_->backed(shape.process_slot(i), limit, room_), limit, *catalog_, copy.is_live, gauges);
+    const auto limit = std::min(static_cast<std::uint32_t>(allocated), catalog().cells().process_cells);
+    copy_gauges(mapped_->backed(shape.process_slot(i), limit, room_), limit, catalog(), copy.is_live, gauges);
     std::atomic_thread_fence(std::memory_order_acquire);  // keeps the copy before the second look at the epoch
     const bool is_settled = is_even && entry.epoch.load_relaxed() == copy.epoch;
     if (guard.is_damaged()) return;
-    add_gauges(gauges, *catalog_, i, {is_settled, copy.is_live}, snapshot_.totals);
+    add_gauges(gauges, catalog(), i, {is_settled, copy.is_live}, snapshot_.totals);
   }
 }
 

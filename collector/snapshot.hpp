@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "collector/catalog.hpp"
+#include "collector/directory_reader.hpp"
 #include "collector/mapped_segment.hpp"
 #include "collector/merge.hpp"
 
@@ -24,17 +25,19 @@ inline constexpr auto kMostReadTime = std::chrono::seconds(5);  // of one snapsh
 struct WorkerCopy {
   std::uint64_t epoch = 0, pid = 0, start_unix_ns = 0, adoptions = 0, deaths = 0;
   bool is_released = false;
+  bool has_counted = false;  // its owner has updated something
   bool is_live = false;
   std::array<char, shm::kProgramBytes> program{};
 };
 
 struct Snapshot {
   Totals totals;
-  std::array<std::uint64_t, 8> tallies{};  // by shm::Tally
-  std::vector<WorkerCopy> workers;         // by entry
-  std::vector<std::uint64_t> owners;       // by thread slot; its owner word
-  std::uint64_t torn_reads = 0;            // since the reader exists
-  bool is_directory_cut = false;           // by a hole in the file, before its committed length
+  std::array<std::uint64_t, shm::kTallies> tallies{};  // by shm::Tally
+  std::vector<WorkerCopy> workers;                     // by entry
+  std::vector<std::uint64_t> owners;                   // by thread slot; its owner word
+  std::uint64_t torn_reads = 0;                        // since the reader exists
+  std::uint64_t directory_used_bytes = 0;              // index entries, and what was given out of the heap
+  bool is_directory_cut = false;                       // its records come to more than the heap
   std::uint64_t quarantined_slots = 0;
   std::uint64_t quarantined_workers = 0;
 };
@@ -52,7 +55,7 @@ class SnapshotReader {
 
   /// What follows speaks of the last read(), which must not have thrown.
   const Snapshot& snapshot() const { return snapshot_; }
-  const Catalog& catalog() const { return *catalog_; }
+  const Catalog& catalog() const { return directory_->catalog(); }
   const shm::Header& header() const { return mapped_->header(); }
   const shm::Geometry& geometry() const { return mapped_->geometry(); }
   shm::FileId file_id() const { return mapped_->id(); }
@@ -77,7 +80,7 @@ class SnapshotReader {
   std::string path_;
   std::string segment_;
   std::unique_ptr<MappedSegment> mapped_;
-  std::unique_ptr<Catalog> catalog_;
+  std::unique_ptr<DirectoryReader> directory_;
   Snapshot snapshot_;
   std::string orphaned_by_;
   std::chrono::steady_clock::time_point deadline_;

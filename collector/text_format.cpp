@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstring>
 
 namespace shmetrics::collector {
 namespace {
@@ -20,7 +21,28 @@ void append_escaped(std::string& out, std::string_view text, std::string_view sp
   }
 }
 
+// A byte of the result has its highest bit set where `eight` has this character, or above such a place.
+std::uint64_t has_byte(std::uint64_t eight, char c) {
+  constexpr std::uint64_t kOnes = 0x0101010101010101;
+  const std::uint64_t zero_if_same = eight ^ (kOnes * static_cast<unsigned char>(c));
+  return (zero_if_same - kOnes) & ~zero_if_same & (kOnes << 7);
+}
+
 }  // namespace
+
+bool needs_escape(std::string_view value) {
+  const auto any = [](std::uint64_t eight) {
+    return (has_byte(eight, '\\') | has_byte(eight, '"') | has_byte(eight, '\n')) != 0;
+  };
+  std::uint64_t eight = 0;
+  for (; value.size() >= sizeof eight; value.remove_prefix(sizeof eight)) {
+    std::memcpy(&eight, value.data(), sizeof eight);
+    if (any(eight)) return true;
+  }
+  eight = 0;
+  if (!value.empty()) std::memcpy(&eight, value.data(), value.size());
+  return any(eight);
+}
 
 void append_escaped_label(std::string& out, std::string_view value) {
   append_escaped(out, value, "\\\n\"");

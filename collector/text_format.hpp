@@ -42,6 +42,8 @@ inline constexpr std::size_t kNumberBytes = 32;  // 20 digits of 2^64, 24 charac
 char* write_number(char* at, double value);
 char* write_number(char* at, std::uint64_t value);
 
+/// Whether append_escaped_label() would write anything but the value itself.
+bool needs_escape(std::string_view value);
 /// Escapes of a label value and of a help text.
 void append_escaped_label(std::string& out, std::string_view value);
 void append_escaped_help(std::string& out, std::string_view help);

@@ -26,7 +26,7 @@ void visit_counters(const CatalogFamily& family, const Totals& totals, Visitor&&
   const bool is_unsigned = family.cell_kind == shm::CellKind::kUnsigned;
   for (std::size_t i = 0; i < family.places.size(); ++i) {
     const std::uint64_t cell = totals.cells[family.places[i]];
-    if (cell == 0 && family.places[i] == family.overflow_place) continue;
+    if (cell == 0 && family.is_overflow(family.places[i])) continue;
     if (is_unsigned) {
       visitor.number(i, cell);
     } else {
@@ -56,7 +56,7 @@ void visit_observed(const CatalogFamily& family, const Totals& totals, Visitor&&
   for (std::size_t i = 0; i < family.places.size(); ++i) {
     const std::span cells = std::span(totals.cells).subspan(family.places[i], shm::kHistogramBuckets + buckets);
     const auto counts = cells.subspan(shm::kHistogramBuckets);
-    if (family.places[i] == family.overflow_place) {
+    if (family.is_overflow(family.places[i])) {
       std::uint64_t any = 0;
       for (const std::uint64_t count : counts) any |= count;
       if (any == 0) continue;

@@ -9,9 +9,9 @@
 
 namespace shmetrics::exporter {
 
-/// A line about one segment: with its name and path, or with its path alone when it has no name.
+/// A line about one segment: with its name and path, or with its path alone when it has no name; and what is wrong.
 void log_segment(LogLevel level, std::string_view message, const std::string& name, const std::string& path,
-                 std::string_view problem = {});
+                 std::string_view problem = {}, std::string_view problem_key = "problem");
 
 /// What was said about one segment. Belongs to one thread.
 class SegmentLog {
@@ -20,8 +20,21 @@ class SegmentLog {
   void note(const collector::SegmentStatus& status, const std::string& path);
 
  private:
+  void note_state(const collector::SegmentStatus& status, const std::string& path);
+  struct NotedList {
+    LogLevel level;
+    std::string_view message, key;
+    std::string said = {};  // the last one logged; empty at first
+  };
+  void note_list(NotedList& noted, const std::string& list, const collector::SegmentStatus& status,
+                 const std::string& path);
+
   bool was_up_ = false;
   std::string complaint_;  // the last one logged: a problem or a notice
+  NotedList refusals_{LogLevel::kWarn, "declarations of metrics were refused: the workers' stderr names them",
+                      "reasons"};
+  NotedList generations_{LogLevel::kInfo, "families have more than one schema: the scrape shows their sums",
+                         "families"};
   LogThrottle throttle_;
 };
 

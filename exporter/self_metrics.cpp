@@ -1,8 +1,10 @@
 #include "exporter/self_metrics.hpp"
 
+#include <concepts>
 #include <initializer_list>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "collector/family_groups.hpp"
 #include "exporter/build_info.hpp"
@@ -15,6 +17,8 @@ using collector::SegmentStatus;
 
 using Segments = std::span<const SegmentStatus>;
 using Number = std::uint64_t SegmentStatus::*;
+using Reasons = std::vector<collector::ReasonCount> SegmentStatus::*;
+using Label = std::pair<std::string_view, std::string_view>;
 
 /// One family: its head comes with its first sample, so that none is written without.
 class FamilyWriter {
@@ -23,14 +27,10 @@ class FamilyWriter {
       : out_(out), name_(name), type_(type), help_(help) {}
 
   template <typename Value>
-  void sample(const SegmentStatus& segment, Value value, std::string_view label = {}, std::string_view part = {}) {
+  void sample(const SegmentStatus& segment, Value value, std::same_as<Label> auto... labels) {
     if (!std::exchange(has_head_, true)) out_.head(name_, help_, type_);
-    const std::pair<std::string_view, std::string_view> first{collector::kSegmentLabel, segment.segment};
-    // A list of labels cannot grow, so each case has its own.
-    if (segment.segment.empty() && label.empty()) return out_.sample(name_, {}, value);
-    if (segment.segment.empty()) return out_.sample(name_, {{label, part}}, value);
-    if (label.empty()) return out_.sample(name_, {first}, value);
-    out_.sample(name_, {first, {label, part}}, value);
+    if (segment.segment.empty()) return out_.sample(name_, {labels...}, value);
+    out_.sample(name_, {Label{collector::kSegmentLabel, segment.segment}, labels...}, value);
   }
 
  private:
@@ -39,11 +39,12 @@ class FamilyWriter {
   bool has_head_ = false;
 };
 
+// Zeros are written too: what appears with its first fault cannot be alerted on.
 void append_single(SelfText& out, Segments segments, std::string_view name, std::string_view type,
                    std::string_view help, Number number) {
   FamilyWriter family(out, name, type, help);
   for (const SegmentStatus& segment : segments) {
-    if (segment.*number != 0) family.sample(segment, segment.*number);
+    if (segment.up) family.sample(segment, segment.*number);
   }
 }
 
@@ -52,23 +53,45 @@ struct Part {
   Number number;
 };
 
-/// One label, a sample for each part that is not 0.
+/// One label, a sample for each part.
 void append_parts(SelfText& out, Segments segments, std::string_view name, std::string_view type, std::string_view help,
                   std::string_view label, std::initializer_list<Part> parts) {
   FamilyWriter family(out, name, type, help);
   for (const SegmentStatus& segment : segments) {
-    for (const Part& part : parts) {
-      if (segment.*part.number != 0) family.sample(segment, segment.*part.number, label, part.label_value);
+    if (!segment.up) continue;
+    for (const Part& part : parts) family.sample(segment, segment.*part.number, Label{label, part.label_value});
+  }
+}
+
+/// A counter with a sample for each reason.
+void append_reasons(SelfText& out, Segments segments, std::string_view name, std::string_view help, Reasons reasons) {
+  FamilyWriter family(out, name, "counter", help);
+  for (const SegmentStatus& segment : segments) {
+    if (!segment.up) continue;
+    for (const auto& [reason, count] : segment.*reasons) family.sample(segment, count, Label{"reason", reason});
+  }
+}
+
+// Families are the application's: a line for each that has nothing to tell would drown the others.
+void append_series_overflow(SelfText& out, Segments segments) {
+  FamilyWriter family(out, "shmetrics_series_overflow_total", "counter",
+                      "Label sets that have no series of their own, by family and reason.");
+  for (const SegmentStatus& segment : segments) {
+    if (!segment.up) continue;
+    for (const auto& [name, refused] : segment.series_overflow) {
+      if (refused.count == 0) continue;
+      family.sample(segment, refused.count, Label{"family", name}, Label{"reason", refused.reason});
     }
   }
 }
 
-void append_series_overflow(SelfText& out, Segments segments) {
-  FamilyWriter family(out, "shmetrics_series_overflow_total", "counter",
-                      "Label sets that their family had no room for.");
+void append_family_generations(SelfText& out, Segments segments) {
+  FamilyWriter family(out, "shmetrics_family_generations", "gauge",
+                      "Schemas that a family has had in this segment, of families with more than one.");
   for (const SegmentStatus& segment : segments) {
-    for (const auto& [name, refused] : segment.series_overflow) {
-      if (refused != 0) family.sample(segment, refused, "family", name);
+    if (!segment.up) continue;
+    for (const auto& [name, generations] : segment.family_generations) {
+      if (generations > 1) family.sample(segment, generations, Label{"family", name});
     }
   }
 }
@@ -77,7 +100,7 @@ void append_presence(SelfText& out, Segments segments) {
   FamilyWriter created(out, "shmetrics_segment_created_timestamp_seconds", "gauge",
                        "When the segment was created, Unix time.");
   for (const SegmentStatus& segment : segments) {
-    if (segment.created_unix_seconds != 0) created.sample(segment, segment.created_unix_seconds);
+    if (segment.up) created.sample(segment, segment.created_unix_seconds);
   }
   FamilyWriter up(out, "shmetrics_segment_up", "gauge", "Whether the segment could be read in this scrape.");
   for (const SegmentStatus& segment : segments) up.sample(segment, std::uint64_t{segment.up});
@@ -88,25 +111,24 @@ void append_space(SelfText& out, Segments all) {
                 &SegmentStatus::cells_limit);
   append_single(out, all, "shmetrics_cells_used", "gauge", "Cells of a slot that series have taken.",
                 &SegmentStatus::cells_used);
+  append_reasons(out, all, "shmetrics_declarations_refused_total",
+                 "Declarations of metrics that were refused, by reason.", &SegmentStatus::declarations_refused);
   append_single(out, all, "shmetrics_directory_limit_bytes", "gauge", "Bytes that the directory has room for.",
                 &SegmentStatus::directory_limit_bytes);
   append_single(out, all, "shmetrics_directory_used_bytes", "gauge", "Bytes of the directory that records have taken.",
                 &SegmentStatus::directory_used_bytes);
   append_single(out, all, "shmetrics_families", "gauge", "Metric families declared in the segment.",
                 &SegmentStatus::families);
+  append_family_generations(out, all);
 }
 
 void append_losses(SelfText& out, Segments all) {
   append_single(out, all, "shmetrics_torn_reads_total", "counter",
                 "Values copied without consistency because their writer never paused.", &SegmentStatus::torn_reads);
-  append_parts(
-      out, all, "shmetrics_updates_dropped_total", "counter", "Updates that changed no series, by reason.", "reason",
-      {{"no_entry", &SegmentStatus::dropped_no_entry}, {"series_limit", &SegmentStatus::dropped_series_limit}});
-  append_parts(out, all, "shmetrics_values_refused_total", "counter", "Values that a metric does not take, by reason.",
-               "reason",
-               {{"infinite", &SegmentStatus::refused_infinite},
-                {"nan", &SegmentStatus::refused_nan},
-                {"negative", &SegmentStatus::refused_negative}});
+  append_reasons(out, all, "shmetrics_updates_dropped_total", "Updates that changed no series, by reason.",
+                 &SegmentStatus::updates_dropped);
+  append_reasons(out, all, "shmetrics_values_refused_total", "Values that a metric does not take, by reason.",
+                 &SegmentStatus::values_refused);
 }
 
 }  // namespace
@@ -149,7 +171,8 @@ void append_worker_processes(SelfText& out, Segments segments, std::span<const W
     FamilyWriter family(out, name, type, help);
     for (std::size_t i = 0; i < workers.size(); ++i) {
       for (const auto& [worker, status] : workers[i]) {
-        if (status.*value) family.sample(segments[i], *(status.*value), "worker", std::to_string(worker));
+        if (!(status.*value)) continue;
+        family.sample(segments[i], *(status.*value), Label{"worker", std::to_string(worker)});
       }
     }
   };

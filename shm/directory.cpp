@@ -10,31 +10,9 @@
 namespace shmetrics::shm {
 namespace {
 
-constexpr std::uint32_t kMaxRecordBytes = 32768;
 static_assert(kMaxRecordBytes > sizeof(FamilyRecord) + kMaxBounds * 8 + kMaxLabels * (2 + kMaxNameBytes) +
                                     kMaxNameBytes + kMaxHelpBytes + kMaxUnitBytes);
 static_assert(kMaxRecordBytes > sizeof(SeriesRecord) + kMaxLabels * (2 + kMaxLabelValueBytes));
-
-// Of checksums tried behind one damaged record: a hostile log asks for a long one at every word.
-constexpr std::size_t kMaxSearchedBytes = 1u << 20;
-
-bool is_length(std::uint32_t length, std::size_t room) {
-  return length >= sizeof(RecordHead) && length % 8 == 0 && length <= kMaxRecordBytes && length <= room;
-}
-
-// Records lie at multiples of 8, and a checksum does not hold by chance: so one damaged record costs itself alone.
-std::size_t next_sound_record(std::span<const std::byte> directory, std::size_t behind) {
-  std::size_t searched_bytes = 0;
-  for (std::size_t at = behind + 8; at + sizeof(RecordHead) <= directory.size(); at += 8) {
-    RecordHead head;
-    std::memcpy(&head, directory.data() + at, sizeof head);
-    if (!is_length(head.length, directory.size() - at)) continue;
-    searched_bytes += head.length;
-    if (searched_bytes > kMaxSearchedBytes) break;
-    if (record_checksum(directory.subspan(at, head.length)) == head.checksum) return at;
-  }
-  return directory.size();
-}
 
 /// Takes fields and texts off the front of a record; every read is checked, and a failed one leaves `ok` false.
 class Taker {
@@ -83,20 +61,19 @@ std::uint16_t length16(std::string_view text) {
   return static_cast<std::uint16_t>(text.size());
 }
 
-// Pads the record, then fills in its head, which needs the final length.
-void seal(std::string& record, RecordKind kind) {
-  record.resize((record.size() + 7) / 8 * 8);
-  RecordHead head{static_cast<std::uint32_t>(record.size()), static_cast<std::uint32_t>(kind), 0};
-  std::memcpy(record.data(), &head, sizeof head);
-  head.checksum = record_checksum(std::as_bytes(std::span(record)));
-  std::memcpy(record.data(), &head, sizeof head);
+bool is_unknown(const FamilyRecord& family) {
+  return family.type > static_cast<std::uint32_t>(MetricType::kInfo) ||
+         family.cell_kind > static_cast<std::uint32_t>(CellKind::kDouble) ||
+         family.gauge_mode > static_cast<std::uint32_t>(GaugeMode::kAll) || family.flags != 0;
 }
 
 bool in_range(const FamilyRecord& family) {
-  return family.type >= 1 && family.type <= static_cast<std::uint32_t>(MetricType::kInfo) && family.cell_kind >= 1 &&
-         family.cell_kind <= static_cast<std::uint32_t>(CellKind::kDouble) &&
-         family.gauge_mode <= static_cast<std::uint32_t>(GaugeMode::kAll) && family.label_count <= kMaxLabels &&
-         family.bound_count <= kMaxBounds && family.reserved == 0;
+  return family.type >= 1 && family.cell_kind >= 1 && family.label_count <= kMaxLabels &&
+         family.bound_count <= kMaxBounds;
+}
+
+ClaimAction known_action(std::uint16_t word) {
+  return word > static_cast<std::uint16_t>(ClaimAction::kFoldMax) ? ClaimAction::kZero : static_cast<ClaimAction>(word);
 }
 
 }  // namespace
@@ -104,68 +81,107 @@ bool in_range(const FamilyRecord& family) {
 std::uint64_t record_checksum(std::span<const std::byte> record) {
   RecordHead head;
   std::memcpy(&head, record.data(), sizeof head);
-  return XXH3_64bits_withSeed(record.data() + sizeof head, record.size() - sizeof head,
+  constexpr std::size_t kBegin = offsetof(RecordHead, thread_end);
+  return XXH3_64bits_withSeed(record.data() + kBegin, record.size() - kBegin,
                               std::uint64_t{head.length} << 32 | head.kind);
 }
 
-DirectoryParser::Step DirectoryParser::reject(std::string problem, bool is_series) {
-  return Defect{position_, std::move(problem), is_series, true};
+void seal(std::string& record, RecordKind kind, const CellCursor& ends) {
+  record.resize((record.size() + 7) / 8 * 8);
+  RecordHead head{static_cast<std::uint32_t>(record.size()), static_cast<std::uint32_t>(kind), 0, ends.thread_cells,
+                  ends.process_cells};
+  std::memcpy(record.data(), &head, sizeof head);
+  head.checksum = record_checksum(std::as_bytes(std::span(record)));
+  std::memcpy(record.data(), &head, sizeof head);
 }
 
-// Checks the cells of a record and moves the cursor behind them. Says what is wrong, or nothing.
-std::string DirectoryParser::place(MetricType type, std::uint32_t first_cell, std::uint32_t count) {
-  std::uint32_t& cursor = cells_.of(type);
-  if (first_cell < cursor) {
-    return "first cell " + std::to_string(first_cell) + " belongs to an earlier record, free from " +
-           std::to_string(cursor);
-  }
-  if (first_cell > geometry_.cells || count > geometry_.cells - first_cell) {
-    return "cells up to " + std::to_string(std::uint64_t{first_cell} + count) + ", limit " +
-           std::to_string(geometry_.cells);
-  }
-  // Behind a defect the cursor cannot know what the lost record had: a gap is taken as it comes, and `check` names it.
-  gap_ = gap_ || first_cell != cursor;
-  cursor = first_cell + count;
-  return {};
+DirectoryParser::Step DirectoryParser::reject(std::string problem, bool is_series) const {
+  return Defect{entries_, std::move(problem), is_series};
 }
 
-DirectoryParser::Step DirectoryParser::next(std::span<const std::byte> directory) {
-  if (position_ + sizeof(RecordHead) > directory.size()) {
-    if (position_ >= directory.size()) return std::monostate{};
-    Defect defect{position_, "record cut off at the committed length", false, false};
-    position_ = static_cast<std::uint32_t>(directory.size());
-    return defect;
-  }
-  gap_ = false;
-  RecordHead head;
-  std::memcpy(&head, directory.data() + position_, sizeof head);
-  if (!is_length(head.length, directory.size() - position_) ||
-      record_checksum(directory.subspan(position_, head.length)) != head.checksum) {
-    // Nothing of it is to be believed, its length least of all.
-    Step step = reject("record of " + std::to_string(head.length) + " bytes does not match its checksum",
-                       head.kind == static_cast<std::uint32_t>(RecordKind::kSeries));
-    position_ = static_cast<std::uint32_t>(next_sound_record(directory, position_));
-    return step;
-  }
-  const auto record = directory.subspan(position_, head.length);
-  Step step;
-  if (head.kind == static_cast<std::uint32_t>(RecordKind::kFamily)) {
-    step = parse_family(record);
-  } else if (head.kind == static_cast<std::uint32_t>(RecordKind::kSeries)) {
-    step = parse_series(record);
-  } else {
-    step = reject("record kind " + std::to_string(head.kind) + " is unknown", false);
-  }
-  position_ += head.length;
+// Says what is wrong with a record's cells in one space, or nothing. They follow those of the record before it; behind
+// a defect they may begin later, because nobody knows what the lost record had.
+std::string DirectoryParser::refuse_cells(OwnCells own, std::uint32_t free, std::uint32_t end) const {
+  const std::uint32_t first = own.count > 0 ? own.first : is_behind_defect_ ? end : free;
+  const bool follows = is_behind_defect_ ? first >= free : first == free;
+  if (follows && std::uint64_t{first} + own.count == end && end <= geometry_.cells) return {};
+  return "cells " + std::to_string(first) + " to " + std::to_string(std::uint64_t{first} + own.count) +
+         " of a record that ends at " + std::to_string(end) + ", free from " + std::to_string(free) + ", limit " +
+         std::to_string(geometry_.cells);
+}
+
+// Checks the cells of a record and moves behind them. Says what is wrong, or nothing.
+std::string DirectoryParser::place(OwnCells thread, OwnCells process, const RecordHead& head) {
+  std::string problem = refuse_cells(thread, cells_.thread_cells, head.thread_end);
+  if (problem.empty()) problem = refuse_cells(process, cells_.process_cells, head.process_end);
+  if (problem.empty()) cells_ = {head.thread_end, head.process_end};
+  return problem;
+}
+
+Defect DirectoryParser::skip(std::string problem) {
+  is_behind_defect_ = true;
+  return {entries_++, std::move(problem), false};
+}
+
+DirectoryParser::Step DirectoryParser::next(std::span<const std::byte> record) {
+  Step step = parse(record);
+  is_behind_defect_ = std::holds_alternative<Defect>(step);
+  ++entries_;
   return step;
 }
 
-DirectoryParser::Step DirectoryParser::parse_family(std::span<const std::byte> record) {
+DirectoryParser::Step DirectoryParser::parse(std::span<const std::byte> record) {
+  RecordHead head;
+  if (record.size() < sizeof head) return reject("record cut off", false);
+  std::memcpy(&head, record.data(), sizeof head);
+  const bool is_series = head.kind == static_cast<std::uint32_t>(RecordKind::kSeries);
+  if (head.length != record.size() || record_checksum(record) != head.checksum) {
+    return reject("record of " + std::to_string(record.size()) + " bytes does not match its checksum", is_series);
+  }
+  if (is_series) return parse_series(record, head);
+  if (head.kind == static_cast<std::uint32_t>(RecordKind::kFamily)) return parse_family(record, head);
+  if (head.kind == 0) return reject("record of no kind", false);
+  return unknown(head, false, ClaimAction::kZero);
+}
+
+// Nobody can tell which cells are its own: all that lie between the ends before it and its own.
+DirectoryParser::Step DirectoryParser::unknown(const RecordHead& head, bool is_series, ClaimAction action) {
+  const auto up_to = [](std::uint32_t free, std::uint32_t end) { return OwnCells{free, end > free ? end - free : 0}; };
+  const OwnCells process = up_to(cells_.process_cells, head.process_end);
+  if (std::string problem = place(up_to(cells_.thread_cells, head.thread_end), process, head); !problem.empty()) {
+    return reject(problem, is_series);
+  }
+  UnknownRecord record;
+  record.entry = entries_;
+  record.is_series = is_series;
+  record.first_process_cell = process.first;
+  record.process_cells = process.count;
+  record.claim_action = action;
+  return record;
+}
+
+// Its fixed fields keep their places in every release, and so its name can be read.
+DirectoryParser::Step DirectoryParser::unknown_family(std::span<const std::byte> record, const FamilyRecord& fields) {
+  const ClaimAction action = known_action(fields.claim_action);
+  Step step = unknown(fields.head, false, action);
+  auto* const family = std::get_if<UnknownRecord>(&step);
+  if (family == nullptr) return step;
+  family->type = fields.type;
+  const std::size_t name_at = sizeof fields + std::size_t{fields.bound_count} * 8 + std::size_t{fields.label_count} * 2;
+  if (name_at + fields.name_bytes <= record.size()) {
+    family->family_name = {reinterpret_cast<const char*>(record.data()) + name_at, fields.name_bytes};
+  }
+  families_[entries_] = {MetricType{}, 0, 0, true, action};
+  return step;
+}
+
+DirectoryParser::Step DirectoryParser::parse_family(std::span<const std::byte> record, const RecordHead& head) {
   Taker taker(record);
   ParsedFamily family;
-  family.offset = position_;
+  family.entry = entries_;
   family.record = taker.take<FamilyRecord>();
   const FamilyRecord& fields = family.record;
+  if (is_unknown(fields)) return unknown_family(record, fields);
   if (!in_range(fields)) return reject("family record with a field out of range", false);
 
   Schema& schema = family.schema;
@@ -184,63 +200,85 @@ DirectoryParser::Step DirectoryParser::parse_family(std::span<const std::byte> r
   if (!taker.finished()) return reject("family record and its lengths disagree", false);
   if (std::string problem = refusal(schema); !problem.empty()) return reject(problem, false);
 
-  const std::uint32_t cells = series_cells(schema.type, schema.bounds.size());
-  std::string problem;
-  const bool has_own_cells = schema.labels.empty() || !in_process_slots(schema.type);
-  if ((!has_own_cells && fields.first_cell != 0) || (schema.labels.empty() && fields.overflow_tally != 0)) {
+  const bool is_labelled = !schema.labels.empty();
+  const bool is_gauge = in_process_slots(schema.type);
+  OwnCells thread, process;
+  OwnCells& own = is_gauge ? process : thread;
+  if (!is_labelled || !is_gauge) own = {fields.first_cell, series_cells(schema.type, schema.bounds.size())};
+  if (is_labelled && is_gauge) thread.first = fields.overflow_tally;
+  if (is_labelled && fields.overflow_tally != thread.first + thread.count) {
+    return reject("family record whose overflow tallies do not follow its overflow series", false);
+  }
+  if (is_labelled) thread.count += kOverflowReasons;
+  if ((own.count == 0 && fields.first_cell != 0) || (!is_labelled && fields.overflow_tally != 0)) {
     return reject("family record names a cell that it does not have", false);
   }
-  if (has_own_cells) problem = place(schema.type, fields.first_cell, cells);
-  if (problem.empty() && !schema.labels.empty()) problem = place(MetricType::kCounter, fields.overflow_tally, 1);
-  if (!problem.empty()) return reject(problem, false);
-  family.gap = gap_;
-  families_[position_] = {schema.type, fields.label_count, fields.bound_count};
+  if (std::string problem = place(thread, process, head); !problem.empty()) return reject(problem, false);
+  families_[entries_] = {schema.type, fields.label_count, fields.bound_count};
   return family;
 }
 
-DirectoryParser::Step DirectoryParser::parse_series(std::span<const std::byte> record) {
+DirectoryParser::Step DirectoryParser::parse_series(std::span<const std::byte> record, const RecordHead& head) {
+  // Filled in where it is returned: a copy of its views costs as much as the parse.
+  Step step(std::in_place_type<ParsedSeries>);
+  ParsedSeries& series = std::get<ParsedSeries>(step);
+  const auto rejected = [&](std::string problem) { step = reject(std::move(problem), true); };
   Taker taker(record);
-  ParsedSeries series;
-  series.offset = position_;
+  series.entry = entries_;
   series.record = taker.take<SeriesRecord>();
   const auto known = families_.find(series.record.family);
   if (known == families_.end()) {
-    return reject("series of an unknown family at " + std::to_string(series.record.family), true);
+    rejected("series of an unknown family, entry " + std::to_string(series.record.family));
+    return step;
   }
   const Known& family = known->second;
+  if (family.is_unknown) {
+    step = unknown(head, true, family.claim_action);
+    return step;
+  }
   std::array<std::uint16_t, kMaxLabels> lengths{};
   for (std::uint16_t i = 0; i < family.label_count; ++i) lengths[i] = taker.take<std::uint16_t>();
   for (std::uint16_t i = 0; i < family.label_count; ++i) series.value_storage[i] = taker.text(lengths[i]);
   series.value_count = family.label_count;
-  if (family.label_count == 0 || !taker.finished()) return reject("series record and its lengths disagree", true);
-  for (const std::string_view value : series.values()) {
-    if (!is_valid_label_value(value)) return reject("label value that is too long or not UTF-8", true);
+  if (family.label_count == 0 || !taker.finished()) {
+    rejected("series record and its lengths disagree");
+    return step;
   }
-  std::string problem = place(family.type, series.record.first_cell, series_cells(family.type, family.bound_count));
-  if (!problem.empty()) return reject(problem, true);
-  series.gap = gap_;
-  return series;
+  const auto values = series.values();
+  if (!std::all_of(values.begin(), values.end(), is_valid_label_value)) {
+    rejected("label value that is too long or not UTF-8");
+    return step;
+  }
+  const OwnCells own{series.record.first_cell, series_cells(family.type, family.bound_count)};
+  const bool is_gauge = in_process_slots(family.type);
+  std::string problem = place(is_gauge ? OwnCells{} : own, is_gauge ? own : OwnCells{}, head);
+  if (!problem.empty()) rejected(std::move(problem));
+  return step;
 }
 
-std::string encode_family(const Schema& schema, const FamilyPlacement& placement, CellCursor& cells) {
+std::string encode_family(const Schema& schema, std::uint64_t created_unix_ns, std::uint32_t series_limit,
+                          CellCursor& cells) {
   FamilyRecord fields{};
-  fields.created_unix_ns = placement.created_unix_ns;
+  fields.created_unix_ns = created_unix_ns;
   fields.type = static_cast<std::uint32_t>(schema.type);
   fields.cell_kind = static_cast<std::uint32_t>(schema.cell_kind);
   fields.gauge_mode = static_cast<std::uint32_t>(schema.gauge_mode);
-  fields.series_limit = placement.series_limit;
-  fields.supersedes = placement.supersedes;
+  fields.series_limit = series_limit;
   fields.label_count = static_cast<std::uint16_t>(schema.labels.size());
   fields.bound_count = static_cast<std::uint16_t>(schema.bounds.size());
   fields.name_bytes = length16(schema.name);
   fields.help_bytes = length16(schema.help);
   fields.unit_bytes = length16(schema.unit);
+  fields.claim_action = static_cast<std::uint16_t>(claim_action(schema.type, schema.gauge_mode));
   const bool own_cells = schema.labels.empty() || !in_process_slots(schema.type);
   if (own_cells) {
     fields.first_cell = cells.of(schema.type);
     cells.of(schema.type) += series_cells(schema.type, schema.bounds.size());
   }
-  if (!schema.labels.empty()) fields.overflow_tally = cells.thread_cells++;
+  if (!schema.labels.empty()) {
+    fields.overflow_tally = cells.thread_cells;
+    cells.thread_cells += kOverflowReasons;
+  }
 
   std::string record;
   put(record, fields);
@@ -248,15 +286,15 @@ std::string encode_family(const Schema& schema, const FamilyPlacement& placement
   for (const std::string_view label : schema.labels) put(record, length16(label));
   record.append(schema.name).append(schema.help).append(schema.unit);
   for (const std::string_view label : schema.labels) record.append(label);
-  seal(record, RecordKind::kFamily);
+  seal(record, RecordKind::kFamily, cells);
   return record;
 }
 
-std::string encode_series(std::uint32_t family_offset, MetricType type, std::size_t bound_count,
+std::string encode_series(std::uint32_t family_entry, MetricType type, std::size_t bound_count,
                           std::span<const std::string_view> values, std::uint64_t created_unix_ns, CellCursor& cells) {
   SeriesRecord fields{};
   fields.created_unix_ns = created_unix_ns;
-  fields.family = family_offset;
+  fields.family = family_entry;
   fields.first_cell = cells.of(type);
   cells.of(type) += series_cells(type, bound_count);
 
@@ -264,7 +302,7 @@ std::string encode_series(std::uint32_t family_offset, MetricType type, std::siz
   put(record, fields);
   for (const std::string_view value : values) put(record, length16(value));
   for (const std::string_view value : values) record.append(value);
-  seal(record, RecordKind::kSeries);
+  seal(record, RecordKind::kSeries, cells);
   return record;
 }
 

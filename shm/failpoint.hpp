@@ -21,13 +21,14 @@
   X(replace_built)                  \
   X(replace_linked)                 \
   X(replace_renamed)                \
-  X(append_locked)                  \
+  X(append_index_allocated)         \
   X(append_spill_allocated)         \
   X(append_spill_said)              \
-  X(append_tail_allocated)          \
+  X(append_room_allocated)          \
+  X(append_space_moved)             \
   X(append_record_written)          \
-  X(append_committed)               \
-  X(append_unlocked)                \
+  X(append_lost)                    \
+  X(append_published)               \
   X(claim_entry_byte_locked)        \
   X(claim_entry_pinned)             \
   X(claim_entry_epoch_odd)          \

@@ -28,6 +28,12 @@ struct Geometry {
   constexpr std::uint64_t worker_table() const { return sizeof(Header); }
   constexpr std::uint64_t slot_table() const { return worker_table() + pages(workers * sizeof(WorkerEntry)); }
   constexpr std::uint64_t directory() const { return slot_table() + pages((thread_slots + 2) * sizeof(SlotEntry)); }
+  /// Where the heap begins, counted from the directory's start like the offsets of its records.
+  constexpr std::uint64_t heap() const { return directory_bytes / kIndexShare; }
+  constexpr std::uint64_t heap_bytes() const { return directory_bytes - heap(); }
+  constexpr std::uint32_t index_entries() const {
+    return static_cast<std::uint32_t>((heap() - sizeof(DirectoryHead)) / sizeof(SharedWord));
+  }
   constexpr std::uint64_t slot_bytes() const { return std::uint64_t{cells} * 8; }
   constexpr std::uint64_t spill_cells() const { return directory() + directory_bytes; }
   constexpr std::uint64_t gauge_spill_cells() const { return spill_cells() + slot_bytes(); }

@@ -1,11 +1,12 @@
-// The bytes of a segment, layout version 1: structs, limits and the proof that the picture is true. No behaviour.
+// The bytes of a segment, layout version 2: structs, limits and the proof that the picture is true. No behaviour.
 // Normative text, crash table and a worked example: docs/segment-format.md.
 //
 //   offset                 bytes                what                         who writes it
 //   0                      4096                 Header                       its creator, before the file has a name
 //   4096                   workers * 128        WorkerEntry ...              who holds the entry's claim byte
 //   next page              (slots + 2) * 64     SlotEntry ...                the slot's owner
-//   next page              directory_bytes      DirectoryHead, records ...   who holds the directory byte
+//   next page              directory_bytes / 8  DirectoryHead, index ...     every process, by compare-and-swap
+//   then                   7/8 directory_bytes  heap: records ...            who took the room, until an entry names it
 //   next page              cells * 8            spill slot, thread cells     every process, by atomic add
 //   next page              cells * 8            spill slot, process cells    who claims a worker entry
 //   next page, per worker  cells * 8            process slot                 the threads of one process
@@ -14,7 +15,8 @@
 //   kLockBase ...          no bytes             locks: see the end of this header
 //
 // What forces a new layout version: any change of an offset, a size or a meaning here, or of a memory order that the
-// protocol needs. New record kinds, metric types and cell kinds do not: an old reader skips and counts them.
+// protocol needs. New record kinds, metric types, cell kinds, gauge modes and family flags do not: every record says
+// where its cells end, so older readers and writers step over what they do not know.
 #pragma once
 
 #include <cstddef>
@@ -28,7 +30,7 @@ inline constexpr std::uint64_t kMagic = 0x316765732e6d6873;  // "shm.seg1" in th
 #if defined(SHMETRICS_TEST_LAYOUT_VERSION)                   // tests/skew alone
 inline constexpr std::uint32_t kLayoutVersion = SHMETRICS_TEST_LAYOUT_VERSION;
 #else
-inline constexpr std::uint32_t kLayoutVersion = 1;
+inline constexpr std::uint32_t kLayoutVersion = 2;
 #endif
 inline constexpr std::uint64_t kPageBytes = 4096;  // the file's grain; machines with larger pages are refused
 
@@ -45,6 +47,8 @@ inline constexpr std::uint32_t kMaxLabelValueBytes = 1024;
 inline constexpr std::uint32_t kMaxLabels = 16;
 inline constexpr std::uint32_t kMaxBounds = 64;  // finite ones; +Inf comes on top
 inline constexpr std::uint32_t kProgramBytes = 48;
+inline constexpr std::uint32_t kMaxRecordBytes = 32768;  // of any record, also of kinds that are not known yet
+inline constexpr std::uint32_t kMaxGenerations = 16;     // schemas of one name: a bug that makes up labels ends here
 
 // --- Header: constant from the moment the file has a name. ---
 struct Header {
@@ -81,10 +85,11 @@ struct WorkerEntry {
   SharedWord released;  //   8  1 = the owner exited in order (release); a claimer that finds 0 counts a death
   SharedWord pid;       //  16  as its owner saw it
   SharedWord start_unix_ns;    //  24  when the entry was claimed
-  SharedWord adoptions;        //  32  claims after the first
-  SharedWord deaths;           //  40  owners that never released; a crash inside the claim can count one twice
+  SharedWord adoptions;        //  32  claims after an owner that had updated something
+  SharedWord deaths;           //  40  such owners that never released; a crash inside the claim can count one twice
   SharedWord cells_allocated;  //  48  of the process slot; CAS-max, release after the memory is there
-  SharedWord reserved;         //  56  zero
+  SharedWord counted;          //  56  1 = the owner has updated something (relaxed); 0: it passes for nobody, and its
+                               //      end for no death
   SharedWord program[6];       //  64  kProgramBytes bytes, NUL-padded
   SharedWord reserved2[2];     // 112  zero
 };
@@ -92,7 +97,8 @@ static_assert(sizeof(WorkerEntry) == 128 && sizeof(WorkerEntry::program) == kPro
 static_assert(offsetof(WorkerEntry, released) == 8 && offsetof(WorkerEntry, pid) == 16 &&
               offsetof(WorkerEntry, start_unix_ns) == 24 && offsetof(WorkerEntry, adoptions) == 32 &&
               offsetof(WorkerEntry, deaths) == 40 && offsetof(WorkerEntry, cells_allocated) == 48 &&
-              offsetof(WorkerEntry, program) == 64 && offsetof(WorkerEntry, reserved2) == 112);
+              offsetof(WorkerEntry, counted) == 56 && offsetof(WorkerEntry, program) == 64 &&
+              offsetof(WorkerEntry, reserved2) == 112);
 
 // --- Slot entry: one a thread slot; then one for the spill's thread cells, one for its process cells. ---
 struct SlotEntry {
@@ -105,29 +111,56 @@ static_assert(sizeof(SlotEntry) == 64 && offsetof(SlotEntry, cells_allocated) ==
 inline constexpr std::uint32_t kOwnerEpochBits = 48;
 static_assert(kMaxWorkers < (1u << 16));
 
-// --- Cells: a slot begins with a line for its redo record and a line of tallies; series follow. ---
+// --- Cells: a slot begins with a line for its redo record and seven of tallies; series follow. ---
 // Redo: written before the histogram's sequence becomes odd, read by adopter and reader only while it is odd.
 // Tallies: used in the spill's thread cells alone, by atomic add; zero in every other slot.
 // Of the spill's process cells only the values of min and max gauges are used, folded from dead workers: 0 = none, and
 // +0.0 is stored as -0.0.
+inline constexpr std::uint32_t kTallies = 56;
 struct SlotPrefix {
-  SharedWord redo_position;  //   0  cell of the sequence word | cell of the bucket << 32
-  SharedWord redo_bucket;    //   8  the bucket's new value
-  SharedWord redo_sum;       //  16  the new sum, bits of a double
-  SharedWord reserved[5];    //  24  zero
-  SharedWord tallies[8];     //  64  by Tally
+  SharedWord redo_position;      //   0  cell of the sequence word | cell of the bucket << 32
+  SharedWord redo_bucket;        //   8  the bucket's new value
+  SharedWord redo_sum;           //  16  the new sum, bits of a double
+  SharedWord reserved[5];        //  24  zero
+  SharedWord tallies[kTallies];  //  64  by Tally
 };
-inline constexpr std::uint32_t kPrefixCells = 16;
+inline constexpr std::uint32_t kPrefixCells = 64;
 static_assert(sizeof(SlotPrefix) == kPrefixCells * 8 && offsetof(SlotPrefix, tallies) == 64);
 static_assert(kPrefixCells < kGrowthCells && kMaxCells % kGrowthCells == 0 && kGrowthCells * 8 % kPageBytes == 0);
 
 enum class Tally : std::uint32_t {  // numbers are on disk: never renumber
-  kDroppedSeriesLimit = 0,          // gauge updates on a label set that found no place
-  kDroppedNoEntry = 1,              // gauge updates of a process without a worker entry
-  kRefusedNan = 2,
-  kRefusedInfinite = 3,
-  kRefusedNegative = 4,
+  // Updates that count nowhere.
+  kDroppedSeriesLimit = 0,    // of a gauge's label set that is over a limit, or is none
+  kDroppedNoEntry = 1,        // of a gauge in a process without a worker entry
+  kDroppedRefusedFamily = 2,  // of a family whose declaration was refused
+  kDroppedNoMemory = 3,       // of what could not be registered for want of memory
+  kDroppedBusy = 4,           // of what could not be registered because this process was busy registering
+  kRefusedNan = 5,
+  kRefusedInfinite = 6,
+  kRefusedNegative = 7,
+  // Declarations that were refused.
+  kDeclarationRule = 8,           // a name, label or bound against the rules, or a name that another family produces
+  kDeclarationOtherType = 9,      // another type than live workers have it as
+  kDeclarationSchemas = 10,       // one schema more than kMaxGenerations
+  kDeclarationSameProcess = 11,   // this process has it with another schema
+  kDeclarationNewerRelease = 12,  // the name is a newer release's, written in a way that this one does not know
+  kDeclarationDirectory = 13,     // entries, bytes or cells are used up, or the directory is damaged
+  kDeclarationNoMemory = 14,
+  kDeclarationBusy = 15,
 };
+inline constexpr std::uint32_t kUsedTallies = 16;
+static_assert(static_cast<std::uint32_t>(Tally::kDeclarationBusy) + 1 == kUsedTallies && kUsedTallies <= kTallies);
+
+// Why label sets share their family's overflow series: a labelled family has a thread cell for each, in this order.
+enum class Overflow : std::uint32_t {  // numbers are on disk: never renumber
+  kSeriesLimit = 0,
+  kCells = 1,
+  kDirectory = 2,     // its entries or bytes are used up, or it is damaged
+  kInvalidValue = 3,  // too long, not UTF-8, of the wrong number, or the overflow series' own
+  kNoMemory = 4,
+  kBusy = 5,
+};
+inline constexpr std::uint32_t kOverflowReasons = 6;
 
 // Offsets, in cells, inside a series. Counter: 1 cell, u64 or the bits of a double.
 inline constexpr std::uint32_t kGaugeStamp = 0;  // 0 = never set; release after the value
@@ -138,13 +171,17 @@ inline constexpr std::uint32_t kHistogramSum = 1;       // bits of a double
 inline constexpr std::uint32_t kHistogramBuckets = 2;  // bounds + 1 cells, not cumulative; a summary has one: its count
 inline constexpr std::uint32_t kSummaryCells = 3;
 
-// --- Directory: an append-only log. Everything beyond `committed` is nobody's. ---
+// --- Directory: an index of entries, and a heap of records that they name. ---
+// Entry n, 8 bytes, is 0 or offset | length << 32 of record n, counted from the directory's start. It changes once, by
+// a compare-and-swap (release; pairs with the acquire of everybody who steps over it). Entries fill the index from its
+// beginning: the first that is 0 is the end of the log. What a heap holds beside named records means nothing.
 struct DirectoryHead {
-  SharedWord committed;  //   0  end of the last record, counted from the directory's start; release after the record's
-                         //      bytes, pairs with every parser's acquire; 0 = no record yet
+  SharedWord space;  //   0  end of what was given out of the heap; directory_bytes / 8 at creation, only grows. A crash
+                     //      behind it leaves room that no entry names
   SharedWord reserved[7];  //   8  zero
 };
 static_assert(sizeof(DirectoryHead) == 64);
+inline constexpr std::uint64_t kIndexShare = 8;  // one byte in 8 is index: records average 64 bytes
 
 enum class RecordKind : std::uint32_t { kFamily = 1, kSeries = 2 };
 enum class MetricType : std::uint32_t { kCounter = 1, kGauge = 2, kHistogram = 3, kSummary = 4, kInfo = 5 };
@@ -162,51 +199,63 @@ enum class GaugeMode : std::uint32_t {
   kAll = 9,
 };
 
-// Records are 8-byte aligned and written by plain stores before `committed` covers them; they never change after.
+// What a claim of a worker entry does with the process cells of a family's series: [stamp, value] pairs.
+enum class ClaimAction : std::uint32_t { kZero = 0, kLeave = 1, kFoldMin = 2, kFoldMax = 3 };
+
+// Records are 8-byte aligned, and written by plain stores before an entry names them; they never change after. The
+// cells of a record begin where those of the record before it end, in either space.
 struct RecordHead {
-  std::uint32_t length;    //   0  of the whole record, multiple of 8
-  std::uint32_t kind;      //   4  RecordKind
-  std::uint64_t checksum;  //   8  XXH3 of the record from byte 16 on, seeded with length << 32 | kind
+  std::uint32_t length;       //   0  of the whole record, multiple of 8
+  std::uint32_t kind;         //   4  RecordKind
+  std::uint64_t checksum;     //   8  XXH3 of the record from byte 16 on, seeded with length << 32 | kind
+  std::uint32_t thread_end;   //  16  the next free thread cell behind this record
+  std::uint32_t process_end;  //  20  the next free process cell
 };
-static_assert(sizeof(RecordHead) == 16);
+static_assert(sizeof(RecordHead) == 24 && offsetof(RecordHead, thread_end) == 16 &&
+              offsetof(RecordHead, process_end) == 20);
 
 // Followed by: bounds (8 bytes each), label name lengths (2 bytes each), name, help, unit, label names; zeros up to a
 // multiple of 8.
 struct FamilyRecord {
   RecordHead head;                //   0
-  std::uint64_t created_unix_ns;  //  16
-  std::uint32_t type;             //  24  MetricType
-  std::uint32_t cell_kind;        //  28  CellKind
-  std::uint32_t gauge_mode;       //  32  GaugeMode, 0 for other types
-  std::uint32_t series_limit;     //  36  most series; later label sets share the overflow series
-  std::uint32_t first_cell;       //  40  of the one series without labels, or of the overflow series; 0 for labelled
+  std::uint64_t created_unix_ns;  //  24
+  std::uint32_t type;             //  32  MetricType
+  std::uint32_t cell_kind;        //  36  CellKind
+  std::uint32_t gauge_mode;       //  40  GaugeMode, 0 for other types
+  std::uint32_t series_limit;     //  44  most series; later label sets share the overflow series
+  std::uint32_t first_cell;       //  48  of the one series without labels, or of the overflow series; 0 for labelled
                                   //      gauges and info, which have none
-  std::uint32_t overflow_tally;   //  44  thread cell that counts refused label sets; 0 without labels
-  std::uint32_t supersedes;       //  48  offset of the family record that this one replaces; 0 = none
-  std::uint16_t label_count;      //  52
-  std::uint16_t bound_count;      //  54
-  std::uint16_t name_bytes;       //  56
-  std::uint16_t help_bytes;       //  58
-  std::uint16_t unit_bytes;       //  60
-  std::uint16_t reserved;         //  62  zero
+  std::uint32_t overflow_tally;   //  52  first of kOverflowReasons thread cells, by Overflow; 0 without labels
+  std::uint32_t flags;            //  56  zero; a bit that is not known makes the family unknown
+  std::uint16_t label_count;      //  60
+  std::uint16_t bound_count;      //  62
+  std::uint16_t name_bytes;       //  64
+  std::uint16_t help_bytes;       //  66
+  std::uint16_t unit_bytes;       //  68
+  std::uint16_t claim_action;     //  70  ClaimAction; one that is not known is kZero
 };
-static_assert(sizeof(FamilyRecord) == 64 && offsetof(FamilyRecord, created_unix_ns) == 16 &&
-              offsetof(FamilyRecord, type) == 24 && offsetof(FamilyRecord, first_cell) == 40 &&
-              offsetof(FamilyRecord, supersedes) == 48 && offsetof(FamilyRecord, label_count) == 52 &&
-              offsetof(FamilyRecord, unit_bytes) == 60);
+static_assert(sizeof(FamilyRecord) == 72 && offsetof(FamilyRecord, created_unix_ns) == 24 &&
+              offsetof(FamilyRecord, type) == 32 && offsetof(FamilyRecord, cell_kind) == 36 &&
+              offsetof(FamilyRecord, gauge_mode) == 40 && offsetof(FamilyRecord, series_limit) == 44 &&
+              offsetof(FamilyRecord, first_cell) == 48 && offsetof(FamilyRecord, overflow_tally) == 52 &&
+              offsetof(FamilyRecord, flags) == 56 && offsetof(FamilyRecord, label_count) == 60 &&
+              offsetof(FamilyRecord, bound_count) == 62 && offsetof(FamilyRecord, name_bytes) == 64 &&
+              offsetof(FamilyRecord, help_bytes) == 66 && offsetof(FamilyRecord, unit_bytes) == 68 &&
+              offsetof(FamilyRecord, claim_action) == 70);
 
 // Followed by: value lengths (2 bytes each, as many as the family has labels), values; zeros up to a multiple of 8.
 struct SeriesRecord {
   RecordHead head;                //   0
-  std::uint64_t created_unix_ns;  //  16
-  std::uint32_t family;           //  24  offset of its family's record from the directory's start
-  std::uint32_t first_cell;       //  28
+  std::uint64_t created_unix_ns;  //  24
+  std::uint32_t family;           //  32  number of its family's entry, which is the family's identity
+  std::uint32_t first_cell;       //  36
 };
-static_assert(sizeof(SeriesRecord) == 32 && offsetof(SeriesRecord, family) == 24);
+static_assert(sizeof(SeriesRecord) == 40 && offsetof(SeriesRecord, created_unix_ns) == 24 &&
+              offsetof(SeriesRecord, family) == 32 && offsetof(SeriesRecord, first_cell) == 36);
 
 // --- Locks: OFD write locks on bytes that no file reaches; at the same place in every layout version. ---
 inline constexpr std::uint64_t kLockBase = std::uint64_t{1} << 60;
-inline constexpr std::uint64_t kDirectoryLock = kLockBase;     // held for an append
+// kLockBase itself is reserved: layout 1 held it for an append.
 inline constexpr std::uint64_t kCreationLock = kLockBase + 1;  // held on an old file while it is replaced
 inline constexpr std::uint64_t kClaimLocks = kLockBase + 64;   // entry e: claim byte at + 2e, live byte at + 2e + 1
 

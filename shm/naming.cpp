@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 namespace shmetrics::shm {
 namespace {
@@ -137,7 +138,14 @@ std::string quoted(std::string_view name) {
 }
 
 bool is_valid_text(std::string_view text) {
-  for (std::size_t at = 0; at < text.size();) {
+  constexpr std::uint64_t kOnes = 0x0101010101010101;
+  std::size_t at = 0;
+  // Eight bytes at a time while all are ASCII and none is NUL, which borrows from the bit above it.
+  for (std::uint64_t eight = kOnes; at < text.size(); at += sizeof eight, eight = kOnes) {
+    std::memcpy(&eight, text.data() + at, std::min(text.size() - at, sizeof eight));
+    if (((eight | (eight - kOnes)) & (kOnes << 7)) != 0) break;
+  }
+  while (at < text.size()) {
     const std::size_t length = sequence_length(text, at);
     if (length == 0) return false;
     at += length;

@@ -72,6 +72,22 @@ constexpr bool is_live_mode(GaugeMode mode) {
   return mode <= GaugeMode::kLivemostrecent;
 }
 
+/// What a claim of a worker entry does with the gauges of a family.
+constexpr ClaimAction claim_action(MetricType type, GaugeMode mode) {
+  if (type != MetricType::kGauge) return ClaimAction::kZero;
+  switch (mode) {
+    case GaugeMode::kSum:
+    case GaugeMode::kMostrecent:
+      return ClaimAction::kLeave;
+    case GaugeMode::kMin:
+      return ClaimAction::kFoldMin;
+    case GaugeMode::kMax:
+      return ClaimAction::kFoldMax;
+    default:
+      return ClaimAction::kZero;
+  }
+}
+
 std::string_view type_name(MetricType type);  // counter gauge histogram summary info
 std::string_view mode_name(GaugeMode mode);   // livesum ... all
 

@@ -165,11 +165,12 @@ Descriptor build(const std::string& path, const CreationOptions& options) {
   allocate(file.get(), geometry.spill_cells(), kGrowthCells * 8, path);
   SHMETRICS_FAILPOINT(create_allocated);
   {
-    const auto fixed = map(file, boost::interprocess::read_write, 0, geometry.directory(), path);
+    const auto fixed = map(file, boost::interprocess::read_write, 0, geometry.directory() + kPageBytes, path);
     auto* base = static_cast<std::byte*>(fixed.get_address());
     auto* slots = reinterpret_cast<SlotEntry*>(base + geometry.slot_table());
     slots[geometry.spill()].cells_allocated.store_relaxed(kGrowthCells);
     SHMETRICS_FAILPOINT(create_spill_said);
+    reinterpret_cast<DirectoryHead*>(base + geometry.directory())->space.store_relaxed(geometry.heap());
     const Header header = make_header(geometry);
     std::memcpy(base, &header, sizeof header);
     SHMETRICS_FAILPOINT(create_header_written);

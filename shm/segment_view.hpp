@@ -22,6 +22,10 @@ class SegmentView {
   /// slot < thread_slots, or Geometry::spill(), or Geometry::gauge_spill().
   SlotEntry& slot(std::uint32_t slot) const { return at<SlotEntry>(geometry_.slot_table())[slot]; }
   DirectoryHead& directory() const { return *at<DirectoryHead>(geometry_.directory()); }
+  /// entry < geometry().index_entries().
+  SharedWord& index(std::uint32_t entry) const {
+    return at<SharedWord>(geometry_.directory() + sizeof(DirectoryHead))[entry];
+  }
   std::byte* directory_bytes() const { return base_ + geometry_.directory(); }
 
   SharedWord* thread_cells(std::uint32_t slot) const { return at<SharedWord>(geometry_.thread_slot(slot)); }

@@ -73,11 +73,14 @@ Attempt try_claim(const SegmentView& view, const SegmentFile& file, Descriptor& 
   // changes.
   std::atomic_thread_fence(std::memory_order_seq_cst);
   SHMETRICS_FAILPOINT(claim_entry_epoch_odd);
-  if (old != 0) {
+  // An owner that never updated anything leaves no trace. A claimer that was killed in here has counted it, or will
+  // not.
+  if (entry.counted.load_relaxed() != 0) {
     entry.adoptions.store_relaxed(entry.adoptions.load_relaxed() + 1);
     SHMETRICS_FAILPOINT(claim_entry_adoption_counted);
     if (entry.released.load_relaxed() == 0) entry.deaths.store_relaxed(entry.deaths.load_relaxed() + 1);
     SHMETRICS_FAILPOINT(claim_entry_death_counted);
+    entry.counted.store_relaxed(0);
   }
   entry.released.store_relaxed(0);
   SHMETRICS_FAILPOINT(claim_entry_released_cleared);
@@ -140,30 +143,38 @@ bool other_worker_alive(int fd, std::optional<std::uint32_t> self) noexcept {
   return before || probe(fd, own + 2, kClaimLocks + 2 * kMaxWorkers - own - 2) != Held::kNo;
 }
 
+namespace {
+
+// One word, so that a kill cannot come between two: 0 means unset, and +0.0 is stored as -0.0.
+void fold(SharedWord& kept, double found, ClaimAction action) noexcept {
+  kept.update_relaxed([found, action](std::uint64_t bits) {
+    const double value = std::bit_cast<double>(bits);
+    const bool wins =
+        bits == 0 || std::isnan(value) || (action == ClaimAction::kFoldMin ? found < value : found > value);
+    const std::uint64_t next = std::bit_cast<std::uint64_t>(found);
+    return wins ? (next == 0 ? std::bit_cast<std::uint64_t>(-0.0) : next) : bits;
+  });
+  SHMETRICS_FAILPOINT(claim_entry_gauge_folded);
+}
+
+}  // namespace
+
 void reset_gauges(SharedWord* slot, std::uint32_t limit, SharedWord* spill, std::uint32_t spill_limit,
-                  std::span<const GaugePlace> gauges) noexcept {
-  for (const GaugePlace& gauge : gauges) {
-    const std::uint32_t first_cell = gauge.first_cell;
-    const GaugeMode mode = gauge.mode;
-    if (first_cell + kGaugeCells > limit) continue;
-    SharedWord& stamp = slot[first_cell + kGaugeStamp];
-    SharedWord& value = slot[first_cell + kGaugeValue];
-    const bool folds = mode == GaugeMode::kMin || mode == GaugeMode::kMax;
-    if (folds && stamp.load_relaxed() != 0 && first_cell + kGaugeCells <= spill_limit) {
-      // One word, so that a kill cannot come between two: 0 means unset, and +0.0 is stored as -0.0.
-      const double found = value.load_double_relaxed();
-      spill[first_cell + kGaugeValue].update_relaxed([found, mode](std::uint64_t bits) {
-        const double kept = std::bit_cast<double>(bits);
-        const bool wins = bits == 0 || std::isnan(kept) || (mode == GaugeMode::kMin ? found < kept : found > kept);
-        const std::uint64_t next = std::bit_cast<std::uint64_t>(found);
-        return wins ? (next == 0 ? std::bit_cast<std::uint64_t>(-0.0) : next) : bits;
-      });
-      SHMETRICS_FAILPOINT(claim_entry_gauge_folded);
+                  std::span<const GaugeCells> gauges) noexcept {
+  for (const GaugeCells& gauge : gauges) {
+    const bool folds = gauge.action == ClaimAction::kFoldMin || gauge.action == ClaimAction::kFoldMax;
+    if (gauge.action == ClaimAction::kLeave) continue;
+    const std::uint64_t end = std::min<std::uint64_t>(std::uint64_t{gauge.first_cell} + gauge.cells, limit);
+    for (std::uint64_t cell = gauge.first_cell; cell < end; cell += kGaugeCells) {
+      SharedWord& stamp = slot[cell + kGaugeStamp];
+      const bool is_whole = cell + kGaugeCells <= end;
+      if (folds && is_whole && stamp.load_relaxed() != 0 && cell + kGaugeCells <= spill_limit) {
+        fold(spill[cell + kGaugeValue], slot[cell + kGaugeValue].load_double_relaxed(), gauge.action);
+      }
+      stamp.store_relaxed(0);
+      SHMETRICS_FAILPOINT(claim_entry_stamp_cleared);
+      if (is_whole) slot[cell + kGaugeValue].store_relaxed(0);
     }
-    if (mode == GaugeMode::kSum || mode == GaugeMode::kMostrecent) continue;
-    stamp.store_relaxed(0);
-    SHMETRICS_FAILPOINT(claim_entry_stamp_cleared);
-    value.store_relaxed(0);
   }
 }
 

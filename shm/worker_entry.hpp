@@ -44,6 +44,11 @@ class EntryPreparer {
 std::optional<EntryClaim> claim_entry(const SegmentView& view, const SegmentFile& file,
                                       EntryPreparer& preparer) noexcept;
 
+/// Marks the owner as one that has updated something: from then on it is shown, and its end counts. Any thread.
+inline void mark_counted(const SegmentView& view, std::uint32_t worker) noexcept {
+  view.worker(worker).counted.store_relaxed(1);
+}
+
 /// Marks an orderly end. The locks stay: other threads may still count, and the kernel drops both with the address
 /// space.
 inline void release_entry(const SegmentView& view, EntryClaim claim) noexcept {
@@ -55,14 +60,15 @@ inline void release_entry(const SegmentView& view, EntryClaim claim) noexcept {
 /// Whether any worker but `self` holds an entry of the segment behind `fd`.
 bool other_worker_alive(int fd, std::optional<std::uint32_t> self) noexcept;
 
-struct GaugePlace {
-  std::uint32_t first_cell;
-  GaugeMode mode;
+/// Neighbouring gauges of one family in a process slot, and what a claim does with them.
+struct GaugeCells {
+  std::uint32_t first_cell = 0;
+  std::uint32_t cells = kGaugeCells;
+  ClaimAction action = ClaimAction::kZero;
 };
-/// What a new owner does with the gauges that it finds in cells [0, limit) of its process slot: min and max are folded
-/// into the spill, sum and mostrecent go on, all others start anew. Repeatable: a kill inside leaves it to the next
-/// claimer.
+/// What a new owner does with the gauges that it finds in cells [0, limit) of its process slot: folds them into the
+/// spill, leaves them, or lets them start anew. Repeatable: a kill inside leaves it to the next claimer.
 void reset_gauges(SharedWord* slot, std::uint32_t limit, SharedWord* spill, std::uint32_t spill_limit,
-                  std::span<const GaugePlace> gauges) noexcept;
+                  std::span<const GaugeCells> gauges) noexcept;
 
 }  // namespace shmetrics::shm

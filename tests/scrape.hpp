@@ -1,11 +1,14 @@
 // What a scrape of a segment says, by line: "name{label=\"value\"}" -> value.
 #pragma once
 
+#include <cstdint>
 #include <cstdlib>
 #include <map>
+#include <span>
 #include <sstream>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 #include "collector/scraper.hpp"
 
@@ -23,6 +26,22 @@ struct Scrape {
     return found->second;
   }
 };
+
+/// How often `reason` was met. One that the list does not have is a mistake of the test.
+inline std::uint64_t count_of(std::span<const collector::ReasonCount> counts, std::string_view reason) {
+  for (const collector::ReasonCount& counted : counts) {
+    if (counted.reason == reason) return counted.count;
+  }
+  throw std::out_of_range("no reason " + std::string(reason));
+}
+/// Label sets of a family that share its overflow series for `reason`; the status lists none that is 0.
+inline std::uint64_t overflow_of(const collector::SegmentStatus& status, std::string_view family,
+                                 std::string_view reason) {
+  for (const collector::FamilyOverflow& overflow : status.series_overflow) {
+    if (overflow.family == family && overflow.refused.reason == reason) return overflow.refused.count;
+  }
+  return 0;
+}
 
 inline Scrape scrape(collector::Scraper& scraper) {
   Scrape result;

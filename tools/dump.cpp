@@ -10,6 +10,7 @@
 #include "collector/text_format.hpp"
 #include "tools/exit_code.hpp"
 #include "tools/printable.hpp"
+#include "tools/reasons.hpp"
 
 namespace shmetrics::tools {
 namespace {
@@ -102,6 +103,10 @@ void append_summary(std::string& out, const std::string& path, const collector::
   out += "families  " + std::to_string(status.families) + ", series " + std::to_string(status.series) + "\n";
   out += "cells     " + of(status.cells_used, status.cells_limit) + "\n";
   out += "directory " + of(status.directory_used_bytes, status.directory_limit_bytes) + " bytes\n";
+  if (sum(status.declarations_refused) > 0)
+    out += "refused   declarations: " + listed(status.declarations_refused) + "\n";
+  if (sum(status.updates_dropped) > 0) out += "dropped   updates: " + listed(status.updates_dropped) + "\n";
+  if (sum(status.values_refused) > 0) out += "refused   values: " + listed(status.values_refused) + "\n";
   const std::uint64_t quarantined =
       status.quarantined_families + status.quarantined_series + status.quarantined_slots + status.quarantined_workers;
   if (quarantined > 0)

@@ -8,6 +8,7 @@
 
 #include "collector/text_format.hpp"
 #include "tools/printable.hpp"
+#include "tools/reasons.hpp"
 
 namespace shmetrics::tools {
 namespace {
@@ -84,13 +85,16 @@ void add_header(Lines& lines, const collector::SegmentStatus& status, const Fram
   const auto percent = [](std::uint64_t used, std::uint64_t limit) {
     return to_string(used * 100 / std::max<std::uint64_t>(limit, 1)) + " %";
   };
-  const std::uint64_t drops = status.dropped_series_limit + status.dropped_no_entry;
+  const std::uint64_t drops = sum(status.updates_dropped);
   const std::uint64_t slots = status.slots_used + status.slots_free;
   lines.add("workers " + to_string(status.workers_live) + " live, " + to_string(status.workers_dead) +
                 " dead   slots " + to_string(status.slots_used) + " of " + to_string(slots) + "   cells " +
                 percent(status.cells_used, status.cells_limit) + "   deaths " + to_string(status.worker_deaths) +
                 "   drops " + to_string(drops),
             drops > 0 || status.workers_dead > 0 ? kRed : "");
+  if (sum(status.declarations_refused) > 0) {
+    lines.add("declarations refused: " + listed(status.declarations_refused), kRed);
+  }
   if (!status.notice.empty()) lines.add(printable(status.notice), kRed);
 }
 

@@ -100,6 +100,8 @@ Options options_of(const shmetrics_options& given) {
   take(options.mode, given.mode);
   take(options.series_per_family, given.series_per_family);
   if (given.has_group != 0) options.group = given.group;
+  options.quiet = given.quiet != 0;
+  options.on_error = given.on_error;
   return options;
 }
 

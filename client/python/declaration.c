@@ -79,6 +79,7 @@ PyObject* core_open(PyObject* module, PyObject* args) {
   options.directory_bytes = (uint64_t)directory_bytes;
   options.has_group = group >= 0;
   options.group = (uint32_t)group;
+  options.quiet = 1; /* a RuntimeWarning says it */
   shmetrics_registry* registry = shmetrics_open(&options, &error);
   Py_DECREF(path);
   if (error.code == SHMETRICS_OK) return PyCapsule_New(registry, kHandle, NULL);

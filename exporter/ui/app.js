@@ -41,15 +41,16 @@ function showHealth() {
   const { cells, directory_bytes: directory } = feed.status;
   const states = (state) => feed.workers.filter((worker) => worker.state === state).length;
   const dropped = own("updates_dropped_total"), refused = own("values_refused_total");
-  const overflow = own("series_overflow_total");
+  const overflow = own("series_overflow_total"), undeclared = own("declarations_refused_total");
   const used = own("slots", { state: "used" }), slots = used + own("slots", { state: "free" });
   const part = (number, limit) => `of ${short(limit)} · ${(number / (limit || 1) * 100).toFixed(1)} %`;
   find("health").replaceChildren(
     tile("Workers live", short(states("live")), `${states("dead")} dead · ${states("released")} released`),
     tile("Series", short(feed.series.size), `${feed.families.length} families`),
     tile("Updates dropped", short(dropped),
-      overflow ? `${short(overflow)} label sets had no room` : `${short(refused)} values refused`,
-      { isBad: dropped > 0 || overflow > 0 }),
+      undeclared ? `${short(undeclared)} declarations refused`
+        : overflow ? `${short(overflow)} label sets had no room` : `${short(refused)} values refused`,
+      { isBad: dropped > 0 || overflow > 0 || undeclared > 0 }),
     tile("Worker deaths", short(own("worker_deaths_total")), "killed or crashed"),
     tile("Slots", short(used), part(used, slots), { of: used / slots }),
     tile("Cells", short(cells.used), part(cells.used, cells.limit), { of: cells.used / cells.limit }),

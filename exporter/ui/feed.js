@@ -64,8 +64,8 @@ export function parseText(text) {
   return samples;
 }
 
-const selfMetrics = ["segment_up", "slots", "worker_deaths_total", "updates_dropped_total", "series_overflow_total",
-  "values_refused_total"];
+const selfMetrics = ["segment_up", "slots", "worker_deaths_total", "declarations_refused_total",
+  "updates_dropped_total", "series_overflow_total", "values_refused_total"];
 const selfPath = "../metrics?" + selfMetrics.map((name) => `name[]=shmetrics_${name}`).join("&");
 
 /** The value below which the part q of the observations is, as Prometheus' histogram_quantile has it. */

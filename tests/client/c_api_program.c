@@ -8,6 +8,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,6 +18,13 @@ static void check(int holds, const char* claim, int line) {
   if (holds) return;
   fprintf(stderr, "line %d: not so: %s\n", line, claim);
   ++failures;
+}
+static int lines_heard = 0;
+
+/* What would go to stderr comes here: one line a cause. */
+static void hear(const char* line) {
+  check(line[0] != 0 && strchr(line, '\n') == NULL, line, __LINE__);
+  ++lines_heard;
 }
 #define CHECK(claim) check(claim, #claim, __LINE__)
 
@@ -34,6 +42,7 @@ static shmetrics_registry* opened(const char* path) {
   options.has_group = 1;
   options.group = (uint32_t)getegid();
   options.series_per_family = 100;
+  options.on_error = hear;
   registry = shmetrics_open(&options, &error);
   CHECK(registry != NULL && error.code == SHMETRICS_OK && error.message[0] == 0);
   options.start = SHMETRICS_ATTACH;
@@ -129,25 +138,37 @@ static void misuse(shmetrics_registry* registry) {
   } newer;
   shmetrics_options options = SHMETRICS_OPTIONS_INIT;
   const shmetrics_counter inert = {{0, 0, NULL}};
+  shmetrics_counter_family* refused_counter;
+  shmetrics_gauge_family* refused_gauge;
+  shmetrics_histogram_family* refused_histogram;
   double bounds[65];
   size_t i;
   for (i = 0; i < 65; ++i) bounds[i] = (double)i;
 
-  CHECK(shmetrics_declare_counter(registry, "app_hits", "Hits", SHMETRICS_NO_LABELS, NULL, &error) == NULL);
+  refused_counter = shmetrics_declare_counter(registry, "app_hits", "Hits", SHMETRICS_NO_LABELS, NULL, &error);
   CHECK(error.code == SHMETRICS_INVALID_ARGUMENT && strstr(error.message, "app_hits_total") != NULL);
-  CHECK(shmetrics_declare_gauge(registry, "app_requests_total", "X", SHMETRICS_NO_LABELS, SHMETRICS_SUM, NULL,
-                                &error) == NULL);
-  CHECK(error.code != SHMETRICS_OK);
-  CHECK(shmetrics_declare_histogram(registry, "app_x", "X", SHMETRICS_NO_LABELS, bounds, 65, NULL, &error) == NULL);
+  CHECK(refused_counter != NULL); /* its updates are counted as dropped */
+  shmetrics_counter_inc(shmetrics_counter_with(refused_counter, SHMETRICS_NO_LABELS));
+  refused_gauge =
+      shmetrics_declare_gauge(registry, "app_requests_total", "X", SHMETRICS_NO_LABELS, SHMETRICS_SUM, NULL, &error);
+  CHECK(error.code != SHMETRICS_OK && refused_gauge != NULL);
+  shmetrics_gauge_set(shmetrics_gauge_with(refused_gauge, SHMETRICS_NO_LABELS), 1);
+  CHECK(shmetrics_gauge_add(shmetrics_gauge_with(refused_gauge, SHMETRICS_NO_LABELS), 1) == 0);
+  refused_histogram =
+      shmetrics_declare_histogram(registry, "app_x", "X", SHMETRICS_NO_LABELS, bounds, 65, NULL, &error);
+  CHECK(error.code == SHMETRICS_INVALID_ARGUMENT && refused_histogram != NULL);
+  shmetrics_histogram_observe(shmetrics_histogram_with(refused_histogram, SHMETRICS_NO_LABELS), 1);
+  shmetrics_declare_gauge(registry, "app_y", "Y", SHMETRICS_NO_LABELS, (enum shmetrics_gauge_mode)77, NULL, &error);
   CHECK(error.code == SHMETRICS_INVALID_ARGUMENT);
-  CHECK(shmetrics_declare_gauge(registry, "app_y", "Y", SHMETRICS_NO_LABELS, (enum shmetrics_gauge_mode)77, NULL,
-                                &error) == NULL);
-  CHECK(error.code == SHMETRICS_INVALID_ARGUMENT);
-  CHECK(shmetrics_declare_counter(registry, NULL, NULL, SHMETRICS_NO_LABELS, NULL, NULL) == NULL);
+  CHECK(shmetrics_declare_counter(registry, NULL, NULL, SHMETRICS_NO_LABELS, NULL, NULL) != NULL);
+  CHECK(shmetrics_declare_counter(registry, "app_routes_total", "Routes", SHMETRICS_LABELS("method"), NULL, &error) !=
+        NULL);
+  CHECK(error.code == SHMETRICS_INCOMPATIBLE && strstr(error.message, "in this process") != NULL);
+  CHECK(lines_heard == 2); /* rule and same_process */
   CHECK(shmetrics_declare_counter(NULL, "app_a_total", "A", SHMETRICS_NO_LABELS, NULL, &error) == NULL);
   CHECK(error.code == SHMETRICS_NOT_READY);
   CHECK(shmetrics_path(NULL)[0] == 0);
-  CHECK(shmetrics_declare_counter(registry, "app_n_total", "N", NULL, 2, NULL, &error) == NULL);
+  CHECK(shmetrics_declare_counter(registry, "app_n_total", "N", NULL, 2, NULL, &error) != NULL);
   CHECK(error.code == SHMETRICS_INVALID_ARGUMENT);
   shmetrics_counter_inc(shmetrics_counter_with(NULL, NULL, 2));
 

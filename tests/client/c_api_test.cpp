@@ -39,8 +39,11 @@ TEST_P(CApiTest, DoesAllThatTheCppApiDoes) {
   EXPECT_EQ(found["app_request_duration_seconds_bucket{route=\"/\",le=\"10\"}"], 1);
   EXPECT_THAT(found.text, HasSubstr("# HELP app_requests_total Requests\n# TYPE app_requests_total counter\n"));
   EXPECT_THAT(found.text, testing::Not(HasSubstr("app_build_info{")));  // its worker is no more
-  EXPECT_EQ(found.status.refused_negative, 2);
-  EXPECT_EQ(found.status.refused_nan, 1);
+  EXPECT_EQ(shmetrics::tests::count_of(found.status.values_refused, "negative"), 2);
+  EXPECT_EQ(shmetrics::tests::count_of(found.status.updates_dropped, "refused_family"), 4);
+  EXPECT_EQ(shmetrics::tests::count_of(found.status.declarations_refused, "rule"), 6);
+  EXPECT_EQ(shmetrics::tests::count_of(found.status.declarations_refused, "same_process"), 1);
+  EXPECT_EQ(shmetrics::tests::count_of(found.status.values_refused, "nan"), 1);
 }
 
 INSTANTIATE_TEST_SUITE_P(Standards, CApiTest, testing::Values(SHMETRICS_C99_PROGRAM, SHMETRICS_C11_PROGRAM),

@@ -90,18 +90,28 @@ TEST_F(DeclarationTest, ASecondDeclarationIsTheSameFamily) {
   EXPECT_THAT(tests::scrape(path_).text, HasSubstr("# HELP a_total A\n"));
 }
 
-TEST_F(DeclarationTest, AnotherSchemaIsInertAndSaysSo) {
+TEST_F(DeclarationTest, AnotherSchemaInTheSameProcessIsInertAndSaysSo) {
   const Registry registry = Registry::open(at(path_));
   registry.histogram("h_seconds", "H", {}, {1, 2}).observe(1);
   const auto bounds = registry.histogram("h_seconds", "H", {}, {1, 3});
   EXPECT_EQ(bounds.error(), Errc::incompatible);
-  EXPECT_THAT(bounds.error().message(), HasSubstr("with other bounds by live workers"));
+  EXPECT_THAT(bounds.error().message(), HasSubstr("was declared with other bounds before in this process"));
   bounds.observe(1);
   EXPECT_EQ(registry.gauge("h_seconds", "H").error(), Errc::incompatible);
   EXPECT_EQ(tests::scrape(path_)["h_seconds_count"], 1);
 }
 
-TEST_F(DeclarationTest, AStoppedApplicationMayComeBackWithOtherBounds) {
+TEST_F(DeclarationTest, ACounterOfTheOtherKindOfNumberAddsUpWithIt) {
+  const Registry registry = Registry::open(at(path_));
+  registry.counter("a_total", "A").inc(2);
+  const FloatCounter halves = registry.float_counter("a_total", "A");
+  halves.inc(0.5);
+  registry.counter("a_total", "A").inc();
+  EXPECT_EQ(tests::scrape(path_)["a_total"], 3.5);
+}
+
+// Bounds of both: a bucket counts from the first bound that is not below its own.
+TEST_F(DeclarationTest, AnApplicationThatComesBackWithOtherBoundsGoesOnWithItsCounts) {
   EXPECT_EQ(tests::wait_for(tests::forked([&] {
               Registry::open(at(path_)).histogram("h_seconds", "H", {}, {1, 2}).observe(1);
               return 0;
@@ -111,8 +121,24 @@ TEST_F(DeclarationTest, AStoppedApplicationMayComeBackWithOtherBounds) {
   EXPECT_FALSE(changed.error()) << changed.error().message();
   changed.observe(3);
   const tests::Scrape scrape = tests::scrape(path_);
-  EXPECT_EQ(scrape["h_seconds_count"], 1) << "the family restarts at 0";
-  EXPECT_EQ(scrape["h_seconds_bucket{le=\"5\"}"], 1);
+  EXPECT_EQ(scrape["h_seconds_count"], 2);
+  EXPECT_EQ(scrape["h_seconds_sum"], 4);
+  EXPECT_EQ(scrape["h_seconds_bucket{le=\"1\"}"], 1);
+  EXPECT_EQ(scrape["h_seconds_bucket{le=\"2\"}"], 1);
+  EXPECT_EQ(scrape["h_seconds_bucket{le=\"5\"}"], 2);
+}
+
+TEST_F(DeclarationTest, AnApplicationThatComesBackWithAnotherTypeStartsAnew) {
+  EXPECT_EQ(tests::wait_for(tests::forked([&] {
+              Registry::open(at(path_)).histogram("h_seconds", "H", {}, {1, 2}).observe(1);
+              return 0;
+            })),
+            0);
+  const auto changed = Registry::open(at(path_)).summary("h_seconds", "H");
+  EXPECT_FALSE(changed.error()) << changed.error().message();
+  changed.observe(3);
+  const tests::Scrape scrape = tests::scrape(path_);
+  EXPECT_EQ(scrape["h_seconds_count"], 1) << "another type is another metric";
   EXPECT_FALSE(scrape.has("h_seconds_bucket{le=\"2\"}"));
 }
 
@@ -153,10 +179,10 @@ TEST_F(DeclarationTest, LabelValuesOfAnyKindOfStringMeanTheSame) {
   hits.with("1", "2").inc();
   const std::string_view values[] = {"1", "2"};
   hits.with(std::span(values)).inc();
-  hits.with(std::span(values).first(1)).inc();  // wrong number: inert
+  hits.with(std::span(values).first(1)).inc();  // of the wrong number
   const tests::Scrape scrape = tests::scrape(path_);
   EXPECT_EQ(scrape["a_total{x=\"1\",y=\"2\"}"], 3);
-  EXPECT_EQ(scrape.values.size(), 1u);
+  EXPECT_EQ(scrape.values.size(), 1u) << "inert";
 }
 
 TEST_F(DeclarationTest, LabelSetsThatLookAlikeJoinedStayApart) {

@@ -59,9 +59,9 @@ TEST_F(KindsTest, FloatCountersRefuseWhatIsNoIncrement) {
   cost.inc(std::numeric_limits<double>::max());
   const tests::Scrape result = scrape();
   EXPECT_EQ(result["cost_total"], std::numeric_limits<double>::max());
-  EXPECT_EQ(result.status.refused_negative, 1u);
-  EXPECT_EQ(result.status.refused_nan, 1u);
-  EXPECT_EQ(result.status.refused_infinite, 2u);
+  EXPECT_EQ(tests::count_of(result.status.values_refused, "negative"), 1u);
+  EXPECT_EQ(tests::count_of(result.status.values_refused, "nan"), 1u);
+  EXPECT_EQ(tests::count_of(result.status.values_refused, "infinite"), 2u);
 }
 
 TEST_F(KindsTest, SummariesHaveSumAndCount) {
@@ -73,27 +73,51 @@ TEST_F(KindsTest, SummariesHaveSumAndCount) {
   EXPECT_EQ(result["response_bytes_sum{route=\"/\"}"], 150.5);
   EXPECT_EQ(result["response_bytes_count{route=\"/\"}"], 2);
   EXPECT_EQ(result.values.size(), 2u);
-  EXPECT_EQ(result.status.refused_nan, 1u);
+  EXPECT_EQ(tests::count_of(result.status.values_refused, "nan"), 1u);
 }
 
 TEST_F(KindsTest, AnInfoIsShownWhileAWorkerThatKnowsItLives) {
-  EXPECT_FALSE(registry_.info("app_build_info", "Build", {{"version", "1.2.3"}, {"commit", "abc"}}));
   const std::string series = "app_build_info{version=\"1.2.3\",commit=\"abc\"}";
-  const Counter hits = registry_.counter("a_total", "A");
-  EXPECT_FALSE(scrape().has(series)) << "nobody has an entry yet";
-  const tests::Baton counted;
-  const pid_t worker = tests::forked([&] {
-    hits.inc();
-    counted.pass();
-    for (;;) pause();
-    return 0;
+  const tests::Baton done;
+  const auto worker = [&](auto act) {
+    const pid_t pid = tests::forked([&] {
+      act();
+      done.pass();
+      for (;;) pause();
+      return 0;
+    });
+    done.receive();
+    return pid;
+  };
+  const pid_t parent = worker([&] {
+    if (registry_.info("app_build_info", "Build", {{"version", "1.2.3"}, {"commit", "abc"}})) std::abort();
+    const Counter hits = registry_.counter("a_total", "A");
+    const pid_t child = fork();
+    if (child == 0) {
+      hits.inc();
+      done.pass();
+      pause();
+    }
   });
-  counted.receive();
-  EXPECT_EQ(scrape()[series], 1) << "inherited by fork";
-  tests::kill_and_wait(worker);
-  EXPECT_FALSE(scrape().has(series));
-  hits.inc();
-  EXPECT_EQ(scrape()[series], 1);
+  done.receive();
+  EXPECT_EQ(scrape()[series], 1) << "declared, and inherited by fork";
+  tests::kill_and_wait(parent);
+  EXPECT_EQ(scrape()[series], 1) << "the child lives";
+  const auto rows = [&] {
+    collector::Scraper scraper(path_);
+    scraper.read();
+    return scraper.workers();
+  };
+  for (const auto& row : rows()) {
+    if (row.state == collector::WorkerState::kLive) kill(static_cast<pid_t>(row.pid), SIGKILL);
+  }
+  for (int i = 0; i < 1000 && scrape().has(series); ++i) usleep(1000);
+  EXPECT_FALSE(scrape().has(series)) << "nobody lives who knows it";
+  const pid_t again = worker([&] {
+    if (registry_.info("app_build_info", "Build", {{"version", "1.2.3"}, {"commit", "abc"}})) std::abort();
+  });
+  EXPECT_EQ(scrape()[series], 1) << "also of a worker that has only declared";
+  tests::kill_and_wait(again);
 }
 
 TEST_F(KindsTest, AnInfoDeclaredLateIsShownAtOnce) {
@@ -119,9 +143,9 @@ TEST_F(KindsTest, LabelNamesMayBeKnownAtRunTimeOnly) {
   const std::vector<std::string_view> values = {"1", "2"};
   hits.with(std::span(values)).inc();
   hits.with("1", "2").inc();
-  hits.with("1").inc();  // wrong number: inert
+  hits.with("1").inc();  // of the wrong number
   EXPECT_EQ(scrape()["a_total{a=\"1\",b=\"2\"}"], 2);
-  EXPECT_EQ(scrape().values.size(), 1u);
+  EXPECT_EQ(scrape().values.size(), 1u) << "inert";
 }
 
 TEST_F(KindsTest, NoLabelNamesAreFineToo) {
@@ -179,7 +203,8 @@ TEST_F(KindsTest, TheDefaultRegistryNeverThrowsAndSaysWhatIsWrong) {
   EXPECT_EQ(default_registry().error(), Errc::not_ready) << "not tried at each call";
 }
 
-/// Two workers set each gauge, to 3 and to 5; then the one with 5 is killed; then a third takes its entry over.
+/// Two workers set each gauge, to 3 and to 5; then the one with 5 is killed; then a third takes its entry over. Entry 0
+/// is this process's, which only declares.
 TEST_F(KindsTest, EachGaugeModeOverADeathAndAnAdoption) {
   const GaugeMode modes[] = {GaugeMode::livesum, GaugeMode::livemin, GaugeMode::livemax, GaugeMode::livemostrecent,
                              GaugeMode::sum,     GaugeMode::min,     GaugeMode::max,     GaugeMode::mostrecent,
@@ -215,10 +240,10 @@ TEST_F(KindsTest, EachGaugeModeOverADeathAndAnAdoption) {
          {"min", 3},
          {"max", 5},
          {"mostrecent", 5},
-         {"liveall{worker=\"0\"}", 3},
-         {"liveall{worker=\"1\"}", 5},
-         {"all{worker=\"0\"}", 3},
-         {"all{worker=\"1\"}", 5}});
+         {"liveall{worker=\"1\"}", 3},
+         {"liveall{worker=\"2\"}", 5},
+         {"all{worker=\"1\"}", 3},
+         {"all{worker=\"2\"}", 5}});
   tests::kill_and_wait(second);
   shows({{"livesum", 3},
          {"livemin", 3},
@@ -228,9 +253,9 @@ TEST_F(KindsTest, EachGaugeModeOverADeathAndAnAdoption) {
          {"min", 3},
          {"max", 5},
          {"mostrecent", 5},
-         {"liveall{worker=\"0\"}", 3},
-         {"all{worker=\"0\"}", 3},
-         {"all{worker=\"1\"}", 5}});
+         {"liveall{worker=\"1\"}", 3},
+         {"all{worker=\"1\"}", 3},
+         {"all{worker=\"2\"}", 5}});
   const pid_t third = worker(4);
   // `sum` went on at the 5 that it found, and set() put 4 in its place; `min` and `max` keep what the dead one had.
   shows({{"livesum", 7},
@@ -241,10 +266,10 @@ TEST_F(KindsTest, EachGaugeModeOverADeathAndAnAdoption) {
          {"min", 3},
          {"max", 5},
          {"mostrecent", 4},
-         {"liveall{worker=\"0\"}", 3},
-         {"liveall{worker=\"1\"}", 4},
-         {"all{worker=\"0\"}", 3},
-         {"all{worker=\"1\"}", 4}});
+         {"liveall{worker=\"1\"}", 3},
+         {"liveall{worker=\"2\"}", 4},
+         {"all{worker=\"1\"}", 3},
+         {"all{worker=\"2\"}", 4}});
   tests::kill_and_wait(first);
   tests::kill_and_wait(third);
   shows({{"livesum", 0},
@@ -252,8 +277,8 @@ TEST_F(KindsTest, EachGaugeModeOverADeathAndAnAdoption) {
          {"min", 3},
          {"max", 5},
          {"mostrecent", 4},
-         {"all{worker=\"0\"}", 3},
-         {"all{worker=\"1\"}", 4}});
+         {"all{worker=\"1\"}", 3},
+         {"all{worker=\"2\"}", 4}});
 }
 
 TEST_F(KindsTest, IncrementsAndDecrementsOfASumStayExactOverDeaths) {

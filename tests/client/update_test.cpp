@@ -99,7 +99,7 @@ TEST_F(UpdateTest, NegativeIncrementsAreRefusedAndCounted) {
   hits.inc(-1);
   const tests::Scrape scrape = tests::scrape(path_);
   EXPECT_EQ(scrape["a_total"], 3);
-  EXPECT_EQ(scrape.status.refused_negative, 1u);
+  EXPECT_EQ(tests::count_of(scrape.status.values_refused, "negative"), 1u);
 }
 
 TEST_F(UpdateTest, ObservationsFallIntoTheBucketWhoseBoundTheyDoNotExceed) {
@@ -120,7 +120,7 @@ TEST_F(UpdateTest, NanIsRefusedAndCounted) {
   const tests::Scrape scrape = tests::scrape(path_);
   EXPECT_EQ(scrape["h_count"], 0);
   EXPECT_EQ(scrape["h_sum"], 0);
-  EXPECT_EQ(scrape.status.refused_nan, 1u);
+  EXPECT_EQ(tests::count_of(scrape.status.values_refused, "nan"), 1u);
 }
 
 TEST_F(UpdateTest, ThreadsOfOneProcessShareItsGauges) {

@@ -103,27 +103,91 @@ TEST_F(Check, ATruncatedSegmentIsDamaged) {
 TEST_F(Check, EveryByteOfARecordIsCovered) {
   const auto family = segment_.family(test::counter("a_total", {"x"}));
   segment_.series(family, {"1"});
-  for (std::uint64_t at = sizeof(shm::DirectoryHead); at < segment_.committed(); ++at) {
-    segment_.view().directory_bytes()[at] ^= std::byte{0x40};
+  for (std::uint32_t entry = 0; entry < segment_.entries(); ++entry) {
+    const auto record = segment_.record(entry);
+    for (std::size_t at = 0; at < record.size(); ++at) {
+      record[at] ^= std::byte{0x40};
+      const CheckReport report = check_segment(segment_.path());
+      EXPECT_EQ(report.verdict, Verdict::kDamaged) << at;
+      ASSERT_FALSE(report.findings.empty()) << at;
+      EXPECT_THAT(report.findings[0], HasSubstr("directory entry ")) << at;
+      record[at] ^= std::byte{0x40};
+    }
+  }
+}
+
+TEST_F(Check, ASpaceThatNoWriterLeavesIsDamage) {
+  segment_.family(test::counter("a_total"));
+  auto& space = segment_.view().directory().space;
+  const std::uint64_t sound = space.load_relaxed();
+  for (const std::uint64_t word :
+       {std::uint64_t{0}, sound + 4, segment_.geometry().heap() - 8, segment_.geometry().directory_bytes + 8}) {
+    space.store_relaxed(word);
     const CheckReport report = check_segment(segment_.path());
-    EXPECT_EQ(report.verdict, Verdict::kDamaged) << at;
-    ASSERT_FALSE(report.findings.empty()) << at;
-    EXPECT_THAT(report.findings[0], HasSubstr("directory record at")) << at;
-    segment_.view().directory_bytes()[at] ^= std::byte{0x40};
+    ASSERT_FALSE(report.findings.empty()) << word;
+    EXPECT_THAT(report.findings[0], HasSubstr("the end of what was given out")) << word;
+  }
+  space.store_relaxed(segment_.geometry().heap());
+  expect_finding("beyond what was given out");
+  space.store_relaxed(segment_.geometry().directory_bytes);
+  EXPECT_EQ(check_segment(segment_.path()).verdict, Verdict::kSound) << "who took room may have been killed";
+}
+
+TEST_F(Check, AnEntryBehindTheFirstEmptyOneIsDamage) {
+  segment_.family(test::counter("a_total"));
+  for (const std::uint32_t entry : {2u, segment_.geometry().index_entries() - 1}) {
+    segment_.view().index(entry).store_relaxed(segment_.view().index(0).load_relaxed());
+    expect_finding("is behind the first empty one, 1");
+    segment_.view().index(entry).store_relaxed(0);
   }
 }
 
-TEST_F(Check, CommittedOutsideTheDirectoryIsDamage) {
-  for (const std::uint64_t committed : {std::uint64_t{8}, std::uint64_t{68}, segment_.geometry().directory_bytes + 8}) {
-    segment_.view().directory().committed.store_relaxed(committed);
-    expect_finding("directory of");
+TEST_F(Check, EntriesThatNameNoRecordOfTheHeapAreDamage) {
+  segment_.family(test::counter("a_total"));
+  const auto sound = shm::IndexEntry::of(segment_.view().index(0).load_relaxed());
+  const auto heap = static_cast<std::uint32_t>(segment_.geometry().heap());
+  const auto end = static_cast<std::uint32_t>(segment_.geometry().directory_bytes);
+  for (const shm::IndexEntry entry :
+       {shm::IndexEntry{heap - 8, 80}, shm::IndexEntry{sound.offset + 4, sound.length},
+        shm::IndexEntry{sound.offset, 16}, shm::IndexEntry{sound.offset, sound.length + 4},
+        shm::IndexEntry{sound.offset, shm::kMaxRecordBytes + 8}, shm::IndexEntry{end - 8, 80}}) {
+    segment_.view().index(0).store_relaxed(entry.word());
+    expect_finding("directory entry 0: names no place in the heap");
   }
 }
 
-TEST_F(Check, CellsThatBelongToNobodyAreNamed) {
+TEST_F(Check, RecordsThatOverlapAreDamage) {
+  segment_.family(test::counter("a_total"));
+  segment_.view().index(1).store_relaxed(segment_.view().index(0).load_relaxed());
+  const CheckReport report = check_segment(segment_.path());
+  EXPECT_EQ(report.verdict, Verdict::kDamaged);
+  EXPECT_THAT(report.findings, ::testing::Contains(HasSubstr("overlap")));
+}
+
+TEST_F(Check, CellsThatBelongToNobodyAreDamage) {
   segment_.cells().thread_cells += 1;
   segment_.family(test::counter("a_total"));
-  expect_finding("belong to nobody");
+  expect_finding("free from 64");
+}
+
+TEST_F(Check, WhatANewerReleaseHasWrittenIsAWarning) {
+  shm::CellCursor& cells = segment_.cells();
+  std::string record = shm::encode_family(test::counter("a_total"), 1, 1, cells);
+  record[offsetof(shm::FamilyRecord, flags)] = 1;
+  shm::seal(record, shm::RecordKind::kFamily, cells);
+  segment_.append(record);
+  const CheckReport report = check_segment(segment_.path());
+  EXPECT_EQ(report.verdict, Verdict::kSound);
+  EXPECT_THAT(report.warnings, ElementsAre(HasSubstr("family 'a_total' was written by a newer release")));
+}
+
+TEST_F(Check, ANameWithSeveralSchemasIsAWarning) {
+  segment_.family(test::histogram("x", {1}));
+  segment_.family(test::histogram("x", {1, 2}));
+  const CheckReport report = check_segment(segment_.path());
+  EXPECT_EQ(report.verdict, Verdict::kSound);
+  EXPECT_THAT(report.warnings, ElementsAre("warning: 'x' has 2 schemas (other bounds): restart the workers of the old "
+                                           "release"));
 }
 
 TEST_F(Check, CollidingNamesAreNamed) {
@@ -140,6 +204,9 @@ TEST_F(Check, WorkerEntriesOutOfRangeAreNamed) {
   entry.released.store_relaxed(2);
   expect_finding("worker 1: released is 2");
   entry.released.store_relaxed(0);
+  entry.counted.store_relaxed(2);
+  expect_finding("worker 1: counted is 2");
+  entry.counted.store_relaxed(1);
   entry.epoch.store_relaxed(UINT64_MAX);
   expect_finding("worker 1: epoch");
   entry.epoch.store_relaxed(2);
@@ -176,6 +243,9 @@ TEST_F(Check, TheSpillMustHoldEverySeriesAndNoSequenceOrOwner) {
   segment_.spill(0).store_relaxed(1);
   expect_finding("redo record");
   segment_.spill(0).store_relaxed(0);
+  segment_.spill(8 + shm::kUsedTallies).store_relaxed(1);
+  expect_finding("a tally that nobody counts");
+  segment_.spill(8 + shm::kUsedTallies).store_relaxed(0);
   segment_.view().slot(segment_.geometry().spill()).owner.store_relaxed(1);
   expect_finding("has an owner");
   segment_.view().slot(segment_.geometry().spill()).owner.store_relaxed(0);
@@ -212,12 +282,15 @@ TEST_F(Check, CellsThatNoWriterLeavesAreNamed) {
 TEST_F(Check, NearlyFullNamesTheOptionToRaiseAndStaysSound) {
   for (std::uint32_t i = 0; i < segment_.geometry().workers; ++i) segment_.dead(i);
   for (std::uint32_t i = 0; i < segment_.geometry().thread_slots; ++i) segment_.thread(i, 0);
-  segment_.cells().thread_cells = segment_.geometry().cells - 8;
-  while (segment_.committed() < segment_.geometry().directory_bytes * 9 / 10) {
-    segment_.append(std::string(shm::encode_family(test::counter("a_total", {"x"}), {}, segment_.cells())));
-    segment_.cells().thread_cells -= 2;
+  std::vector<double> bounds(shm::kMaxBounds);
+  for (std::size_t i = 0; i < bounds.size(); ++i) bounds[i] = static_cast<double>(i);
+  const auto family = segment_.family(test::histogram("h", bounds, {"x"}));
+  while (segment_.cells().thread_cells < segment_.geometry().cells * 9 / 10) {
+    segment_.series(family, {std::to_string(segment_.entries())});
   }
+  segment_.view().directory().space.store_relaxed(segment_.geometry().directory_bytes / 10 * 9 / 8 * 8);
   const CheckReport report = check_segment(segment_.path());
+  EXPECT_EQ(report.verdict, Verdict::kSound);
   std::string warnings;
   for (const std::string& warning : report.warnings) warnings += warning + '\n';
   for (const char* option : {"Options::workers", "Options::slots", "Options::cells", "Options::directory_bytes"}) {

@@ -64,7 +64,7 @@ class Crew {
     for (std::uint32_t mode = 0; mode < kModes; ++mode) {
       const auto which = static_cast<shm::GaugeMode>(mode);
       const auto family = segment_.family(test::gauge(std::string(shm::mode_name(which)) + "_gauge", which));
-      gauges_.push_back({family.cell, which});
+      gauges_.push_back({family.cell, shm::kGaugeCells, shm::claim_action(shm::MetricType::kGauge, which)});
     }
   }
 
@@ -77,7 +77,8 @@ class Crew {
       if (!claim || claim->worker != expected_worker) return 1;
       claimed.pass();
       go.receive();
-      for (const shm::GaugePlace& gauge : gauges_) segment_.set_gauge(claim->worker, gauge.first_cell, value, stamp);
+      shm::mark_counted(segment_.view(), claim->worker);
+      for (const shm::GaugeCells& gauge : gauges_) segment_.set_gauge(claim->worker, gauge.first_cell, value, stamp);
       set.pass();
       while (true) pause();
     });
@@ -118,7 +119,7 @@ class Crew {
 
   test::SegmentBuilder segment_;
   shm::Descriptor kept_;
-  std::vector<shm::GaugePlace> gauges_;
+  std::vector<shm::GaugeCells> gauges_;
 };
 
 TEST(GaugeModesDoc, EveryModeShowsWhatTheTableSaysOverADeathAndAnAdoption) {

@@ -61,7 +61,9 @@ class Hostile : public ::testing::Test {
   std::vector<std::pair<std::uint64_t, std::uint64_t>> regions() const {
     const shm::Geometry& shape = segment_.geometry();
     std::vector<std::pair<std::uint64_t, std::uint64_t>> regions{
-        {shape.worker_table(), shape.directory() - shape.worker_table()}, {shape.directory(), segment_.committed()}};
+        {shape.worker_table(), shape.directory() - shape.worker_table()},
+        {shape.directory(), sizeof(shm::DirectoryHead) + segment_.entries() * 8},
+        {shape.directory() + shape.heap(), segment_.view().directory().space.load_relaxed() - shape.heap()}};
     for (std::uint32_t slot = 0; slot < 3; ++slot) regions.emplace_back(shape.thread_slot(slot), 1024);
     regions.emplace_back(shape.spill_cells(), 1024);
     regions.emplace_back(shape.gauge_spill_cells(), 256);
@@ -135,7 +137,7 @@ TEST_F(Hostile, RandomWordsInAllTablesAndCellsLeaveTheOutputWellFormed) {
   std::mt19937_64 random(3);
   for (int round = 0; round < kRounds / 20; ++round) {
     for (const auto& [begin, bytes] : regions_) {
-      if (begin == segment_.geometry().directory()) continue;
+      if (begin == segment_.geometry().directory() + segment_.geometry().heap()) continue;
       for (std::uint64_t at = 0; at + 8 <= bytes; at += 8) {
         const std::uint64_t word = random() % 3 == 0 ? random() : random() % 5000;
         std::memcpy(segment_.base() + begin + at, &word, 8);
@@ -150,17 +152,11 @@ TEST_F(Hostile, RandomWordsInAllTablesAndCellsLeaveTheOutputWellFormed) {
 TEST_F(Hostile, RecordsThatAreSealedButWrongLeaveTheOutputWellFormed) {
   std::mt19937_64 random(4);
   const std::uint64_t directory = segment_.geometry().directory();
-  const std::vector<std::byte> image(segment_.base() + directory, segment_.base() + directory + segment_.committed());
-  std::vector<std::uint64_t> records;
-  for (std::uint64_t at = sizeof(shm::DirectoryHead); at < image.size();) {
-    records.push_back(at);
-    shm::RecordHead head;
-    std::memcpy(&head, image.data() + at, sizeof head);
-    at += head.length;
-  }
+  const std::vector<std::byte> image(segment_.base() + directory,
+                                     segment_.base() + directory + segment_.geometry().directory_bytes);
   for (int round = 0; round < kRounds; ++round) {
     for (int i = 0; i < 3; ++i) {
-      std::byte* record = segment_.base() + directory + records[random() % records.size()];
+      std::byte* record = segment_.record(static_cast<std::uint32_t>(random() % segment_.entries())).data();
       shm::RecordHead head;
       std::memcpy(&head, record, sizeof head);
       record[16 + random() % (head.length - 16)] = static_cast<std::byte>(random() % 2 == 0 ? random() : random() % 4);
@@ -175,19 +171,36 @@ TEST_F(Hostile, RecordsThatAreSealedButWrongLeaveTheOutputWellFormed) {
   }
 }
 
-TEST_F(Hostile, AnyCommittedLengthIsSurvived) {
+TEST_F(Hostile, AnyIndexIsSurvived) {
   std::mt19937_64 random(5);
-  auto& committed = segment_.view().directory().committed;
-  const std::uint64_t sound = committed.load_relaxed();
   for (int round = 0; round < kRounds / 4; ++round) {
-    committed.store_relaxed(round % 2 == 0 ? random() >> (random() % 64)
-                                           : random() % segment_.geometry().directory_bytes / 8 * 8);
+    const auto word = round % 2 == 0 ? random() >> (random() % 64)
+                                     : shm::IndexEntry{static_cast<std::uint32_t>(random() % 8300 * 8),
+                                                       static_cast<std::uint32_t>(random() % 60 * 8)}
+                                           .word();
+    segment_.view().index(static_cast<std::uint32_t>(random() % (segment_.entries() + 2))).store_relaxed(word);
     expect_all_well_formed("round " + std::to_string(round));
     if (HasFatalFailure()) return;
   }
-  committed.store_relaxed(sound);
+}
+
+// The same record named again and again costs no more than the heap.
+TEST(HostileIndex, RecordsThatComeToMoreThanTheHeapAreLeftOut) {
+  test::SegmentBuilder segment;
+  segment.family(test::counter("a_total"));
+  for (std::uint32_t entry = 1; entry < segment.geometry().index_entries(); ++entry) {
+    segment.view().index(entry).store_relaxed(segment.view().index(0).load_relaxed());
+  }
+  Scraper scraper(segment.path());
   std::string text;
-  EXPECT_TRUE(long_lived_.scrape(text).up);
+  const SegmentStatus status = scraper.scrape(text);
+  EXPECT_TRUE(status.up);
+  EXPECT_EQ(text, "# HELP a_total Help.\n# TYPE a_total counter\na_total 0\n");
+  EXPECT_LE(status.quarantined_families, segment.geometry().heap_bytes() / sizeof(shm::FamilyRecord) + 1);
+  const CheckReport report = check_segment(segment.path());
+  EXPECT_NE(std::find(report.findings.begin(), report.findings.end(),
+                      "directory: its records come to more than the heap has"),
+            report.findings.end());
 }
 
 // A few kilobytes on disk that speak of terabytes, in words and a header that are all sound.
@@ -202,7 +215,8 @@ TEST(HostileGeometry, ClaimsOfTerabytesCostNeitherTimeNorMemory) {
   }
   segment.view().worker(0).epoch.store_relaxed(2);
   segment.view().worker(0).cells_allocated.store_relaxed(largest.cells);
-  segment.view().directory().committed.store_relaxed(largest.directory_bytes);
+  segment.view().index(2).store_relaxed(
+      shm::IndexEntry{static_cast<std::uint32_t>(largest.heap() + (64u << 20)), 80}.word());
   struct stat before {};
   struct stat after {};
   ASSERT_EQ(stat(segment.path().c_str(), &before), 0);
@@ -212,7 +226,7 @@ TEST(HostileGeometry, ClaimsOfTerabytesCostNeitherTimeNorMemory) {
     text.clear();
     const SegmentStatus status = scraper.scrape(text);
     EXPECT_TRUE(status.up) << status.problem;
-    EXPECT_GT(status.quarantined_families, 0u) << "the directory is cut by a hole";
+    EXPECT_GT(status.quarantined_families, 0u) << "a record lies in a hole";
   }
   EXPECT_NE(text.find("a_total 0\n"), std::string::npos);
   EXPECT_FALSE(check_segment(segment.path()).findings.empty());
@@ -224,18 +238,27 @@ TEST(HostileGeometry, ClaimsOfTerabytesCostNeitherTimeNorMemory) {
 TEST_F(Hostile, ADamagedWordOfTheDirectoryCostsItsOwnFamilyAlone) {
   std::string sound;
   ASSERT_TRUE(long_lived_.scrape(sound).up);
-  const std::uint64_t begin = segment_.geometry().directory() + sizeof(shm::DirectoryHead);
-  const std::uint64_t end = segment_.geometry().directory() + segment_.committed();
-  for (std::uint64_t at = begin; at < end; at += 8) {
-    std::uint64_t before = 0;
-    const std::uint64_t word = 0x0123456789abcdef;
-    std::memcpy(&before, segment_.base() + at, 8);
-    std::memcpy(segment_.base() + at, &word, 8);
+  for (std::uint32_t entry = 0; entry < segment_.entries(); ++entry) {
+    const auto record = segment_.record(entry);
+    for (std::size_t at = 0; at < record.size(); at += 8) {
+      std::uint64_t before = 0;
+      const std::uint64_t word = 0x0123456789abcdef;
+      std::memcpy(&before, &record[at], 8);
+      std::memcpy(&record[at], &word, 8);
+      Scraper fresh(segment_.path());
+      std::string text;
+      EXPECT_TRUE(fresh.scrape(text).up);
+      std::memcpy(&record[at], &before, 8);
+      EXPECT_LE(families_missing(sound, text), 1u) << "entry " << entry << ", word at " << at;
+    }
+    auto& named = segment_.view().index(entry);
+    const std::uint64_t before = named.load_relaxed();
+    named.store_relaxed(before | 1);
     Scraper fresh(segment_.path());
     std::string text;
     EXPECT_TRUE(fresh.scrape(text).up);
-    std::memcpy(segment_.base() + at, &before, 8);
-    EXPECT_LE(families_missing(sound, text), 1u) << "word at " << at - begin + sizeof(shm::DirectoryHead);
+    EXPECT_LE(families_missing(sound, text), 1u) << "entry " << entry;
+    named.store_relaxed(before);
   }
 }
 
@@ -243,8 +266,9 @@ TEST(HostileGeometry, CellsBeyondAllMeasureAreGivenUpInBoundedTime) {
   const shm::Geometry largest{1, shm::kMaxThreadSlots, shm::kMaxCells, shm::kPageBytes};
   test::SegmentBuilder segment(largest);
   ASSERT_NE(segment.base(), MAP_FAILED);
+  segment.append("damaged!damaged!damaged!");  // behind a defect cells may begin anywhere
   shm::CellCursor cells{shm::kMaxCells - 1, 0};
-  segment.append(shm::encode_family(test::counter("a_total"), {1, 1, 0}, cells));
+  segment.append(shm::encode_family(test::counter("a_total"), 1, 1, cells));
   for (std::uint32_t slot = 0; slot < largest.thread_slots + 2; ++slot) {
     segment.view().slot(slot).cells_allocated.store_relaxed(largest.cells);
   }

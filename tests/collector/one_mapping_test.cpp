@@ -16,32 +16,33 @@ namespace {
 constexpr int kReads = 20000;
 
 /// The directory of one counter and one histogram, as the reader parses it.
-std::string directory_of(std::uint32_t& counter, std::uint32_t& histogram) {
+void read_directory(Catalog& catalog, std::uint32_t& counter, std::uint32_t& histogram) {
   shm::CellCursor cells;
-  std::string bytes(sizeof(shm::DirectoryHead), '\0');
+  const auto add = [&](const shm::Schema& schema) {
+    const std::string record = shm::encode_family(schema, 0, 0, cells);
+    catalog.add(std::as_bytes(std::span(record)));
+  };
   shm::Schema schema;
   schema.help = "help";
   schema.type = shm::MetricType::kCounter;
   schema.cell_kind = shm::CellKind::kUnsigned;
   schema.name = "a_total";
   counter = cells.thread_cells;
-  bytes += shm::encode_family(schema, {}, cells);
+  add(schema);
   schema.type = shm::MetricType::kHistogram;
   schema.cell_kind = shm::CellKind::kDouble;
   schema.name = "h";
   schema.bounds = {1, 2, 3};
   histogram = cells.thread_cells;
-  bytes += shm::encode_family(schema, {}, cells);
-  return bytes;
+  add(schema);
+  catalog.settle();
 }
 
 TEST(OneMapping, AReaderSeesWholeObservationsOfARunningWriter) {
   std::uint32_t counter = 0;
   std::uint32_t histogram = 0;
-  const std::string directory = directory_of(counter, histogram);
   Catalog catalog{shm::Geometry{}};
-  // The directory's head is the reader's own.
-  catalog.append(std::as_bytes(std::span(directory)).subspan(catalog.known_bytes()));
+  read_directory(catalog, counter, histogram);
   const std::unique_ptr<shm::SharedWord[]> slot(new shm::SharedWord[shm::kGrowthCells]());
   std::atomic<bool> stop{false};
   std::thread writer([&] {
@@ -71,9 +72,8 @@ TEST(OneMapping, AReaderSeesWholeObservationsOfARunningWriter) {
 TEST(OneMapping, AnObservationInTheMiddleIsCompletedByTheReader) {
   std::uint32_t counter = 0;
   std::uint32_t histogram = 0;
-  const std::string directory = directory_of(counter, histogram);
   Catalog catalog{shm::Geometry{}};
-  catalog.append(std::as_bytes(std::span(directory)).subspan(catalog.known_bytes()));
+  read_directory(catalog, counter, histogram);
   const std::unique_ptr<shm::SharedWord[]> slot(new shm::SharedWord[shm::kGrowthCells]());
   shm::observe(slot.get(), histogram, 0, 1.0);
   auto& prefix = *reinterpret_cast<shm::SlotPrefix*>(slot.get());

@@ -12,6 +12,7 @@
 #include <bit>
 #include <cstring>
 #include <initializer_list>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -93,37 +94,43 @@ class SegmentBuilder {
   std::byte* base() const { return base_; }
   shm::SegmentView view() const { return {base_, geometry_}; }
 
-  std::uint64_t committed() const { return std::max<std::uint64_t>(view().directory().committed.load_relaxed(), 64); }
-  /// Any bytes as the next record. Returns its offset.
+  std::uint32_t entries() const { return entries_; }
+  /// The record that an entry names.
+  std::span<std::byte> record(std::uint32_t entry) const {
+    const auto named = shm::IndexEntry::of(view().index(entry).load_relaxed());
+    return {view().directory_bytes() + named.offset, named.length};
+  }
+  /// Any bytes as the next record. Returns the number of its entry.
   std::uint32_t append(std::string_view record) {
-    const std::uint64_t at = committed();
+    auto& space = view().directory().space;
+    const auto at = static_cast<std::uint32_t>(space.load_relaxed());
+    space.store_relaxed(at + record.size());
     std::memcpy(view().directory_bytes() + at, record.data(), record.size());
-    view().directory().committed.store_release(at + record.size());
     spill(cells_.thread_cells - 1);
     if (cells_.process_cells > 0) gauge_spill(cells_.process_cells - 1);
-    return static_cast<std::uint32_t>(at);
+    view().index(entries_).store_release(shm::IndexEntry{at, static_cast<std::uint32_t>(record.size())}.word());
+    return entries_++;
   }
 
   struct Family {
-    std::uint32_t offset = 0;
+    std::uint32_t entry = 0;
     std::uint32_t cell = 0;   // of the one series, or of the overflow series
-    std::uint32_t tally = 0;  // of refused label sets
+    std::uint32_t tally = 0;  // first of those of label sets that share the overflow series
     shm::MetricType type{};
     std::size_t bounds = 0;
   };
-  Family family(const shm::Schema& schema, std::uint32_t supersedes = 0) {
+  Family family(const shm::Schema& schema, std::uint64_t created_unix_ns = 1) {
     Family made{
-        .offset = 0, .cell = cells_.of(schema.type), .tally = 0, .type = schema.type, .bounds = schema.bounds.size()};
-    const std::string record =
-        shm::encode_family(schema, {.created_unix_ns = 1, .series_limit = 1000, .supersedes = supersedes}, cells_);
-    made.tally = schema.labels.empty() ? 0 : cells_.thread_cells - 1;
-    made.offset = append(record);
+        .entry = 0, .cell = cells_.of(schema.type), .tally = 0, .type = schema.type, .bounds = schema.bounds.size()};
+    const std::string record = shm::encode_family(schema, created_unix_ns, 1000, cells_);
+    made.tally = schema.labels.empty() ? 0 : cells_.thread_cells - shm::kOverflowReasons;
+    made.entry = append(record);
     return made;
   }
   /// Returns the series' first cell.
-  std::uint32_t series(const Family& family, std::vector<std::string_view> values) {
+  std::uint32_t series(const Family& family, std::vector<std::string_view> values, std::uint64_t created_unix_ns = 2) {
     const std::uint32_t cell = cells_.of(family.type);
-    append(shm::encode_series(family.offset, family.type, family.bounds, values, 2, cells_));
+    append(shm::encode_series(family.entry, family.type, family.bounds, values, created_unix_ns, cells_));
     return cell;
   }
   shm::CellCursor& cells() { return cells_; }
@@ -147,7 +154,10 @@ class SegmentBuilder {
   }
 
   /// A worker of the given standing. A live one is alive until the descriptor is gone.
-  void dead(std::uint32_t worker) { view().worker(worker).epoch.store_release(2); }
+  void dead(std::uint32_t worker) {
+    view().worker(worker).counted.store_relaxed(1);
+    view().worker(worker).epoch.store_release(2);
+  }
   [[nodiscard]] shm::Descriptor live(std::uint32_t worker) {
     dead(worker);
     shm::Descriptor holder(open(path_.c_str(), O_RDWR | O_CLOEXEC));
@@ -170,6 +180,7 @@ class SegmentBuilder {
   shm::OpenedSegment opened_;
   std::byte* base_ = nullptr;
   shm::CellCursor cells_;
+  std::uint32_t entries_ = 0;
 };
 
 }  // namespace shmetrics::test

@@ -100,7 +100,13 @@ TEST_F(Snapshot, TheOverflowSeriesIsShownOnceItHasCounted) {
   const std::string text = samples();
   EXPECT_THAT(text, HasSubstr("a_total{x=\"__overflow__\"} 2\n"));
   EXPECT_THAT(text, HasSubstr("h_count{x=\"__overflow__\"} 1\n"));
-  EXPECT_THAT(status_.series_overflow, ElementsAre(Pair("a_total", 1)));
+  segment_.spill(times.tally + 3).store_relaxed(4);
+  scrape();
+  std::vector<std::string> overflow;
+  for (const auto& [name, refused] : status_.series_overflow) {
+    overflow.push_back(name + ' ' + std::string(refused.reason) + ' ' + std::to_string(refused.count));
+  }
+  EXPECT_THAT(overflow, ElementsAre("a_total series_limit 1", "h invalid_value 4"));
 }
 
 TEST_F(Snapshot, HistogramsAreCumulativeAndCountIsTheLastBucket) {
@@ -158,6 +164,7 @@ TEST_F(Snapshot, AFinishedObservationIgnoresTheRedoRecord) {
 
 TEST_F(Snapshot, CellsBeyondWhatASlotHasAllocatedDoNotExist) {
   segment_.family(test::counter("a_total"));
+  segment_.append("damaged!damaged!damaged!");            // behind a defect cells may begin anywhere
   segment_.cells().thread_cells = shm::kGrowthCells - 1;  // the histogram straddles two steps of growth
   const auto family = segment_.family(test::histogram("h", {1}));
   auto& entry = segment_.view().slot(0);
@@ -270,14 +277,26 @@ TEST_F(Snapshot, WorkersAreListedWithTheSlotsOfTheirPresentOwner) {
   EXPECT_EQ(status_.workers_live, 1u);
 }
 
-TEST_F(Snapshot, TalliesComeFromTheSpill) {
-  for (std::uint32_t i = 0; i < 5; ++i) segment_.spill(8 + i).store_relaxed(i + 1);
+TEST_F(Snapshot, TalliesComeFromTheSpillByTheirReason) {
+  for (std::uint32_t i = 0; i < shm::kUsedTallies; ++i) segment_.spill(8 + i).store_relaxed(i + 1);
   scrape();
-  EXPECT_EQ(status_.dropped_series_limit, 1u);
-  EXPECT_EQ(status_.dropped_no_entry, 2u);
-  EXPECT_EQ(status_.refused_nan, 3u);
-  EXPECT_EQ(status_.refused_infinite, 4u);
-  EXPECT_EQ(status_.refused_negative, 5u);
+  std::string all;
+  for (const auto* counts : {&status_.updates_dropped, &status_.values_refused, &status_.declarations_refused}) {
+    for (const auto& [reason, count] : *counts) all += std::string(reason) + ' ' + std::to_string(count) + ' ';
+  }
+  EXPECT_EQ(all,
+            "series_limit 1 no_entry 2 refused_family 3 no_memory 4 busy 5 nan 6 infinite 7 negative 8 rule 9 "
+            "other_type 10 schemas 11 same_process 12 newer_release 13 directory 14 no_memory 15 busy 16 ");
+}
+
+TEST_F(Snapshot, AWorkerThatNeverUpdatedIsUnusedAndItsGaugesAreLiveAllTheSame) {
+  const auto family = segment_.family(test::gauge("g", GaugeMode::kLivemax));
+  const shm::Descriptor holder = segment_.live(0);
+  segment_.set_gauge(0, family.cell, 5);
+  segment_.view().worker(0).counted.store_relaxed(0);
+  EXPECT_EQ(samples(), "g 5\n");
+  EXPECT_EQ(status_.workers_live, 0u);
+  EXPECT_EQ(status_.workers_unused, segment_.geometry().workers);
 }
 
 TEST_F(Snapshot, FamiliesTellTheSameAsTheText) {

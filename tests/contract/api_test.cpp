@@ -25,6 +25,8 @@ TEST(Contract, OptionsAndTheTwoWaysToOpen) {
   options.mode = 0640;
   options.group = getegid();
   options.series_per_family = 500;
+  options.quiet = true;
+  options.on_error = [](const char* line) { ADD_FAILURE() << line; };
   auto registry = shmetrics::Registry::open(options);
   std::error_code error;
   auto quiet = shmetrics::Registry::open(options, error);
@@ -110,6 +112,20 @@ TEST(Contract, HandlesAreSmallAndTriviallyCopyable) {
   static_assert(std::is_trivially_copyable_v<shmetrics::Gauge> && sizeof(shmetrics::Gauge) <= 16);
   static_assert(std::is_trivially_copyable_v<shmetrics::Histogram> && sizeof(shmetrics::Histogram) <= 16);
   static_assert(std::is_trivially_copyable_v<shmetrics::Summary> && sizeof(shmetrics::Summary) <= 16);
+}
+
+TEST(Contract, ARefusedFamilyIsInertAndSaysWhy) {
+  const TemporarySegment segment;
+  auto registry = segment.registry();
+  auto jobs = registry.counter("app_jobs_total", "Jobs", {"queue"});
+  jobs.with("mail").inc();
+  auto other = registry.gauge("app_jobs", "a name that the counter produces", {"queue"});
+  auto again = registry.counter("app_jobs_total", "Jobs", {"queue", "kind"});  // another schema in the same process
+  EXPECT_EQ(other.error(), shmetrics::Errc::invalid_argument);
+  EXPECT_FALSE(again);
+  EXPECT_EQ(again.error(), shmetrics::Errc::incompatible);
+  again.with("mail", "urgent").inc();  // no crash; counted as dropped
+  EXPECT_EQ(segment.value("app_jobs_total", {{"queue", "mail"}}), 1);
 }
 
 TEST(Contract, AllTenGaugeModes) {

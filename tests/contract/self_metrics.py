@@ -11,7 +11,8 @@ from programs import Exporter
 COUNTER, GAUGE = "counter", "gauge"
 ANY = None  # a label with values of its own
 # name -> type, {label: its only values}
-CONTRACT = {
+# Of a segment that is up: all of them, each label value, zeros too.
+OF_A_SEGMENT = {
     "shmetrics_segment_up": (GAUGE, {}),
     "shmetrics_segment_created_timestamp_seconds": (GAUGE, {}),
     "shmetrics_workers": (GAUGE, {"state": {"live", "dead", "released", "unused"}}),
@@ -23,16 +24,25 @@ CONTRACT = {
     "shmetrics_directory_used_bytes": (GAUGE, {}),
     "shmetrics_directory_limit_bytes": (GAUGE, {}),
     "shmetrics_worker_deaths_total": (COUNTER, {}),
+    "shmetrics_declarations_refused_total": (COUNTER, {"reason": {
+        "rule", "other_type", "schemas", "same_process", "newer_release", "directory", "no_memory", "busy"}}),
+    "shmetrics_updates_dropped_total": (COUNTER, {"reason": {
+        "series_limit", "no_entry", "refused_family", "no_memory", "busy"}}),
+    "shmetrics_values_refused_total": (COUNTER, {"reason": {"nan", "infinite", "negative"}}),
+    "shmetrics_torn_reads_total": (COUNTER, {}),
+    "shmetrics_quarantined": (GAUGE, {"what": {"family", "series", "slot", "worker"}}),
+}
+CONTRACT = {
+    **OF_A_SEGMENT,
+    # Only where there is something to tell: not 0, more than one.
+    "shmetrics_series_overflow_total": (COUNTER, {"family": ANY, "reason": {
+        "series_limit", "cells", "directory", "invalid_value", "no_memory", "busy"}}),
+    "shmetrics_family_generations": (GAUGE, {"family": ANY}),
     "shmetrics_worker_cpu_seconds_total": (COUNTER, {"worker": ANY}),
     "shmetrics_worker_open_fds": (GAUGE, {"worker": ANY}),
     "shmetrics_worker_resident_memory_bytes": (GAUGE, {"worker": ANY}),
     "shmetrics_worker_start_time_seconds": (GAUGE, {"worker": ANY}),
     "shmetrics_worker_threads": (GAUGE, {"worker": ANY}),
-    "shmetrics_updates_dropped_total": (COUNTER, {"reason": {"series_limit", "no_entry"}}),
-    "shmetrics_values_refused_total": (COUNTER, {"reason": {"nan", "infinite", "negative"}}),
-    "shmetrics_series_overflow_total": (COUNTER, {"family": ANY}),
-    "shmetrics_torn_reads_total": (COUNTER, {}),
-    "shmetrics_quarantined": (GAUGE, {"what": {"family", "series", "slot", "worker"}}),
     "shmetrics_scrape_duration_seconds": (GAUGE, {}),
     "shmetrics_exporter_build_info": (GAUGE, {"version": ANY, "revision": ANY, "compiler": ANY}),
     "shmetrics_exporter_requests_total": (COUNTER, {"code": {"200", "400", "401", "404", "405", "500", "503"},
@@ -65,16 +75,24 @@ ALWAYS = ["shmetrics_segment_up", "shmetrics_scrape_duration_seconds", "shmetric
 # What the contract's worker makes of a segment.
 EXPECTED = """shmetrics_segment_up 1
 shmetrics_workers{state="live"} 1
+shmetrics_workers{state="dead"} 0
+shmetrics_worker_deaths_total 0
+shmetrics_declarations_refused_total{reason="rule"} 1
+shmetrics_declarations_refused_total{reason="other_type"} 0
 shmetrics_slots{state="used"} 1
 shmetrics_cells_limit 2048
 shmetrics_directory_limit_bytes 65536
 shmetrics_families 7
 shmetrics_updates_dropped_total{reason="series_limit"} 1
+shmetrics_updates_dropped_total{reason="refused_family"} 1
+shmetrics_updates_dropped_total{reason="no_entry"} 0
+shmetrics_torn_reads_total 0
+shmetrics_quarantined{what="family"} 0
 shmetrics_values_refused_total{reason="nan"} 1
 shmetrics_values_refused_total{reason="infinite"} 1
 shmetrics_values_refused_total{reason="negative"} 1
-shmetrics_series_overflow_total{family="app_jobs_total"} 1
-shmetrics_series_overflow_total{family="app_depth"} 1
+shmetrics_series_overflow_total{family="app_jobs_total",reason="series_limit"} 1
+shmetrics_series_overflow_total{family="app_depth",reason="series_limit"} 1
 shmetrics_exporter_requests_total{code="503",handler="metrics"} 0
 app_jobs_total{queue="mail"} 3
 app_jobs_total{queue="__overflow__"} 1
@@ -102,6 +120,7 @@ class SelfMetrics(unittest.TestCase):
         self.segment = self.directory + "/a.seg"
 
     def assert_contract(self, scrape):
+        """Nothing that the contract does not have, and of a segment that is up nothing is missing."""
         types = dict(re.findall(r"^# TYPE ((?:shmetrics|process)_\w+) (\w+)$", scrape, re.MULTILINE))
         for name, labels in own_samples(scrape):
             self.assertIn(name, CONTRACT)
@@ -110,6 +129,10 @@ class SelfMetrics(unittest.TestCase):
             self.assertEqual(set(values), set(labels), name)
             for label, allowed in values.items():
                 self.assertTrue(allowed is ANY or labels[label] in allowed, f"{name} {labels}")
+        shown = set(re.findall(r"^(shmetrics_\S+) ", scrape, re.MULTILINE))
+        for name, (_, values) in OF_A_SEGMENT.items():
+            lines = {f'{name}{{{label}="{value}"}}' for label in values for value in values[label]} or {name}
+            self.assertLessEqual(lines, shown)
 
     def test_names_types_and_labels_are_those_of_the_contract(self):
         with programs.worker(self.segment), Exporter(self.directory, segment=self.segment) as exporter:
@@ -120,6 +143,18 @@ class SelfMetrics(unittest.TestCase):
         self.assert_contract(scrape)
         for line in EXPECTED:
             self.assertIn(line, scrape.splitlines())
+
+    def test_a_family_without_losses_and_with_one_schema_has_no_line_of_its_own(self):
+        with programs.worker(self.segment), Exporter(self.directory, segment=self.segment) as exporter:
+            scrape = exporter.scrape()
+        self.assertEqual({"app_jobs_total", "app_depth"}, set(re.findall(r'family="(\w+)"', scrape)))
+        self.assertNotIn("shmetrics_family_generations", scrape)
+
+    def test_a_segment_that_is_not_there_has_one_line_that_says_so(self):
+        with Exporter(self.directory, segment=self.segment) as exporter:
+            scrape = exporter.scrape()
+        self.assertEqual({"shmetrics_segment_up"}, {name for name, _ in own_samples(scrape)} & set(OF_A_SEGMENT))
+        self.assertIn("\nshmetrics_segment_up 0\n", scrape)
 
     def test_workers_are_live_then_dead_or_released(self):
         with Exporter(self.directory, segment=self.segment) as exporter:

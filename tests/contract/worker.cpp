@@ -18,6 +18,7 @@ int main(int argc, char** argv) {
   options.slots = 4;
   options.cells = 2048;
   options.directory_bytes = 65536;
+  options.quiet = true;  // its mistakes are meant
   const auto registry = shmetrics::Registry::open(options);
   registry.info("app_build_info", "Build", {{"version", "1.2.3"}});
   const auto jobs = registry.counter("app_jobs_total", "Jobs", {"queue"}, {.series_limit = 1});
@@ -32,6 +33,7 @@ int main(int argc, char** argv) {
   depth.with("mail").set(2);
   depth.with("print").set(2);  // past the limit
   registry.gauge("app_load", "Load", {}, shmetrics::GaugeMode::liveall).set(0.5);
+  registry.counter("app_refused", "A counter's name ends in _total").inc();
   const auto seconds = registry.histogram("app_job_seconds", "Durations", {}, {0.5, 1});
   seconds.observe(0.7);
   seconds.observe(NAN);

@@ -5,6 +5,7 @@ usage: prometheus_test.py
 import pathlib
 import re
 import shutil
+import sys
 import tempfile
 import unittest
 
@@ -13,11 +14,14 @@ import yaml
 import deployment
 from deployment import DEPLOY, ROOT, guide, guide_block, read_yaml, run
 
+sys.path.insert(0, str(ROOT / "tests/contract"))
+import self_metrics  # noqa: E402
+
 CONFIGURATIONS = ("prometheus/prometheus.yml", "docker/prometheus.yml", "scale/leaf.yml", "scale/federation.yml",
                   "scale/receiver.yml")
 # What the exporter's alerts have to be about.
-EXPORTER_ALERTS = {"ExporterDown", "SegmentDown", "SeriesOverflow", "UpdatesDropped", "SlotsExhausted", "WorkerDeaths",
-                   "ReloadFailed", "CertificateExpiring"}
+EXPORTER_ALERTS = {"ExporterDown", "SegmentDown", "SeriesOverflow", "DeclarationsRefused", "FamilyGenerations",
+                   "UpdatesDropped", "SlotsExhausted", "WorkerDeaths", "ReloadFailed", "CertificateExpiring"}
 
 
 def alerts():
@@ -114,11 +118,12 @@ class Prometheus(unittest.TestCase):
                    "DatabaseConnectionPoolExhaustion": ('"waiting"} > 10', '"waiting"} > 9'),
                    "HighRateLimitRejections": ("(job, limit_type, resource)", "(job, limit_type, resource, instance)"),
                    "LowCacheHitRatio": ("< 0.7", "< 0.75"), "SlowResponseTime": ("(job, le)", "(job, le, route)"),
-                   "SlotsExhausted": ("unless ignoring (state)", "unless"), "CertificateExpiring": ("14 *", "1 *"),
-                   "WorkerDeaths": ("or shmetrics_worker_deaths_total unless", "and"),
-                   "UpdatesDropped": (f"dropped_total offset 15m\n{' ' * 14}and on (job, instance, segment) "
-                                      "shmetrics_segment_up offset 15m", "dropped_total offset 15m"),
-                   "SeriesOverflow": ("series_overflow_total[15m]) > 0", "series_overflow_total[15m]) > 9"),
+                   "SlotsExhausted": ("and ignoring (state)", "and"), "CertificateExpiring": ("14 *", "1 *"),
+                   "WorkerDeaths": ("worker_deaths_total[15m]) > 0", "worker_deaths_total[15m]) > 9"),
+                   "UpdatesDropped": ("updates_dropped_total[15m]) > 0", "updates_dropped_total[15m]) >= 0"),
+                   "DeclarationsRefused": ("< 15 * 60", "< 35 * 60"), "FamilyGenerations": ("tions > 1", "tions > 2"),
+                   "SeriesOverflow": (f"overflow_total offset 15m\n{' ' * 14}and on (job, instance, segment) "
+                                      "shmetrics_segment_up offset 15m", "overflow_total offset 15m"),
                    "ReloadFailed": ("successful == 0", "successful >= 0"), "SegmentDown": ("up == 0", "up >= 0")}
         for old, new in changes.values():
             self.assertIn(old, text)
@@ -134,6 +139,13 @@ class Prometheus(unittest.TestCase):
         self.assertEqual({(name, fires) for name in alerts() for fires in (True, False)}, seen)
         self.assertEqual(set(guide_alerts()) | EXPORTER_ALERTS, set(alerts()))
 
+    def test_alerts_by_reason_say_what_to_do_for_each_reason_of_the_contract(self):
+        for name, metric in (("SeriesOverflow", "series_overflow"), ("DeclarationsRefused", "declarations_refused"),
+                             ("UpdatesDropped", "updates_dropped")):
+            reasons = self_metrics.CONTRACT[f"shmetrics_{metric}_total"][1]["reason"]
+            told = re.findall(r'eq \$labels.reason "(\w+)" -}} \w', alerts()[name]["annotations"]["description"])
+            self.assertEqual(sorted(reasons), sorted(told), name)
+
     def test_alerts_of_the_guide_keep_its_limits(self):
         limit = re.compile(r"[<>] [\d.]+\s*$")
         for name, theirs in guide_alerts().items():
@@ -142,13 +154,12 @@ class Prometheus(unittest.TestCase):
             self.assertEqual(limit.search(theirs["expr"]).group().strip(), limit.search(ours["expr"]).group().strip())
 
     def test_expressions_name_metrics_and_labels_that_exist(self):
-        self_metrics = set(re.findall(r'"(shmetrics_\w+)":', (ROOT / "tests/contract/self_metrics.py").read_text()))
         labels = {name: kept for name, (_, kept) in guide.families().items()}
         self.assertEqual(27, len(labels))
         for expression in expressions():
             for name, matchers in re.findall(r"\b((?:mastercrm|shmetrics)_\w+)(?:\{([^}]*)\})?", expression):
                 if name.startswith("shmetrics_"):
-                    self.assertIn(name, self_metrics)
+                    self.assertIn(name, self_metrics.CONTRACT)
                     continue
                 family = name if name in labels else re.sub("_(bucket|sum|count)$", "", name)
                 self.assertIn(family, labels)

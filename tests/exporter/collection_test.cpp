@@ -79,23 +79,48 @@ shmetrics_cells_limit{segment="a"} 4096
 shmetrics_cells_limit{segment="b"} 4096
 # HELP shmetrics_cells_used Cells of a slot that series have taken.
 # TYPE shmetrics_cells_used gauge
-shmetrics_cells_used{segment="a"} 21
-shmetrics_cells_used{segment="b"} 23
+shmetrics_cells_used{segment="a"} 69
+shmetrics_cells_used{segment="b"} 76
+# HELP shmetrics_declarations_refused_total Declarations of metrics that were refused, by reason.
+# TYPE shmetrics_declarations_refused_total counter
+shmetrics_declarations_refused_total{segment="a",reason="rule"} 0
+shmetrics_declarations_refused_total{segment="a",reason="other_type"} 0
+shmetrics_declarations_refused_total{segment="a",reason="schemas"} 0
+shmetrics_declarations_refused_total{segment="a",reason="same_process"} 0
+shmetrics_declarations_refused_total{segment="a",reason="newer_release"} 0
+shmetrics_declarations_refused_total{segment="a",reason="directory"} 0
+shmetrics_declarations_refused_total{segment="a",reason="no_memory"} 0
+shmetrics_declarations_refused_total{segment="a",reason="busy"} 0
+shmetrics_declarations_refused_total{segment="b",reason="rule"} 0
+shmetrics_declarations_refused_total{segment="b",reason="other_type"} 0
+shmetrics_declarations_refused_total{segment="b",reason="schemas"} 0
+shmetrics_declarations_refused_total{segment="b",reason="same_process"} 0
+shmetrics_declarations_refused_total{segment="b",reason="newer_release"} 0
+shmetrics_declarations_refused_total{segment="b",reason="directory"} 0
+shmetrics_declarations_refused_total{segment="b",reason="no_memory"} 0
+shmetrics_declarations_refused_total{segment="b",reason="busy"} 0
 # HELP shmetrics_directory_limit_bytes Bytes that the directory has room for.
 # TYPE shmetrics_directory_limit_bytes gauge
 shmetrics_directory_limit_bytes{segment="a"} 65536
 shmetrics_directory_limit_bytes{segment="b"} 65536
 # HELP shmetrics_directory_used_bytes Bytes of the directory that records have taken.
 # TYPE shmetrics_directory_used_bytes gauge
-shmetrics_directory_used_bytes{segment="a"} 304
-shmetrics_directory_used_bytes{segment="b"} 432
+shmetrics_directory_used_bytes{segment="a"} 288
+shmetrics_directory_used_bytes{segment="b"} 448
 # HELP shmetrics_families Metric families declared in the segment.
 # TYPE shmetrics_families gauge
 shmetrics_families{segment="a"} 3
 shmetrics_families{segment="b"} 4
 # HELP shmetrics_quarantined Records left out of this scrape, damaged or clashing, by kind.
 # TYPE shmetrics_quarantined gauge
+shmetrics_quarantined{segment="a",what="family"} 0
+shmetrics_quarantined{segment="a",what="series"} 0
+shmetrics_quarantined{segment="a",what="slot"} 0
+shmetrics_quarantined{segment="a",what="worker"} 0
 shmetrics_quarantined{segment="b",what="family"} 3
+shmetrics_quarantined{segment="b",what="series"} 0
+shmetrics_quarantined{segment="b",what="slot"} 0
+shmetrics_quarantined{segment="b",what="worker"} 0
 # HELP shmetrics_segment_created_timestamp_seconds When the segment was created, Unix time.
 # TYPE shmetrics_segment_created_timestamp_seconds gauge
 shmetrics_segment_created_timestamp_seconds{segment="a"} T
@@ -112,11 +137,46 @@ shmetrics_series{segment="b"} 4
 # HELP shmetrics_slots Thread slots by state.
 # TYPE shmetrics_slots gauge
 shmetrics_slots{segment="a",state="free"} 4
+shmetrics_slots{segment="a",state="used"} 0
 shmetrics_slots{segment="b",state="free"} 4
+shmetrics_slots{segment="b",state="used"} 0
+# HELP shmetrics_torn_reads_total Values copied without consistency because their writer never paused.
+# TYPE shmetrics_torn_reads_total counter
+shmetrics_torn_reads_total{segment="a"} 0
+shmetrics_torn_reads_total{segment="b"} 0
+# HELP shmetrics_updates_dropped_total Updates that changed no series, by reason.
+# TYPE shmetrics_updates_dropped_total counter
+shmetrics_updates_dropped_total{segment="a",reason="series_limit"} 0
+shmetrics_updates_dropped_total{segment="a",reason="no_entry"} 0
+shmetrics_updates_dropped_total{segment="a",reason="refused_family"} 0
+shmetrics_updates_dropped_total{segment="a",reason="no_memory"} 0
+shmetrics_updates_dropped_total{segment="a",reason="busy"} 0
+shmetrics_updates_dropped_total{segment="b",reason="series_limit"} 0
+shmetrics_updates_dropped_total{segment="b",reason="no_entry"} 0
+shmetrics_updates_dropped_total{segment="b",reason="refused_family"} 0
+shmetrics_updates_dropped_total{segment="b",reason="no_memory"} 0
+shmetrics_updates_dropped_total{segment="b",reason="busy"} 0
+# HELP shmetrics_values_refused_total Values that a metric does not take, by reason.
+# TYPE shmetrics_values_refused_total counter
+shmetrics_values_refused_total{segment="a",reason="nan"} 0
+shmetrics_values_refused_total{segment="a",reason="infinite"} 0
+shmetrics_values_refused_total{segment="a",reason="negative"} 0
+shmetrics_values_refused_total{segment="b",reason="nan"} 0
+shmetrics_values_refused_total{segment="b",reason="infinite"} 0
+shmetrics_values_refused_total{segment="b",reason="negative"} 0
+# HELP shmetrics_worker_deaths_total Workers found dead without having released their entry.
+# TYPE shmetrics_worker_deaths_total counter
+shmetrics_worker_deaths_total{segment="a"} 0
+shmetrics_worker_deaths_total{segment="b"} 0
 # HELP shmetrics_workers Worker entries by state.
 # TYPE shmetrics_workers gauge
+shmetrics_workers{segment="a",state="dead"} 0
 shmetrics_workers{segment="a",state="live"} 1
+shmetrics_workers{segment="a",state="released"} 0
 shmetrics_workers{segment="a",state="unused"} 3
+shmetrics_workers{segment="b",state="dead"} 0
+shmetrics_workers{segment="b",state="live"} 0
+shmetrics_workers{segment="b",state="released"} 0
 shmetrics_workers{segment="b",state="unused"} 4
 )";
 

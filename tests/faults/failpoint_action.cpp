@@ -30,6 +30,7 @@ void shm::pass(Failpoint point) noexcept {
   if (passes_of_process == nullptr) return;
   const auto index = static_cast<std::size_t>(point);
   const std::uint64_t pass = (*passes_of_process)[index].fetch_add(1) + 1;
+  if (failure_of_process.dies_if_lost && point == Failpoint::append_lost) kill(getpid(), SIGKILL);
   if (index != failure_of_process.point || pass != failure_of_process.pass) return;
   switch (failure_of_process.strike) {
     case tests::Strike::kKill:

@@ -31,6 +31,7 @@ struct Failure {
   std::size_t point = kFailpoints;  // none
   std::uint64_t pass = 1;           // strikes at the n-th
   Strike strike = Strike::kKill;
+  bool dies_if_lost = false;  // kill -9 behind a lost swap too: it takes another worker, so it is no step of a day
 };
 
 /// Counts this process's passes in `passes` from now on, and strikes once.

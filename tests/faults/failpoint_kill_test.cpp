@@ -27,6 +27,7 @@ TEST(FailpointTest, ADayComesPastEveryOne) {
     for (std::size_t point = 0; point < kFailpoints; ++point) passed[point] += passes[point];
   }
   for (std::size_t point = 0; point < kFailpoints; ++point) {
+    if (kFailpointNames[point] == "append_lost") continue;  // it takes another worker: FailpointStopTest
     EXPECT_GT(passed[point], 0u) << kFailpointNames[point] << ": worker_day.cpp needs a step that comes there";
   }
 }

@@ -60,6 +60,28 @@ TEST_P(FailpointStopTest, AStoppedWorkerKeepsNobodyWaiting) {
   waits_.print();
 }
 
+TEST_P(FailpointStopTest, AStoppedAppendLosesItsSwapAndGoesOnOrIsKilledBehindIt) {
+  for (const bool dies : {false, true}) {
+    Shift shift(GetParam());
+    const auto written = static_cast<std::size_t>(shm::Failpoint::append_record_written);
+    const pid_t stopped = shift.start({written, 1, Strike::kStop, dies});
+    const int number = shift.days();
+    int status = 0;
+    ASSERT_EQ(waitpid(stopped, &status, WUNTRACED), stopped);
+    ASSERT_TRUE(WIFSTOPPED(status));
+    shift.let_days_overlap();
+    EXPECT_EQ(wait_for(shift.start()), 0);
+    kill(stopped, SIGCONT);
+    EXPECT_EQ(wait_for(stopped), dies ? -SIGKILL : 0);
+    if (dies) shift.note_kill();
+    EXPECT_GT(shift.ledger(number).passes[static_cast<std::size_t>(shm::Failpoint::append_lost)], 0u);
+    shift.check();
+    shift.start_and_finish();
+    shift.check();
+    shift.check_folder();
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(On, FailpointStopTest, ::testing::ValuesIn(kGrounds),
                          [](const auto& ground) { return name_of(ground.param); });
 

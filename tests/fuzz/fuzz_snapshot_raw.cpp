@@ -61,15 +61,17 @@ void seal_records(std::span<std::uint8_t> bytes) {
   shm::Header header;
   std::memcpy(&header, bytes.data(), sizeof header);
   const shm::Geometry shape{header.workers, header.thread_slots, header.cells, header.directory_bytes};
-  if (!shape.within_caps() || shape.directory() + sizeof(shm::DirectoryHead) > bytes.size()) return;
-  std::span log = std::as_writable_bytes(bytes.subspan(shape.directory() + sizeof(shm::DirectoryHead)));
-  shm::RecordHead head;
-  while (log.size() >= sizeof head) {
-    std::memcpy(&head, log.data(), sizeof head);
-    if (head.length < sizeof head || head.length > log.size()) return;
-    head.checksum = shm::record_checksum(log.first(head.length));
-    std::memcpy(log.data(), &head, sizeof head);
-    log = log.subspan(head.length);
+  if (!shape.within_caps() || shape.directory() + shape.heap() > bytes.size()) return;
+  const std::span directory = std::as_writable_bytes(bytes.subspan(shape.directory()));
+  for (std::uint32_t i = 0; i < shape.index_entries(); ++i) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, &directory[sizeof(shm::DirectoryHead) + i * sizeof word], sizeof word);
+    const auto entry = shm::IndexEntry::of(word);
+    if (word == 0) return;
+    if (!entry.is_valid(shape) || entry.end() > directory.size()) continue;
+    const std::span record = directory.subspan(entry.offset, entry.length);
+    const std::uint64_t checksum = shm::record_checksum(record);
+    std::memcpy(&record[offsetof(shm::RecordHead, checksum)], &checksum, sizeof checksum);
   }
 }
 

@@ -9,8 +9,8 @@
 namespace shmetrics::fuzz {
 namespace {
 
-constexpr std::uint64_t kRegionBytes = 1024;  // of a slot's cells
-constexpr std::uint64_t kLogBytes = 16384;    // of the directory: the sound records, and room to append
+constexpr std::uint64_t kRegionBytes = 2048;  // of a slot's cells
+constexpr std::uint64_t kLogBytes = 16384;    // of the heap: the sound records, and room to append
 
 // Words that stand for something somewhere, more often than chance would have them.
 std::uint64_t telling_word(Input& input) {
@@ -38,8 +38,12 @@ std::uint64_t telling_word(Input& input) {
 
 FuzzedSegment::FuzzedSegment() {
   fill();
+  heap_end_ = sound_heap_end_ = segment_.view().directory().space.load_relaxed();
+  for (std::uint32_t entry = 0; entry < owners_.size(); ++entry) records_.push_back(segment_.record(entry));
   const shm::Geometry& shape = segment_.geometry();
-  regions_ = {{shape.worker_table(), shape.directory() - shape.worker_table()}, {shape.directory(), kLogBytes}};
+  regions_ = {{shape.worker_table(), shape.directory() - shape.worker_table()},
+              {shape.directory(), shape.heap()},
+              {shape.directory() + shape.heap(), kLogBytes}};
   for (const std::uint64_t offset :
        {shape.spill_cells(), shape.gauge_spill_cells(), shape.process_slot(0), shape.process_slot(1),
         shape.process_slot(2), shape.thread_slot(0), shape.thread_slot(1), shape.thread_slot(2)}) {
@@ -74,6 +78,12 @@ void FuzzedSegment::fill() {
     const auto family = add_family(test::gauge(name, static_cast<shm::GaugeMode>(mode)));
     for (std::uint32_t worker = 0; worker < 3; ++worker) segment_.set_gauge(worker, family.cell, worker, worker + 1);
   }
+  // Another release of three of them.
+  const auto swapped = add_family(test::counter("requests_total", {"route", "method"}));
+  segment_.thread(1, add_series(swapped, "requests_total", {"/", "GET"})).store_relaxed(4);
+  segment_.thread(1, add_family(test::histogram("degrees", {0, 7})).cell + 4).store_relaxed(2);
+  const auto mode = add_family(test::gauge("gauge_9", shm::GaugeMode::kLiveall));
+  segment_.set_gauge(0, mode.cell, 8, 9);
   segment_.gauge_spill(0);
   segment_.dead(1);
   segment_.dead(2);
@@ -81,27 +91,21 @@ void FuzzedSegment::fill() {
 }
 
 test::SegmentBuilder::Family FuzzedSegment::add_family(const shm::Schema& schema) {
-  const std::uint64_t from = segment_.committed();
   const auto family = segment_.family(schema);
   const std::string name(schema.name);
-  note_record(from, name);
+  owners_.push_back(name);
   const std::uint32_t width = shm::series_cells(schema.type, schema.bounds.size());
   if (schema.labels.empty() || !shm::in_process_slots(schema.type)) note_cells(family.cell, width, name, schema.type);
-  if (!schema.labels.empty()) note_cells(family.tally, 1, name, shm::MetricType::kCounter);
+  if (!schema.labels.empty()) note_cells(family.tally, shm::kOverflowReasons, name, shm::MetricType::kCounter);
   return family;
 }
 
 std::uint32_t FuzzedSegment::add_series(const test::SegmentBuilder::Family& family, const std::string& name,
                                         std::vector<std::string_view> values) {
-  const std::uint64_t from = segment_.committed();
   const std::uint32_t first = segment_.series(family, std::move(values));
-  note_record(from, name);
+  owners_.push_back(name);
   note_cells(first, shm::series_cells(family.type, family.bounds), name, family.type);
   return first;
-}
-
-void FuzzedSegment::note_record(std::uint64_t from, const std::string& family) {
-  records_.push_back({from, static_cast<std::uint32_t>(segment_.committed() - from), family});
 }
 
 void FuzzedSegment::note_cells(std::uint32_t first, std::uint32_t count, const std::string& family,
@@ -127,7 +131,7 @@ void FuzzedSegment::store(std::uint64_t offset, std::uint64_t word) {
 }
 
 void FuzzedSegment::damage(Input& input) {
-  switch (input.take<std::uint8_t>() % 12) {
+  switch (input.take<std::uint8_t>() % 14) {
     case 0:
     case 1:
       return damage_record(input, false);
@@ -150,6 +154,10 @@ void FuzzedSegment::damage(Input& input) {
     case 10:
       is_wild_ = true;
       return store(segment_.geometry().directory(), telling_word(input));
+    case 11:
+      return damage_index(input);
+    case 12:
+      return damage_ends(input);
     default: {
       // A hole, as truncating and growing the file leaves them.
       const Region& region = regions_[input.take<std::uint8_t>() % regions_.size()];
@@ -162,19 +170,56 @@ void FuzzedSegment::damage(Input& input) {
 }
 
 void FuzzedSegment::damage_record(Input& input, bool is_sealed) {
-  const Record& record = records_[input.take<std::uint8_t>() % records_.size()];
-  std::byte* bytes = segment_.base() + segment_.geometry().directory() + record.offset;
-  const std::uint32_t at = input.take<std::uint16_t>() % record.length;
+  const std::uint32_t entry = input.take<std::uint8_t>() % owners_.size();
+  const auto record = records_[entry];
+  const std::size_t at = input.take<std::uint16_t>() % record.size();
   const std::string fresh = input.text(16);
-  std::memcpy(bytes + at, fresh.data(), std::min<std::size_t>(fresh.size(), record.length - at));
-  hit_.insert(record.family);
-  if (!is_sealed) return;
+  std::memcpy(&record[at], fresh.data(), std::min(fresh.size(), record.size() - at));
+  hit_.insert(owners_[entry]);
+  if (is_sealed) seal(record);
+}
+
+void FuzzedSegment::seal(std::span<std::byte> record) {
   is_wild_ = true;
-  shm::RecordHead head;
-  std::memcpy(&head, bytes, sizeof head);
-  if (head.length < sizeof head || head.length > record.length) return;
-  head.checksum = shm::record_checksum({bytes, head.length});
-  std::memcpy(bytes, &head, sizeof head);
+  const std::uint64_t checksum = shm::record_checksum(record);
+  std::memcpy(&record[offsetof(shm::RecordHead, checksum)], &checksum, sizeof checksum);
+}
+
+// Another word as an entry: any, an empty one, one that names something near by, or what another names.
+void FuzzedSegment::damage_index(Input& input) {
+  is_wild_ = true;
+  const std::uint32_t entry = input.take<std::uint8_t>() % (owners_.size() + 3);
+  shm::SharedWord& word = segment_.view().index(entry);
+  auto named = shm::IndexEntry::of(word.load_relaxed());
+  switch (input.take<std::uint8_t>() % 4) {
+    case 0:
+      return word.store_relaxed(telling_word(input));
+    case 1:
+      named.offset += input.take<std::uint8_t>() - 128u;
+      return word.store_relaxed(named.word());
+    case 2:
+      named.length += input.take<std::uint8_t>() - 128u;
+      return word.store_relaxed(named.word());
+    default:
+      return word.store_relaxed(segment_.view().index(input.take<std::uint8_t>() % owners_.size()).load_relaxed());
+  }
+}
+
+// The ends of a record, or the first cell that it names, sealed: as somebody writes it who knows the format.
+void FuzzedSegment::damage_ends(Input& input) {
+  static constexpr std::size_t kFields[] = {
+      offsetof(shm::RecordHead, thread_end),   offsetof(shm::RecordHead, process_end),
+      offsetof(shm::FamilyRecord, first_cell), offsetof(shm::FamilyRecord, overflow_tally),
+      offsetof(shm::SeriesRecord, family),     offsetof(shm::SeriesRecord, first_cell)};
+  const auto record = records_[input.take<std::uint8_t>() % owners_.size()];
+  const std::size_t at = kFields[input.take<std::uint8_t>() % std::size(kFields)];
+  if (at + 4 > record.size()) return;
+  std::uint32_t word = 0;
+  std::memcpy(&word, &record[at], sizeof word);
+  word = input.take<std::uint8_t>() % 2 == 0 ? static_cast<std::uint32_t>(telling_word(input))
+                                             : word + input.take<std::uint8_t>() - 128u;
+  std::memcpy(&record[at], &word, sizeof word);
+  seal(record);
 }
 
 void FuzzedSegment::damage_worker(Input& input) {
@@ -226,19 +271,18 @@ void FuzzedSegment::append_family(Input& input) {
     schema.bounds.push_back(std::bit_cast<double>(telling_word(input)));
   }
   shm::CellCursor cells{input.take<std::uint16_t>(), input.take<std::uint16_t>()};
-  append(shm::encode_family(schema, {telling_word(input), input.take<std::uint32_t>(), input.take<std::uint16_t>()},
-                            cells));
+  const std::uint64_t created = telling_word(input);
+  append(shm::encode_family(schema, created, input.take<std::uint32_t>(), cells));
 }
 
 void FuzzedSegment::append_series(Input& input) {
-  const std::uint64_t family = records_[input.take<std::uint8_t>() % records_.size()].offset;
+  const std::uint32_t family = input.take<std::uint8_t>() % static_cast<std::uint32_t>(owners_.size() + 3);
   const auto type = static_cast<shm::MetricType>(input.take<std::uint8_t>() % 7);
   shm::CellCursor cells{input.take<std::uint16_t>(), input.take<std::uint16_t>()};
   std::vector<std::string> values(input.take<std::uint8_t>() % 4);
   for (std::string& value : values) value = input.text(1200);
   const std::vector<std::string_view> views(values.begin(), values.end());
-  append(shm::encode_series(static_cast<std::uint32_t>(family), type, input.take<std::uint8_t>() % 70, views,
-                            telling_word(input), cells));
+  append(shm::encode_series(family, type, input.take<std::uint8_t>() % 70, views, telling_word(input), cells));
 }
 
 void FuzzedSegment::append_raw(Input& input) {
@@ -248,7 +292,7 @@ void FuzzedSegment::append_raw(Input& input) {
   shm::RecordHead head;
   std::memcpy(&head, record.data(), sizeof head);
   head.length = static_cast<std::uint32_t>(record.size());
-  head.kind %= 4;
+  head.kind %= 4;  // known and unknown ones
   std::memcpy(record.data(), &head, sizeof head);
   head.checksum = shm::record_checksum(std::as_bytes(std::span(record)));
   std::memcpy(record.data(), &head, sizeof head);
@@ -257,15 +301,21 @@ void FuzzedSegment::append_raw(Input& input) {
 
 void FuzzedSegment::append(std::string record) {
   is_wild_ = true;
-  const std::uint64_t at = segment_.committed();
-  if (at % 8 != 0 || at > kLogBytes || record.size() > kLogBytes - at) return;
-  std::memcpy(segment_.view().directory_bytes() + at, record.data(), record.size());
-  segment_.view().directory().committed.store_release(at + record.size());
+  const std::uint64_t end = segment_.geometry().heap() + kLogBytes;
+  if (record.size() > end - heap_end_) return;
+  std::memcpy(segment_.view().directory_bytes() + heap_end_, record.data(), record.size());
+  std::uint32_t entry = 0;
+  while (segment_.view().index(entry).load_relaxed() != 0) ++entry;
+  const shm::IndexEntry named{static_cast<std::uint32_t>(heap_end_), static_cast<std::uint32_t>(record.size())};
+  segment_.view().index(entry).store_release(named.word());
+  heap_end_ += record.size();
+  segment_.view().directory().space.store_relaxed(heap_end_);
 }
 
 void FuzzedSegment::restore() {
   is_wild_ = false;
   hit_.clear();
+  heap_end_ = sound_heap_end_;
   for (std::size_t i = 0; i < regions_.size(); ++i) {
     std::memcpy(segment_.base() + regions_[i].offset, images_[i].data(), images_[i].size());
   }

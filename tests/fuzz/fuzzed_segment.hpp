@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -29,11 +30,6 @@ class FuzzedSegment {
   const std::set<std::string>& hit() const { return hit_; }
 
  private:
-  struct Record {
-    std::uint64_t offset = 0;  // from the directory's start
-    std::uint32_t length = 0;
-    std::string family;
-  };
   struct Cells {
     std::uint32_t first = 0, count = 0;
     std::string family;
@@ -48,12 +44,14 @@ class FuzzedSegment {
   std::uint32_t add_series(const test::SegmentBuilder::Family& family, const std::string& name,
                            std::vector<std::string_view> values);
   void fill();
-  void note_record(std::uint64_t from, const std::string& family);
   void note_cells(std::uint32_t first, std::uint32_t count, const std::string& family, shm::MetricType type);
 
   void hit_all(bool gauges, bool others);
   void hit_observed();
   void damage_record(Input& input, bool is_sealed);
+  void damage_index(Input& input);
+  void damage_ends(Input& input);
+  void seal(std::span<std::byte> record);
   void damage_worker(Input& input);
   void damage_slot(Input& input);
   void damage_cell(Input& input, bool of_gauges);
@@ -65,7 +63,9 @@ class FuzzedSegment {
 
   test::SegmentBuilder segment_;
   shm::Descriptor alive_;
-  std::vector<Record> records_;
+  std::vector<std::string> owners_;            // by entry: the family
+  std::vector<std::span<std::byte>> records_;  // by entry, while they were sound
+  std::uint64_t heap_end_ = 0, sound_heap_end_ = 0;
   std::vector<Cells> cells_;
   std::vector<Region> regions_;
   std::vector<std::vector<std::byte>> images_;

@@ -16,8 +16,9 @@ import unittest
 # The headings that have something to run, or a folder of it.
 HEADINGS = {
     "operations": [
-        "Size", "Reset", "Upgrade and roll back", "Deploy with changed buckets", "Several applications",
-        "Exporter as another user", "systemd", "Docker", "Kubernetes sidecar", "Reverse proxy", "Logs",
+        "Size", "Reset", "Upgrade and roll back", "Deploy with changed buckets, labels or kinds",
+        "Several applications", "Exporter as another user", "Modes and groups", "Dropped privileges", "Full memory",
+        "Refused, dropped, overflowed", "systemd", "Docker", "Kubernetes sidecar", "Reverse proxy", "Logs",
         "Reboot and crash", "A disappeared segment", "Reading a dead segment after an incident",
         "The live page", "Rotating tokens and certificates"],
     "mastercrm": [

@@ -49,7 +49,7 @@ TEST_P(GrowthTest, AWorkerWithoutADescriptorLeftReachesWhatOthersHaveGrown) {
   const tests::Scrape result = scrape();
   EXPECT_EQ(result["a_total{n=\"" + std::to_string(kStep - 1) + "\"}"], 1);
   EXPECT_EQ(result["active"], 2);
-  EXPECT_EQ(result.status.dropped_no_entry, 0u);
+  EXPECT_EQ(tests::count_of(result.status.updates_dropped, "no_entry"), 0u);
 }
 
 TEST_P(GrowthTest, AnUpdateThatHasNoPlaceAtAllIsCountedAsDropped) {
@@ -70,7 +70,7 @@ TEST_P(GrowthTest, AnUpdateThatHasNoPlaceAtAllIsCountedAsDropped) {
   high.inc();
   h.observe(1);
   test::populate_finds_no_room = false;
-  EXPECT_EQ(scrape().status.dropped_no_entry, 2u);
+  EXPECT_EQ(tests::count_of(scrape().status.updates_dropped, "no_entry"), 2u);
   pass_a_second();
   test::populate_is_known = GetParam();
   high.inc();

@@ -55,7 +55,7 @@ class LabelsTest : public ::testing::Test {
     expect_values(samples, "app_hits_total", valid, static_cast<double>(invalid.size()));
     expect_values(samples, "app_size_bytes_count", valid, static_cast<double>(invalid.size()));
     expect_values(samples, "app_depth", valid, 0);
-    EXPECT_EQ(scrape.status.dropped_series_limit, invalid.size());
+    EXPECT_EQ(tests::count_of(scrape.status.updates_dropped, "series_limit"), invalid.size());
     EXPECT_EQ(scrape.status.quarantined_series, 0u);
   }
 

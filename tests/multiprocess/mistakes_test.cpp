@@ -185,25 +185,21 @@ Mistakes clashes() {
   return {
       {"another type",
        [](R r) { return tried(r.gauge("good_seconds", "G")); },
-       {"histogram", "restart them", "Start::fresh"},
-       Errc::incompatible},
-      {"another kind of number",
-       [](R r) { return tried(r.float_counter("good_jobs_total", "G")); },
-       {"another kind of number", "Start::fresh"},
+       {"another type (histogram)", "before in this process", "choose another name"},
        Errc::incompatible},
       {"other labels",
        [](R r) { return tried(r.counter("good_jobs_total", "G", {"l"})); },
-       {"other labels", "Start::fresh"},
+       {"other labels", "before in this process"},
        Errc::incompatible},
       {"other bounds",
        [](R r) {
          return tried(r.histogram("good_seconds", "G", {}, {1, 3}));
        },
-       {"other bounds", "Start::fresh"},
+       {"other bounds", "before in this process"},
        Errc::incompatible},
       {"another mode",
        [](R r) { return tried(r.gauge("good_depth", "G", {}, GaugeMode::max)); },
-       {"another mode", "livesum", "Start::fresh"},
+       {"another mode", "livesum", "before in this process"},
        Errc::incompatible},
       {"a histogram's sample",
        [](R r) { return tried(r.gauge("good_seconds_created", "G")); },
@@ -327,9 +323,9 @@ TEST_F(MistakesTest, ValuesThatNoMetricTakesAreCountedAndChangeNothing) {
   EXPECT_EQ(scrape["good_cost_total"], 0.5);
   EXPECT_EQ(scrape["good_seconds_count"], 1);
   EXPECT_EQ(scrape["good_size_bytes_sum"], 3);
-  EXPECT_EQ(scrape.status.refused_negative, 2u);
-  EXPECT_EQ(scrape.status.refused_nan, 3u);
-  EXPECT_EQ(scrape.status.refused_infinite, 2u);
+  EXPECT_EQ(tests::count_of(scrape.status.values_refused, "negative"), 2u);
+  EXPECT_EQ(tests::count_of(scrape.status.values_refused, "nan"), 3u);
+  EXPECT_EQ(tests::count_of(scrape.status.values_refused, "infinite"), 2u);
 }
 
 TEST_F(MistakesTest, AWrongNumberOfValuesGivesAHandleThatDoesNothingAndIsCounted) {
@@ -346,7 +342,8 @@ TEST_F(MistakesTest, AWrongNumberOfValuesGivesAHandleThatDoesNothingAndIsCounted
   EXPECT_EQ(tests::wait_for(application), 0);
   const tests::Scrape scrape = tests::scrape(options_.path);
   EXPECT_EQ(scrape.values, (std::map<std::string, double>{{"good_jobs_total{a=\"1\",b=\"2\"}", 1}})) << scrape.text;
-  EXPECT_EQ(scrape.status.series_overflow, (decltype(scrape.status.series_overflow){{"good_jobs_total", 3}}));
+  EXPECT_EQ(scrape.status.series_overflow.size(), 1u);
+  EXPECT_EQ(tests::overflow_of(scrape.status, "good_jobs_total", "invalid_value"), 3u);
   EXPECT_EQ(test::objection(scrape.text), "");
 }
 

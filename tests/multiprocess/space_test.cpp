@@ -123,7 +123,7 @@ TEST_P(SpaceTest, AGaugeAndAnInfoWithoutRoomAreMissedAndComeOnceThereIsRoom) {
   EXPECT_EQ(registry.info("build_info", "B", {{"v", "1"}}), Errc::full) << "an info that nobody sees is an error";
   tests::Scrape result = scrape();
   EXPECT_EQ(result["active"], 1);
-  EXPECT_EQ(result.status.dropped_no_entry, 2u);
+  EXPECT_EQ(tests::count_of(result.status.updates_dropped, "no_entry"), 2u);
   EXPECT_EQ(sum(result, "build_info"), 0);
 
   disk_.drain();
@@ -170,8 +170,7 @@ TEST_P(SpaceTest, NewLabelSetsShareTheOverflowSeriesWithoutRoomAndHaveTheirOwnAS
   for (int i = 0; i < kSets; ++i) family.with(std::to_string(i)).inc();
   tests::Scrape result = scrape();
   EXPECT_EQ(sum(result, "a_total"), kSets + 1);
-  ASSERT_EQ(result.status.series_overflow.size(), 1u);
-  EXPECT_EQ(result["a_total{n=\"__overflow__\"}"], result.status.series_overflow[0].second);
+  EXPECT_EQ(result["a_total{n=\"__overflow__\"}"], tests::overflow_of(result.status, "a_total", "no_memory"));
   const std::error_code error = registry.counter("b_total", std::string(4000, 'B')).error();
   EXPECT_EQ(error, Errc::full) << error.message();
 

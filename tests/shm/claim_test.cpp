@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "shm/lock_byte.hpp"
+#include "shm/naming.hpp"
 #include "shm/slot.hpp"
 #include "shm/worker_entry.hpp"
 #include "tests/forked.hpp"
@@ -37,7 +38,9 @@ class ClaimTest : public ::testing::Test {
   /// A child that claims, tells so, and stays until it is killed.
   pid_t worker(const tests::Baton& claimed) {
     return tests::forked([&] {
-      if (!claim()) return 1;
+      const auto own = claim();
+      if (!own) return 1;
+      if (has_counted_) mark_counted(view_, own->worker);
       claimed.pass();
       for (;;) pause();
     });
@@ -48,6 +51,7 @@ class ClaimTest : public ::testing::Test {
   OpenedSegment opened_;
   SegmentView view_;
   Preparer preparer_;
+  bool has_counted_ = true;  // workers update something
 };
 
 TEST_F(ClaimTest, AClaimIsLiveUntilItsProcessIsKilled) {
@@ -75,9 +79,31 @@ TEST_F(ClaimTest, TheNextOwnerAdoptsAndCountsTheDeath) {
   EXPECT_EQ(view_.worker(1).epoch.load_relaxed(), 0u) << "used entries come first";
 }
 
+TEST_F(ClaimTest, AnOwnerThatNeverUpdatedLeavesNoDeathAndNoAdoption) {
+  has_counted_ = false;
+  const tests::Baton claimed;
+  for (int generation = 0; generation < 2; ++generation) {
+    const pid_t child = worker(claimed);
+    claimed.receive();
+    tests::kill_and_wait(child);
+  }
+  const WorkerEntry& entry = view_.worker(0);
+  EXPECT_EQ(entry.epoch.load_relaxed(), 4u);
+  EXPECT_EQ(entry.adoptions.load_relaxed() + entry.deaths.load_relaxed(), 0u);
+  has_counted_ = true;
+  const pid_t child = worker(claimed);
+  claimed.receive();
+  tests::kill_and_wait(child);
+  ASSERT_TRUE(claim());
+  EXPECT_EQ(entry.counted.load_relaxed(), 0u) << "the next owner has not counted yet";
+  EXPECT_EQ(entry.deaths.load_relaxed(), 1u);
+}
+
 TEST_F(ClaimTest, AnOrderlyEndIsNoDeath) {
   EXPECT_EQ(tests::wait_for(tests::forked([&] {
-              release_entry(view_, *claim());
+              const auto own = *claim();
+              mark_counted(view_, own.worker);
+              release_entry(view_, own);
               return 0;
             })),
             0);
@@ -247,10 +273,11 @@ TEST_F(ClaimTest, NewOwnersResetGaugesByTheirMode) {
                              GaugeMode::kMax,     GaugeMode::kAll, GaugeMode::kMostrecent};
   SharedWord* const slot = view_.process_cells(1);
   SharedWord* const spill = view_.gauge_spill_cells();
-  std::vector<GaugePlace> gauges;
-  for (std::uint32_t i = 0; i < std::size(modes); ++i) gauges.push_back({i * kGaugeCells, modes[i]});
+  std::vector<GaugeCells> gauges;
+  for (std::uint32_t i = 0; i < std::size(modes); ++i)
+    gauges.push_back({i * kGaugeCells, kGaugeCells, claim_action(MetricType::kGauge, modes[i])});
   const auto set_all = [&](double value) {
-    for (const GaugePlace& gauge : gauges) {
+    for (const GaugeCells& gauge : gauges) {
       slot[gauge.first_cell + kGaugeValue].store_double_relaxed(value);
       slot[gauge.first_cell + kGaugeStamp].store_release(1);
     }

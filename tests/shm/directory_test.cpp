@@ -2,18 +2,15 @@
 
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <cstring>
 #include <random>
 
 namespace shmetrics::shm {
 namespace {
 
-/// A directory in memory, written as the client writes it.
+/// A log in memory, written as the client writes it.
 class DirectoryTest : public ::testing::Test {
  protected:
-  DirectoryTest() { bytes_.resize(sizeof(DirectoryHead)); }
-
   std::uint32_t add_family(MetricType type, std::string_view name, std::vector<std::string_view> labels = {},
                            std::vector<double> bounds = {}) {
     Schema schema;
@@ -22,43 +19,48 @@ class DirectoryTest : public ::testing::Test {
     schema.help = "help of it";
     schema.labels = std::move(labels);
     schema.bounds = std::move(bounds);
-    return append(encode_family(schema, {123, 1000, 0}, cells_));
+    return append(encode_family(schema, 123, 1000, cells_));
   }
   std::uint32_t add_series(std::uint32_t family, MetricType type, std::vector<std::string_view> values,
                            std::size_t bounds = 0) {
     return append(encode_series(family, type, bounds, values, 456, cells_));
   }
-  std::uint32_t append(const std::string& record) {
-    const auto at = static_cast<std::uint32_t>(bytes_.size());
-    bytes_ += record;
-    return at;
+  /// Returns the number of the record's entry.
+  std::uint32_t append(std::string record) {
+    log_.push_back(std::move(record));
+    return static_cast<std::uint32_t>(log_.size() - 1);
   }
-  std::span<const std::byte> bytes() const { return std::as_bytes(std::span(bytes_)); }
-
-  /// Parses all of it from the beginning; defects as text.
-  std::vector<std::string> defects() {
+  DirectoryParser::Step next(DirectoryParser& parser) const {
+    return parser.next(std::as_bytes(std::span(log_[parser.entries()])));
+  }
+  /// What becomes of each entry of the whole log: f(amily), s(eries), u(nknown), D(efect).
+  std::string parsed() const {
     DirectoryParser parser(geometry_);
-    std::vector<std::string> found;
-    for (;;) {
-      const auto step = parser.next(bytes());
-      if (std::holds_alternative<std::monostate>(step)) return found;
-      if (const auto* defect = std::get_if<Defect>(&step)) found.push_back(defect->problem);
-    }
+    std::string steps;
+    while (parser.entries() < log_.size()) steps += "fsuD"[next(parser).index()];
+    return steps;
+  }
+  /// Writes a word of a record, and seals the record again.
+  void reseal(std::uint32_t entry, std::size_t at, std::uint32_t word) {
+    std::string& record = log_[entry];
+    std::memcpy(record.data() + at, &word, sizeof word);
+    const std::uint64_t checksum = record_checksum(std::as_bytes(std::span(record)));
+    std::memcpy(record.data() + offsetof(RecordHead, checksum), &checksum, sizeof checksum);
   }
 
   Geometry geometry_;
   CellCursor cells_;
-  std::string bytes_;
+  std::vector<std::string> log_;
 };
 
 TEST_F(DirectoryTest, RecordsComeBackAsTheyWere) {
   const auto requests = add_family(MetricType::kCounter, "requests_total", {"method", "route"});
-  const auto duration = add_family(MetricType::kHistogram, "duration_seconds", {}, {0.1, 1});
+  add_family(MetricType::kHistogram, "duration_seconds", {}, {0.1, 1});
   add_series(requests, MetricType::kCounter, {"GET", "/\xc3\xbc\"\n"});
 
   DirectoryParser parser(geometry_);
-  const auto first = std::get<ParsedFamily>(parser.next(bytes()));
-  EXPECT_EQ(first.offset, requests);
+  const auto first = std::get<ParsedFamily>(next(parser));
+  EXPECT_EQ(first.entry, requests);
   EXPECT_EQ(first.schema.name, "requests_total");
   EXPECT_EQ(first.schema.help, "help of it");
   EXPECT_EQ(first.schema.labels, (std::vector<std::string_view>{"method", "route"}));
@@ -66,27 +68,18 @@ TEST_F(DirectoryTest, RecordsComeBackAsTheyWere) {
   EXPECT_EQ(first.record.first_cell, kPrefixCells) << "the overflow series";
   EXPECT_EQ(first.record.overflow_tally, kPrefixCells + 1);
 
-  const auto second = std::get<ParsedFamily>(parser.next(bytes()));
-  EXPECT_EQ(second.offset, duration);
+  const auto second = std::get<ParsedFamily>(next(parser));
+  EXPECT_EQ(second.entry, 1u);
   EXPECT_EQ(second.schema.bounds, (std::vector<double>{0.1, 1}));
-  EXPECT_EQ(second.record.first_cell, kPrefixCells + 2);
+  EXPECT_EQ(second.record.first_cell, kPrefixCells + 1 + kOverflowReasons);
 
-  const auto series = std::get<ParsedSeries>(parser.next(bytes()));
+  const auto series = std::get<ParsedSeries>(next(parser));
+  EXPECT_EQ(series.entry, 2u);
   EXPECT_EQ(series.record.family, requests);
-  EXPECT_EQ(series.record.first_cell, kPrefixCells + 2 + 5) << "sequence, sum, three buckets before it";
+  EXPECT_EQ(series.record.first_cell, kPrefixCells + 1 + kOverflowReasons + 5) << "sequence, sum, three buckets";
   ASSERT_EQ(series.values().size(), 2u);
   EXPECT_EQ(series.values()[1], "/\xc3\xbc\"\n");
-  EXPECT_TRUE(std::holds_alternative<std::monostate>(parser.next(bytes())));
-}
-
-TEST_F(DirectoryTest, ParsingGoesOnWhereTheLogGrew) {
-  const auto family = add_family(MetricType::kCounter, "a_total", {"l"});
-  DirectoryParser parser(geometry_);
-  EXPECT_TRUE(std::holds_alternative<ParsedFamily>(parser.next(bytes())));
-  EXPECT_TRUE(std::holds_alternative<std::monostate>(parser.next(bytes())));
-  add_series(family, MetricType::kCounter, {"v"});
-  EXPECT_TRUE(std::holds_alternative<ParsedSeries>(parser.next(bytes())));
-  EXPECT_EQ(parser.cells().thread_cells, cells_.thread_cells);
+  EXPECT_EQ(parser.cells(), cells_);
 }
 
 TEST_F(DirectoryTest, GaugesHaveCellsOfTheirOwn) {
@@ -94,114 +87,175 @@ TEST_F(DirectoryTest, GaugesHaveCellsOfTheirOwn) {
   const auto labelled = add_family(MetricType::kGauge, "h", {"l"});
   add_series(labelled, MetricType::kGauge, {"v"});
   EXPECT_EQ(cells_.process_cells, 2 * kGaugeCells);
-  EXPECT_EQ(cells_.thread_cells, kPrefixCells + 1) << "the tally of the labelled one";
-  EXPECT_TRUE(defects().empty());
+  EXPECT_EQ(cells_.thread_cells, kPrefixCells + kOverflowReasons) << "the tallies of the labelled one";
+  EXPECT_EQ(parsed(), "ffs");
 }
 
 TEST_F(DirectoryTest, EveryFlippedBitIsADefect) {
   const auto family = add_family(MetricType::kCounter, "requests_total", {"method"});
   add_series(family, MetricType::kCounter, {"GET"});
-  ASSERT_TRUE(defects().empty());
-  for (std::size_t at = sizeof(DirectoryHead); at < bytes_.size(); ++at) {
-    for (int bit = 0; bit < 8; ++bit) {
-      bytes_[at] = static_cast<char>(bytes_[at] ^ (1 << bit));
-      EXPECT_FALSE(defects().empty()) << "byte " << at << " bit " << bit;
-      bytes_[at] = static_cast<char>(bytes_[at] ^ (1 << bit));
+  ASSERT_EQ(parsed(), "fs");
+  for (std::string& record : log_) {
+    for (char& byte : record) {
+      for (int bit = 0; bit < 8; ++bit) {
+        byte = static_cast<char>(byte ^ (1 << bit));
+        EXPECT_NE(parsed().find('D'), std::string::npos) << "byte " << &byte - record.data() << " bit " << bit;
+        byte = static_cast<char>(byte ^ (1 << bit));
+      }
     }
   }
 }
 
-TEST_F(DirectoryTest, RecordsBehindADefectAreStillRead) {
-  const auto bad = add_family(MetricType::kCounter, "bad_total");
-  add_family(MetricType::kCounter, "good_total");
-  bytes_[bad + sizeof(FamilyRecord)] ^= 1;
+TEST_F(DirectoryTest, ADefectInTheMiddleCostsItselfAlone) {
+  add_family(MetricType::kCounter, "first_total");
+  const auto bad = add_family(MetricType::kHistogram, "bad", {"l"}, {1});
+  const auto good = add_family(MetricType::kCounter, "good_total", {"l"});
+  add_series(good, MetricType::kCounter, {"v"});
+  log_[bad][sizeof(FamilyRecord)] ^= 1;
+  EXPECT_EQ(parsed(), "fDfs");
+  log_[bad].resize(16);
+  EXPECT_EQ(parsed(), "fDfs");
+  log_[bad].clear();
+  EXPECT_EQ(parsed(), "fDfs");
+}
+
+TEST_F(DirectoryTest, AnEntryThatIsSkippedCountsLikeADefect) {
+  const auto lost = add_family(MetricType::kCounter, "lost_total");
+  const auto good = add_family(MetricType::kCounter, "good_total", {"l"});
+  add_series(good, MetricType::kCounter, {"v"});
   DirectoryParser parser(geometry_);
-  EXPECT_TRUE(std::holds_alternative<Defect>(parser.next(bytes())));
-  const auto good = std::get<ParsedFamily>(parser.next(bytes()));
-  EXPECT_EQ(good.schema.name, "good_total");
-  EXPECT_TRUE(good.gap);
+  const Defect defect = parser.skip("in a hole");
+  EXPECT_EQ(defect.entry, lost);
+  EXPECT_EQ(defect.problem, "in a hole");
+  EXPECT_EQ(std::get<ParsedFamily>(next(parser)).entry, good);
+  EXPECT_TRUE(std::holds_alternative<ParsedSeries>(next(parser)));
 }
 
 TEST_F(DirectoryTest, ASeriesWithoutItsFamilyIsADefect) {
   const auto family = add_family(MetricType::kCounter, "a_total", {"l"});
-  add_series(family + 8, MetricType::kCounter, {"v"});
-  EXPECT_EQ(defects().size(), 1u);
+  add_series(family + 1, MetricType::kCounter, {"v"});  // itself
+  add_series(7, MetricType::kCounter, {"v"});
+  EXPECT_EQ(parsed(), "fDD");
 }
 
-TEST_F(DirectoryTest, CellsBeyondTheGeometryAreADefect) {
+TEST_F(DirectoryTest, ASeriesOfAFamilyWithoutLabelsIsADefect) {
+  const auto family = add_family(MetricType::kCounter, "a_total");
+  add_series(family, MetricType::kCounter, {});
+  EXPECT_EQ(parsed(), "fD");
+}
+
+TEST_F(DirectoryTest, EndsBeyondTheCellsAreADefect) {
   geometry_.cells = kGrowthCells;
-  cells_.thread_cells = kGrowthCells;
   add_family(MetricType::kCounter, "a_total");
-  EXPECT_EQ(defects().size(), 1u);
+  append("no record");
+  cells_.thread_cells = kGrowthCells;
+  add_family(MetricType::kCounter, "b_total");
+  EXPECT_EQ(parsed(), "fDD");
 }
 
-TEST_F(DirectoryTest, AForgedRecordThatReusesCellsIsADefect) {
+TEST_F(DirectoryTest, EndsThatGoBackAreADefect) {
   add_family(MetricType::kCounter, "a_total");
   cells_.thread_cells = kPrefixCells;
   add_family(MetricType::kCounter, "b_total");
-  EXPECT_EQ(defects().size(), 1u);
+  EXPECT_EQ(parsed(), "fD");
+  append("no record");
+  cells_.thread_cells = kPrefixCells;
+  add_family(MetricType::kCounter, "c_total");
+  EXPECT_EQ(parsed(), "fDDD") << "behind a defect too";
 }
 
-TEST_F(DirectoryTest, ALengthThatLeadsNowhereEndsTheParse) {
+TEST_F(DirectoryTest, AGapIsADefectUnlessTheRecordBeforeItIsOne) {
+  add_family(MetricType::kCounter, "a_total");
+  ++cells_.thread_cells;
+  add_family(MetricType::kCounter, "b_total");
+  ++cells_.thread_cells;
+  add_family(MetricType::kCounter, "c_total");
+  EXPECT_EQ(parsed(), "fDf");
+}
+
+TEST_F(DirectoryTest, EndsThatAreNotThoseOfItsCellsAreADefect) {
   const auto family = add_family(MetricType::kCounter, "a_total");
-  for (const std::uint32_t length : {0u, 8u, 17u, 1u << 20, 0xffffffffu}) {
-    std::memcpy(bytes_.data() + family, &length, sizeof length);
-    EXPECT_EQ(defects().size(), 1u) << length;
+  const std::string sound = log_[family];
+  for (const std::size_t at : {offsetof(RecordHead, thread_end), offsetof(RecordHead, process_end)}) {
+    log_[family] = sound;
+    reseal(family, at, 100);
+    EXPECT_EQ(parsed(), "D");
   }
 }
 
-TEST_F(DirectoryTest, AnyDamagedWordCostsItsOwnRecordAlone) {
-  const auto bad = add_family(MetricType::kCounter, "bad_total");
-  const std::size_t end = bytes_.size();
-  const auto good = add_family(MetricType::kCounter, "good_total", {"l"});
-  add_series(good, MetricType::kCounter, {"v"});
-  const std::string sound = bytes_;
-  for (std::size_t at = bad; at < end; at += 8) {
-    for (const std::uint64_t word : {std::uint64_t{0}, UINT64_MAX, std::uint64_t{24}, std::uint64_t{end - bad + 8}}) {
-      bytes_ = sound;
-      std::memcpy(bytes_.data() + at, &word, sizeof word);
-      if (bytes_ == sound) continue;
-      DirectoryParser parser(geometry_);
-      EXPECT_TRUE(std::holds_alternative<Defect>(parser.next(bytes())));
-      const auto next = parser.next(bytes());
-      ASSERT_TRUE(std::holds_alternative<ParsedFamily>(next)) << "byte " << at << ", word " << word;
-      EXPECT_EQ(std::get<ParsedFamily>(next).offset, good);
-      EXPECT_TRUE(std::holds_alternative<ParsedSeries>(parser.next(bytes())));
-      EXPECT_TRUE(std::holds_alternative<std::monostate>(parser.next(bytes())));
-    }
+TEST_F(DirectoryTest, WhatIsUnknownIsSteppedOverWithItsCellsAndItsClaim) {
+  struct Case {
+    std::size_t at;
+    std::uint32_t word;
+  };
+  for (const Case& field : {Case{offsetof(RecordHead, kind), 3}, Case{offsetof(FamilyRecord, type), 6},
+                            Case{offsetof(FamilyRecord, cell_kind), 3}, Case{offsetof(FamilyRecord, gauge_mode), 10},
+                            Case{offsetof(FamilyRecord, flags), 1}}) {
+    log_.clear();
+    cells_ = {};
+    const auto newer = add_family(MetricType::kGauge, "newer");
+    add_family(MetricType::kGauge, "after");
+    std::string& record = log_[newer];
+    record[offsetof(FamilyRecord, claim_action)] = 3;
+    reseal(newer, field.at, field.word);
+    EXPECT_EQ(parsed(), "uf") << field.at;
+    DirectoryParser parser(geometry_);
+    const auto unknown = std::get<UnknownRecord>(next(parser));
+    EXPECT_EQ(unknown.process_cells, kGaugeCells);
+    const bool is_family = field.at != offsetof(RecordHead, kind);
+    EXPECT_EQ(unknown.family_name, is_family ? "newer" : "");
+    EXPECT_EQ(unknown.claim_action, is_family ? ClaimAction::kFoldMax : ClaimAction::kZero);
   }
 }
 
-// Each word claims a long record, so each asks for a long checksum: without a bound minutes, for a few megabytes.
-TEST_F(DirectoryTest, TheSearchBehindDamageIsBounded) {
-  bytes_.assign(16 << 20, '\0');
-  for (std::size_t at = sizeof(DirectoryHead); at < bytes_.size(); at += 8) {
-    const std::uint64_t word = 32768 | std::uint64_t{1} << 32;
-    std::memcpy(bytes_.data() + at, &word, sizeof word);
-  }
-  const auto begin = std::chrono::steady_clock::now();
-  EXPECT_EQ(defects().size(), 1u);
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20));
+TEST_F(DirectoryTest, SeriesOfAnUnknownFamilyAreUnknownAndClaimedAsItSays) {
+  const auto newer = add_family(MetricType::kGauge, "newer", {"l"});
+  add_series(newer, MetricType::kGauge, {"v"});
+  reseal(newer, offsetof(FamilyRecord, flags), 8);
+  log_[newer][offsetof(FamilyRecord, claim_action)] = 77;
+  reseal(newer, offsetof(FamilyRecord, flags), 8);
+  DirectoryParser parser(geometry_);
+  next(parser);
+  const auto series = std::get<UnknownRecord>(next(parser));
+  EXPECT_TRUE(series.is_series);
+  EXPECT_EQ(series.claim_action, ClaimAction::kZero) << "an action that is not known zeroes";
 }
 
-TEST_F(DirectoryTest, RandomBytesNeverRunAwayWithTheParser) {
+TEST_F(DirectoryTest, AnUnknownRecordWhoseEndsGoBackIsADefect) {
+  add_family(MetricType::kCounter, "a_total");
+  const auto newer = add_family(MetricType::kCounter, "newer_total");
+  reseal(newer, offsetof(RecordHead, kind), 9);
+  EXPECT_EQ(parsed(), "fu");
+  reseal(newer, offsetof(RecordHead, thread_end), kPrefixCells);
+  EXPECT_EQ(parsed(), "fD");
+}
+
+TEST_F(DirectoryTest, FieldsThatNoReleaseWritesAreADefect) {
+  struct Case {
+    std::size_t at;
+    std::uint32_t word;
+  };
+  for (const Case& field : {Case{offsetof(RecordHead, kind), 0}, Case{offsetof(FamilyRecord, type), 0},
+                            Case{offsetof(FamilyRecord, cell_kind), 0}, Case{offsetof(FamilyRecord, label_count), 17},
+                            Case{offsetof(FamilyRecord, overflow_tally), 64}}) {
+    log_.clear();
+    cells_ = {};
+    reseal(add_family(MetricType::kCounter, "a_total"), field.at, field.word);
+    EXPECT_EQ(parsed(), "D") << field.at;
+  }
+}
+
+TEST_F(DirectoryTest, RandomRecordsThatAreSealedNeverRunAwayWithTheParser) {
   std::mt19937_64 random(42);
-  for (int round = 0; round < 2000; ++round) {
-    bytes_.resize(sizeof(DirectoryHead) + random() % 4096);
-    for (char& byte : bytes_) byte = static_cast<char>(random());
-    // Plausible lengths keep the parser going for longer.
-    for (std::size_t at = sizeof(DirectoryHead); at + 16 < bytes_.size();) {
-      const std::uint32_t head[2] = {static_cast<std::uint32_t>(16 + random() % 16 * 8),
-                                     static_cast<std::uint32_t>(random() % 4)};
-      std::memcpy(bytes_.data() + at, head, sizeof head);
-      if (at + head[0] <= bytes_.size()) {
-        const auto record = bytes().subspan(at, head[0]);
-        const std::uint64_t checksum = record_checksum(record);
-        std::memcpy(bytes_.data() + at + 8, &checksum, sizeof checksum);
-      }
-      at += head[0];
-    }
-    EXPECT_LE(defects().size(), bytes_.size() / 16);
+  for (int round = 0; round < 20000; ++round) {
+    std::string record(sizeof(RecordHead) + random() % 60 * 8, '\0');
+    for (char& byte : record) byte = static_cast<char>(random() % 3 == 0 ? random() : random() % 4);
+    const auto length = static_cast<std::uint32_t>(record.size());
+    std::memcpy(record.data(), &length, sizeof length);
+    log_.assign(1, record);
+    reseal(0, offsetof(RecordHead, kind), static_cast<std::uint32_t>(random() % 4));
+    log_.push_back(log_[0]);
+    parsed();
   }
 }
 

@@ -1,4 +1,4 @@
-// Golden bytes: what a program of layout version 1 wrote yesterday, one of today still writes and reads.
+// Golden bytes: what a program of layout version 2 wrote yesterday, one of today still writes and reads.
 #include <gtest/gtest.h>
 
 #include <cstdio>
@@ -12,7 +12,7 @@
 namespace shmetrics::shm {
 namespace {
 
-constexpr char kGolden[] = SHMETRICS_GOLDEN "/layout_v1.hex";
+constexpr char kGolden[] = SHMETRICS_GOLDEN "/layout_v2.hex";
 
 std::string hex(const std::string& title, const void* data, std::size_t bytes) {
   std::ostringstream out;
@@ -53,15 +53,15 @@ std::string encoded() {
   histogram.help = "Duration of HTTP requests";
   histogram.labels = {"method", "route"};
   histogram.bounds = {0.1, 1, 10};
-  const std::string family = encode_family(histogram, {0x0102030405060708, 1000, 0}, cells);
+  const std::string family = encode_family(histogram, 0x0102030405060708, 1000, cells);
   const std::string_view values[] = {"GET", "/users/:id"};
   const std::string series =
-      encode_series(sizeof(DirectoryHead), histogram.type, histogram.bounds.size(), values, 0x1112131415161718, cells);
+      encode_series(0, histogram.type, histogram.bounds.size(), values, 0x1112131415161718, cells);
   return hex("header, first 112 bytes", &header, 112) + hex("family record", family.data(), family.size()) +
          hex("series record", series.data(), series.size());
 }
 
-TEST(Layout, VersionOneIsWhatItWas) {
+TEST(Layout, VersionTwoIsWhatItWas) {
   std::ifstream file(kGolden);
   std::ostringstream golden;
   golden << file.rdbuf();
@@ -74,7 +74,10 @@ TEST(Layout, RegionsFollowEachOtherOnPages) {
        {Geometry{}, Geometry{1, 1, kGrowthCells, kPageBytes}, Geometry{31, 7, 4 * kGrowthCells, 8192}}) {
     EXPECT_GE(geometry.slot_table(), geometry.worker_table() + geometry.workers * sizeof(WorkerEntry));
     EXPECT_GE(geometry.directory(), geometry.slot_table() + (geometry.thread_slots + 2) * sizeof(SlotEntry));
+    EXPECT_EQ(geometry.heap() + geometry.heap_bytes(), geometry.directory_bytes);
+    EXPECT_EQ(sizeof(DirectoryHead) + geometry.index_entries() * sizeof(SharedWord), geometry.heap());
     EXPECT_EQ(geometry.spill_cells(), geometry.directory() + geometry.directory_bytes);
+    EXPECT_EQ(sizeof(DirectoryHead) + std::uint64_t{geometry.index_entries()} * 8, geometry.heap());
     EXPECT_EQ(geometry.process_slot(0), geometry.gauge_spill_cells() + geometry.slot_bytes());
     EXPECT_EQ(geometry.thread_slot(0), geometry.process_slot(geometry.workers));
     EXPECT_EQ(geometry.file_bytes(), geometry.thread_slot(geometry.thread_slots));

@@ -169,7 +169,7 @@ TEST_F(SegmentTest, ANewerLayoutIsRefusedWithBothVersions) {
   for (const auto& [fault, message] : {read_failure(), failure([&] { create(); })}) {
     EXPECT_EQ(fault, Fault::kIncompatible);
     EXPECT_THAT(message, HasSubstr("version 7"));
-    EXPECT_THAT(message, HasSubstr("version 1"));
+    EXPECT_THAT(message, HasSubstr("version 2"));
   }
 }
 

@@ -19,7 +19,7 @@ constexpr std::uint64_t kSeeds = 60;
 #else
 constexpr std::uint64_t kSeeds = 250;
 #endif
-constexpr std::uint64_t kMutantSeeds = 600;
+constexpr std::uint64_t kMutantSeeds = 6000;
 
 /// $SHMETRICS_SEED: only that one, with a line about it.
 const char* only_seed() {

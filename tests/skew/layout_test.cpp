@@ -38,7 +38,7 @@ class LayoutSkewTest : public ::testing::Test {
     const shm::Descriptor file(open(path_.c_str(), O_RDONLY | O_CLOEXEC));
     return pread(file.get(), &header, sizeof header, 0) == sizeof header ? header.layout_version : 0;
   }
-  static auto names_both_versions() { return AllOf(HasSubstr("version 1"), HasSubstr("version 2")); }
+  static auto names_both_versions() { return AllOf(HasSubstr("version 2"), HasSubstr("version 3")); }
   std::string scraped(const testing::RunningExporter& exporter) const { return exporter.get("/metrics").body; }
 
   tests::TemporaryFolder folder_;
@@ -67,7 +67,7 @@ TEST_F(LayoutSkewTest, WhenAllOldWorkersAreGoneANewOneReplacesTheFile) {
     in_order ? static_cast<void>(old->finish()) : old->kill();
     const auto next = counting(SHMETRICS_WORKER_NEXT);
     EXPECT_NE(shm::file_id(path_), before);
-    EXPECT_EQ(version_at_path(), 2u);
+    EXPECT_EQ(version_at_path(), 3u);
     EXPECT_FALSE(std::filesystem::exists(path_ + ".shmetrics-new"));
   }
 }
@@ -80,9 +80,9 @@ TEST_F(LayoutSkewTest, RolledBackAnOldWorkerNeverOverwritesTheNewerFile) {
   EXPECT_THAT(refusal, names_both_versions());
   EXPECT_THAT(refusal, AllOf(HasSubstr("remove"), HasSubstr("Start::fresh")));
   EXPECT_EQ(shm::file_id(path_), before) << "nobody lives, and still it is not for an older program to throw away";
-  EXPECT_EQ(version_at_path(), 2u);
+  EXPECT_EQ(version_at_path(), 3u);
   EXPECT_EQ(old.ask("open " + path_ + " fresh"), "ok") << "who rolls back says so";
-  EXPECT_EQ(version_at_path(), 1u);
+  EXPECT_EQ(version_at_path(), 2u);
 }
 
 TEST_F(LayoutSkewTest, FreshPutsTheNewReleaseBesideTheOldOnesWorkers) {
@@ -96,7 +96,7 @@ TEST_F(LayoutSkewTest, FreshPutsTheNewReleaseBesideTheOldOnesWorkers) {
   WorkerProcess new_master(SHMETRICS_WORKER_NEXT);
   ASSERT_EQ(new_master.ask("open " + path_ + " fresh"), "ok");
   ASSERT_EQ(new_master.ask("counter hits_total Hits"), "ok");
-  EXPECT_EQ(version_at_path(), 2u);
+  EXPECT_EQ(version_at_path(), 3u);
   // A prefork server in the middle of its upgrade: children of both masters come and go.
   for (int i = 0; i < 5; ++i) {
     EXPECT_EQ(old_master.ask("fork"), "ok");
@@ -121,7 +121,7 @@ TEST_F(LayoutSkewTest, OfManyThatStartAtOnceOneReleaseWinsAndTheOtherIsRefused) 
     std::vector<std::string> answers;
     for (const auto& worker : workers) answers.push_back(worker->answer());
     // Nobody counts yet, so a newer program may still replace what an older one has made; never the other way round.
-    const bool next_won = version_at_path() == 2;
+    const bool next_won = version_at_path() == 3;
     double expected = 0;
     for (std::size_t i = 0; i < workers.size(); ++i) {
       const bool is_next = i % 2 == 1;

@@ -86,7 +86,7 @@ import datetime
 segment = d["segment"]
 assert segment["path"] == ')" +
               segment_.path() +
-              R"(' and segment["layout_version"] == 1 and len(segment["id"]) == 32
+              R"(' and segment["layout_version"] == 2 and len(segment["id"]) == 32
 created = datetime.datetime.strptime(segment["created"], "%Y-%m-%dT%H:%M:%SZ")
 assert abs((datetime.datetime.utcnow() - created).total_seconds()) < 600
 assert segment["state"] == "up"
@@ -123,7 +123,7 @@ TEST_F(Dump, JsonShowsTheFamiliesOfAPatternAndTheWorkersAlways) {
 }
 
 TEST_F(Dump, JsonSaysWhenSomethingWasLeftOut) {
-  segment_.base()[segment_.geometry().directory() + 200] ^= std::byte{1};
+  segment_.base()[segment_.geometry().directory() + segment_.geometry().heap() + 200] ^= std::byte{1};
   expect_json("assert d['segment']['state'] == 'damaged'");
 }
 

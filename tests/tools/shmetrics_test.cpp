@@ -111,11 +111,11 @@ TEST_F(Program, CheckSaysSoundDamagedOrNoAnswer) {
   expect_failure(run_program({"check", "/dev/shm/shmetrics-test-none"}), 2, "shmetrics-test-none");
   expect_failure(run_program({"check", SHMETRICS_PROGRAM}), 2, "not a segment");
 
-  segment_.base()[segment_.geometry().directory() + 200] ^= std::byte{1};
+  segment_.base()[segment_.geometry().directory() + segment_.geometry().heap() + 200] ^= std::byte{1};
   const Outcome damaged = run_program({"check", segment_.path()});
   EXPECT_EQ(damaged.code, 1);
   EXPECT_EQ(damaged.error, "");
-  EXPECT_THAT(damaged.out, HasSubstr("directory record at"));
+  EXPECT_THAT(damaged.out, HasSubstr("directory entry 1: "));
 }
 
 TEST_F(Program, HelpAndVersionAreNoErrors) {

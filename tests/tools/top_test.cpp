@@ -147,11 +147,16 @@ TEST(Frame, BeginsWithTheStateOfTheSegment) {
   collector::SegmentStatus status = up();
   status.workers_dead = 1;
   status.worker_deaths = 3;
-  status.dropped_no_entry = 4;
-  status.dropped_series_limit = 5;
+  status.updates_dropped = {{"series_limit", 5}, {"no_entry", 4}};
   const auto lines = frame(status, many(1, 0), sized(0, 0));
   EXPECT_EQ(lines[0], "/p  1970-01-01T00:00:00Z  every 2s");
   EXPECT_EQ(lines[1], "workers 2 live, 1 dead   slots 2 of 8   cells 50 %   deaths 3   drops 9");
+}
+
+TEST(Frame, NamesTheReasonsForWhichDeclarationsWereRefused) {
+  collector::SegmentStatus status = up();
+  status.declarations_refused = {{"rule", 2}, {"other_type", 0}, {"busy", 1}};
+  EXPECT_EQ(frame(status, many(1, 0), sized(0, 0))[2], "declarations refused: rule 2, busy 1");
 }
 
 TEST(Frame, WithoutASizeShowsEverything) {

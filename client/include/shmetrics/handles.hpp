@@ -25,7 +25,7 @@ namespace detail {
 
 inline constexpr std::uint32_t kMaxRegistries = 8;
 inline constexpr std::uint32_t kInertCell = 0xffffffff;  // beyond every limit: updates end on the slow path, as no-ops
-inline constexpr std::uint32_t kDroppedCell = 0xfffffffe;  // likewise, and the loss is counted
+inline constexpr std::uint32_t kDroppedCells = 0xffffff00;  // likewise; the last byte is the tally that counts the loss
 
 // A thread's slot of each segment. `limit` is 0 until a slot is claimed, after a fork, and for threads without a slot,
 // so that every odd case is on the slow path.
@@ -35,7 +35,7 @@ struct ThreadSlot {
 };
 SHMETRICS_API extern constinit thread_local ThreadSlot thread_slots[kMaxRegistries] SHMETRICS_FAST_TLS;
 
-enum class Refusal : std::uint32_t { nan = 2, infinite = 3, negative = 4 };
+enum class Refusal : std::uint32_t { nan = 5, infinite = 6, negative = 7 };  // as in the segment's tallies
 SHMETRICS_API void add_slow(std::uint32_t registry, std::uint32_t cell, std::uint64_t n) noexcept;
 SHMETRICS_API void add_slow(std::uint32_t registry, std::uint32_t cell, double n) noexcept;
 SHMETRICS_API void refuse_increment(std::uint32_t registry, std::uint32_t cell, double n) noexcept;

@@ -13,11 +13,11 @@
 //
 // Cost.  An update is a load, an add and a store. It never throws, allocates, locks, makes a system call, blocks or
 // logs. A declaration, the first with() of a label set in a process, a thread's first update and the first of a gauge
-// may take a lock. with() waits 1 ms for a lock whose holder gets nowhere and at most 20 ms in all; a thread's first
-// update does not wait; a declaration and a process's first gauge wait at most 100 ms.
+// may take a lock of this process. A thread's first update does not wait for it; the others wait at most 100 ms.
+// Nothing waits for another process.
 //
-// Failure.  Nothing here takes a worker down. What cannot be counted in its place is counted in an overflow series, or
-// its loss is; the scrape shows both.
+// Failure.  Nothing here takes a worker down. An update without its own series goes to an overflow series; failing that
+// it is dropped and counted. The scrape shows both, with the reason. What failed for want of memory is tried again.
 //
 // Sources: prometheus.io/docs/instrumenting/writing_clientlibs for the verbs, .../docs/concepts/data_model for names.
 #pragma once
@@ -68,9 +68,16 @@ struct Options {
   std::uint32_t slots = 1024;                 ///< threads at once, 1 to 16,384
   std::uint32_t cells = 65536;                ///< 8-byte cells a slot, a multiple of 2,048 up to 16 Mi
   std::uint64_t directory_bytes = 16u << 20;  ///< names and labels, a multiple of 4,096 up to 1 GiB
-  std::uint32_t mode = 0600;                  ///< permission bits of a new file; the umask plays no part
-  std::optional<std::uint32_t> group;         ///< group id of a new file, and whose files this process accepts
-  std::uint32_t series_per_family = 1000;     ///< label sets a family may have before they share its overflow series
+  /// Permission bits of a new file; the umask plays no part. 0: $SHMETRICS_MODE, an octal number, then 0600.
+  std::uint32_t mode = 0;
+  /// Group id of a new file, and whose files this process accepts. None: $SHMETRICS_GROUP, a name or a number.
+  std::optional<std::uint32_t> group = std::nullopt;
+  std::uint32_t series_per_family = 1000;  ///< label sets a family may have before they share its overflow series
+  /// Mistakes are said on stderr, one line a cause and process. True, or $SHMETRICS_QUIET=1: they are not.
+  bool quiet = false;
+  /// Takes such a line, without a line feed, instead of stderr. Called by the thread that made the mistake, which may
+  /// be in the middle of an update: it must not use shmetrics.
+  void (*on_error)(const char* line) = nullptr;
 };
 
 /// How the processes' values of a gauge become one, in the words of client_python; docs/merge-rules.md.
@@ -127,7 +134,7 @@ class Family {
   Family() = default;
 
   /// The series with these label values, in the order of the label names. Known to the process: one hash, one compare.
-  /// Else it is looked up or registered, within 20 ms, or 1 ms without progress. A value over 1,024 bytes or not UTF-8,
+  /// Else it is registered; see Cost. A value over 1,024 bytes or not UTF-8,
   /// or a set past the family's limits, shares the overflow series, whose every label reads `__overflow__` (a gauge: an
   /// inert handle whose updates are counted as dropped).
   template <LabelValue... Values>
@@ -137,14 +144,16 @@ class Family {
     const std::string_view views[] = {view_of(values)...};
     return Metric(detail::find_series(state_, views));
   }
-  /// The same for a number of values known at run time; a wrong number gives an inert handle.
+  /// The same for a number of values known at run time. A wrong number gives an inert handle, and is counted as an
+  /// invalid value is.
   Metric with(std::span<const std::string_view> values) const noexcept {
     return Metric(detail::find_series(state_, values));
   }
 
-  /// Why the family is inert, in one line; no error when it works.
+  /// Why the family was inert when it was declared, in one line; no error when it works. What was not refused for good
+  /// is tried again by with(), at most once a second, and by the next declaration.
   const std::error_code& error() const noexcept { return error_; }
-  explicit operator bool() const noexcept { return state_ != nullptr; }
+  explicit operator bool() const noexcept { return state_ != nullptr && !error_; }
 
  private:
   friend class Registry;
@@ -186,9 +195,11 @@ class Registry {
   /// The same without exceptions: on error the registry is inert and updates of its metrics do nothing.
   [[nodiscard]] SHMETRICS_API static Registry open(const Options& options, std::error_code& error) noexcept;
 
-  /// Declares a family, or finds it: names as Prometheus will show them, help required. With another type, label names,
-  /// bounds or mode than before, or a name that breaks a rule, the family is inert and its error() says what to do.
-  /// Labels: a braced list of names, `{}` or nothing, or RuntimeLabels.
+  /// Declares a family, or finds it: names as Prometheus will show them, help required. Other label names, bounds or
+  /// mode than another process has declared are fine, and the values add up (docs/merge-rules.md). With another type
+  /// than living workers have, another schema than this process has, or a name that breaks a rule, the family is inert:
+  /// its error() says what to do, and its updates are counted as dropped. Labels: a braced list of names, `{}` or
+  /// nothing, or RuntimeLabels.
   template <std::size_t N>
   Family<Counter, N> counter(std::string_view name, std::string_view help, const std::string_view (&labels)[N],
                              FamilyOptions options = {}) const {

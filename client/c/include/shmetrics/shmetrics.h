@@ -66,10 +66,13 @@ typedef struct shmetrics_options {
   uint32_t slots;             /* threads at once, up to 16,384; 1,024 */
   uint32_t cells;             /* 8-byte cells a slot, a multiple of 2,048 up to 16 Mi; 65,536 */
   uint64_t directory_bytes;   /* names and labels, a multiple of 4,096 up to 1 GiB; 16 MiB */
-  uint32_t mode;              /* permission bits of a new file; 0600 */
+  uint32_t mode;              /* permission bits of a new file; $SHMETRICS_MODE (octal), then 0600 */
   uint32_t series_per_family; /* label sets of a family before they share its overflow series; 1,000 */
   uint32_t has_group;         /* 1: `group` is meant */
-  uint32_t group;             /* group id of a new file, and whose files this process accepts */
+  uint32_t group;             /* group id of a new file, and whose files this process accepts; else $SHMETRICS_GROUP */
+  uint32_t quiet;             /* 1, or $SHMETRICS_QUIET=1: mistakes are not said on stderr, one line a cause */
+  uint32_t reserved;
+  void (*on_error)(const char* line); /* takes such a line instead; must not use shmetrics */
 } shmetrics_options;
 #define SHMETRICS_OPTIONS_INIT \
   { .size = sizeof(shmetrics_options) }
@@ -119,8 +122,9 @@ typedef struct shmetrics_family_options {
   (const char* const[]){__VA_ARGS__}, sizeof((const char* const[]){__VA_ARGS__}) / sizeof(const char*)
 #define SHMETRICS_NO_LABELS NULL, 0
 
-/* A declaration finds the family or registers it, and waits at most 100 ms. NULL on error: with another type, label
- * names, bounds or mode than the family has, a name that is refused, or no room. Strings may go when it returns. */
+/* A declaration finds the family or registers it, and waits at most 100 ms. On error (another type than living workers
+ * have, another schema than this process has, a name that breaks a rule, no room) the family is inert and its updates
+ * are counted as dropped; NULL without a registry or memory. Strings may go when it returns. */
 SHMETRICS_C_API shmetrics_counter_family* shmetrics_declare_counter(shmetrics_registry* registry, const char* name,
                                                                     const char* help, const char* const* labels,
                                                                     size_t label_count,
@@ -187,8 +191,8 @@ typedef struct shmetrics_string {
 } shmetrics_string;
 
 /* The series with these label values, in the order of the label names; a NULL value counts as "". Known to the process:
- * one hash, one compare. Else it is looked up or registered, within 20 ms. Another number of values than the family has
- * labels: an inert handle, and counted. Beyond the limits: the overflow series. */
+ * one hash, one compare. Else it is registered, which waits at most 100 ms for other threads. Another number of values
+ * than the family has labels: an inert handle, and counted. Beyond the limits: the overflow series. */
 SHMETRICS_C_API shmetrics_series shmetrics_find(const void* family, const char* const* values, size_t count);
 SHMETRICS_C_API shmetrics_series shmetrics_find_strings(const void* family, const shmetrics_string* values,
                                                         size_t count);

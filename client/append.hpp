@@ -1,0 +1,70 @@
+// Appending to the directory. No append waits for another process: it looks at the whole log, prepares its record where
+// nobody else looks, and publishes it by one compare-and-swap of the log's end, which fails if the log has moved on;
+// then it decides anew. Steps and reasons: docs/segment-format.md, "Appending".
+//
+// All of it under the control lock. Throws std::bad_alloc.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "client/attachment.hpp"
+#include "shm/directory.hpp"
+
+namespace shmetrics::detail {
+
+/// Swaps lost in a row before the time counts: to be off the processor for long is no failure.
+inline constexpr int kMostLostSwaps = 256;
+
+/// Why there is no record after find_or_append().
+enum class Obstacle { kNone, kLimit, kCells, kDirectory, kDamaged, kNoMemory, kBusy };
+
+enum class Appended { kPublished, kLost, kNoCells, kNoDirectory, kNoMemory };
+/// One attempt to make `record` the next of the log. `cells` is the cursor behind its own cells.
+Appended append(Attachment& attachment, const std::string& record, const shm::CellCursor& cells) noexcept;
+
+/// When a record is made, for its created_unix_ns.
+std::uint64_t unix_now_ns();
+
+/// Looks at the whole log, and appends until `look()` finds what is wanted: it gives null or nothing until then, may
+/// throw, and may end the search by a reason in `obstacle`. `encode(cells)` makes the record with cells from the cursor
+/// on, which it moves. Null or nothing: `obstacle` says why.
+template <typename Look, typename Encode>
+auto find_or_append(Attachment& attachment, const Deadline& deadline, Obstacle& obstacle, Look look, Encode encode)
+    -> decltype(look()) {
+  for (int lost_swaps = 0;; ++lost_swaps) {
+    switch (attachment.refresh_directory()) {
+      case DirectoryMirror::Refreshed::kWhole:
+        break;
+      case DirectoryMirror::Refreshed::kDamaged:
+        obstacle = Obstacle::kDamaged;
+        return {};
+      case DirectoryMirror::Refreshed::kNoMemory:
+        obstacle = Obstacle::kNoMemory;
+        return {};
+    }
+    if (auto found = look(); found || obstacle != Obstacle::kNone) return found;
+    if (lost_swaps >= kMostLostSwaps && deadline.is_over()) {
+      obstacle = Obstacle::kBusy;
+      return {};
+    }
+    shm::CellCursor cells = attachment.mirror.cells();
+    const std::string record = encode(cells);
+    switch (append(attachment, record, cells)) {
+      case Appended::kPublished:
+      case Appended::kLost:
+        continue;  // the log has moved on, maybe by this record
+      case Appended::kNoCells:
+        obstacle = Obstacle::kCells;
+        return {};
+      case Appended::kNoDirectory:
+        obstacle = Obstacle::kDirectory;
+        return {};
+      case Appended::kNoMemory:
+        obstacle = Obstacle::kNoMemory;
+        return {};
+    }
+  }
+}
+
+}  // namespace shmetrics::detail

@@ -1,0 +1,59 @@
+// A family in this process: what handles and families of the public API point to. Never freed, also in static storage.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <shmetrics/shmetrics.hpp>
+#include "client/control_lock.hpp"
+#include "shm/naming.hpp"
+
+namespace shmetrics::detail {
+
+inline constexpr std::uint32_t kNoEntry = 0xffffffff;
+
+/// Constant once it is made, but for the atomics and what is said to be under the control lock.
+struct FamilyState {
+  Attachment* attachment = nullptr;
+  std::uint32_t entry = kNoEntry;  // its identity in the segment; kNoEntry: its declaration was refused
+  std::uint32_t registry = 0;
+  shm::MetricType type{};
+  shm::CellKind cell_kind{};
+  shm::GaugeMode gauge_mode{};
+  std::uint32_t first_cell = 0;  // of the only or the overflow series; of a refused family, dropped_cell()
+  std::uint32_t overflow_tally = 0;
+  std::uint32_t series_limit = 0;
+  std::uint32_t bound_count = 0;
+  std::array<double, shm::kMaxBounds> bounds{};  // +Inf behind the last
+  std::string name;
+  std::string help;
+  std::string unit;
+  std::vector<std::string> labels;
+  mutable std::atomic<std::uint32_t> series_count{0};
+  mutable bool declared_here = false;  // by this process or one that it was forked from; control lock
+
+  // Of a family whose declaration was refused.
+  bool may_heal = false;                                    // not for good: with() declares it again, once a second
+  mutable std::atomic<const FamilyState*> healed{nullptr};  // the family, once it could be declared
+  mutable Breaker retry;
+  const FamilyState* next_refused = nullptr;
+
+  /// `schema` must have been checked by shm::refusal(), or be as it stands in a record.
+  void describe(const shm::Schema& schema);
+  shm::Schema schema() const;
+  bool is_declared() const { return entry != kNoEntry; }
+  bool in_process_slots() const { return shm::in_process_slots(type); }
+};
+
+/// What a handle has in place of a cell when its updates count nowhere but in a tally.
+constexpr std::uint32_t dropped_cell(shm::Tally tally) {
+  return kDroppedCells | static_cast<std::uint32_t>(tally);
+}
+constexpr bool is_dropped(std::uint32_t cell) {
+  return cell >= kDroppedCells;
+}
+
+}  // namespace shmetrics::detail

@@ -1,0 +1,52 @@
+// Follows the directory of one segment: steps over the entries that have come and takes their records into a catalog.
+// Part of the snapshot: it sees shared memory, under the caller's guard.
+//
+// Not thread-safe. Throws std::bad_alloc only.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "collector/catalog.hpp"
+#include "collector/mapped_segment.hpp"
+#include "collector/sigbus_guard.hpp"
+
+namespace shmetrics::collector {
+
+class DirectoryReader {
+ public:
+  DirectoryReader(const shm::Geometry& geometry, const std::string& segment) : catalog_(geometry, segment) {}
+
+  enum class Outcome {
+    kRead,
+    kLate,      // `has_time` said no, asked now and then: the next call goes on where this one ended
+    kReplaced,  // the last known entry names something else: another log has taken the place of this one. Or what lay
+                // in a hole can be read now: start anew
+    kDamaged,   // as the guard says
+  };
+  using HasTime = std::function<bool()>;
+  Outcome follow(const MappedSegment& mapped, const SigbusGuard& guard, const HasTime& has_time);
+
+  const Catalog& catalog() const { return catalog_; }
+  /// The entries seen so far, as the index has them.
+  const std::vector<std::uint64_t>& entries() const { return entries_; }
+  /// The records come to more bytes than the heap has, so the rest is left out. No honest index gets there.
+  bool is_cut() const { return is_cut_; }
+
+ private:
+  bool is_same_log(const MappedSegment& mapped) const;
+  bool is_hole_filled(const MappedSegment& mapped) const;
+  std::size_t copy_index(const MappedSegment& mapped);
+  void take(std::uint64_t word, const MappedSegment& mapped);
+
+  Catalog catalog_;
+  std::vector<std::uint64_t> entries_;
+  std::vector<std::uint64_t> record_;      // a private copy
+  std::uint64_t record_bytes_ = 0;         // of all so far
+  std::vector<shm::IndexEntry> in_holes_;  // records that were skipped for that, the first few
+  bool is_cut_ = false;
+};
+
+}  // namespace shmetrics::collector

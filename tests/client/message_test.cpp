@@ -1,0 +1,168 @@
+// What a process says of mistakes: one line a cause, on stderr or to whom the application names, or nothing.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <fstream>
+#include <sstream>
+#include <vector>
+
+#include "tests/client/refusing.hpp"
+
+namespace shmetrics {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::MatchesRegex;
+using ::testing::SizeIs;
+using ::testing::StartsWith;
+
+class MessageTest : public ::testing::Test {
+ protected:
+  MessageTest() {
+    unsetenv("SHMETRICS_QUIET");
+    options_.path = folder_.file("a.seg");
+  }
+  Registry open() const { return Registry::open(options_); }
+  /// The lines on stderr of a process that does that.
+  template <typename Act>
+  std::vector<std::string> said(Act act) const {
+    const std::string file = folder_.file("stderr");
+    const pid_t child = tests::forked([&] {
+      const int output = ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
+      if (dup2(output, STDERR_FILENO) < 0) return 1;
+      act(open());
+      return 0;
+    });
+    EXPECT_EQ(tests::wait_for(child), 0);
+    std::vector<std::string> lines;
+    std::ifstream in(file);
+    for (std::string line; std::getline(in, line);) lines.push_back(line);
+    return lines;
+  }
+  static void break_a_rule(const Registry& registry) { static_cast<void>(registry.counter("hits", "H").error()); }
+  static void declare_twice(const Registry& registry) {
+    static_cast<void>(registry.counter("twice_total", "T", {"a"}).error());
+    static_cast<void>(registry.counter("twice_total", "T", {"b"}).error());
+  }
+
+  tests::TemporaryFolder folder_;
+  Options options_;
+};
+
+TEST_F(MessageTest, AMistakeIsSaidOnceACauseAndProcess) {
+  const auto lines = said([](const Registry& registry) {
+    for (int i = 0; i < 100; ++i) {
+      break_a_rule(registry);
+      declare_twice(registry);
+    }
+    static_cast<void>(registry.gauge("another_total", "also against a rule").error());
+  });
+  EXPECT_THAT(lines, ElementsAre(AllOf(StartsWith("shmetrics: "), HasSubstr("'hits_total'")),
+                                 AllOf(StartsWith("shmetrics: "), HasSubstr("'twice_total' was declared"))));
+  EXPECT_THAT(said(break_a_rule), SizeIs(1)) << "the next process says it too";
+}
+
+TEST_F(MessageTest, ThreadsThatMakeOneMistakeTogetherSayItOnce) {
+  EXPECT_THAT(said([](const Registry& registry) {
+                std::vector<std::thread> threads;
+                for (int t = 0; t < 8; ++t) threads.emplace_back([&] { break_a_rule(registry); });
+                for (std::thread& thread : threads) thread.join();
+              }),
+              SizeIs(1));
+}
+
+TEST_F(MessageTest, WhereNothingIsWrongNothingIsSaid) {
+  EXPECT_THAT(said([](const Registry& registry) {
+                registry.counter("a_total", "A", {"l"}, {.series_limit = 1}).with("v").inc();
+                registry.counter("a_total", "A", {"l"}).with("past the limit").inc();
+                registry.gauge("g", "G").set(1);
+              }),
+              IsEmpty())
+      << "a limit that the user set is no mistake";
+}
+
+TEST_F(MessageTest, WhoWantsItQuietHearsNothing) {
+  options_.quiet = true;
+  EXPECT_THAT(said(break_a_rule), IsEmpty());
+  options_.quiet = false;
+  setenv("SHMETRICS_QUIET", "1", 1);
+  EXPECT_THAT(said(break_a_rule), IsEmpty());
+  for (const char* const other : {"0", "", "yes"}) {
+    setenv("SHMETRICS_QUIET", other, 1);
+    EXPECT_THAT(said(break_a_rule), SizeIs(1)) << '"' << other << '"';
+  }
+  unsetenv("SHMETRICS_QUIET");
+  EXPECT_EQ(tests::count_of(tests::scrape(options_.path).status.declarations_refused, "rule"), 5u)
+      << "counted it is in any case";
+}
+
+std::vector<std::string>& heard() {
+  static std::vector<std::string> lines;
+  return lines;
+}
+
+TEST_F(MessageTest, AnApplicationMayTakeTheLinesInsteadOfStderr) {
+  options_.on_error = [](const char* line) { heard().emplace_back(line); };
+  const auto lines = said([](const Registry& registry) {
+    break_a_rule(registry);
+    break_a_rule(registry);
+    declare_twice(registry);
+    for (const std::string& line : heard()) std::fprintf(stderr, "heard: %s\n", line.c_str());
+  });
+  EXPECT_THAT(lines, ElementsAre(StartsWith("heard: counter 'hits' must end in"), StartsWith("heard: 'twice_total'")));
+}
+
+TEST_F(MessageTest, AWorkerWithoutAnEntrySaysThatItsGaugesAreDropped) {
+  options_.workers = 1;
+  const tests::OtherWorker only(options_, [](const Registry& registry) { registry.gauge("g", "G").set(1); });
+  const auto lines = said([](const Registry& registry) {
+    registry.counter("a_total", "A").inc();
+    const Gauge gauge = registry.gauge("g", "G");
+    for (int i = 0; i < 100; ++i) gauge.set(i);
+    std::thread([&] { gauge.inc(); }).join();
+  });
+  EXPECT_THAT(lines, ElementsAre(AllOf(StartsWith("shmetrics: gauges of this process are dropped"),
+                                       HasSubstr("shmetrics_updates_dropped_total"))));
+  const tests::Scrape result = tests::scrape(options_.path);
+  EXPECT_EQ(result["g"], 1);
+  EXPECT_EQ(result["a_total"], 1);
+  EXPECT_EQ(tests::count_of(result.status.updates_dropped, "no_entry"), 101u);
+}
+
+TEST_F(MessageTest, AFileThatLacksPartOfTheModeIsSaidOnceWithTheRemedy) {
+  options_.mode = 0600;
+  EXPECT_THAT(said([](const Registry&) {}), IsEmpty());
+  options_.mode = 0660;
+  const auto lines = said([&](const Registry&) { static_cast<void>(open()); });
+  ASSERT_THAT(lines, SizeIs(1));
+  EXPECT_THAT(lines[0],
+              MatchesRegex("shmetrics: .*a\\.seg is there with mode 0600, and 0660 was asked for: chmod 0660 it"));
+  options_.mode = 0;
+  setenv("SHMETRICS_MODE", "0640", 1);
+  EXPECT_THAT(said([](const Registry&) {}), ElementsAre(HasSubstr("and 0640 was asked for")));
+  unsetenv("SHMETRICS_MODE");
+  for (const std::uint32_t fine : {0u, 0600u, 0400u}) {
+    options_.mode = fine;
+    EXPECT_THAT(said([](const Registry&) {}), IsEmpty()) << "a file that grants more is fine, and so is nothing asked";
+  }
+}
+
+TEST_F(MessageTest, AnUpdateThatSaysSomethingLeavesErrnoAlone) {
+  options_.workers = 1;
+  const tests::OtherWorker only(options_, [](const Registry& registry) { registry.gauge("g", "G").set(1); });
+  EXPECT_THAT(said([](const Registry& registry) {
+                const Gauge gauge = registry.gauge("g", "G");
+                errno = 4242;
+                gauge.set(1);
+                if (errno != 4242) std::fprintf(stderr, "errno is %d\n", errno);
+              }),
+              SizeIs(1));
+}
+
+}  // namespace
+}  // namespace shmetrics
