@@ -192,7 +192,8 @@ const FamilyState* heal(const FamilyState& refused) noexcept {
   if (!refused.may_heal || refused.retry.is_open()) return nullptr;
   refused.retry.open();
   try {
-    const FamilyState& family = find_or_append_family(*refused.attachment, refused.schema(), refused.series_limit);
+    const shm::Schema schema = refused.schema();  // a temporary would make GCC 14 warn of the reference
+    const FamilyState& family = find_or_append_family(*refused.attachment, schema, refused.series_limit);
     refused.healed.store(&family, std::memory_order_release);
     return &family;
   } catch (const std::exception&) {

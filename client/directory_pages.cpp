@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "shm/failpoint.hpp"
+#include "shm/populate.hpp"
 #include "shm/slot.hpp"
 
 namespace shmetrics::detail {

@@ -7,6 +7,7 @@
 
 #include "shm/failpoint.hpp"
 #include "shm/lock_byte.hpp"
+#include "shm/populate.hpp"
 
 namespace shmetrics::shm {
 namespace {

@@ -2,24 +2,36 @@
 # Everything that has to be green: installs what is missing, checks formatting, builds, runs clang-tidy and the tests,
 # then sanitizers and fuzzers.
 #
-#   tests/run.sh          what every change runs
-#   tests/run.sh --full   and the tests labelled `long`, clang-tidy over all programs, and the demo
+#   tests/run.sh                  what every change runs
+#   tests/run.sh --full           and the tests labelled `long`, clang-tidy over all programs, the demo, and all parts
+#   tests/run.sh --full NAME...   these parts alone: each a system or toolchain that is not this one
+#
+# Parts: debian13.
 #
 # The last line is `N passed, N failed, N skipped` over all presets; the exit status is 1 if any failed or none ran.
 # Every stage has a log in build/log.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+readonly usage='usage: tests/run.sh [--full [NAME...]]' all_parts=(debian13)
 exclude=(-LE '^long$')
+parts=()
 case "${1:-}" in
   "") ;;
-  --full) exclude=() ;;
-  --help) echo "usage: tests/run.sh [--full]" && exit ;;
-  *) echo "unknown flag $1; usage: tests/run.sh [--full]" >&2 && exit 2 ;;
+  --full) exclude=() && shift && parts=("$@") ;;
+  --help) echo "$usage; parts: ${all_parts[*]}" && exit ;;
+  *) echo "unknown flag $1; $usage" >&2 && exit 2 ;;
 esac
+for part in "${parts[@]}"; do
+  case " ${all_parts[*]} " in
+    *" $part "*) ;;
+    *) echo "no part $part; there are: ${all_parts[*]}" >&2 && exit 2 ;;
+  esac
+done
 
-tools/install-dependencies.sh build test
-[ ${#exclude[@]} -gt 0 ] || tools/install-dependencies.sh long
+# A part brings its system along.
+[ ${#parts[@]} -gt 0 ] || tools/install-dependencies.sh build test
+[ ${#exclude[@]} -gt 0 ] || [ ${#parts[@]} -gt 0 ] || tools/install-dependencies.sh long
 
 readonly log_directory=$PWD/build/log
 jobs=$(nproc)
@@ -102,6 +114,19 @@ sanitize() {
     stage "$preset-tests" test_preset "$preset" -L "^($labels)\$"
 }
 
+# run_parts NAME...: each prints its lines, and one with the date and the revision.
+run_parts() {
+  local part
+  for part in "$@"; do
+    stage "$part-tests" tests/package/"$part".sh "$log_directory/$part.xml" || true
+    echo "$part: $(date +%F), $(git rev-parse --short=12 HEAD)"
+  done
+}
+
+if [ ${#parts[@]} -gt 0 ]; then
+  run_parts "${parts[@]}"
+  exec python3 tests/house/summarize.py "$log_directory"
+fi
 stage format check_format || true
 stage shell check_shell || true
 if stage dev-build build dev; then
@@ -111,5 +136,5 @@ if stage dev-build build dev; then
   sanitize tsan threads || true
   fuzz || true
 fi
-[ ${#exclude[@]} -gt 0 ] || stage demo tools/demo.sh --port 8080 || true
+[ ${#exclude[@]} -gt 0 ] || { stage demo tools/demo.sh --port 8080 && run_parts "${all_parts[@]}"; } || true
 exec python3 tests/house/summarize.py "$log_directory"

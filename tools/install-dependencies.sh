@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
-# Installs the Debian 12 packages that a group needs and that are missing; silent when nothing is.
+# Installs the packages that a group needs and that are missing; silent when nothing is. For Debian 12 and 13 and Ubuntu
+# 24.04 and later. Where there is no apt-get it prints what CMake looks for, asks CMake whether that is there, and exits
+# 1 if it is not.
 #
 #   tools/install-dependencies.sh build          what it takes to build
 #   tools/install-dependencies.sh build test     and to run the tests
@@ -8,13 +10,16 @@
 #
 # As root, or by sudo where that asks for no password; otherwise it prints the one line to run and exits 1.
 set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+readonly here policy=/usr/sbin/policy-rc.d
 
-readonly policy=/usr/sbin/policy-rc.d
-
+# A word is a package, or alternatives of which the first that is there is taken: NAME or NAME:LEAST_VERSION, with `|`
+# between them.
 packages_of() {
   case "$1" in
     build)
-      echo cmake g++ ninja-build libboost1.81-dev libssl-dev libspdlog-dev libfmt-dev libcli11-dev libxxhash-dev
+      echo cmake g++ ninja-build libssl-dev libspdlog-dev libfmt-dev libcli11-dev libxxhash-dev
+      echo 'libboost-dev:1.81|libboost1.81-dev' # Debian 12 has 1.74 by the plain name
       echo nlohmann-json3-dev libisal-dev zlib1g-dev libyaml-cpp-dev libcrypt-dev libsystemd-dev curl
       echo libgtest-dev libgmock-dev libbenchmark-dev python3 # looked for when CMake configures, tests built or not
       echo python3-dev # for the package for Python
@@ -22,7 +27,7 @@ packages_of() {
       ;;
     test)
       echo prometheus python3-prometheus-client python3-yaml nginx
-      echo clang libclang-rt-14-dev clang-format clang-tidy git openssl spin
+      echo clang "$(clang_runtime)" clang-format clang-tidy git openssl spin
       echo help2man pkg-config zsh # what is installed, and how it is used
       echo gunicorn mypy # with which the package for Python is used
       ;;
@@ -44,8 +49,72 @@ packages_of() {
   esac
 }
 
-is_installed() {
-  [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+candidate() { # candidate PACKAGE: the version that apt would install; empty where apt does not know the package
+  LC_ALL=C apt-cache policy "$1" 2>/dev/null | sed -n 's/^  Candidate: //p' | grep -vxF '(none)' || true
+}
+
+installed() { # installed PACKAGE: its version; empty where it is not
+  local state
+  state=$(dpkg-query -W -f '${db:Status-Status} ${Version}' "$1" 2>/dev/null) || return 0
+  [ "${state%% *}" != installed ] || echo "${state#* }"
+}
+
+# The sanitizers and libFuzzer of the clang that the package `clang` brings.
+clang_runtime() {
+  local version
+  version=$(installed clang)
+  version=${version:-$(candidate clang)}
+  version=${version#*:}
+  echo "libclang-rt-${version:+${version%%[!0-9]*}-}dev"
+}
+
+is_enough() { # is_enough VERSION LEAST
+  [ -n "$1" ] && printf '%s\n%s\n' "$2" "$1" | sort -VC
+}
+
+# choose ALTERNATIVES: what has to be installed. Nothing if one of them is there; else the first that apt has, and if it
+# has none, the last.
+choose() {
+  local alternative name least chosen=
+  for alternative in ${1//|/ }; do
+    name=${alternative%%:*} least=0
+    [ "$name" = "$alternative" ] || least=${alternative#*:}
+    ! is_enough "$(installed "$name")" "$least" || return 0
+    if [ -z "$chosen" ] && is_enough "$(candidate "$name")" "$least"; then chosen=$name; fi
+  done
+  echo "${chosen:-$name}"
+}
+
+# What has a name only is seldom missing, and asking apt for each takes long: only what has alternatives asks it.
+find_missing() {
+  local group word names
+  missing=()
+  for group in "$@"; do
+    names=$(packages_of "$group")
+    for word in $names; do
+      case $word in
+        *'|'* | *:*) word=$(choose "$word") ;;
+        *) [ -z "$(installed "$word")" ] || word= ;;
+      esac
+      [ -z "$word" ] || missing+=("$word")
+    done
+  done
+}
+
+# Tests that want a program skip without it; what is not there at all must not keep the rest from being installed.
+# Without it nothing can be built: what `build` names is never left out.
+leave_out_what_apt_lacks() {
+  local package needed kept=() lacking=()
+  needed=" $(packages_of build | tr -s '|\n' '  ') "
+  for package in "${missing[@]}"; do
+    if [ -n "$(candidate "$package")" ] || [[ $needed == *" $package "* ]]; then
+      kept+=("$package")
+    else
+      lacking+=("$package")
+    fi
+  done
+  [ ${#lacking[@]} -eq 0 ] || echo "this release has no ${lacking[*]}: the tests that want it are skipped"
+  missing=("${kept[@]}")
 }
 
 # Debian starts a service when its package is installed (prometheus and nginx are two); a test's dependency must not.
@@ -68,21 +137,38 @@ apt_install() {
     apt-get install -y -q -o DPkg::Lock::Timeout=120 --no-install-recommends "$@" >>"$log" 2>&1
 }
 
-wanted=()
-for group in "$@"; do
-  names=$(packages_of "$group")
-  read -r -d '' -a names <<<"$names" || true
-  wanted+=("${names[@]}")
-done
-missing=()
-for package in "${wanted[@]}"; do
-  is_installed "$package" || missing+=("$package")
-done
+# Another system: its packages have names that we do not know, but CMake knows what it looks for.
+ask_cmake() {
+  echo "no apt-get and dpkg-query here; what CMake looks for, least versions, and packages of Debian and Fedora:"
+  sed -n 's/^  "\([^|]*\)|\([^|]*\)|\([^|]*\)|\([^|]*\)"$/  \1 \2 (\3; \4)/p' "$here/requirements.cmake"
+  if ! command -v cmake >/dev/null; then
+    echo "there is no cmake" >&2
+    return 1
+  fi
+  scratch=$(mktemp -d)
+  trap 'rm -rf "$scratch"' EXIT
+  if cmake -S "$here/.." -B "$scratch" -G Ninja >"$scratch/log" 2>&1; then
+    echo "all of it is there"
+  else
+    sed -n '/^CMake Error/,/^-- /p' "$scratch/log" >&2
+    return 1
+  fi
+}
+
+for group in "$@"; do packages_of "$group" >/dev/null; done
+if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
+  ask_cmake
+  exit
+fi
+
+find_missing "$@"
 [ ${#missing[@]} -gt 0 ] || exit 0
 
 as_root=()
 if [ "$(id -u)" -ne 0 ]; then
   if ! sudo -n true 2>/dev/null; then
+    # Without lists of packages it is not known which alternative there is.
+    [ -n "$(candidate cmake)" ] || { echo "missing packages; run: sudo $0 $*" >&2 && exit 1; }
     echo "missing packages; run: sudo apt-get install --no-install-recommends ${missing[*]}" >&2
     exit 1
   fi
@@ -92,9 +178,16 @@ fi
 log=$(mktemp)
 trap 'allow_services; rm -f "$log"' EXIT
 trap 'exit 1' INT TERM
+# A fresh image has no lists of packages, and nothing can be chosen without.
+if [ -z "$(candidate cmake)" ]; then
+  apt_update || true
+  find_missing "$@"
+fi
+leave_out_what_apt_lacks
+[ ${#missing[@]} -gt 0 ] || exit 0
 echo "installing ${#missing[@]} packages: ${missing[*]}"
 forbid_services
-# The package lists may be absent or stale: they are fetched only when it does not work without.
+# The package lists may be stale: they are fetched again only when it does not work without.
 if ! apt_install "${missing[@]}" && ! { apt_update && apt_install "${missing[@]}"; }; then
   tail -n 20 "$log" >&2
   echo "could not install: ${missing[*]}" >&2

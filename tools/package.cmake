@@ -21,13 +21,15 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/shmetricsConfigVersion.cm
 install(FILES ${PROJECT_BINARY_DIR}/shmetricsConfig.cmake ${PROJECT_BINARY_DIR}/shmetricsConfigVersion.cmake
   DESTINATION ${config_directory} COMPONENT development)
 
-if(NOT SHMETRICS_CLIENT_ONLY)
+if(TARGET shmetrics_testing)
   install(TARGETS shmetrics_testing EXPORT shmetricsTestingTargets
     ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development
     INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
   install(EXPORT shmetricsTestingTargets NAMESPACE shmetrics:: DESTINATION ${config_directory} COMPONENT development)
   install(DIRECTORY tests/testing/include/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT development)
+endif()
 
+if(NOT SHMETRICS_CLIENT_ONLY)
   install(TARGETS shmetrics shmetrics-exporter RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT programs)
   set(shells ${CMAKE_INSTALL_DATADIR})
   foreach(program tools/shmetrics exporter/shmetrics-exporter)

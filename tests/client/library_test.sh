@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A shared library needs nothing but what it may, shows the public API alone, and stays small.
+# A shared library needs nothing but what it may, shows the public API alone, takes no static TLS, and stays small.
 #
 # usage: library_test.sh LIBRARY
 set -euo pipefail
@@ -13,6 +13,8 @@ case $(basename "$library") in
   *) fail "no library of ours: $library" ;;
 esac
 
+# What is dlopened must not need static TLS, of which there is little.
+! readelf -d "$library" | grep -q STATIC_TLS || fail "takes static TLS"
 needed=$(readelf -d "$library" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p')
 for name in $needed; do
   case " $allowed " in *" $name "*) continue ;; esac

@@ -5,6 +5,8 @@
 
 #include <cerrno>
 
+#include "shm/populate.hpp"
+
 extern "C" {
 
 int __real_madvise(void* address, std::size_t bytes, int advice);

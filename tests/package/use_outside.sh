@@ -17,12 +17,13 @@ run_outside() {
 # with_pkg_config DIRECTORY: three programs of one compiler call each.
 with_pkg_config() {
   # shellcheck disable=SC2046
-  g++ -std=c++20 "$outside/worker.cpp" -o "$1/pkg_cpp" $(pkg-config --cflags --libs shmetrics)
+  g++ "$outside/worker.cpp" -o "$1/pkg_cpp" $(pkg-config --cflags --libs shmetrics)
   # shellcheck disable=SC2046
   gcc -std=c99 -Wall -Wextra -pedantic -Werror "$outside/worker.c" -o "$1/pkg_c" \
     $(pkg-config --cflags --libs shmetrics-c)
   # The linker warns of dlopen, which a static program does not come to.
   # shellcheck disable=SC2046
   gcc -std=c99 -static "$outside/worker.c" -o "$1/pkg_c_static" \
-    $(pkg-config --cflags --libs --static shmetrics) 2>"$1/log" || { cat "$1/log"; fail "C cannot link it statically"; }
+    $(pkg-config --cflags shmetrics-c) $(pkg-config --libs --static shmetrics) 2>"$1/log" ||
+    { cat "$1/log"; fail "C cannot link it statically"; }
 }

@@ -14,6 +14,8 @@ fail() {
 
 mkdir "$work/client" # the build leaves files beside its sources
 cp -r "$source_directory/client/python" "$work/client/"
+mkdir -p "$work/client/c"
+cp -r "$source_directory/client/c/include" "$work/client/c/"
 export C_INCLUDE_PATH=$source_directory/client/c/include LIBRARY_PATH=$build/client LD_LIBRARY_PATH=$build/client
 pip=(/usr/bin/python3 -m pip --disable-pip-version-check --no-input)
 "${pip[@]}" wheel --no-index --no-build-isolation --no-deps --wheel-dir "$work" "$work/client/python" \
@@ -30,3 +32,13 @@ grep -qx 'jobs_total 1' "$work/log" || fail "counted something else"
 for file in py.typed _core.pyi; do
   [ -e "$work/installed/shmetrics/$file" ] || fail "no $file: programs have no types"
 done
+
+# Without the library, for systems that cannot have it: counts nothing, and makes no segment.
+unset C_INCLUDE_PATH LIBRARY_PATH LD_LIBRARY_PATH
+rm -rf "$wheel" "$work/client/python/build"
+SHMETRICS_STUB=1 "${pip[@]}" wheel --no-index --no-build-isolation --no-deps --wheel-dir "$work" "$work/client/python" \
+  >"$work/log" 2>&1 || fail "no wheel without the library"
+"${pip[@]}" install --no-index --no-deps --target "$work/stub" "$wheel" >"$work/log" 2>&1 || fail "cannot be installed"
+SHMETRICS_SEGMENT=$work/none.seg PYTHONPATH=$work/stub /usr/bin/python3 -W error -c \
+  'from shmetrics import Counter; Counter("jobs", "Jobs").inc()' >"$work/log" 2>&1 || fail "raises without the library"
+[ ! -e "$work/none.seg" ] || fail "makes a segment without the library"

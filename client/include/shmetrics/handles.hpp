@@ -2,6 +2,10 @@
 // all of it: threads, processes, lifetime, cost, failure.
 #pragma once
 
+#if __cplusplus < 202002L
+#error "shmetrics needs C++20"
+#endif
+
 #include <atomic>
 #include <bit>
 #include <chrono>
@@ -12,11 +16,29 @@
 #include <string_view>
 #include <type_traits>
 
-#if defined(__GNUC__)
+#if defined(SHMETRICS_STUB)
+#define SHMETRICS_API inline  // <shmetrics/stub.hpp> has the bodies
+#elif defined(__GNUC__) && defined(__linux__)
 #define SHMETRICS_API __attribute__((visibility("default")))
-#define SHMETRICS_FAST_TLS __attribute__((tls_model("initial-exec")))
 #else
-#error "shmetrics needs GCC or Clang on 64-bit Linux"
+#error "shmetrics needs GCC or Clang on 64-bit Linux; SHMETRICS_STUB makes it compile elsewhere, and do nothing"
+#endif
+
+// How the update path finds the thread's slot. What is linked into the program finds it by one load (initial-exec).
+// What is dlopened asks the loader (global-dynamic): initial-exec needs static TLS, of which there is little, other
+// libraries may have used it up, and musl gives none. Code that is compiled for a shared library is taken for dlopened,
+// unless SHMETRICS_DLOPENED is defined as 0.
+#if !defined(SHMETRICS_DLOPENED)
+#if defined(__PIC__) && !defined(__PIE__)
+#define SHMETRICS_DLOPENED 1
+#else
+#define SHMETRICS_DLOPENED 0
+#endif
+#endif
+#if SHMETRICS_DLOPENED
+#define SHMETRICS_TLS __attribute__((tls_model("global-dynamic")))
+#else
+#define SHMETRICS_TLS __attribute__((tls_model("initial-exec")))
 #endif
 
 namespace shmetrics {
@@ -33,7 +55,11 @@ struct ThreadSlot {
   std::atomic<std::uint64_t>* cells;
   std::uint32_t limit;
 };
-SHMETRICS_API extern constinit thread_local ThreadSlot thread_slots[kMaxRegistries] SHMETRICS_FAST_TLS;
+#if defined(SHMETRICS_STUB)
+inline constinit thread_local ThreadSlot thread_slots[kMaxRegistries] = {};
+#else
+SHMETRICS_API extern constinit thread_local ThreadSlot thread_slots[kMaxRegistries] SHMETRICS_TLS;
+#endif
 
 enum class Refusal : std::uint32_t { nan = 5, infinite = 6, negative = 7 };  // as in the segment's tallies
 SHMETRICS_API void add_slow(std::uint32_t registry, std::uint32_t cell, std::uint64_t n) noexcept;

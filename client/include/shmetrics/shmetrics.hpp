@@ -19,8 +19,15 @@
 // Failure.  Nothing here takes a worker down. An update without its own series goes to an overflow series; failing that
 // it is dropped and counted. The scrape shows both, with the reason. What failed for want of memory is tried again.
 //
+// Elsewhere than on Linux.  With SHMETRICS_STUB defined, in every file of the program, all of this compiles to functions
+// that do nothing and succeed; there is no segment, and no library to link.
+//
 // Sources: prometheus.io/docs/instrumenting/writing_clientlibs for the verbs, .../docs/concepts/data_model for names.
 #pragma once
+
+#if __cplusplus < 202002L
+#error "shmetrics needs C++20"
+#endif
 
 #include <concepts>
 #include <cstddef>
@@ -184,6 +191,10 @@ class Family<Metric, 0> : public Metric {
   bool usable_ = false;
 };
 
+/// The segment of default Options, opened at first use. Never throws: while it cannot be opened the registry is inert
+/// and says why; a later call tries again, at most once a second.
+[[nodiscard]] SHMETRICS_API Registry default_registry() noexcept;
+
 /// A segment, opened. Cheap to copy; the mapping outlives it.
 class Registry {
  public:
@@ -284,7 +295,7 @@ class Registry {
   explicit operator bool() const noexcept { return attachment_ != nullptr; }
 
  private:
-  friend SHMETRICS_API Registry default_registry() noexcept;
+  friend Registry default_registry() noexcept;
   friend struct detail::CApi;
   enum class Kind : std::uint32_t { counter, float_counter, gauge, histogram, summary, info };
   struct Declaration {
@@ -309,10 +320,6 @@ class Registry {
   detail::Attachment* attachment_ = nullptr;
   std::error_code error_;
 };
-
-/// The segment of default Options, opened at first use. Never throws: while it cannot be opened the registry is inert
-/// and says why; a later call tries again, at most once a second.
-[[nodiscard]] SHMETRICS_API Registry default_registry() noexcept;
 
 /// A request path as a route label should have it; see normalize_route().
 class Route {
@@ -341,3 +348,7 @@ SHMETRICS_API Route normalize_route(std::string_view path);
 
 template <>
 struct std::is_error_condition_enum<shmetrics::Errc> : std::true_type {};
+
+#if defined(SHMETRICS_STUB)
+#include <shmetrics/stub.hpp>
+#endif

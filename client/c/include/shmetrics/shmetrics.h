@@ -18,10 +18,13 @@
 #include <string.h>
 #include <time.h>
 
-#if !defined(__GNUC__)
-#error "shmetrics needs GCC or Clang on 64-bit Linux"
-#endif
+#if defined(SHMETRICS_STUB)
+#define SHMETRICS_C_API static inline /* <shmetrics/stub.h> has the bodies: they do nothing, and succeed */
+#elif defined(__GNUC__) && defined(__linux__)
 #define SHMETRICS_C_API __attribute__((visibility("default")))
+#else
+#error "shmetrics needs GCC or Clang on 64-bit Linux; SHMETRICS_STUB makes it compile elsewhere, and do nothing"
+#endif
 
 #ifdef __cplusplus
 extern "C" {
@@ -221,13 +224,32 @@ SHMETRICS_DEFINE_WITH_(summary)
 
 /* ---- updates ---- */
 
+/* How an update finds the thread's slot; <shmetrics/handles.hpp> says why. 0: this code is linked into the program.
+ * 1: it is in what is dlopened. */
+#if !defined(SHMETRICS_DLOPENED)
+#if defined(__PIC__) && !defined(__PIE__)
+#define SHMETRICS_DLOPENED 1
+#else
+#define SHMETRICS_DLOPENED 0
+#endif
+#endif
+#if SHMETRICS_DLOPENED
+#define SHMETRICS_C_TLS __attribute__((tls_model("global-dynamic")))
+#else
+#define SHMETRICS_C_TLS __attribute__((tls_model("initial-exec")))
+#endif
+
 /* The thread's slot of each segment, shared with the C++ half of the library. `limit` is 0 until a slot is claimed. */
 struct shmetrics_thread_slot {
   uint64_t* cells;
   uint32_t limit;
 };
+#if defined(SHMETRICS_STUB)
+static const struct shmetrics_thread_slot shmetrics_thread_slots[8] = {{0, 0}};
+#else
 extern SHMETRICS_C_API __thread struct shmetrics_thread_slot shmetrics_thread_slots[8] __asm__(
-    "_ZN9shmetrics6detail12thread_slotsE") __attribute__((tls_model("initial-exec")));
+    "_ZN9shmetrics6detail12thread_slotsE") SHMETRICS_C_TLS;
+#endif
 SHMETRICS_C_API void shmetrics_counter_add_slow(shmetrics_series series, int64_t n);
 SHMETRICS_C_API void shmetrics_float_counter_add_slow(shmetrics_series series, double n);
 
@@ -287,6 +309,10 @@ SHMETRICS_C_API double shmetrics_now(void);
 /* "/users/123?x" -> "/users/:id": keeps label values few; what becomes `:id` is said at shmetrics::normalize_route.
  * Writes at most `capacity` bytes with the final zero, and returns the whole length without it, as snprintf does. */
 SHMETRICS_C_API size_t shmetrics_normalize_route(const char* path, size_t size, char* route, size_t capacity);
+
+#if defined(SHMETRICS_STUB)
+#include <shmetrics/stub.h>
+#endif
 
 #ifdef __cplusplus
 }
