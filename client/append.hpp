@@ -17,7 +17,7 @@ namespace shmetrics::detail {
 inline constexpr int kMostLostSwaps = 256;
 
 /// Why there is no record after find_or_append().
-enum class Obstacle { kNone, kLimit, kCells, kDirectory, kDamaged, kNoMemory, kBusy };
+enum class Obstacle { kNone, kEnded, kLimit, kCells, kDirectory, kDamaged, kNoMemory, kBusy };
 
 enum class Appended { kPublished, kLost, kNoCells, kNoDirectory, kNoMemory };
 /// One attempt to make `record` the next of the log. `cells` is the cursor behind its own cells.

@@ -150,7 +150,7 @@ DirectoryMirror::Refreshed Attachment::refresh_directory() noexcept {
 shm::SharedWord* Attachment::spill_cells(std::uint32_t last_cell) noexcept {
   if (last_cell >= spill_limit_.load(std::memory_order_acquire)) widen_spill();
   if (last_cell < spill_limit_.load(std::memory_order_acquire)) return view.spill_cells();
-  tally(shm::Tally::kDroppedNoEntry);  // an update that has no place at all is not lost without a trace
+  tally(shm::Tally::kDroppedNoMemory);  // an update that has no place at all is not lost without a trace
   return nullptr;
 }
 

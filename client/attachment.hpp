@@ -70,7 +70,7 @@ struct Attachment final : shm::EntryPreparer {
   /// held. Throws shm::Error when there is no room for it now.
   void show_info(std::uint32_t first_cell);
 
-  /// Cells of the process slot, with `last_cell` accessible; null: no entry or no room.
+  /// Cells of the process slot, with `last_cell` accessible. Null: a dropped update is counted with its reason.
   shm::SharedWord* gauge_cells(std::uint32_t last_cell) noexcept;
   /// Cells of the spill, with `last_cell` accessible. Null: this process cannot reach that cell, and a dropped update
   /// is counted.

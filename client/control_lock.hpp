@@ -29,7 +29,11 @@ class Deadline {
 /// pthread_mutex_clocklock.
 class ControlLock {
  public:
-  bool try_lock() noexcept { return mutex_.try_lock(); }
+  bool try_lock() noexcept {
+    if (!mutex_.try_lock()) return false;
+    is_late_.store(false, std::memory_order_relaxed);  // of the holder before
+    return true;
+  }
   void unlock() noexcept {
     is_late_.store(false, std::memory_order_relaxed);
     mutex_.unlock();

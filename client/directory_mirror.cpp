@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <limits>
-#include <unordered_set>
+#include <optional>
 
 #include "client/directory_pages.hpp"
 
@@ -39,10 +39,12 @@ struct DirectoryMirror::Known {
 
   shm::DirectoryParser parser;
   bool is_sound = true;
+  std::optional<shm::DirectoryParser::Step> parsed;  // and not yet taken
+  shm::IndexEntry place;                             // of that
   std::unordered_map<std::uint32_t, std::unique_ptr<FamilyState>> by_entry;
   std::unordered_map<std::string, std::vector<FamilyState*>> by_name;
   std::unordered_map<std::string, const FamilyState*> claims;  // names that families produce
-  std::unordered_set<std::string> newer;
+  std::unordered_map<std::string, std::uint32_t> newer;        // names of families that are unknown, and their types
   std::vector<shm::GaugeCells> gauges;
   std::vector<const FamilyState*> gauge_families;  // of `gauges`; null: of a newer release
 };
@@ -65,26 +67,29 @@ DirectoryMirror::Refreshed DirectoryMirror::refresh(DirectoryPages& pages) noexc
   try {
     if (known_ == nullptr) known_ = std::make_unique<Known>(view_.geometry());
     shm::DirectoryParser& parser = known_->parser;
-    while (known_->is_sound) {
+    for (;;) {
+      // Again, if there was no memory for all of it the last time.
+      if (known_->parsed) take(*known_->parsed, known_->place);
+      known_->parsed.reset();
+      if (!known_->is_sound) return Refreshed::kDamaged;
+
       const std::uint32_t entry = parser.entries();
       if (entry == view_.geometry().index_entries()) return Refreshed::kWhole;
       if (!pages.read_entry(entry)) return Refreshed::kNoMemory;
       const std::uint64_t word = view_.index(entry).load_acquire();  // pairs with the append's release
       if (word == 0) return Refreshed::kWhole;
-      const auto place = shm::IndexEntry::of(word);
-      if (!place.is_valid(view_.geometry())) break;
-      if (!pages.read_record(place.end())) return Refreshed::kNoMemory;
-      known_->is_sound = false;  // also for good if take() runs out of memory: the parser is past the record by then
-      take(parser.next({view_.directory_bytes() + place.offset, place.length}), place);
+      known_->place = shm::IndexEntry::of(word);
+      known_->is_sound = known_->place.is_valid(view_.geometry());
+      if (!known_->is_sound) return Refreshed::kDamaged;
+      if (!pages.read_record(known_->place.end())) return Refreshed::kNoMemory;
+      known_->parsed = parser.next({view_.directory_bytes() + known_->place.offset, known_->place.length});
     }
   } catch (const std::exception&) {
-    start_anew();  // read again when there is memory
     return Refreshed::kNoMemory;
   }
-  known_->is_sound = false;
-  return Refreshed::kDamaged;
 }
 
+// May throw at any point, and is then called again with the same step.
 void DirectoryMirror::take(const shm::DirectoryParser::Step& step, shm::IndexEntry place) {
   if (const auto* family = std::get_if<shm::ParsedFamily>(&step)) {
     add(*family);
@@ -93,9 +98,8 @@ void DirectoryMirror::take(const shm::DirectoryParser::Step& step, shm::IndexEnt
   } else if (const auto* unknown = std::get_if<shm::UnknownRecord>(&step)) {
     add(*unknown);
   } else {
-    return;
+    known_->is_sound = false;
   }
-  known_->is_sound = true;
 }
 
 void DirectoryMirror::end_other_type(const std::string& name, std::uint32_t type) {
@@ -104,54 +108,73 @@ void DirectoryMirror::end_other_type(const std::string& name, std::uint32_t type
   const shm::MetricType ended = found->second.front()->type;
   if (static_cast<std::uint32_t>(ended) == type) return;
   for (const std::string& claim : shm::claimed_names(ended, name)) known_->claims.erase(claim);
+  for (const FamilyState* family : found->second) family->has_ended = true;
   found->second.clear();
 }
 
 void DirectoryMirror::add(const shm::ParsedFamily& parsed) {
-  auto state = std::make_unique<FamilyState>();
-  state->describe(parsed.schema);
-  state->attachment = &attachment_;
-  state->entry = parsed.entry;
-  state->registry = registry_;
-  state->first_cell = parsed.record.first_cell;
-  state->overflow_tally = parsed.record.overflow_tally;
-  state->series_limit = parsed.record.series_limit;
-
+  std::unique_ptr<FamilyState>& owned = known_->by_entry[parsed.entry];
+  if (owned == nullptr) {
+    auto state = std::make_unique<FamilyState>();
+    state->describe(parsed.schema);
+    state->attachment = &attachment_;
+    state->entry = parsed.entry;
+    state->registry = registry_;
+    state->first_cell = parsed.record.first_cell;
+    state->overflow_tally = parsed.record.overflow_tally;
+    state->series_limit = parsed.record.series_limit;
+    owned = std::move(state);
+  }
+  FamilyState* const state = owned.get();
   end_other_type(state->name, parsed.record.type);
+  const auto newer = known_->newer.find(state->name);
+  if (newer != known_->newer.end() && newer->second != parsed.record.type) known_->newer.erase(newer);
+  for (std::string& name : shm::claimed_names(state->type, state->name)) {
+    known_->claims.insert_or_assign(std::move(name), state);
+  }
   auto& generations = known_->by_name[state->name];
+  make_room_for_gauges();
   // Values of the dead in an older generation would stand there for good: a claim resets them all.
   for (std::size_t i = 0; !generations.empty() && i < known_->gauges.size(); ++i) {
     if (known_->gauge_families[i] == generations.back()) known_->gauges[i].action = shm::ClaimAction::kZero;
   }
-  generations.push_back(state.get());
-  for (std::string& name : shm::claimed_names(state->type, state->name)) {
-    known_->claims.insert_or_assign(std::move(name), state.get());
-  }
+  generations.push_back(state);
   if (state->in_process_slots() && state->labels.empty()) add_gauges(*state, state->first_cell);
-  known_->by_entry.emplace(parsed.entry, std::move(state));
 }
 
 void DirectoryMirror::add(const shm::ParsedSeries& parsed, shm::IndexEntry place) {
   const FamilyState& family = *known_->by_entry.at(parsed.record.family);
-  if (family.in_process_slots()) add_gauges(family, parsed.record.first_cell);
+  make_room_for_gauges();
   series_.add(family.entry, parsed.values(), place.offset, place.length);
   family.series_count.fetch_add(1, std::memory_order_relaxed);
+  if (family.in_process_slots()) add_gauges(family, parsed.record.first_cell);
 }
 
 void DirectoryMirror::add(const shm::UnknownRecord& unknown) {
+  make_room_for_gauges();
   if (!unknown.family_name.empty()) {
-    std::string name(unknown.family_name);
+    const std::string name(unknown.family_name);
     end_other_type(name, unknown.type);
-    known_->newer.insert(std::move(name));
+    known_->newer.insert_or_assign(name, unknown.type);
   }
   if (unknown.process_cells == 0) return;
   known_->gauges.push_back({unknown.first_process_cell, unknown.process_cells, unknown.claim_action});
   known_->gauge_families.push_back(nullptr);
 }
 
+// So that one more of them can be added without memory.
+void DirectoryMirror::make_room_for_gauges() {
+  const auto make_room = [](auto& vector) {
+    constexpr std::size_t kFirst = 16;
+    if (vector.size() == vector.capacity()) vector.reserve(std::max(kFirst, vector.size() * 2));
+  };
+  make_room(known_->gauges);
+  make_room(known_->gauge_families);
+}
+
 void DirectoryMirror::add_gauges(const FamilyState& family, std::uint32_t first_cell) {
-  const auto& generations = known_->by_name[family.name];
-  const bool is_newest = generations.empty() || generations.back() == &family;
+  const auto found = known_->by_name.find(family.name);
+  const bool is_newest = found == known_->by_name.end() || found->second.empty() || found->second.back() == &family;
   const auto action = is_newest ? shm::claim_action(family.type, family.gauge_mode) : shm::ClaimAction::kZero;
   known_->gauges.push_back({first_cell, shm::kGaugeCells, action});
   known_->gauge_families.push_back(&family);
@@ -176,6 +199,7 @@ std::string DirectoryMirror::claimant(const std::vector<std::string>& names, std
   for (const std::string& name : names) {
     const auto found = known_->claims.find(name);
     if (found != known_->claims.end() && found->second->name != except) return found->second->name;
+    if (name != except && known_->newer.contains(name)) return name;
   }
   return {};
 }

@@ -28,7 +28,7 @@ class DirectoryMirror {
   enum class Refreshed {
     kWhole,
     kDamaged,   // the log has a record that is not to be trusted: nothing may be appended behind it
-    kNoMemory,  // of the file system or of this process; what is known stays right
+    kNoMemory,  // of the file system or of this process; what is known stays known, and the rest is read later
   };
   /// Steps to the end of the log. Never throws.
   Refreshed refresh(DirectoryPages& pages) noexcept;
@@ -52,6 +52,7 @@ class DirectoryMirror {
  private:
   struct Known;
   void take(const shm::DirectoryParser::Step& step, shm::IndexEntry place);
+  void make_room_for_gauges();
   void add(const shm::ParsedFamily& parsed);
   void add(const shm::ParsedSeries& parsed, shm::IndexEntry place);
   void add(const shm::UnknownRecord& unknown);

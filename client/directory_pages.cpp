@@ -55,7 +55,9 @@ void DirectoryPages::close(Window& window) noexcept {
   protect(closed, PROT_READ);
   // In a small directory, steps overlap: a place that lost its access with this one is opened again when it is needed.
   for (Window& other : windows_) {
-    if (other.overlaps(closed)) other = {};
+    if (!other.overlaps(closed)) continue;
+    protect(other, PROT_READ);
+    other = {};
   }
   for (std::uint64_t* readable : {&index_readable_, &heap_readable_}) {
     if (closed.begin <= *readable) *readable = std::max(*readable, closed.end);
@@ -67,14 +69,16 @@ bool DirectoryPages::open(Place place, Window wanted, const shm::SegmentFile& fi
     windows_[place] = wanted;
     return true;
   }
+  for (Window& other : windows_) {
+    if (!other.overlaps(wanted)) continue;
+    protect(other, PROT_READ);
+    other = {};
+  }
   // What could be read before must stay so at every moment: other threads look series up there.
   for (std::uint64_t page = wanted.begin; page < wanted.end; page += shm::kPageBytes) {
     const bool was_readable =
         page < index_readable_ || (page >= page_of(view_.geometry().heap()) && page < heap_readable_);
     protect({page, page + shm::kPageBytes}, was_readable ? PROT_READ : PROT_NONE);
-  }
-  for (Window& other : windows_) {
-    if (other.overlaps(wanted)) other = {};
   }
   return false;
 }

@@ -33,7 +33,8 @@ struct FamilyState {
   std::string unit;
   std::vector<std::string> labels;
   mutable std::atomic<std::uint32_t> series_count{0};
-  mutable bool declared_here = false;  // by this process or one that it was forked from; control lock
+  mutable bool declared_here = false;          // by this process or one that it was forked from; control lock
+  mutable std::atomic<bool> has_ended{false};  // another type has taken the name
 
   // Of a family whose declaration was refused.
   bool may_heal = false;                                    // not for good: with() declares it again, once a second

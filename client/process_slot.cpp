@@ -165,13 +165,23 @@ shm::SharedWord* Attachment::gauge_cells(std::uint32_t last_cell) noexcept {
   // A gauge has no spill, and what is dropped is lost: the first of a process waits as long as a declaration would.
   const Deadline deadline;
   const auto claim = entry(deadline);
-  if (!claim) return nullptr;
+  const auto dropped = [this](shm::Tally why) -> shm::SharedWord* {
+    tally(why);
+    return nullptr;
+  };
+  if (!claim) {
+    say_once(kGaugesDropped,
+             "gauges of this process are dropped: it has no worker entry, because all are taken or it cannot open the "
+             "segment any more; see shmetrics_updates_dropped_total");
+    return dropped(shm::Tally::kDroppedNoEntry);
+  }
   if (last_cell >= process_limit_.load(std::memory_order_acquire)) {
-    if (growth_breaker_.is_open()) return nullptr;
+    if (growth_breaker_.is_open()) return dropped(shm::Tally::kDroppedNoMemory);
     const ControlGuard control(deadline);
-    if (!control || !grow_process_slot(claim->worker, last_cell)) {
+    if (!control) return dropped(shm::Tally::kDroppedBusy);
+    if (!grow_process_slot(claim->worker, last_cell)) {
       growth_breaker_.open();
-      return nullptr;
+      return dropped(shm::Tally::kDroppedNoMemory);
     }
     note_update(*claim);
     process_limit_.store(process_open_, std::memory_order_release);

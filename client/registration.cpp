@@ -56,8 +56,11 @@ std::optional<std::uint32_t> find_or_append_series(const FamilyState& family, st
     const std::uint32_t cell = attachment.mirror.series().find(family.entry, values);
     if (cell != SeriesTable::kUnknown) return cell;
     const FamilyState* counted = attachment.mirror.family(family.entry);
+    if (counted != nullptr && counted->has_ended) obstacle = Obstacle::kEnded;
     if (counted == nullptr) obstacle = Obstacle::kDamaged;  // another log has taken the place of ours
-    if (counted != nullptr && counted->series_count >= family.series_limit) obstacle = Obstacle::kLimit;
+    if (counted != nullptr && !counted->has_ended && counted->series_count >= family.series_limit) {
+      obstacle = Obstacle::kLimit;
+    }
     return std::nullopt;
   };
   return find_or_append(attachment, deadline, obstacle, look, [&](shm::CellCursor& cells) {
@@ -88,6 +91,8 @@ HandleParts register_series(const FamilyState& given, std::span<const std::strin
   } catch (const std::exception&) {
     obstacle = Obstacle::kNoMemory;
   }
+  // Nobody is shown its series any more.
+  if (obstacle == Obstacle::kEnded) return handle(family, dropped_cell(shm::Tally::kDroppedRefusedFamily));
   // Full: no use in trying at every update.
   if (obstacle == Obstacle::kNoMemory) attachment.memory_breaker.open();
   return overflow(family, overflow_of(obstacle));

@@ -114,15 +114,7 @@ shm::SharedWord* gauge_cells(std::uint32_t registry, std::uint32_t cell) noexcep
     attachment->drop(cell);
     return nullptr;
   }
-  shm::SharedWord* cells = attachment->gauge_cells(cell + shm::kGaugeCells - 1);
-  if (cells == nullptr) {
-    attachment->tally(shm::Tally::kDroppedNoEntry);
-    attachment->say_once(
-        kGaugesDropped,
-        "gauges of this process are dropped: it has no worker entry, because all are taken or it cannot "
-        "open the segment any more; see shmetrics_updates_dropped_total");
-  }
-  return cells;
+  return attachment->gauge_cells(cell + shm::kGaugeCells - 1);
 }
 
 void give_back_slot(std::uint32_t registry) noexcept {

@@ -124,10 +124,16 @@ Defect DirectoryParser::skip(std::string problem) {
 }
 
 DirectoryParser::Step DirectoryParser::next(std::span<const std::byte> record) {
-  Step step = parse(record);
-  is_behind_defect_ = std::holds_alternative<Defect>(step);
-  ++entries_;
-  return step;
+  const CellCursor before = cells_;
+  try {
+    Step step = parse(record);
+    is_behind_defect_ = std::holds_alternative<Defect>(step);
+    ++entries_;
+    return step;
+  } catch (...) {
+    cells_ = before;
+    throw;
+  }
 }
 
 DirectoryParser::Step DirectoryParser::parse(std::span<const std::byte> record) {

@@ -84,7 +84,7 @@ class DirectoryParser {
   explicit DirectoryParser(const Geometry& geometry) : geometry_(geometry) {}
 
   using Step = std::variant<ParsedFamily, ParsedSeries, UnknownRecord, Defect>;
-  /// The record of the next entry; `record` is what the entry names.
+  /// The record of the next entry; `record` is what the entry names. If it throws, the entry is still the next.
   Step next(std::span<const std::byte> record);
   /// The next entry names nothing that can be read.
   Defect skip(std::string problem);

@@ -7,10 +7,12 @@
 
 namespace {
 std::atomic<std::size_t> count{0};
-}
+std::atomic<std::size_t> until_failure{0};
+}  // namespace
 
 void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
   count.fetch_add(1, std::memory_order_relaxed);
+  if (until_failure.load(std::memory_order_relaxed) != 0 && until_failure.fetch_sub(1) == 1) return nullptr;
   return std::malloc(bytes);
 }
 void* operator new(std::size_t bytes) {
@@ -25,6 +27,10 @@ void operator delete(void* memory, std::size_t) noexcept {
 }
 
 namespace shmetrics::test {
+
+void fail_allocation(std::size_t nth) {
+  until_failure = nth;
+}
 
 std::size_t allocations() {
   return count.load(std::memory_order_relaxed);

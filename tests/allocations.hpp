@@ -8,4 +8,7 @@ namespace shmetrics::test {
 /// Allocations of this process so far; a child goes on from its parent's number.
 std::size_t allocations();
 
+/// Lets the n-th allocation from now on fail, once; 0: none.
+void fail_allocation(std::size_t nth);
+
 }  // namespace shmetrics::test

@@ -34,6 +34,12 @@ inline std::uint64_t count_of(std::span<const collector::ReasonCount> counts, st
   }
   throw std::out_of_range("no reason " + std::string(reason));
 }
+/// Updates that count nowhere, for whatever reason.
+inline std::uint64_t dropped_of(const collector::SegmentStatus& status) {
+  std::uint64_t sum = 0;
+  for (const collector::ReasonCount& counted : status.updates_dropped) sum += counted.count;
+  return sum;
+}
 /// Label sets of a family that share its overflow series for `reason`; the status lists none that is 0.
 inline std::uint64_t overflow_of(const collector::SegmentStatus& status, std::string_view family,
                                  std::string_view reason) {

@@ -9,6 +9,7 @@
 
 #include "shm/geometry.hpp"
 #include "shm/lock_byte.hpp"
+#include "tests/allocations.hpp"
 #include "tests/forked.hpp"
 #include "tests/scrape.hpp"
 #include "tests/temporary_folder.hpp"
@@ -139,6 +140,68 @@ TEST_F(ExhaustionTest, ProcessesWithoutAnEntryCountInTheSpillAndDropGauges) {
   EXPECT_EQ(result["a_total"], 1001);
   EXPECT_EQ(result["active"], 1);
   EXPECT_EQ(tests::count_of(result.status.updates_dropped, "no_entry"), 1u);
+}
+
+// In another process families of each kind and label sets come, and this one has no memory to take them in.
+TEST_F(ExhaustionTest, WhicheverAllocationFailsWhatIsKnownStaysKnownAndTheRestComesLater) {
+  const auto hits = open().counter("a_total", "A", {"l"});
+  hits.with("mine").inc();
+  double known = 1;
+  std::size_t failures = 0;
+  for (std::size_t nth = 1, round = 1; nth <= 60; nth += 1 + nth / 4, ++round) {
+    const std::string name = std::to_string(round);
+    EXPECT_EQ(tests::wait_for(tests::forked([&] {
+                const Registry registry = open();
+                const auto other = registry.histogram("h" + name, "H", {"l"}, {1, 2});
+                const auto depth = registry.gauge("g" + name, "G", {"l"});
+                for (int i = 0; i < 20; ++i) {
+                  hits.with(name + "." + std::to_string(i)).inc();
+                  depth.with(std::to_string(i)).set(1);
+                  other.with(std::to_string(i)).observe(1);
+                }
+                return 0;
+              })),
+              0);
+    test::fail_allocation(nth);
+    const Counter strange = hits.with("strange " + name);
+    test::fail_allocation(0);
+    failures += tests::overflow_of(scrape().status, "a_total", "no_memory") > failures;
+    strange.inc();
+    hits.with("mine").inc();  // at once
+    EXPECT_EQ(scrape()["a_total{l=\"mine\"}"], ++known) << nth;
+    if (failures < round) break;  // it went through without that many
+    usleep(1'050'000);
+    hits.with("strange " + name).inc();
+    EXPECT_EQ(scrape()["a_total{l=\"strange " + name + "\"}"], 1) << nth;
+    if (failures == 7) break;  // a second each
+  }
+  EXPECT_GE(failures, 4u);
+  EXPECT_FALSE(open().counter("b_total", "B").error());
+}
+
+TEST_F(ExhaustionTest, ANewLabelSetOfAFamilyWhoseTypeHasChangedIsCountedAsDropped) {
+  options_.workers = 1;
+  const tests::Baton declared, may_end, may_declare;
+  const pid_t holder = tests::forked([&] {
+    open().counter("a_total", "A").inc();
+    declared.pass();
+    may_end.receive();
+    return 0;
+  });
+  const pid_t next = tests::forked([&] {  // before this process declares anything
+    may_declare.receive();
+    return open().gauge("job", "J", {"l"}).error() ? 1 : 0;
+  });
+  declared.receive();
+  const auto jobs = open().summary("job", "J", {"l"});
+  jobs.with("old").observe(1);  // it has no entry, so that nobody sees that it lives
+  may_end.pass();
+  EXPECT_EQ(tests::wait_for(holder), 0);
+  may_declare.pass();
+  EXPECT_EQ(tests::wait_for(next), 0);
+  const Summary lost = jobs.with("new");
+  for (int i = 0; i < 3; ++i) lost.observe(1);
+  EXPECT_EQ(tests::count_of(scrape().status.updates_dropped, "refused_family"), 3u);
 }
 
 // A stopped process holds nothing that others wait for, wherever it was stopped.

@@ -242,7 +242,8 @@ TEST_F(CatalogTest, WhatANewerReleaseHasWrittenIsSkippedToldOfAndNoProblem) {
                                                           {offsetof(shm::FamilyRecord, gauge_mode), 10},
                                                           {offsetof(shm::FamilyRecord, flags), 1}};
   for (const auto& [at, word] : fields) {
-    const auto schema = test::gauge("g" + std::to_string(at), GaugeMode::kSum, {"x"});
+    const std::string name = "g" + std::to_string(at);  // which the schema only views
+    const auto schema = test::gauge(name, GaugeMode::kSum, {"x"});
     const std::string record = shm::encode_family(schema, 0, 10, cells_);
     const auto unknown = append(changed(record, at, word, cells_));
     series(unknown, schema, {"1"});

@@ -146,14 +146,12 @@ void Shift::check_counts(const Scrape& scrape, int spare) const {
     const double shown = total(scrape, kNames[kind]);
     EXPECT_LE(shown, acknowledged + spare) << kNames[kind];
     // A gauge of a process without an entry has no place, but its loss is counted.
-    if (kind == kBalance)
-      acknowledged -= std::min(acknowledged, static_cast<double>(count_of(scrape.status.updates_dropped, "no_entry")));
+    if (kind == kBalance) acknowledged -= std::min(acknowledged, static_cast<double>(dropped_of(scrape.status)));
     EXPECT_GE(shown, acknowledged) << kNames[kind];
     acknowledged_in_all += acknowledged;
     shown_in_all += shown;
   }
-  EXPECT_LE(shown_in_all,
-            acknowledged_in_all + spare + static_cast<double>(count_of(scrape.status.updates_dropped, "no_entry")));
+  EXPECT_LE(shown_in_all, acknowledged_in_all + spare + static_cast<double>(dropped_of(scrape.status)));
 }
 
 void Shift::check_histograms(const Scrape& scrape) const {
@@ -181,7 +179,7 @@ void Shift::check_gauges(const Scrape& scrape, int live) const {
   EXPECT_LE(value_or(scrape, "active", 0), live) << "live gauges of the dead";
   EXPECT_LE(value_or(scrape, "day_info{version=\"1\"}", 0), live);
   // One that was set and not acknowledged may count already.
-  if (count_of(scrape.status.updates_dropped, "no_entry") > 0) return;
+  if (dropped_of(scrape.status) > 0) return;
   EXPECT_LE(lowest == 0 ? 0 : scrape["lowest"], lowest);
   EXPECT_GE(highest == 0 ? 0 : scrape["highest"], highest);
   EXPECT_GE(newest == 0 ? 0 : scrape["newest"], in_turn_ ? newest : std::min(newest, 1));

@@ -70,7 +70,7 @@ TEST_P(GrowthTest, AnUpdateThatHasNoPlaceAtAllIsCountedAsDropped) {
   high.inc();
   h.observe(1);
   test::populate_finds_no_room = false;
-  EXPECT_EQ(tests::count_of(scrape().status.updates_dropped, "no_entry"), 2u);
+  EXPECT_EQ(tests::count_of(scrape().status.updates_dropped, "no_memory"), 2u);
   pass_a_second();
   test::populate_is_known = GetParam();
   high.inc();

@@ -166,7 +166,7 @@ TEST(ScribbledSegment, ASeriesWhoseCellWasOverwrittenIsRegisteredAnew) {
             0);
   const Scrape scraped = scrape(path);
   EXPECT_EQ(scraped["app_seconds_count{route=\"/needle\"}"], 5) << "the first is in the record that was overwritten";
-  EXPECT_EQ(count_of(scraped.status.updates_dropped, "no_entry"), 1u);
+  EXPECT_EQ(count_of(scraped.status.updates_dropped, "no_memory"), 1u);
   std::filesystem::remove(path);
 }
 

@@ -123,7 +123,7 @@ TEST_P(SpaceTest, AGaugeAndAnInfoWithoutRoomAreMissedAndComeOnceThereIsRoom) {
   EXPECT_EQ(registry.info("build_info", "B", {{"v", "1"}}), Errc::full) << "an info that nobody sees is an error";
   tests::Scrape result = scrape();
   EXPECT_EQ(result["active"], 1);
-  EXPECT_EQ(tests::count_of(result.status.updates_dropped, "no_entry"), 2u);
+  EXPECT_EQ(tests::count_of(result.status.updates_dropped, "no_memory"), 2u);
   EXPECT_EQ(sum(result, "build_info"), 0);
 
   disk_.drain();

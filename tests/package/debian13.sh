@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Debian 13, as a newcomer has it: a fresh system made by debootstrap, a copy of this tree in it, and there the packages,
-# the build, the tests and the demo. Wants root; takes an hour on 2 cores, and 4 GB below $TMPDIR.
+# Debian 13, as a newcomer has it: a fresh system made by debootstrap, a copy of this tree in it, and there the
+# packages, the build, the tests and the demo. Wants root; takes an hour on 2 cores, and 4 GB below $TMPDIR.
 #
 # usage: debian13.sh [JUNIT_FILE]
 set -euo pipefail

@@ -115,7 +115,7 @@ TEST_F(Program, CheckSaysSoundDamagedOrNoAnswer) {
   const Outcome damaged = run_program({"check", segment_.path()});
   EXPECT_EQ(damaged.code, 1);
   EXPECT_EQ(damaged.error, "");
-  EXPECT_THAT(damaged.out, HasSubstr("directory entry 1: "));
+  EXPECT_THAT(damaged.out, HasSubstr("directory entry 2: "));
 }
 
 TEST_F(Program, HelpAndVersionAreNoErrors) {

@@ -17,10 +17,10 @@
 // Nothing waits for another process.
 //
 // Failure.  Nothing here takes a worker down. An update without its own series goes to an overflow series; failing that
-// it is dropped and counted. The scrape shows both, with the reason. What failed for want of memory is tried again.
+// it is dropped and counted. The scrape shows both, with the reason. with() tries again what failed for want of memory.
 //
-// Elsewhere than on Linux.  With SHMETRICS_STUB defined, in every file of the program, all of this compiles to functions
-// that do nothing and succeed; there is no segment, and no library to link.
+// Elsewhere than on Linux.  With SHMETRICS_STUB defined, in every file of the program, all of this compiles to
+// functions that do nothing and succeed; there is no segment, and no library to link.
 //
 // Sources: prometheus.io/docs/instrumenting/writing_clientlibs for the verbs, .../docs/concepts/data_model for names.
 #pragma once
