@@ -77,6 +77,7 @@ HandleParts register_series(const FamilyState& given, std::span<const std::strin
   const FamilyState& family = *declared;
   if (!is_label_set(values)) return overflow(family, shm::Overflow::kInvalidValue);
   Attachment& attachment = *family.attachment;
+  // Of a family that has healed nobody has looked yet.
   if (const std::uint32_t cell = attachment.mirror.series().find(family.entry, values); cell != SeriesTable::kUnknown) {
     return handle(family, cell);
   }
