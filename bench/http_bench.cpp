@@ -26,7 +26,7 @@
 #include <vector>
 
 #include "collector/scraper.hpp"
-#include "exporter/compression.hpp"
+#include "exporter/scrape/compression.hpp"
 #include "tests/exporter/certificates.hpp"
 #include "tests/exporter/running_exporter.hpp"
 #include "tests/forked.hpp"

@@ -2,7 +2,7 @@
 
 #include <charconv>
 
-#include "exporter/request.hpp"
+#include "exporter/request/request.hpp"
 
 namespace shmetrics::exporter {
 

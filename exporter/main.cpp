@@ -7,11 +7,11 @@
 
 #include "collector/scraper.hpp"
 #include "exporter/build_info.hpp"
-#include "exporter/collection.hpp"
+#include "exporter/http/server.hpp"
+#include "exporter/http/ui.hpp"
 #include "exporter/options.hpp"
 #include "exporter/reload.hpp"
-#include "exporter/server.hpp"
-#include "exporter/ui.hpp"
+#include "exporter/scrape/collection.hpp"
 
 namespace {
 
@@ -41,17 +41,18 @@ int serve(const Options& options, std::string& token_list) {
             .version = fmt::format("{} (revision {}, {})", build_version(), build_revision(), build_compiler()),
             .compression = options.compression,
             .ui = options.ui ? ui_files() : std::span<const UiFile>(),
-            .source = {.read = [&collection] { collection.read(); },
-                       .render = [&collection](const ScrapeQuery& query,
-                                               const RequestCounts& now) { return collection.render(query, now); }},
             .passwords = &passwords};
+  const ScrapeSource source{
+      .read = [&collection] { collection.read(); },
+      .render = [&collection](const ScrapeQuery& query,
+                              const RequestCounts& now) { return collection.render(query, now); }};
   Reload reload({.environment_tokens = parse_tokens(token_list),
                  .token_file = options.token_file,
                  .web_config_file = options.web_config_file,
                  .localhost_bypass = options.localhost_bypass,
                  .query_token = options.query_token},
                 site, counts);
-  Server server(site, options.limits, counts);
+  Server server(site, source, options.limits, counts);
   server.reload_by([&reload] { reload.reload(); }, [&reload] { reload.reload_if_changed(); });
   if (options.systemd_socket) {
     server.listen_for_systemd();

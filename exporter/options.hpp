@@ -5,10 +5,10 @@
 #include <string>
 #include <vector>
 
-#include "exporter/limits.hpp"
-#include "exporter/listen_address.hpp"
+#include "exporter/http/listen_address.hpp"
 #include "exporter/log.hpp"
-#include "exporter/segment_spec.hpp"
+#include "exporter/request/limits.hpp"
+#include "exporter/scrape/segment_spec.hpp"
 
 namespace shmetrics::exporter {
 

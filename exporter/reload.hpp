@@ -1,9 +1,8 @@
 // Keeps a site's settings as its files are. Belongs to the io thread.
 #pragma once
 
-#include "exporter/handler.hpp"
-#include "exporter/self_metrics.hpp"
-#include "exporter/settings.hpp"
+#include "exporter/access/settings.hpp"
+#include "exporter/http/handler.hpp"
 
 namespace shmetrics::exporter {
 

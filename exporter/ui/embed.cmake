@@ -1,6 +1,6 @@
 cmake_minimum_required(VERSION 3.25)
 # cmake -D OUTPUT=ui_files.cpp -D FILES="NAME|CONTENT TYPE|source[+source...];..." -P embed.cmake
-# Writes the files of the live page as arrays of bytes, plain and compressed, for exporter/ui.hpp.
+# Writes the files of the live page as arrays of bytes, plain and compressed, for exporter/http/ui.hpp.
 find_program(GZIP gzip REQUIRED)
 set(arrays "")
 set(table "")
@@ -31,7 +31,7 @@ foreach(file IN LISTS FILES)
     " {k${number}_gz, sizeof k${number}_gz}, \"${hash}\"},\n")
   math(EXPR number "${number} + 1")
 endforeach()
-file(WRITE ${OUTPUT} "#include \"exporter/ui.hpp\"
+file(WRITE ${OUTPUT} "#include \"exporter/http/ui.hpp\"
 
 namespace shmetrics::exporter {
 namespace {

@@ -1,4 +1,4 @@
-#include "exporter/auth.hpp"
+#include "exporter/access/auth.hpp"
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>

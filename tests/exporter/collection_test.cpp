@@ -1,5 +1,5 @@
 // A whole scrape of several segments: the families, then the self metrics.
-#include "exporter/collection.hpp"
+#include "exporter/scrape/collection.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
-// Built once for each variant of exporter/compression.hpp. The judge is zlib's inflate.
-#include "exporter/compression.hpp"
+// Built once for each variant of exporter/scrape/compression.hpp. The judge is zlib's inflate.
+#include "exporter/scrape/compression.hpp"
 
 #include <gtest/gtest.h>
 #include <zlib.h>

@@ -1,4 +1,4 @@
-#include "exporter/handler.hpp"
+#include "exporter/http/handler.hpp"
 
 #include <gtest/gtest.h>
 

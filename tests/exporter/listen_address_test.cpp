@@ -1,4 +1,4 @@
-#include "exporter/listen_address.hpp"
+#include "exporter/http/listen_address.hpp"
 
 #include <gtest/gtest.h>
 

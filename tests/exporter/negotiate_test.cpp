@@ -1,4 +1,4 @@
-#include "exporter/negotiate.hpp"
+#include "exporter/request/negotiate.hpp"
 
 #include <gtest/gtest.h>
 

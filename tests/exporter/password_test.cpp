@@ -1,4 +1,4 @@
-#include "exporter/password.hpp"
+#include "exporter/access/password.hpp"
 
 #include <crypt.h>
 #include <gtest/gtest.h>

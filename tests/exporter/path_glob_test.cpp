@@ -1,4 +1,4 @@
-#include "exporter/path_glob.hpp"
+#include "exporter/scrape/path_glob.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

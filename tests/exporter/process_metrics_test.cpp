@@ -1,4 +1,4 @@
-#include "exporter/process_metrics.hpp"
+#include "exporter/scrape/process_metrics.hpp"
 
 #include <gtest/gtest.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-#include "exporter/request.hpp"
+#include "exporter/request/request.hpp"
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "exporter/scrape_query.hpp"
+#include "exporter/request/scrape_query.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "exporter/segment_log.hpp"
+#include "exporter/scrape/segment_log.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "exporter/segment_set.hpp"
+#include "exporter/scrape/segment_set.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

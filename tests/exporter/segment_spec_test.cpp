@@ -1,4 +1,4 @@
-#include "exporter/segment_spec.hpp"
+#include "exporter/scrape/segment_spec.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

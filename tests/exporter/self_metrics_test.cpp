@@ -1,4 +1,4 @@
-#include "exporter/self_metrics.hpp"
+#include "exporter/scrape/self_metrics.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -168,11 +168,10 @@ TEST(SelfMetrics, OfASegmentThatIsUpZerosAreWrittenTooButForThoseOfAFamily) {
 
 TEST(SelfMetrics, RequestsAreCountedAndTheImportantCodesExistFromTheStart) {
   RequestCounts counts;
-  Response response{.status = 404, .route = Route::kOther};
-  counts.count(response);
-  response = {.status = 200, .route = Route::kMetrics, .verdict = Verdict::kQueryToken};
-  counts.count(response);
-  counts.count(response);
+  counts.count(404, Route::kOther);
+  counts.count(200, Route::kMetrics);
+  counts.count(200, Route::kMetrics);
+  counts.query_token_requests = 2;
   counts.in_flight = 1;
   counts.connections.count(CloseReason::kIdleTimeout);
   counts.connections.accept_failures = 5;

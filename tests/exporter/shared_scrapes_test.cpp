@@ -1,4 +1,4 @@
-#include "exporter/shared_scrapes.hpp"
+#include "exporter/scrape/shared_scrapes.hpp"
 
 #include <gtest/gtest.h>
 
@@ -9,7 +9,7 @@
 #include <semaphore>
 #include <stdexcept>
 
-#include "exporter/self_metrics.hpp"
+#include "exporter/scrape/self_metrics.hpp"
 
 namespace shmetrics::exporter {
 namespace {

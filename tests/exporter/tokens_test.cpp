@@ -1,4 +1,4 @@
-#include "exporter/tokens.hpp"
+#include "exporter/access/tokens.hpp"
 
 #include <gtest/gtest.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 // The live page: who may have which of its files, and what comes with them.
-#include "exporter/ui.hpp"
+#include "exporter/http/ui.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // The web configuration, with promtool as the judge: what we accept it accepts, what it refuses we refuse.
-#include "exporter/web_config.hpp"
+#include "exporter/access/web_config.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -7,7 +7,7 @@
 
 #include <iterator>
 
-#include "exporter/settings.hpp"
+#include "exporter/access/settings.hpp"
 #include "tests/exporter/certificates.hpp"
 
 namespace shmetrics::exporter {

@@ -4,7 +4,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "exporter/systemd.hpp"
+#include "exporter/http/systemd.hpp"
 
 namespace shmetrics::exporter {
 namespace {

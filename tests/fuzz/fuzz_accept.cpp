@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "exporter/negotiate.hpp"
+#include "exporter/request/negotiate.hpp"
 #include "tests/fuzz/oracle.hpp"
 
 namespace {

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "exporter/auth.hpp"
+#include "exporter/access/auth.hpp"
 #include "tests/fuzz/oracle.hpp"
 
 namespace {

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "exporter/handler.hpp"
+#include "exporter/http/handler.hpp"
 #include "tests/fuzz/oracle.hpp"
 
 namespace {
@@ -17,7 +17,7 @@ using namespace shmetrics;
 namespace beast = boost::beast;
 namespace http = beast::http;
 
-constexpr std::size_t kMaxHeaderBytes = 16 * 1024;  // as exporter/session.hpp has it
+constexpr std::size_t kMaxHeaderBytes = 16 * 1024;  // as exporter/http/session.hpp has it
 constexpr const char* kToken = "correct-horse-battery-staple";
 
 const exporter::Site& site() {

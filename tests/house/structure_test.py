@@ -18,6 +18,16 @@ ARROWS = {
     "exporter": {"exporter", "collector"},
     "tools": {"tools", "collector"},
 }
+# The exporter's own rooms. `log` and `build_info` are its ground floor: they include nothing of it.
+EXPORTER_ARROWS = {
+    "ground": {"ground"},
+    "request": {"request"},
+    "access": {"access", "request", "ground"},
+    "scrape": {"scrape", "request", "ground"},
+    "http": {"http", "access", "scrape", "request", "ground"},
+    "top": {"top", "http", "access", "scrape", "request", "ground"},
+}
+GROUND = ("exporter/log.", "exporter/build_info.")
 MEASURED = ROOMS + ("examples", "tests", "bench")
 MOST_LINES = 400
 MOST_COLUMNS = 120
@@ -42,6 +52,14 @@ def room_of(path):
     return "client" if first == "shmetrics" else first
 
 
+def exporter_room_of(path):
+    """The room within exporter/ of a path that begins with it."""
+    if path.startswith(GROUND):
+        return "ground"
+    parts = path.split("/")
+    return parts[1] if len(parts) > 2 else "top"
+
+
 class Structure(unittest.TestCase):
     longMessage = False
 
@@ -49,7 +67,8 @@ class Structure(unittest.TestCase):
         self.files = repository_files(root)
 
     def code(self, *rooms):
-        return [name for name in self.files if name.endswith((".cpp", ".hpp", ".h")) and name.split("/")[0] in rooms]
+        suffixes = (".cpp", ".hpp", ".h", ".c")
+        return [name for name in self.files if name.endswith(suffixes) and name.split("/")[0] in rooms]
 
     def test_includes_go_along_the_arrows(self):
         wrong = []
@@ -57,6 +76,15 @@ class Structure(unittest.TestCase):
             room = name.split("/")[0]
             for number, target, _ in includes(name):
                 if room_of(target) in ROOMS and room_of(target) not in ARROWS[room]:
+                    wrong.append(f"{name}:{number}: {room} must not include {target}")
+        self.assertFalse(wrong, "\n" + "\n".join(wrong))
+
+    def test_includes_within_the_exporter_go_along_its_arrows(self):
+        wrong = []
+        for name in self.code("exporter"):
+            room = exporter_room_of(name)
+            for number, target, _ in includes(name):
+                if target.startswith("exporter/") and exporter_room_of(target) not in EXPORTER_ARROWS[room]:
                     wrong.append(f"{name}:{number}: {room} must not include {target}")
         self.assertFalse(wrong, "\n" + "\n".join(wrong))
 

@@ -1,0 +1,260 @@
+#include "exporter/access/web_config.hpp"
+
+#include <fmt/format.h>
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <boost/nowide/utf/utf.hpp>
+#include <filesystem>
+#include <functional>
+#include <set>
+#include <stdexcept>
+
+namespace shmetrics::exporter {
+namespace {
+
+[[noreturn]] void refuse_line(const std::string& file, int line, const std::string& reason) {
+  throw std::invalid_argument(fmt::format("--web.config.file {} line {}: {}", file, line, reason));
+}
+
+/// One value of the file, with what a message about it needs.
+struct Value {
+  const std::string& file;
+  std::string key;  // with those above it: tls_server_config.cert_file
+  YAML::Node node;
+
+  [[noreturn]] void refuse(const std::string& reason) const {
+    refuse_line(file, node.Mark().line + 1, key.empty() ? reason : key + ": " + reason);
+  }
+  /// Plain or quoted, of any type; not null, and without an explicit tag, since the toolkit heeds those.
+  std::string text() const {
+    if (!node.IsScalar() || (node.Tag() != "?" && node.Tag() != "!")) refuse("give one word or text");
+    return node.Scalar();
+  }
+  std::string choice(const std::vector<std::string>& allowed) const {
+    std::string given = text();
+    if (std::find(allowed.begin(), allowed.end(), given) == allowed.end()) {
+      refuse(fmt::format("{} is not known; allowed: {}", given, fmt::join(allowed, ", ")));
+    }
+    return given;
+  }
+  bool flag() const {
+    bool on = false;
+    if (!node.IsScalar() || node.Tag() != "?" || !YAML::convert<bool>::decode(node, on)) refuse("give true or false");
+    return on;
+  }
+  std::vector<Value> list() const {
+    if (!node.IsSequence() || node.Tag() != "?") refuse("give a list");
+    std::vector<Value> items;
+    for (const YAML::Node& item : node) items.push_back({file, key, item});
+    return items;
+  }
+  /// In the order of the file, each key once.
+  std::vector<std::pair<std::string, Value>> pairs() const {
+    if (!node.IsMap() || node.Tag() != "?") refuse("give a map of keys and values");
+    std::vector<std::pair<std::string, Value>> found;
+    std::set<std::string> seen;
+    for (const auto& entry : node) {
+      const Value name{file, key, entry.first};
+      const std::string word = name.text();
+      if (!seen.insert(word).second) name.refuse(fmt::format("{} is given twice", word));
+      found.emplace_back(word, Value{file, key.empty() ? word : key + "." + word, entry.second});
+    }
+    return found;
+  }
+};
+
+using Fields = std::map<std::string, std::function<void(const Value&)>>;
+
+/// A key without a value is as good as none, as in the toolkit.
+void read_fields(const Value& map, const Fields& fields) {
+  for (const auto& [name, value] : map.pairs()) {
+    const auto field = fields.find(name);
+    if (field == fields.end()) {
+      std::vector<std::string> known;
+      for (const auto& [word, reader] : fields) known.push_back(word);
+      map.refuse(fmt::format("line {}: {} is no key here; allowed: {}", value.node.Mark().line + 1, name,
+                             fmt::join(known, ", ")));
+    }
+    if (!value.node.IsNull()) field->second(value);
+  }
+}
+
+const std::vector<std::string> kCipherSuites{"TLS_AES_128_GCM_SHA256",
+                                             "TLS_AES_256_GCM_SHA384",
+                                             "TLS_CHACHA20_POLY1305_SHA256",
+                                             "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA",
+                                             "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+                                             "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA",
+                                             "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+                                             "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+                                             "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA",
+                                             "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+                                             "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA",
+                                             "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+                                             "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+                                             "TLS_RSA_WITH_AES_128_CBC_SHA",
+                                             "TLS_RSA_WITH_AES_128_GCM_SHA256",
+                                             "TLS_RSA_WITH_AES_256_CBC_SHA",
+                                             "TLS_RSA_WITH_AES_256_GCM_SHA384"};
+
+std::string path_in(const Value& value) {
+  return (std::filesystem::path(value.file).parent_path() / value.text()).string();
+}
+
+ClientAuth client_auth_of(const Value& value) {
+  const std::vector<std::string> names{"NoClientCert", "RequestClientCert", "RequireAnyClientCert",
+                                       "VerifyClientCertIfGiven", "RequireAndVerifyClientCert"};
+  return static_cast<ClientAuth>(std::find(names.begin(), names.end(), value.choice(names)) - names.begin());
+}
+
+TlsVersion version_of(const Value& value) {
+  return value.choice({"TLS12", "TLS13"}) == "TLS12" ? TlsVersion::kTls12 : TlsVersion::kTls13;
+}
+
+std::vector<std::string> choices_of(const Value& value, const std::vector<std::string>& allowed) {
+  std::vector<std::string> chosen;
+  for (const Value& item : value.list()) chosen.push_back(item.choice(allowed));
+  return chosen;
+}
+
+void check_tls(const Value& block, const TlsConfig& tls) {
+  for (const auto& [name, pem] :
+       {std::pair{"cert", &tls.certificate}, {"key", &tls.key}, {"client_ca", &tls.client_ca}}) {
+    if (!pem->path.empty() && !pem->text.empty()) block.refuse(fmt::format("give {} or {}_file, not both", name, name));
+  }
+  if (!tls.certificate.is_given()) block.refuse("cert_file is missing; without one there is no TLS");
+  if (!tls.key.is_given()) block.refuse("key_file is missing");
+  if (tls.min_version > tls.max_version) block.refuse("min_version is above max_version");
+  const bool verifies =
+      tls.client_auth == ClientAuth::kVerifyIfGiven || tls.client_auth == ClientAuth::kRequireAndVerify;
+  if (tls.client_ca.is_given() && tls.client_auth == ClientAuth::kNone) {
+    block.refuse("client_ca_file without client_auth_type; give RequireAndVerifyClientCert, for example");
+  }
+  // Go would take the system's authorities: everybody with a certificate for a web site.
+  if (verifies && !tls.client_ca.is_given()) block.refuse("client_auth_type verifies; client_ca_file is missing");
+  if (!tls.client_allowed_sans.empty() && tls.client_auth != ClientAuth::kRequireAndVerify) {
+    block.refuse("client_allowed_sans needs client_auth_type RequireAndVerifyClientCert");
+  }
+  const auto is_for_tls13 = [](const std::string& name) { return name.find("_WITH_") == std::string::npos; };
+  if (tls.cipher_suites.empty() || tls.max_version == TlsVersion::kTls13) return;
+  if (std::all_of(tls.cipher_suites.begin(), tls.cipher_suites.end(), is_for_tls13)) {
+    block.refuse("cipher_suites has none for max_version TLS12; add some with _WITH_ in their names");
+  }
+}
+
+std::optional<TlsConfig> read_tls(const Value& block) {
+  if (block.node.IsMap() && block.node.size() == 0) return std::nullopt;
+  TlsConfig tls;
+  const auto pem = [](PemSource& source) {
+    return std::pair{[&source](const Value& v) { source.text = v.text(); },
+                     [&source](const Value& v) { source.path = v.text().empty() ? "" : path_in(v); }};
+  };
+  read_fields(block,
+              {{"cert", pem(tls.certificate).first},
+               {"cert_file", pem(tls.certificate).second},
+               {"key", pem(tls.key).first},
+               {"key_file", pem(tls.key).second},
+               {"client_ca", pem(tls.client_ca).first},
+               {"client_ca_file", pem(tls.client_ca).second},
+               {"client_auth_type", [&tls](const Value& v) { tls.client_auth = client_auth_of(v); }},
+               {"client_allowed_sans",
+                [&tls](const Value& v) {
+                  for (const Value& item : v.list()) tls.client_allowed_sans.push_back(item.text());
+                  // In the toolkit an empty list allows nobody; here it is not taken for no list.
+                  if (tls.client_allowed_sans.empty()) v.refuse("the list is empty; give a name, or leave the key out");
+                }},
+               {"min_version", [&tls](const Value& v) { tls.min_version = version_of(v); }},
+               {"max_version", [&tls](const Value& v) { tls.max_version = version_of(v); }},
+               {"cipher_suites", [&tls](const Value& v) { tls.cipher_suites = choices_of(v, kCipherSuites); }},
+               {"prefer_server_cipher_suites", [&tls](const Value& v) { tls.prefer_server_cipher_suites = v.flag(); }},
+               {"curve_preferences", [&tls](const Value& v) {
+                  tls.curves = choices_of(v, {"CurveP256", "CurveP384", "CurveP521", "X25519"});
+                }}});
+  check_tls(block, tls);
+  return tls;
+}
+
+void read_headers(const Value& map, WebConfig& config) {
+  const auto any = [&config](const Value& v) {
+    const std::string value = v.text();
+    const bool is_printable = std::all_of(value.begin(), value.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
+    if (!is_printable) v.refuse("only visible ASCII characters and blanks are allowed");
+    config.headers.emplace_back(v.key.substr(v.key.rfind('.') + 1), value);
+  };
+  const auto one_of = [&any](const std::vector<std::string>& allowed) {
+    return [&any, allowed](const Value& v) {
+      v.choice(allowed);
+      any(v);
+    };
+  };
+  read_fields(map, {{"Content-Security-Policy", any},
+                    {"Strict-Transport-Security", any},
+                    {"X-Content-Type-Options", one_of({"nosniff"})},
+                    {"X-Frame-Options", one_of({"deny", "sameorigin"})},
+                    {"X-XSS-Protection", any}});
+}
+
+bool is_bcrypt_hash(const std::string& hash) {
+  constexpr std::string_view kDigits = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+  constexpr std::string_view kNumerals = "0123456789";
+  if (hash.size() != 60 || !hash.starts_with("$2") || hash[3] != '$' || hash[6] != '$') return false;
+  if (hash[2] != 'a' && hash[2] != 'b' && hash[2] != 'y') return false;
+  if (hash.substr(4, 2).find_first_not_of(kNumerals) != std::string::npos) return false;
+  return hash.find_first_not_of(kDigits, 7) == std::string::npos;
+}
+
+void read_users(const Value& map, WebConfig& config) {
+  for (const auto& [name, value] : map.pairs()) {
+    if (name.empty() || name.find(':') != std::string::npos)
+      value.refuse("a user's name is not empty and has no colon");
+    const std::string hash = value.text();
+    if (!is_bcrypt_hash(hash)) value.refuse("give a bcrypt hash, as htpasswd -nBC 10 USER prints it");
+    const int cost = std::stoi(hash.substr(4, 2));
+    if (cost < 4 || cost > kMaxBcryptCost) {
+      value.refuse(fmt::format("the bcrypt cost is {}; allowed: 4 to {}", cost, kMaxBcryptCost));
+    }
+    config.users[name] = hash;
+  }
+}
+
+/// What YAML calls printable. yaml-cpp does not look, the toolkit's parser does.
+void check_characters(const std::string& text, const std::string& path) {
+  using Utf8 = boost::nowide::utf::utf_traits<char>;
+  int line = 1;
+  for (auto at = text.begin(); at != text.end();) {
+    const auto point = Utf8::decode(at, text.end());
+    if (point == '\n') ++line;
+    const bool is_control = (point < 0x20 && point != '\t' && point != '\n' && point != '\r') ||
+                            (point >= 0x7f && point < 0xa0) || (point >= 0xfffe && point <= 0xffff);
+    if (is_control || point == boost::nowide::utf::illegal || point == boost::nowide::utf::incomplete) {
+      refuse_line(path, line, "a control character or a byte that is no UTF-8; save the file as plain text in UTF-8");
+    }
+  }
+}
+
+}  // namespace
+
+WebConfig parse_web_config(const std::string& text, const std::string& path) {
+  check_characters(text, path);
+  WebConfig config;
+  try {
+    const std::vector<YAML::Node> documents = YAML::LoadAll(text);
+    if (documents.size() > 1) refuse_line(path, documents[1].Mark().line + 1, "a second document; remove it");
+    if (documents.empty() || documents[0].IsNull()) return config;
+    const auto headers = [&config](const Value& v) { read_headers(v, config); };
+    // http2 is accepted and changes nothing: this exporter speaks HTTP/1.1, which every client of HTTP/2 does too.
+    const auto http = [&headers](const Value& v) {
+      read_fields(v, {{"http2", [](const Value& on) { on.flag(); }}, {"headers", headers}});
+    };
+    read_fields({path, "", documents[0]},
+                {{"tls_server_config", [&config](const Value& v) { config.tls = read_tls(v); }},
+                 {"http_server_config", http},
+                 {"basic_auth_users", [&config](const Value& v) { read_users(v, config); }}});
+  } catch (const YAML::Exception& error) {
+    refuse_line(path, error.mark.line + 1, fmt::format("no YAML: {}", error.msg));
+  }
+  return config;
+}
+
+}  // namespace shmetrics::exporter

@@ -1,0 +1,273 @@
+#include "exporter/http/session.hpp"
+
+#include <fmt/chrono.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core.hpp>
+#include <boost/beast/http.hpp>
+#include <ctime>
+#include <optional>
+#include <variant>
+#include <vector>
+
+#include "exporter/http/transport.hpp"
+
+namespace shmetrics::exporter {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+
+using Clock = std::chrono::steady_clock;
+// Static, so that a chunk extension or a trailer cannot make it grow. A request of the permitted size fits behind what
+// is pipelined.
+using Buffer = beast::flat_static_buffer<kMaxHeaderBytes + 4096>;
+using Parser = http::request_parser<http::empty_body>;
+
+constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
+constexpr std::chrono::milliseconds kPasswordPause{5};
+constexpr std::size_t kMaxLingerBytes = 256 * 1024;
+
+std::string http_date() {
+  return fmt::format("{:%a, %d %b %Y %H:%M:%S GMT}", fmt::gmtime(std::time(nullptr)));
+}
+
+bool is_parse_error(const beast::error_code& error) {
+  return error.category() == http::make_error_code(http::error::bad_method).category() &&
+         error != http::error::end_of_stream && error != http::error::partial_message;
+}
+
+class InFlight {
+ public:
+  explicit InFlight(std::uint64_t& count) : count_(count) { ++count_; }
+  ~InFlight() { --count_; }
+  InFlight(const InFlight&) = delete;
+
+ private:
+  std::uint64_t& count_;
+};
+
+class Session {
+ public:
+  Session(Socket socket, Connection& connection, SessionContext& context)
+      : transport_(std::move(socket), context.site.settings->tls), connection_(connection), context_(context) {
+    connection_.hang_up = [this] { stream_.close(); };
+  }
+  ~Session() { connection_.hang_up = {}; }
+
+  asio::awaitable<void> run() {
+    if (transport_.tls()) {
+      const bool is_agreed = co_await shake_hands();
+      if (!is_agreed) {
+        co_await linger();
+        co_return;
+      }
+    }
+    for (bool goes_on = true; goes_on; ++requests_) {
+      if (!co_await await_first_byte()) co_return;
+      Parser parser;
+      parser.header_limit(kMaxHeaderBytes);
+      const auto [error, size] = co_await http::async_read_header(transport_, buffer_, parser, kAwait);
+      if (error && !is_parse_error(error)) co_return note_timeout(error, CloseReason::kHeaderTimeout);
+      const auto arrival = Clock::now();
+      const InFlight guard(context_.counts.in_flight);
+      // Not `error ? ... : co_await ...`: g++ 12 destroys what such an expression gives twice.
+      Response response = refuse_malformed();
+      if (!error) response = co_await answer(parser.get());
+      std::optional<InFlight> scrape_guard;
+      if (response.wanted) {
+        scrape_guard.emplace(context_.scrapes_in_flight);
+        co_await collect(response, arrival);
+      }
+      goes_on = co_await write(std::move(response), parser.get());
+    }
+    if (transport_.tls()) {
+      // Waits for the peer's goodbye, which it need not send.
+      stream_.expires_after(kLingerTimeout);
+      co_await transport_.tls()->async_shutdown(kAwait);
+    }
+    co_await linger();
+  }
+
+ private:
+  asio::awaitable<bool> shake_hands() {
+    stream_.expires_after(context_.limits.header_timeout);
+    const auto [error] = co_await transport_.tls()->async_handshake(asio::ssl::stream_base::server, kAwait);
+    if (!error) co_return true;
+    const bool is_tls_error = error.category() == asio::error::get_ssl_category();
+    if (is_tls_error && ERR_GET_REASON(static_cast<unsigned long>(error.value())) == SSL_R_HTTP_REQUEST) {
+      co_await write_plainly(
+          "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 28\r\n\r\n"
+          "this port speaks HTTPS only\n");
+    }
+    note_timeout(error, CloseReason::kHeaderTimeout);
+    note_failed_handshake(error);
+    co_return false;
+  }
+
+  asio::awaitable<void> write_plainly(std::string_view text) {
+    stream_.expires_after(kLingerTimeout);
+    co_await stream_.async_write_some(asio::buffer(text), kAwait);
+  }
+
+  void note_failed_handshake(const beast::error_code& error) {
+    const std::string peer = connection_.peer.text();
+    if (error.category() != asio::error::get_ssl_category()) {
+      // A port scan, a probe that only connects, or silence until the deadline.
+      return log(LogLevel::kDebug, "TLS handshake not finished", {{"peer", peer}, {"error", error.message()}});
+    }
+    const std::string cause = tls_failure_of(transport_.tls()->native_handle(), error.message());
+    context_.refusals.log("TLS", LogLevel::kWarn, "TLS handshake refused", {{"cause", cause}, {"peer", peer}});
+  }
+
+  /// False when the connection is over. A pipelined request has its first byte already.
+  asio::awaitable<bool> await_first_byte() {
+    const bool is_first = requests_ == 0;
+    const Limits& limits = context_.limits;
+    connection_.is_waiting = buffer_.size() == 0;
+    const auto header_deadline = Clock::now() + limits.header_timeout;
+    if (connection_.is_waiting) {
+      stream_.expires_at(is_first ? header_deadline : Clock::now() + limits.idle_timeout);
+      const auto [error, size] = co_await transport_.async_read_some(buffer_.prepare(2048), kAwait);
+      if (error) {
+        note_timeout(error, is_first ? CloseReason::kHeaderTimeout : CloseReason::kIdleTimeout);
+        co_return false;
+      }
+      buffer_.commit(size);
+      connection_.is_waiting = false;
+    }
+    stream_.expires_at(is_first ? header_deadline : Clock::now() + limits.header_timeout);
+    co_return true;
+  }
+
+  void note_timeout(const beast::error_code& error, CloseReason reason) {
+    if (error == beast::error::timeout) note_closed(context_, reason, connection_.peer);
+  }
+
+  asio::awaitable<Response> answer(const http::request<http::empty_body>& message) {
+    std::vector<Field> fields;
+    for (const auto& f : message) {
+      // One more than permitted is enough to be refused.
+      if (fields.size() > kMaxFields) break;
+      fields.push_back({f.name_string(), f.value()});
+    }
+    Request request{.peer = connection_.peer,
+                    .version = static_cast<int>(message.version()),
+                    .method = message.method_string(),
+                    .target = message.target(),
+                    .fields = fields,
+                    .has_verified_certificate = transport_.has_verified_client()};
+    if (const std::string_view defect = defect_of(request); !defect.empty()) co_return refuse_malformed();
+    if (const auto login = login_to_check(context_.site, request)) {
+      const auto check = context_.site.passwords->check(*login);
+      if (!check) co_return refuse_for_now(context_.site, request);
+      // Looked at and not waited for: nothing of this coroutine is ever in the hands of another thread.
+      for (asio::steady_timer pause(transport_.get_executor()); !check->is_done;) {
+        pause.expires_after(kPasswordPause);
+        co_await pause.async_wait(kAwait);
+      }
+      request.has_right_password = check->is_right;
+    }
+    co_return respond(context_.site, request);
+  }
+
+  asio::awaitable<void> collect(Response& response, Clock::time_point arrival) {
+    const std::size_t most = context_.limits.max_requests;
+    if (most != 0 && context_.scrapes_in_flight > most) co_return fail(response, ScrapeFailure::kBusy);
+    // A response that comes just when the scraper gives up is lost, and its connection with it.
+    constexpr double kPart = 0.95;
+    const std::chrono::duration<double> asked = response.patience.value_or(kMostPatience) * kPart;
+    const auto patience = std::min<std::chrono::duration<double>>(asked, kMostPatience);
+    const auto outcome = co_await context_.scrapes.get(std::move(*response.wanted),
+                                                       arrival + std::chrono::duration_cast<Clock::duration>(patience));
+    if (const auto* text = std::get_if<std::shared_ptr<const std::string>>(&outcome)) {
+      response.scraped = *text;
+    } else {
+      fail(response, std::get<ScrapeFailure>(outcome));
+    }
+  }
+
+  asio::awaitable<bool> write(Response response, const http::request<http::empty_body>& request) {
+    context_.counts.count(response.status, response.route);
+    note(response);
+    http::response<http::span_body<const char>> message(http::int_to_status(response.status), request.version());
+    for (const auto& [name, value] : response.headers) message.insert(name, value);
+    message.set(http::field::date, http_date());
+    const bool may_stay = request.keep_alive() && !response.closes && !context_.is_draining;
+    const bool is_last = may_stay && requests_ + 1 == kMaxRequestsPerConnection;
+    if (is_last) note_closed(context_, CloseReason::kMaxRequests, connection_.peer);
+    message.keep_alive(may_stay && !is_last);
+    const std::string& text = response.text();
+    message.content_length(text.size());
+    message.body() = {text.data(), text.size()};
+    http::response_serializer<http::span_body<const char>> serializer(message);
+    serializer.split(response.omits_body);
+    for (std::size_t written = kWriteChunkBytes;
+         !(response.omits_body ? serializer.is_header_done() : serializer.is_done());) {
+      if (written >= kWriteChunkBytes) {
+        stream_.expires_after(context_.limits.write_timeout);
+        written = 0;
+      }
+      const auto [error, size] = co_await http::async_write_some(transport_, serializer, kAwait);
+      if (error) {
+        note_timeout(error, CloseReason::kWriteTimeout);
+        co_return false;
+      }
+      written += size;
+    }
+    co_return message.keep_alive() && !context_.is_draining;  // which may have begun since the header was made
+  }
+
+  void note(const Response& response) {
+    const std::string status = std::to_string(response.status);
+    const std::string peer = connection_.peer.text();
+    log(LogLevel::kDebug, "request", {{"status", status}, {"handler", name_of(response.route)}, {"peer", peer}});
+    if (response.verdict == Verdict::kQueryToken && context_.counts.query_token_requests++ == 0) {
+      log(LogLevel::kWarn, "a token came in a query, where proxies log it; send it as Authorization: Bearer TOKEN");
+    }
+    const char* cause = response.status == 401 ? name_of(response.verdict) : response.cause;
+    if (cause == nullptr) return;
+    context_.refusals.log(cause, LogLevel::kWarn, "request refused",
+                          {{"status", status}, {"cause", cause}, {"peer", peer}});
+  }
+
+  /// Closing with bytes unread makes the kernel send a reset, and the peer may lose the response to it.
+  asio::awaitable<void> linger() {
+    beast::error_code ignored;
+    stream_.socket().shutdown(asio::socket_base::shutdown_send, ignored);
+    stream_.expires_after(kLingerTimeout);
+    buffer_.clear();
+    for (std::size_t read = 0; read < kMaxLingerBytes;) {
+      const auto [error, size] = co_await stream_.async_read_some(buffer_.prepare(buffer_.max_size()), kAwait);
+      if (error) co_return;
+      read += size;
+    }
+  }
+
+  Transport transport_;
+  Stream& stream_ = transport_.stream();
+  Buffer buffer_;
+  Connection& connection_;
+  SessionContext& context_;
+  std::size_t requests_ = 0;  // answered
+};
+
+}  // namespace
+
+void note_closed(SessionContext& context, CloseReason reason, const Peer& peer) {
+  context.counts.connections.count(reason);
+  // A scraper that comes every five minutes reaches these two, and nothing is wrong with it.
+  const bool is_usual = reason == CloseReason::kIdleTimeout || reason == CloseReason::kMaxRequests;
+  context.refusals.log(name_of(reason), is_usual ? LogLevel::kDebug : LogLevel::kWarn, "a limit closed a connection",
+                       {{"reason", name_of(reason)}, {"peer", peer.text()}});
+}
+
+asio::awaitable<void> serve(Socket socket, Connection& connection, SessionContext& context) {
+  Session session(std::move(socket), connection, context);
+  co_await session.run();
+}
+
+}  // namespace shmetrics::exporter

@@ -1,0 +1,45 @@
+// One connection: reads request headers, never a body, and answers in order until the peer, a deadline or the server
+// ends it. Everything runs on the one io thread.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
+#include <functional>
+
+#include "exporter/http/handler.hpp"
+#include "exporter/log.hpp"
+#include "exporter/request/limits.hpp"
+#include "exporter/scrape/shared_scrapes.hpp"
+
+namespace shmetrics::exporter {
+
+inline constexpr std::chrono::seconds kLingerTimeout{1};  // for the peer to close after us
+inline constexpr std::size_t kMaxHeaderBytes = 16 * 1024;
+
+/// What the server knows of a session; lives until the session's coroutine has ended.
+struct Connection {
+  Peer peer;
+  bool is_waiting = true;         // nothing of a request has arrived
+  std::function<void()> hang_up;  // set while the session runs; safe to call at any time in the io thread
+};
+
+/// What all sessions share; outlives them.
+struct SessionContext {
+  const Site& site;
+  const Limits& limits;
+  RequestCounts& counts;
+  LogThrottle& refusals;
+  SharedScrapes& scrapes;
+  std::uint64_t scrapes_in_flight = 0;  // from the request until its response is written
+  bool is_draining = false;             // then each response ends its connection
+};
+
+/// Counts a connection that a limit ended, and logs one a minute for each reason.
+void note_closed(SessionContext& context, CloseReason reason, const Peer& peer);
+
+using Socket = boost::asio::generic::stream_protocol::socket;  // TCP and unix alike
+
+/// Serves the connection until it ends. Throws what the handler throws; whoever spawns it has to catch.
+boost::asio::awaitable<void> serve(Socket socket, Connection& connection, SessionContext& context);
+
+}  // namespace shmetrics::exporter

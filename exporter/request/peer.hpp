@@ -1,0 +1,31 @@
+// Who is at the other end of a connection. Pure and thread-safe.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+
+struct sockaddr;
+
+namespace shmetrics::exporter {
+
+/// Who is at the other end. An IPv4 address is kept v4-mapped (::ffff:a.b.c.d), however the kernel handed it over, so
+/// one address has one form (boost::asio calls v4-mapped loopback not a loopback).
+struct Peer {
+  enum class Kind { kUnix, kTcp };
+  Kind kind = Kind::kTcp;
+  std::array<std::uint8_t, 16> address{};
+  std::uint16_t port = 0;
+
+  /// 127.0.0.0/8 or ::1; false for unix sockets.
+  bool is_loopback() const;
+  /// The same IPv4 address or the same IPv6 /64, of which one machine has 2^64 addresses; ports are not compared.
+  bool same_site(const Peer& other) const;
+  /// `127.0.0.1:4711`, `[::1]:4711` or `unix`, for log lines.
+  std::string text() const;
+};
+
+/// From what accept(2) gave. Families other than AF_INET and AF_INET6 are unix sockets: no other kind is listened on.
+Peer peer_of(const sockaddr* address);
+
+}  // namespace shmetrics::exporter

@@ -1,0 +1,110 @@
+#include "exporter/scrape/collection.hpp"
+
+#include "collector/family.hpp"
+#include "collector/json.hpp"
+#include "collector/render.hpp"
+
+namespace shmetrics::exporter {
+
+using collector::SegmentStatus;
+using Clock = std::chrono::steady_clock;
+
+Collection::Collection(std::vector<SegmentSpec> segments, CollectionOptions options)
+    : segments_(std::move(segments)), options_(options) {}
+
+void Collection::read() {
+  const auto start = Clock::now();
+  families_.reset();
+  statuses_.clear();
+  workers_.clear();
+  segments_.refresh();
+  std::vector<collector::SegmentView> views;
+  for (FollowedSegment& segment : segments_.segments()) {
+    statuses_.push_back(segment.scraper.read());
+    views.push_back(segment.scraper.view());
+    if (options_.worker_processes) workers_.push_back(read_worker_processes(segment.scraper));
+  }
+  families_.emplace(views);
+  auto status = statuses_.begin();
+  auto left_out = families_->left_out().begin();
+  for (FollowedSegment& segment : segments_.segments()) {
+    status->quarantined_families += left_out->families;
+    if (left_out->families > 0) status->notice += (status->notice.empty() ? "" : "; ") + left_out->example;
+    segment.log.note(*status++, segment.scraper.path());
+    ++left_out;
+  }
+  if (options_.exporter_metrics) process_ = read_process_status();
+  read_time_ = Clock::now() - start;
+}
+
+std::string Collection::render(const ScrapeQuery& query, const RequestCounts& counts) {
+  if (query.snapshot_of) return snapshot(*query.snapshot_of);
+  const auto start = Clock::now();
+  std::string text;
+  if (!query.has_filter()) text.reserve(expected_bytes_);
+  collector::TextRoom room{.max_bytes = options_.max_bytes, .left_out = {}};
+  render_families(text, query, room);
+  std::vector<SegmentStatus> statuses = statuses_;
+  note_left_out(room, statuses);
+
+  SelfText own(text, query);
+  const std::chrono::duration<double> seconds = read_time_ + (Clock::now() - start);
+  append_scrape_duration(own, seconds.count());
+  append_segment_metrics(own, statuses);
+  append_worker_processes(own, statuses, workers_);
+  if (options_.exporter_metrics) {
+    append_exporter_metrics(own, counts);
+    append_process_metrics(own, process_);
+  }
+  if (query.is_openmetrics()) collector::end_openmetrics(text);
+  // A quarter more than last time: growing a string of ten megabytes by doubling costs more than summing what is in it.
+  if (!query.has_filter()) expected_bytes_ = text.size() + text.size() / 4;
+  return text;
+}
+
+std::string Collection::snapshot(const std::string& segment) {
+  std::string json;
+  std::size_t i = 0;
+  for (const FollowedSegment& followed : segments_.segments()) {
+    if (segment.empty() || followed.scraper.segment() == segment) {
+      SegmentStatus status = statuses_[i];
+      status.quarantined_families -= families_->left_out()[i].families;  // beside other segments alone: here they are
+      log_left_out(collector::append_json(json, followed.scraper, status, {}, options_.max_bytes));
+      break;
+    }
+    ++i;
+  }
+  return json;
+}
+
+void Collection::render_families(std::string& text, const ScrapeQuery& query, collector::TextRoom& room) const {
+  for (std::size_t i = 0; i < families_->size(); ++i) {
+    const std::span<const collector::FamilyPart> parts = families_->group(i);
+    const collector::CatalogFamily& family = *parts.front().family;
+    if (query.has_filter() && !query.wants(family.produced_names())) continue;
+    if (query.is_openmetrics()) {
+      collector::render_openmetrics(parts, options_.created, text, room);
+    } else {
+      collector::render_text(parts, text, room);
+    }
+  }
+}
+
+void Collection::note_left_out(const collector::TextRoom& room, std::vector<SegmentStatus>& statuses) {
+  std::uint64_t series = 0;
+  for (std::size_t i = 0; i < room.left_out.size(); ++i) {
+    statuses[i].quarantined_series += room.left_out[i];
+    series += room.left_out[i];
+  }
+  log_left_out(series);
+}
+
+void Collection::log_left_out(std::uint64_t series) {
+  if (series == 0) return;
+  constexpr const char* kMessage =
+      "series are left out: the response would be too long; raise --web.max-response-bytes";
+  throttle_.log(kMessage, LogLevel::kWarn, kMessage,
+                {{"series", std::to_string(series)}, {"max_response_bytes", std::to_string(options_.max_bytes)}});
+}
+
+}  // namespace shmetrics::exporter

@@ -1,0 +1,54 @@
+// What a scrape of the exporter is made of: the families of all segments, then the self metrics. Belongs to one thread.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "collector/family_groups.hpp"
+#include "collector/openmetrics.hpp"
+#include "exporter/request/scrape_query.hpp"
+#include "exporter/scrape/process_metrics.hpp"
+#include "exporter/scrape/segment_set.hpp"
+#include "exporter/scrape/self_metrics.hpp"
+
+namespace shmetrics::exporter {
+
+struct CollectionOptions {
+  bool exporter_metrics = true;
+  bool worker_processes = false;
+  collector::Created created = collector::Created::kNo;  // OpenMetrics alone
+  std::size_t max_bytes = collector::kMaxTextBytes;      // of the families; series beyond are left out and counted
+};
+
+class Collection {
+ public:
+  explicit Collection(std::vector<SegmentSpec> segments, CollectionOptions options = {});
+
+  /// Looks at all segments, and logs what has changed. Throws std::bad_alloc only.
+  void read();
+
+  /// What the last read() saw, as the query wants it; not compressed. The same, but for how long it took, for the same
+  /// counts. Empty when no segment has the name that the query asks for. Throws std::bad_alloc only.
+  std::string render(const ScrapeQuery& query, const RequestCounts& counts);
+
+ private:
+  std::string snapshot(const std::string& segment);
+  void render_families(std::string& text, const ScrapeQuery& query, collector::TextRoom& room) const;
+  void note_left_out(const collector::TextRoom& room, std::vector<collector::SegmentStatus>& statuses);
+  void log_left_out(std::uint64_t series);
+
+  SegmentSet segments_;
+  CollectionOptions options_;
+  std::vector<collector::SegmentStatus> statuses_;
+  std::vector<WorkerProcesses> workers_;             // of each segment
+  std::optional<collector::FamilyGroups> families_;  // views into the scrapers of segments_
+  ProcessStatus process_;
+  std::chrono::duration<double> read_time_{};
+  std::size_t expected_bytes_ = 0;
+  LogThrottle throttle_;
+};
+
+}  // namespace shmetrics::exporter

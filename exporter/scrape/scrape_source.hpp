@@ -1,0 +1,20 @@
+// Where the text of a scrape comes from, and why there may be none.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "exporter/request/request_counts.hpp"
+#include "exporter/request/scrape_query.hpp"
+
+namespace shmetrics::exporter {
+
+/// Where metrics come from. Called by one thread at a time, which is not the io thread.
+struct ScrapeSource {
+  std::function<void()> read;                                                   // looks at the segments
+  std::function<std::string(const ScrapeQuery&, const RequestCounts&)> render;  // what the last read saw; or ""
+};
+
+/// Why there is nothing to become `scraped`.
+enum class ScrapeFailure { kBusy, kLate, kBroken, kUnknown };
+}  // namespace shmetrics::exporter

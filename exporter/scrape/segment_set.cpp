@@ -1,0 +1,164 @@
+#include "exporter/scrape/segment_set.hpp"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "exporter/scrape/path_glob.hpp"
+
+namespace shmetrics::exporter {
+
+struct SegmentSet::File {
+  std::string name, path;
+  bool is_fixed = false;
+};
+
+struct SegmentSet::Plan {
+  std::vector<File> followed;
+  std::map<std::string, std::string> holders;  // name -> the path that has it
+  std::vector<File> of_taken_name, of_no_name;
+  std::size_t too_many = 0;
+  std::vector<std::string> empty_globs, cut_globs;
+};
+
+namespace {
+
+using FileIdentity = std::pair<dev_t, ino_t>;
+
+/// Nothing for what is no regular file; a link is none, as the collector does not follow it either.
+std::optional<FileIdentity> identity_of(const std::string& path) {
+  struct stat status;
+  if (lstat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return std::nullopt;
+  return FileIdentity{status.st_dev, status.st_ino};
+}
+
+}  // namespace
+
+SegmentSet::SegmentSet(std::vector<SegmentSpec> specs, std::size_t max_segments)
+    : specs_(std::move(specs)),
+      max_segments_(max_segments),
+      has_glob_(std::any_of(specs_.begin(), specs_.end(), [](const SegmentSpec& spec) { return spec.is_glob; })) {
+  for (const SegmentSpec& spec : specs_) {
+    if (!spec.is_glob) segments_.emplace_back(spec.path, spec.name);
+  }
+}
+
+void SegmentSet::refresh() {
+  if (!has_glob_) return;
+  Plan plan;
+  give_names(find_files(plan), plan);
+  follow(plan);
+  say_what_is_left_out(plan);
+}
+
+std::vector<SegmentSet::File> SegmentSet::find_files(Plan& plan) const {
+  // A fixed file is not to come again as a match: neither by its path, which may be renamed over at this moment, nor
+  // through another directory. Hence both sets.
+  std::set<std::string> paths;
+  std::set<FileIdentity> identities;
+  for (const SegmentSpec& spec : specs_) {
+    if (spec.is_glob) continue;
+    paths.insert(spec.path);
+    if (const auto identity = identity_of(spec.path)) identities.insert(*identity);
+  }
+  std::vector<File> files;
+  for (const SegmentSpec& spec : specs_) {
+    if (!spec.is_glob) {
+      files.push_back({spec.name, spec.path, true});
+      continue;
+    }
+    bool has_match = false;
+    const GlobResult found = expand_glob(spec.path);
+    for (const std::string& path : found.paths) {
+      const auto identity = identity_of(path);
+      if (!identity) continue;
+      has_match = true;
+      const bool is_new = identities.insert(*identity).second && paths.insert(path).second;
+      if (is_new) files.push_back({name_of_file(path), path});
+    }
+    if (!has_match) plan.empty_globs.push_back(spec.path);
+    if (found.is_cut) plan.cut_globs.push_back(spec.path);
+  }
+  return files;
+}
+
+void SegmentSet::give_names(const std::vector<File>& files, Plan& plan) const {
+  std::set<std::string> known;
+  for (const FollowedSegment& segment : segments_) known.insert(segment.scraper.path());
+  const auto rank = [&known](const File& file) { return file.is_fixed ? 0 : known.contains(file.path) ? 1 : 2; };
+  for (int turn = 0; turn < 3; ++turn) {
+    for (const File& file : files) {
+      if (rank(file) != turn) continue;
+      if (!file.is_fixed && file.name.empty()) {
+        plan.of_no_name.push_back(file);
+      } else if (plan.holders.contains(file.name)) {
+        plan.of_taken_name.push_back(file);
+      } else if (plan.holders.size() >= max_segments_) {
+        ++plan.too_many;
+      } else {
+        plan.holders.emplace(file.name, file.path);
+      }
+    }
+  }
+  for (const File& file : files) {
+    const auto holder = plan.holders.find(file.name);
+    if (holder != plan.holders.end() && holder->second == file.path) plan.followed.push_back(file);
+  }
+}
+
+void SegmentSet::follow(const Plan& plan) {
+  std::list<FollowedSegment> next;
+  for (const File& file : plan.followed) {
+    const auto old = std::find_if(segments_.begin(), segments_.end(), [&file](const FollowedSegment& segment) {
+      return segment.scraper.path() == file.path && segment.scraper.segment() == file.name;
+    });
+    if (old == segments_.end()) {
+      next.emplace_back(file.path, file.name);
+    } else {
+      next.splice(next.end(), segments_, old);
+    }
+  }
+  segments_.swap(next);
+  for (const FollowedSegment& gone : next) {
+    log_segment(LogLevel::kInfo, "the segment is gone", gone.scraper.segment(), gone.scraper.path());
+  }
+}
+
+bool SegmentSet::is_news(const std::string& complaint) {
+  const auto [said, is_new] = said_.insert_or_assign(complaint, true);
+  return is_new;
+}
+
+void SegmentSet::say_what_is_left_out(const Plan& plan) {
+  constexpr const char* kLeftOut = "a segment is left out";
+  for (auto& [complaint, holds] : said_) holds = false;
+  for (const File& file : plan.of_taken_name) {
+    // One line a name: a pattern like /run/*/metrics.seg gives the same one to all that it matches.
+    if (!is_news("name " + file.name)) continue;
+    log_segment(LogLevel::kWarn, kLeftOut, file.name, file.path,
+                plan.holders.at(file.name) + " has its name: give each file one with --segment NAME=PATH");
+  }
+  for (const File& file : plan.of_no_name) {
+    if (!is_news("path " + file.path)) continue;
+    log_segment(LogLevel::kWarn, kLeftOut, "", file.path,
+                "its file name cannot be a label value: give it a name with --segment NAME=PATH");
+  }
+  if (plan.too_many > 0 && is_news("too many")) {
+    log(LogLevel::kWarn, "segments are left out: too many files match",
+        {{"left_out", std::to_string(plan.too_many)}, {"limit", std::to_string(max_segments_)}});
+  }
+  for (const std::string& glob : plan.empty_globs) {
+    if (is_news("empty " + glob)) log(LogLevel::kWarn, "no file matches yet", {{"segment", glob}});
+  }
+  for (const std::string& glob : plan.cut_globs) {
+    if (!is_news("cut " + glob)) continue;
+    log(LogLevel::kWarn, "a glob looks at too many directory entries, some files may be left out: narrow it",
+        {{"segment", glob}, {"limit", std::to_string(kMaxGlobEntries)}});
+  }
+  std::erase_if(said_, [](const auto& entry) { return !entry.second; });
+}
+
+}  // namespace shmetrics::exporter

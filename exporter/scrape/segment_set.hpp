@@ -1,0 +1,55 @@
+// The segments that the exporter follows: the fixed ones always, those of a glob while their files are there.
+//
+// Every followed segment has a name of its own, so no series can be there twice. Rules for globs, applied at each
+// refresh(): only regular files match; a file that is followed under another path already is passed over; a file whose
+// name (its stem) is taken is left out and said once. A fixed segment has its name before any match, a match that is
+// followed keeps its name while its file is there, and of newcomers the first by path gets it: so a name never changes
+// hands while its holder is there. No more than kMaxSegments are followed in all.
+//
+// Belongs to one thread.
+#pragma once
+
+#include <list>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "collector/scraper.hpp"
+#include "exporter/scrape/segment_log.hpp"
+#include "exporter/scrape/segment_spec.hpp"
+
+namespace shmetrics::exporter {
+
+struct FollowedSegment {
+  FollowedSegment(const std::string& path, const std::string& name) : scraper(path, name) {}
+  collector::Scraper scraper;
+  SegmentLog log;
+};
+
+class SegmentSet {
+ public:
+  explicit SegmentSet(std::vector<SegmentSpec> specs, std::size_t max_segments = kMaxSegments);
+
+  /// Looks for files that have come and gone, and logs what cannot be followed.
+  void refresh();
+
+  /// In the order of the command line; those of one glob by path. Kept by refresh() unless they have gone.
+  std::list<FollowedSegment>& segments() { return segments_; }
+
+ private:
+  struct File;
+  struct Plan;
+  std::vector<File> find_files(Plan& plan) const;
+  void give_names(const std::vector<File>& files, Plan& plan) const;
+  void follow(const Plan& plan);
+  void say_what_is_left_out(const Plan& plan);
+  bool is_news(const std::string& complaint);
+
+  std::vector<SegmentSpec> specs_;
+  std::size_t max_segments_;
+  bool has_glob_;
+  std::list<FollowedSegment> segments_;
+  std::map<std::string, bool> said_;  // complaint -> whether it holds at this refresh
+};
+
+}  // namespace shmetrics::exporter

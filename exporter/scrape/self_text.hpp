@@ -1,0 +1,42 @@
+// The exporter's own families as text, in the format and with the filter that a scrape asks for.
+//
+// Safe from any thread on a string of its own; the only exception is std::bad_alloc.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "collector/text_format.hpp"
+#include "exporter/request/scrape_query.hpp"
+
+namespace shmetrics::exporter {
+
+class SelfText {
+ public:
+  /// Appends to `out`; both must outlive it.
+  SelfText(std::string& out, const ScrapeQuery& query) : out_(out), query_(query) {}
+
+  /// Begins a family; `type` is counter or gauge. The samples that follow are its own, and vanish with it when the
+  /// filter does not want it. The unit is what the name says: seconds or bytes.
+  void head(std::string_view name, std::string_view help, std::string_view type);
+
+  template <typename Value>
+  void sample(std::string_view name, collector::Labels labels, Value value) {
+    if (is_wanted_) collector::append_sample(out_, name, labels, value);
+  }
+
+  /// A family whose one sample has no labels.
+  template <typename Value>
+  void single(std::string_view name, std::string_view help, std::string_view type, Value value) {
+    head(name, help, type);
+    sample(name, {}, value);
+  }
+
+ private:
+  std::string& out_;
+  const ScrapeQuery& query_;
+  bool is_wanted_ = false;
+};
+
+}  // namespace shmetrics::exporter

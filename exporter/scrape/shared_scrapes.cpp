@@ -1,0 +1,99 @@
+#include "exporter/scrape/shared_scrapes.hpp"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <exception>
+#include <utility>
+
+#include "exporter/log.hpp"
+#include "exporter/scrape/compression.hpp"
+#include "exporter/scrape/self_metrics.hpp"
+
+namespace shmetrics::exporter {
+
+namespace asio = boost::asio;
+
+/// One rendering. The collecting thread writes `result`, the io thread all else; each sees what the other has done
+/// through the queue of the other.
+struct SharedScrapes::Order {
+  ScrapeQuery query;
+  Outcome result = ScrapeFailure::kBroken;
+  bool is_done = false;
+  std::list<asio::steady_timer*> waiting = {};  // of those who wait; cancelled when it is done
+};
+
+namespace {
+
+void log_failure(const std::exception& error) {
+  log(LogLevel::kError, "cannot collect", {{"error", error.what()}});
+}
+
+}  // namespace
+
+SharedScrapes::SharedScrapes(asio::io_context& io, const ScrapeSource& source, const RequestCounts& counts)
+    : io_(io), source_(source), counts_(counts) {}
+
+SharedScrapes::~SharedScrapes() {
+  thread_.join();
+}
+
+asio::awaitable<SharedScrapes::Outcome> SharedScrapes::get(ScrapeQuery query, Time deadline) {
+  if (deadline <= std::chrono::steady_clock::now()) co_return ScrapeFailure::kLate;
+  const std::shared_ptr<Order> order = join(std::move(query));
+  struct Place {
+    Place(Order& joined, asio::io_context& io, Time until)
+        : timer(io, until), list(joined.waiting), at(list.insert(list.end(), &timer)) {}
+    ~Place() { list.erase(at); }
+    asio::steady_timer timer;
+    std::list<asio::steady_timer*>& list;
+    std::list<asio::steady_timer*>::iterator at;
+  } place(*order, io_, deadline);
+  start();
+  // Over by the deadline or by finish(), which cancels it.
+  co_await place.timer.async_wait(asio::as_tuple(asio::use_awaitable));
+  if (!order->is_done) co_return ScrapeFailure::kLate;
+  co_return order->result;
+}
+
+std::shared_ptr<SharedScrapes::Order> SharedScrapes::join(ScrapeQuery query) {
+  for (const std::shared_ptr<Order>& order : next_) {
+    if (order->query == query) return order;
+  }
+  return next_.emplace_back(std::make_shared<Order>(Order{.query = std::move(query)}));
+}
+
+void SharedScrapes::start() {
+  if (is_collecting_) return;
+  std::erase_if(next_, [](const std::shared_ptr<Order>& order) { return order->waiting.empty(); });
+  if (next_.empty()) return;
+  is_collecting_ = true;
+  asio::post(thread_, [this, batch = std::exchange(next_, {}), counts = counts_] {
+    try {
+      source_.read();
+      for (const std::shared_ptr<Order>& order : batch) {
+        std::string text = source_.render(order->query, counts);
+        if (text.empty() && order->query.snapshot_of) {
+          order->result = ScrapeFailure::kUnknown;
+          continue;
+        }
+        if (order->query.coding == Coding::kGzip) text = gzip(text);
+        order->result = std::make_shared<const std::string>(std::move(text));
+      }
+    } catch (const std::exception& error) {
+      log_failure(error);
+    }
+    asio::post(io_, [this, batch] { finish(batch); });
+  });
+}
+
+void SharedScrapes::finish(const Batch& batch) {
+  is_collecting_ = false;
+  for (const std::shared_ptr<Order>& order : batch) {
+    order->is_done = true;
+    for (asio::steady_timer* timer : order->waiting) timer->cancel();
+  }
+  start();
+}
+
+}  // namespace shmetrics::exporter

@@ -1,0 +1,58 @@
+// Scrapes that come together share the work: one look at the segments, one rendering of each query.
+//
+// Collecting has a thread of its own, so that health checks, other responses and refusals do not wait for it. A request
+// that comes while that thread is at work waits for the next collection, and all that wait share it: what a response
+// says was read after its request had arrived.
+//
+// Belongs to the io thread. Its end waits for the collection that is under way; it must come before that of the io
+// context.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <chrono>
+#include <list>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "exporter/scrape/scrape_source.hpp"
+
+namespace shmetrics::exporter {
+
+/// Nobody waits longer, whatever the scraper says: Prometheus allows no more than its interval, commonly 15 s to 60 s.
+inline constexpr std::chrono::seconds kMostPatience{30};
+
+class SharedScrapes {
+ public:
+  using Time = std::chrono::steady_clock::time_point;
+  using Outcome = std::variant<std::shared_ptr<const std::string>, ScrapeFailure>;
+
+  /// `source` and `counts` must outlive it.
+  SharedScrapes(boost::asio::io_context& io, const ScrapeSource& source, const RequestCounts& counts);
+  ~SharedScrapes();
+  SharedScrapes(const SharedScrapes&) = delete;
+
+  /// The bytes that answer the query, or why there are none: the deadline is over, or collecting threw.
+  boost::asio::awaitable<Outcome> get(ScrapeQuery query, Time deadline);
+
+ private:
+  struct Order;
+  using Batch = std::vector<std::shared_ptr<Order>>;
+
+  std::shared_ptr<Order> join(ScrapeQuery query);
+  void start();
+  void finish(const Batch& batch);
+
+  boost::asio::io_context& io_;
+  const ScrapeSource& source_;
+  const RequestCounts& counts_;
+  Batch next_;  // what the next collection will render
+  bool is_collecting_ = false;
+  boost::asio::thread_pool thread_{1};
+};
+
+}  // namespace shmetrics::exporter
