@@ -35,16 +35,16 @@ class HelpFormatter : public CLI::Formatter {
 };
 
 constexpr char kFooter[] =
-    "METRICS_TOKEN in the environment holds tokens that let a scraper in, parted by commas. Without a token only\n"
+    "METRICS_TOKEN in the environment: the tokens that are accepted, separated by commas. Without any token only\n"
     "local requests are answered.\n"
     "\n"
     "Examples:\n"
     "  shmetrics-exporter --segment /run/app/metrics.seg\n"
-    "                                     for one application, on 127.0.0.1:5000\n"
+    "                                     one application, on 127.0.0.1:5000\n"
     "  shmetrics-exporter --segment '/run/*/metrics.seg' --web.token-file tokens --no-web.localhost-bypass\n"
-    "                                     for all there are, to those who know a token\n"
+    "                                     all segments below /run, token required\n"
     "  shmetrics-exporter --web.listen-address 0.0.0.0:5000 --web.config.file web-config.yml\n"
-    "                                     to the network, over TLS";
+    "                                     for the network, over TLS";
 
 std::string version_text() {
   std::string text = "shmetrics-exporter, version " + std::string(build_version());

@@ -64,7 +64,9 @@ SHMETRICS_API std::error_condition make_error_condition(Errc code) noexcept;
 /// What open() does with a segment that is already there.
 enum class Start : std::uint32_t {
   attach,  ///< go on with its numbers
-  fresh,  ///< put a new one in its place: for a master, before it forks. Who has the old one open goes on in it, unseen
+  /// Replace the file by an empty one. Only for a master, before it forks: processes that have the old file open go on
+  /// counting in it, and nobody scrapes that any more.
+  fresh,
 };
 
 /// How a segment is opened. Geometry and mode count when this process creates the file; an existing file keeps its own.

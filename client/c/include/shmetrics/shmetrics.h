@@ -56,7 +56,7 @@ typedef struct shmetrics_registry shmetrics_registry;
 
 enum shmetrics_start {
   SHMETRICS_ATTACH = 0, /* go on with the numbers of a segment that is there */
-  SHMETRICS_FRESH = 1   /* put a new one in its place: for a master, before it forks */
+  SHMETRICS_FRESH = 1   /* replace it by an empty one: only for a master, before it forks */
 };
 
 /* Make it with SHMETRICS_OPTIONS_INIT, which stores the size that this program knows: a program that was built before a
