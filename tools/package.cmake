@@ -26,7 +26,7 @@ if(TARGET shmetrics_testing)
     ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development
     INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
   install(EXPORT shmetricsTestingTargets NAMESPACE shmetrics:: DESTINATION ${config_directory} COMPONENT development)
-  install(DIRECTORY tests/testing/include/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT development)
+  install(DIRECTORY client/testing/include/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT development)
 endif()
 
 if(NOT SHMETRICS_CLIENT_ONLY)

@@ -14,6 +14,7 @@ ROOMS = ("shm", "client", "collector", "exporter", "tools")
 ARROWS = {
     "shm": {"shm"},
     "client": {"client", "shm"},
+    "client/testing": {"client", "collector"},
     "collector": {"collector", "shm"},
     "exporter": {"exporter", "collector"},
     "tools": {"tools", "collector"},
@@ -48,6 +49,8 @@ def includes(name):
 
 def room_of(path):
     """The room of a path as it stands in an include; the public header is the client's, wherever it is found from."""
+    if path.startswith("client/testing/"):
+        return "client/testing"
     first = path.split("/")[0]
     return "client" if first == "shmetrics" else first
 
@@ -73,9 +76,9 @@ class Structure(unittest.TestCase):
     def test_includes_go_along_the_arrows(self):
         wrong = []
         for name in self.code(*ROOMS):
-            room = name.split("/")[0]
+            room = room_of(name)
             for number, target, _ in includes(name):
-                if room_of(target) in ROOMS and room_of(target) not in ARROWS[room]:
+                if room_of(target) in ARROWS and room_of(target) not in ARROWS[room]:
                     wrong.append(f"{name}:{number}: {room} must not include {target}")
         self.assertFalse(wrong, "\n" + "\n".join(wrong))
 
@@ -92,7 +95,7 @@ class Structure(unittest.TestCase):
         wrong = []
         for name in self.code(*ROOMS):
             for number, target, quoted in includes(name):
-                if quoted and room_of(target) not in ROOMS:
+                if quoted and room_of(target) not in ARROWS:
                     wrong.append(f"{name}:{number}: {target}")
         self.assertFalse(wrong, "\n" + "\n".join(wrong))
 
