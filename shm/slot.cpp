@@ -12,7 +12,8 @@
 namespace shmetrics::shm {
 namespace {
 
-/// Tells dead owners from living ones; asks the kernel once an entry and scan.
+/// Tells dead owners from living ones. It remembers who lives, for one scan. It never remembers who is dead: meanwhile
+/// the entry may have a new owner, who lives.
 class Obituary {
  public:
   Obituary(const SegmentView& view, const SegmentFile& file) : view_(view), file_(file) {}
@@ -23,21 +24,18 @@ class Obituary {
     const std::uint64_t epoch = owner & ((std::uint64_t{1} << kOwnerEpochBits) - 1);
     if (view_.worker(static_cast<std::uint32_t>(worker)).epoch.load_acquire() != epoch) return true;
     if (file_.kept_fd < 0) return false;  // nobody to ask: better a slot unused than one with two writers
-    Answer& answer = answers_[worker];
-    if (answer == Answer::kUnasked) {
-      const bool is_free = probe(file_.kept_fd, live_byte(static_cast<std::uint32_t>(worker))) == Held::kNo;
-      // Asked after the probe: the application may have closed the descriptor, and its number may lead to another file,
-      // where nobody holds anything.
-      answer = is_free && file_id(file_.kept_fd) == file_.id ? Answer::kDead : Answer::kAlive;
-    }
-    return answer == Answer::kDead;
+    if (lives_[worker]) return false;
+    const bool is_free = probe(file_.kept_fd, live_byte(static_cast<std::uint32_t>(worker))) == Held::kNo;
+    // Asked after the probe: the application may have closed the descriptor, and its number may lead to another file,
+    // where nobody holds anything.
+    lives_[worker] = !is_free || file_id(file_.kept_fd) != file_.id;
+    return !lives_[worker];
   }
 
  private:
-  enum class Answer : std::uint8_t { kUnasked, kAlive, kDead };
   const SegmentView& view_;
   const SegmentFile& file_;
-  Answer answers_[kMaxWorkers] = {};
+  bool lives_[kMaxWorkers] = {};
 };
 
 }  // namespace

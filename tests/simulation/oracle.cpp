@@ -20,10 +20,15 @@ std::string sentence(const Parts&... parts) {
   return out.str();
 }
 
-/// Observations in the spill that may show a bucket without its sum: of actors that are in one, or were killed in one.
-std::uint64_t halves(const Stage& at) {
+/// Observations in the spill of which a look that took from `before` to `now` may show the bucket without the sum, or
+/// the sum without the bucket: those that were under way or began meanwhile, and those in which an actor was killed.
+std::uint64_t halves(const Stage& before, const Stage& now) {
   std::uint64_t count = 0;
-  for (const Actor& actor : at.actors) count += actor.observing != 0 && actor.slot == 0 ? 1 : 0;
+  for (std::size_t i = 0; i < std::size(now.actors); ++i) {
+    const Actor &was = before.actors[i], &is = now.actors[i];
+    if (was.slot != 0 && is.slot != 0) continue;
+    count += was.observing + is.started[kLatency] - was.started[kLatency] + is.started[kSize] - was.started[kSize];
+  }
   return count;
 }
 
@@ -108,7 +113,7 @@ std::string Oracle::judge(const Stage& before, const Sums& acknowledged, const S
   const bool is_torn = status_.torn_reads != torn_reads_;  // its sums may be ahead of its counts
   torn_reads_ = status_.torn_reads;
   if (is_torn) return {};
-  const auto allowed = static_cast<double>(halves(before) + halves(stage()));
+  const auto allowed = static_cast<double>(halves(before, stage()));
   if (latency_skew_ > 3 * allowed || size_skew_ > kSizeStep * allowed) {
     return sentence("sums are off by ", latency_skew_, " and ", size_skew_, " with ", allowed,
                     " observations under way");

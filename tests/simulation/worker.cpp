@@ -163,6 +163,7 @@ void be_worker() {
   Choice choice(1000 + self()->process);
   Options options;
   options.path = stage().path;
+  options.quiet = true;
   options.workers = stage().plan.workers;
   options.slots = stage().plan.slots;
   options.cells = kCells;
@@ -200,6 +201,7 @@ void be_reader() {
 int fill_first_chunk(const char* path, bool of_gauges) {
   Options options;
   options.path = path;
+  options.quiet = true;
   options.cells = kCells;
   options.directory_bytes = kDirectoryBytes;
   options.series_per_family = 2000;
@@ -218,6 +220,7 @@ int fill_first_chunk(const char* path, bool of_gauges) {
 int be_survivor(const char* path) {
   Options options;
   options.path = path;
+  options.quiet = true;
   Families families;
   std::error_code error;
   families.registry = Registry::open(options, error);
