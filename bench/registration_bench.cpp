@@ -1,8 +1,8 @@
-// What does it take to register many series by many processes at once, and to read them for the first time?
+// What does it take to register many series by many processes at once, and to read them for the first time? And what
+// does one process take alone, beside a thread of its own that runs, and beside a reader of its /proc/PID/maps?
 //
 // Eight processes, released together, each register an eighth of the series and count in each. What a with() took is
-// the time of the caller: the append, and the wait for the directory's lock. A with() that waits 1 ms for a holder who
-// gets nowhere counts in the overflow series, and so do those of its process for the next second.
+// the time of the caller: the append, and what it repeats because another process appended first.
 //
 // Run: build/release/bin/registration_bench [SERIES]
 #include <sys/mman.h>
@@ -12,8 +12,11 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
+#include <iterator>
 #include <shmetrics/shmetrics.hpp>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "tests/forked.hpp"
@@ -52,6 +55,44 @@ void register_share(const std::string& path, std::size_t process, float* taken, 
     requests.with(own, route, "200").inc();
     taken[i] = static_cast<float>(milliseconds_since(begin));
   }
+}
+
+/// Reads the memory map of `process` again and again, as a profiler does.
+[[noreturn]] void read_maps_of(pid_t process) {
+  const std::string maps = "/proc/" + std::to_string(process) + "/maps";
+  while (true) {
+    std::ifstream file(maps);
+    std::string text(std::istreambuf_iterator<char>(file), {});
+  }
+}
+
+/// One process registers `count` series in a segment of its own.
+void register_alone(const char* beside, std::size_t count, bool with_thread, bool with_reader) {
+  const shmetrics::tests::TemporaryFolder folder;
+  auto* taken = static_cast<float*>(
+      mmap(nullptr, count * sizeof(float), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  const pid_t worker = shmetrics::tests::forked([&] {
+    const pid_t self = getpid();
+    const pid_t reader = with_reader ? fork() : 0;
+    if (with_reader && reader == 0) read_maps_of(self);
+    std::atomic<bool> stop{false};
+    std::thread runner;
+    if (with_thread) {
+      runner = std::thread([&] {
+        while (!stop) std::atomic_signal_fence(std::memory_order_seq_cst);
+      });
+    }
+    register_share(folder.file("bench.seg"), 0, taken, count);
+    stop = true;
+    if (runner.joinable()) runner.join();
+    if (with_reader) shmetrics::tests::kill_and_wait(reader);
+    return 0;
+  });
+  if (shmetrics::tests::wait_for(worker) != 0) std::fprintf(stderr, "the worker failed\n");
+  std::sort(taken, taken + count);
+  std::printf("one process, %-32s a with(): median %.1f us, 99 %% %.1f us, longest %.1f ms\n", beside,
+              taken[count / 2] * 1e3, taken[count - count / 100 - 1] * 1e3, taken[count - 1]);
+  munmap(taken, count * sizeof(float));
 }
 
 double overflowed_in(shmetrics::collector::Scraper& scraper, std::size_t& series_in_place) {
@@ -114,5 +155,8 @@ int main(int argc, char** argv) {
   std::printf("a with(): median %.1f us, 99 %% %.1f us, longest %.1f ms; %td over 1 ms; %.0f in the overflow series\n",
               taken[all / 2] * 1e3, taken[all - all / 100 - 1] * 1e3, taken[all - 1], over_1_ms, overflowed);
   std::printf("first scrape of a fresh reader: %.0f ms\n", first_ms);
+  register_alone("nothing beside it:", share, false, false);
+  register_alone("a thread of it runs:", share, true, false);
+  register_alone("its /proc/PID/maps is read:", share, false, true);
   return 0;
 }

@@ -50,7 +50,7 @@ void at_thread_end(void*) {
 }
 
 void at_exit() {
-  Attachment::for_each([](Attachment& attachment) { attachment.release(); });
+  release_worker();
 }
 
 // A plug-in that was linked with the static library may be unloaded; the hooks cannot.
@@ -63,7 +63,8 @@ void pin_library() {
 // Early: a static registry of the application may be opened before this file's own initialisers would run.
 [[gnu::constructor(101)]] void install() {
   hooks_work = pthread_key_create(&exit_key, at_thread_end) == 0 &&
-               pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0 && std::atexit(at_exit) == 0;
+               pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0 &&
+               std::atexit(at_exit) == 0 && std::at_quick_exit(at_exit) == 0;
 }
 
 }  // namespace
@@ -81,3 +82,11 @@ bool watch_thread_end() noexcept {
 }
 
 }  // namespace shmetrics::detail
+
+namespace shmetrics {
+
+void release_worker() noexcept {
+  detail::Attachment::for_each([](detail::Attachment& attachment) { attachment.release(); });
+}
+
+}  // namespace shmetrics

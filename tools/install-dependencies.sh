@@ -29,7 +29,7 @@ packages_of() {
       echo prometheus python3-prometheus-client python3-yaml nginx
       echo clang "$(clang_runtime)" clang-format clang-tidy git openssl spin
       echo help2man pkg-config zsh # what is installed, and how it is used
-      echo gunicorn mypy # with which the package for Python is used
+      echo gunicorn mypy python3-billiard # with which the package for Python is used
       ;;
     long)
       echo apache2 apache2-dev wrk dpkg-dev python3-pip python3-setuptools python3-wheel

@@ -189,6 +189,10 @@ shmetrics_registry* shmetrics_open(const shmetrics_options* options, shmetrics_e
   }
 }
 
+void shmetrics_release_worker() {
+  release_worker();
+}
+
 shmetrics_registry* shmetrics_default_registry(shmetrics_error* error) {
   const Registry registry = default_registry();
   detail::report(error, registry.error());

@@ -218,7 +218,15 @@ static int add_types(PyObject* module) {
              : 0;
 }
 
+static PyObject* core_release_worker(PyObject* module, PyObject* unused) {
+  (void)module;
+  (void)unused;
+  shmetrics_release_worker();
+  Py_RETURN_NONE;
+}
+
 static PyMethodDef kFunctions[] = {{"open", core_open, METH_VARARGS, NULL},
+                                   {"release_worker", core_release_worker, METH_NOARGS, NULL},
                                    {"path", core_path, METH_O, NULL},
                                    {"info", core_info, METH_VARARGS, NULL},
                                    {NULL, NULL, 0, NULL}};

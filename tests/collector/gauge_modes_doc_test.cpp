@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <array>
-#include <fstream>
 #include <map>
 #include <sstream>
 
@@ -12,6 +11,7 @@
 #include "shm/worker_entry.hpp"
 #include "tests/collector/segment_builder.hpp"
 #include "tests/forked.hpp"
+#include "tests/page_table.hpp"
 
 namespace shmetrics::collector {
 namespace {
@@ -25,34 +25,14 @@ constexpr std::uint32_t kModes = 10;
 using Row = std::array<std::string, kSteps>;
 using Table = std::map<std::string, Row>;  // by mode
 
-std::vector<std::string> columns(std::string_view line) {
-  std::vector<std::string> columns;
-  line.remove_prefix(1);
-  while (!line.empty()) {
-    std::string column(line.substr(0, line.find('|')));
-    line.remove_prefix(column.size() + 1);
-    column.erase(0, column.find_first_not_of(" `"));
-    column.erase(column.find_last_not_of(" `") + 1);
-    columns.push_back(column);
-  }
-  return columns;
-}
-
 // The rows behind the one line that says what the test does.
 Table table_of_the_page() {
-  constexpr std::string_view kHead =
-      "| mode | worker 0 sets 5, then worker 1 sets 2 | worker 1 is killed | a new process adopts entry 1 | it sets 9 "
-      "|";
-  std::ifstream page(SHMETRICS_DOCS "/merge-rules.md");
-  std::string line;
-  while (std::getline(page, line) && line != kHead) {
-  }
-  std::getline(page, line);  // the rule below the head
   Table table;
-  while (std::getline(page, line) && line.starts_with('|')) {
-    const auto cells = columns(line);
-    if (cells.size() != kSteps + 1) break;
-    std::copy(cells.begin() + 1, cells.end(), table[cells[0]].begin());
+  for (const auto& cells : tests::rows_below(SHMETRICS_DOCS "/merge-rules.md",
+                                             "| mode | worker 0 sets 5, then worker 1 sets 2 | worker 1 is killed | a "
+                                             "new process adopts entry 1 | it sets "
+                                             "9 |")) {
+    if (cells.size() == kSteps + 1) std::copy(cells.begin() + 1, cells.end(), table[cells[0]].begin());
   }
   return table;
 }

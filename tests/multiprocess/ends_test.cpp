@@ -175,6 +175,56 @@ TEST_F(EndsTest, AChildWhoseFirstUpdateIsOfAGaugeAndThatIsKilledIsADeath) {
   EXPECT_EQ(table().dead, 1u);
 }
 
+// Each ends a child that has counted, without the exit handlers that exit() runs.
+void leaves_by_quick_exit() {
+  std::quick_exit(0);
+}
+void leaves_by_underscore_exit() {
+  _exit(0);
+}
+void releases_and_leaves_by_underscore_exit() {
+  release_worker();
+  _exit(0);
+}
+
+TEST_F(EndsTest, QuickExitIsNoDeathAndUnderscoreExitIsOneUnlessTheWorkerWasReleased) {
+  open();
+  hits_.inc();
+  const auto released_by = [&](void (*leave)()) {
+    const pid_t child = forked([&]() -> int {
+      hits_.inc();
+      active_.set(1);
+      leave();
+      return 1;
+    });
+    EXPECT_EQ(wait_for(child), 0);
+    const Table after = table();
+    EXPECT_EQ(after.released + after.dead, 1u);
+    return after.released == 1;
+  };
+  EXPECT_TRUE(released_by(leaves_by_quick_exit));
+  EXPECT_TRUE(released_by(releases_and_leaves_by_underscore_exit));
+  EXPECT_EQ(table().deaths, 0u);
+  EXPECT_FALSE(released_by(leaves_by_underscore_exit));
+  EXPECT_TRUE(released_by(leaves_by_quick_exit));
+  EXPECT_EQ(table().deaths, 1u);
+  EXPECT_EQ(scrape()["hits_total"], 5);
+}
+
+TEST_F(EndsTest, WhatIsCountedAfterTheReleaseCounts) {
+  open();
+  EXPECT_EQ(wait_for(forked([&] {
+              hits_.inc();
+              release_worker();
+              hits_.inc();
+              ways_.with("late").inc();
+              return 0;
+            })),
+            0);
+  EXPECT_EQ(scrape()["hits_total"], 2);
+  EXPECT_EQ(scrape()["ways_total{way=\"late\"}"], 1);
+}
+
 double median_fork_us(pid_t (*do_fork)()) {
   std::vector<double> times;
   for (int i = 0; i < 2000; ++i) {

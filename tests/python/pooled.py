@@ -1,5 +1,10 @@
-"""Processes of multiprocessing that count, however they are started."""
+"""Children of multiprocessing and billiard that count, however they are started; in each pool one may be killed."""
 import multiprocessing
+import os
+import signal
+import sys
+
+import billiard
 
 from shmetrics import Counter
 
@@ -10,9 +15,20 @@ def count(n):
     POOLED.labels("a").inc(n)
 
 
+def count_and_die():
+    count(1)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 if __name__ == "__main__":
-    for method in ("fork", "spawn", "forkserver"):
-        with multiprocessing.get_context(method).Pool(2) as pool:
-            pool.map(count, [1, 2, 3])
+    ways = [multiprocessing.get_context(method) for method in ("fork", "spawn", "forkserver")]
+    ways.append(billiard.get_context("fork"))
+    for way in ways:
+        with way.Pool(2, maxtasksperchild=1) as pool:
+            pool.map(count, [1, 2, 3], chunksize=1)
             pool.close()
             pool.join()
+        if "kill" in sys.argv:
+            child = way.Process(target=count_and_die)
+            child.start()
+            child.join()

@@ -254,9 +254,28 @@ class PythonWorkers(unittest.TestCase):
         print(f"{kills} kills: {acknowledged} acknowledged, {counted:.0f} counted")
 
     def test_processes_of_multiprocessing_count_however_they_are_started(self):
-        subprocess.run([sys.executable, WORKER.with_name("pooled.py")], env=segments.ENVIRONMENT, check=True,
-                       timeout=60)
-        self.assertEqual(18, sum(segments.samples(prefix="pooled_total").values()))
+        workers, counted = pooled()
+        self.assertEqual(24, counted)
+        self.assertEqual(set(), {worker["state"] for worker in workers} - {"released", "unused"})
+
+    def test_children_of_pools_that_end_are_no_deaths_and_killed_ones_are(self):
+        workers, counted = pooled()
+        self.assertEqual((24, 0), (counted, deaths(workers)))
+        workers, counted = pooled("kill")
+        self.assertEqual((28, 4), (counted, deaths(workers)))
+
+
+def pooled(*arguments):
+    """The worker table after pooled.py in a segment of its own, and what was counted."""
+    segment = segments.new_directory() / "pooled.seg"
+    subprocess.run([sys.executable, WORKER.with_name("pooled.py"), *arguments], check=True, timeout=120,
+                   env={**segments.ENVIRONMENT, "SHMETRICS_SEGMENT": str(segment)})
+    return segments.workers(segment), sum(segments.samples(segment, "pooled_total").values())
+
+
+def deaths(workers):
+    """Those that were counted, and those that will be once another takes the entry over."""
+    return sum(worker["deaths"] + (worker["state"] == "dead") for worker in workers)
 
 
 def drain(reader):

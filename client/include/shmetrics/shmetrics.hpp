@@ -197,6 +197,11 @@ class Family<Metric, 0> : public Metric {
 /// and says why; a later call tries again, at most once a second.
 [[nodiscard]] SHMETRICS_API Registry default_registry() noexcept;
 
+/// Says that this process ends in order, in all its segments: call it right before `_exit`. exit(), quick_exit() and a
+/// return from main do it by themselves; a worker that ends otherwise counts as a death. What is counted after it
+/// counts.
+SHMETRICS_API void release_worker() noexcept;
+
 /// A segment, opened. Cheap to copy; the mapping outlives it.
 class Registry {
  public:

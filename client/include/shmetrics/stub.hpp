@@ -79,6 +79,7 @@ inline Registry default_registry() noexcept {
   registry.attachment_ = reinterpret_cast<detail::Attachment*>(const_cast<char*>(&detail::kStubObject));
   return registry;
 }
+inline void release_worker() noexcept {}
 inline std::error_code Registry::info(
     std::string_view, std::string_view,
     std::initializer_list<std::pair<std::string_view, std::string_view>>) const noexcept {

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Union
 
-from . import _core
+from . import _core, _ends  # noqa: F401
 from ._scopes import ExceptionCounter, InprogressTracker, Timer
 
 __all__ = ["Counter", "Gauge", "Histogram", "Info", "Registry", "Summary"]

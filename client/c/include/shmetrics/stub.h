@@ -28,6 +28,8 @@ SHMETRICS_C_API shmetrics_registry* shmetrics_default_registry(shmetrics_error* 
   return (shmetrics_registry*)&shmetrics_stub_object_;
 }
 
+SHMETRICS_C_API void shmetrics_release_worker(void) {}
+
 SHMETRICS_C_API const char* shmetrics_path(const shmetrics_registry* registry) {
   (void)registry;
   return "";
