@@ -44,7 +44,7 @@ class Claims {
 
 }  // namespace
 
-FamilyGroups::FamilyGroups(std::span<const SegmentView> segments) : left_out_(segments.size()) {
+FamilyGroups::FamilyGroups(std::span<const ScrapedSegment> segments) : left_out_(segments.size()) {
   Claims claims;
   for (std::size_t i = 0; i < segments.size(); ++i) {
     for (const CatalogFamily* family : segments[i].families) {
@@ -60,14 +60,16 @@ FamilyGroups::FamilyGroups(std::span<const SegmentView> segments) : left_out_(se
   // Stable: what stands behind another of the same name stays there, and that is the order of the segments.
   std::stable_sort(parts_.begin(), parts_.end(),
                    [](const FamilyPart& a, const FamilyPart& b) { return a.family->name < b.family->name; });
-  for (std::size_t i = 1; i <= parts_.size(); ++i) {
-    if (i == parts_.size() || parts_[i].family->name != parts_[i - 1].family->name) ends_.push_back(i);
-  }
 }
 
-std::span<const FamilyPart> FamilyGroups::group(std::size_t index) const {
-  const std::size_t from = index == 0 ? 0 : ends_[index - 1];
-  return std::span(parts_).subspan(from, ends_[index] - from);
+void FamilyGroups::for_each(const Wanted& wanted, const Visit& visit) const {
+  for (auto from = parts_.begin(); from != parts_.end();) {
+    const CatalogFamily& family = *from->family;
+    const auto to =
+        std::find_if(from, parts_.end(), [&](const FamilyPart& p) { return p.family->name != family.name; });
+    if (!wanted || wanted(family.produced_names())) visit({from, to});
+    from = to;
+  }
 }
 
 }  // namespace shmetrics::collector

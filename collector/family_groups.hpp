@@ -1,11 +1,13 @@
 // The families of several segments as one list: each family once, with the parts that the segments have of it. Series
 // are never merged across segments: each has its segment's name among its labels.
 //
-// Pure. What the views point to must outlive the groups. Throws std::bad_alloc only.
+// Pure; safe from any thread on segments that nobody reads anew meanwhile. What the segments point to must outlive the
+// groups. Throws std::bad_alloc only.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -20,7 +22,7 @@ struct CatalogFamily;
 struct Totals;
 
 /// One segment, as its scraper last saw it; without families when it was not up.
-struct SegmentView {
+struct ScrapedSegment {
   std::span<const CatalogFamily* const> families;  // sorted by name, no name twice
   const Totals* totals = nullptr;
 };
@@ -38,21 +40,25 @@ struct LeftOut {
   std::string example;  // one line about the first of them; empty when there are none
 };
 
+/// Which families are taken, told by the names that a family produces: its own is the first. Nothing takes all.
+using Wanted = std::function<bool(const std::vector<std::string>& names)>;
+
 class FamilyGroups {
  public:
   /// The order of the segments decides: who comes first gives a family its type and its help. A family is left out when
   /// an earlier segment has it with another type, or has a family that produces one of its names (shm::claimed_names).
-  explicit FamilyGroups(std::span<const SegmentView> segments);
+  explicit FamilyGroups(std::span<const ScrapedSegment> segments);
+  explicit FamilyGroups(const ScrapedSegment& segment) : FamilyGroups(std::span(&segment, 1)) {}
 
-  std::size_t size() const { return ends_.size(); }
-  /// By name; of one family, in the order of the segments.
-  std::span<const FamilyPart> group(std::size_t index) const;
+  /// Calls visit() for each family that is wanted, by name, with its parts in the order of the segments. Every format
+  /// is made in this way.
+  using Visit = std::function<void(std::span<const FamilyPart> parts)>;
+  void for_each(const Wanted& wanted, const Visit& visit) const;
   /// By segment, as many as were given.
   const std::vector<LeftOut>& left_out() const { return left_out_; }
 
  private:
-  std::vector<FamilyPart> parts_;
-  std::vector<std::size_t> ends_;
+  std::vector<FamilyPart> parts_;  // by name
   std::vector<LeftOut> left_out_;
 };
 

@@ -2,11 +2,12 @@
 
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <utility>
 
-#include "collector/describe.hpp"
+#include "collector/family.hpp"
+#include "collector/plain_family.hpp"
 #include "collector/text_format.hpp"
-#include "collector/values.hpp"
 
 namespace shmetrics::collector {
 namespace {
@@ -24,7 +25,7 @@ Json or_null(const std::string& text) {
   return text.empty() ? Json() : Json(text);
 }
 
-Json series_object(const Series& series) {
+Json series_object(const PlainSeries& series) {
   Json object;
   object["labels"] = Json::object();
   for (const auto& [label, value] : series.labels) object["labels"][label] = value;
@@ -43,7 +44,7 @@ Json series_object(const Series& series) {
   return object;
 }
 
-Json family_object(const Family& family) {
+Json family_object(const PlainFamily& family) {
   Json object{{"name", family.name},          {"type", family.type},     {"help", family.help},
               {"unit", or_null(family.unit)}, {"labels", family.labels}, {"mode", or_null(family.mode)}};
   if (!family.generations.empty()) object["generations"] = Json::array();
@@ -72,13 +73,12 @@ Json worker_object(const WorkerRow& row) {
 
 Json segment_object(const std::string& path, const SegmentStatus& status) {
   if (!status.up) return {{"path", path}, {"state", "down"}, {"problem", status.problem}};
-  const std::uint64_t quarantined = status.quarantined_families + status.quarantined_series + status.quarantined_slots +
-                                    status.quarantined_workers - status.newer_records;  // nothing is wrong with these
+  const std::uint64_t damaged = status.quarantined() - status.newer_records;  // nothing is wrong with these
   return {{"path", path},
           {"id", status.id},
           {"layout_version", status.layout_version},
           {"created", or_null(time_text(static_cast<std::uint64_t>(status.created_unix_seconds)))},
-          {"state", quarantined > 0 ? "damaged" : "up"},
+          {"state", damaged > 0 ? "damaged" : "up"},
           {"cells", {{"used", status.cells_used}, {"limit", status.cells_limit}}},
           {"directory_bytes", {{"used", status.directory_used_bytes}, {"limit", status.directory_limit_bytes}}}};
 }
@@ -89,19 +89,19 @@ void append_object(std::string& out, const Json& object) {
 }
 
 // A series a time: a million of them in one tree of objects would take gigabytes. Returns how many had no room.
-std::size_t append_family(std::string& out, const CatalogFamily& family, const Totals& totals, std::size_t max_bytes) {
+std::size_t append_family(std::string& out, const FamilyPart& part, std::size_t max_bytes) {
   constexpr std::string_view kEnd = "]}";
-  append_object(out, family_object(describe_head(family)));
+  append_object(out, family_object(plain_head(*part.family)));
   out.resize(out.size() - kEnd.size());
   std::string_view before;
   std::size_t left_out = 0;
-  visit_series(family, totals, SeriesDescriber(family, [&](Series&& series) {
-                 if (out.size() > max_bytes) {
-                   ++left_out;
-                 } else {
-                   append_object(out.append(std::exchange(before, ",")), series_object(series));
-                 }
-               }));
+  for_each_series(part, [&](const PlainSeries& series) {
+    if (out.size() > max_bytes) {
+      ++left_out;
+    } else {
+      append_object(out.append(std::exchange(before, ",")), series_object(series));
+    }
+  });
   out += kEnd;
   return left_out;
 }
@@ -109,8 +109,8 @@ std::size_t append_family(std::string& out, const CatalogFamily& family, const T
 }  // namespace
 
 // A line an element, so that it can be searched.
-std::size_t append_json(std::string& out, const Scraper& scraper, const SegmentStatus& status,
-                        const Scraper::Wanted& wanted, std::size_t max_bytes) {
+std::size_t append_json(std::string& out, const Scraper& scraper, const SegmentStatus& status, const Wanted& wanted,
+                        std::size_t max_bytes) {
   out += "{\"segment\":";
   append_object(out, segment_object(scraper.path(), status));
   out += ",\n\"workers\":[";
@@ -122,15 +122,13 @@ std::size_t append_json(std::string& out, const Scraper& scraper, const SegmentS
   out += "],\n\"families\":[";
   before = "\n";
   std::size_t left_out = 0;
-  const SegmentView view = scraper.view();
-  for (const CatalogFamily* family : view.families) {
-    if (wanted && !wanted(family->name)) continue;
+  FamilyGroups(scraper.view()).for_each(wanted, [&](std::span<const FamilyPart> parts) {
     if (out.size() > max_bytes) {
-      left_out += family->series.size();
-      continue;
+      left_out += parts.front().family->series.size();
+    } else {
+      left_out += append_family(out.append(std::exchange(before, ",\n")), parts.front(), max_bytes);
     }
-    left_out += append_family(out.append(std::exchange(before, ",\n")), *family, *view.totals, max_bytes);
-  }
+  });
   out += "]}\n";
   return left_out;
 }

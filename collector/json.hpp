@@ -32,7 +32,6 @@ namespace shmetrics::collector {
 /// this is; families that are not wanted are left out. Once `out` is longer than `max_bytes`, so are all series that
 /// follow, never parts of one: returns how many. Throws std::bad_alloc only.
 std::size_t append_json(std::string& out, const Scraper& scraper, const SegmentStatus& status,
-                        const Scraper::Wanted& wanted = {},
-                        std::size_t max_bytes = std::numeric_limits<std::size_t>::max());
+                        const Wanted& wanted = {}, std::size_t max_bytes = std::numeric_limits<std::size_t>::max());
 
 }  // namespace shmetrics::collector

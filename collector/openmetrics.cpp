@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "collector/family_lines.hpp"
-#include "collector/values.hpp"
+#include "collector/visit_series.hpp"
 
 namespace shmetrics::collector {
 namespace {

@@ -17,7 +17,6 @@
 #include <string>
 #include <string_view>
 
-#include "collector/family.hpp"
 #include "collector/family_groups.hpp"
 #include "collector/render.hpp"
 

@@ -3,7 +3,7 @@
 #include <string_view>
 
 #include "collector/family_lines.hpp"
-#include "collector/values.hpp"
+#include "collector/visit_series.hpp"
 
 namespace shmetrics::collector {
 namespace {
@@ -26,12 +26,6 @@ class TextVisitor : public FamilyLines {
 };
 
 }  // namespace
-
-void render_text(const CatalogFamily& family, const Totals& totals, std::string& out) {
-  TextRoom room;
-  const FamilyPart part{&family, &totals};
-  visit_series(family, totals, TextVisitor(part, family.head, out, room));
-}
 
 void render_text(std::span<const FamilyPart> parts, std::string& out, TextRoom& room) {
   if (parts.empty()) return;

@@ -7,9 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "collector/family.hpp"
 #include "collector/family_groups.hpp"
-#include "collector/merge.hpp"
 
 namespace shmetrics::collector {
 
@@ -22,10 +20,8 @@ struct TextRoom {
   std::vector<std::uint64_t> left_out;  // series by segment (FamilyPart::segment); grows as needed
 };
 
-/// Appends the family in format 0.0.4; nothing at all, not even its head, when none of its series is shown.
-void render_text(const CatalogFamily& family, const Totals& totals, std::string& out);
-
-/// The same family of several segments: one head, the first one's, and the series of all behind it.
+/// Appends one family, of one segment or of several: one head, the first one's, and the series of all behind it. Nothing
+/// at all, not even the head, when no series is shown. Throws std::bad_alloc only.
 void render_text(std::span<const FamilyPart> parts, std::string& out, TextRoom& room);
 
 }  // namespace shmetrics::collector

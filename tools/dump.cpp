@@ -3,9 +3,12 @@
 #include <fnmatch.h>
 
 #include <algorithm>
+#include <span>
 
 #include "collector/json.hpp"
 #include "collector/openmetrics.hpp"
+#include "collector/plain_family.hpp"
+#include "collector/render.hpp"
 #include "collector/scraper.hpp"
 #include "collector/text_format.hpp"
 #include "tools/exit_code.hpp"
@@ -16,8 +19,9 @@ namespace shmetrics::tools {
 namespace {
 
 using collector::Distribution;
-using collector::Family;
-using collector::Series;
+using collector::FamilyPart;
+using collector::PlainFamily;
+using collector::PlainSeries;
 using collector::WorkerRow;
 using collector::WorkerState;
 
@@ -30,7 +34,7 @@ void pad(std::string& out, std::string_view text, std::size_t width) {
   out += "  ";
 }
 
-void append_value(std::string& out, const Series& series) {
+void append_value(std::string& out, const PlainSeries& series) {
   if (const auto* whole = std::get_if<std::uint64_t>(&series.value)) return collector::append_number(out, *whole);
   if (const auto* number = std::get_if<double>(&series.value)) return collector::append_number(out, *number);
   const auto& distribution = std::get<Distribution>(series.value);
@@ -44,7 +48,7 @@ void append_value(std::string& out, const Series& series) {
   }
 }
 
-void append_family(std::string& out, const Family& family) {
+void append_family(std::string& out, const PlainFamily& family) {
   out += "\n" + family.name + "  " + family.type + (family.mode.empty() ? "" : ", " + family.mode) + "  ";
   std::string help;
   collector::append_escaped_help(help, family.help);
@@ -52,7 +56,7 @@ void append_family(std::string& out, const Family& family) {
   out += '\n';
   std::vector<std::string> names;
   std::size_t width = 0;
-  for (const Series& series : family.series) {
+  for (const PlainSeries& series : family.series) {
     names.push_back(series_text(family, series));
     width = std::max(width, std::min(names.back().size(), kWidestColumn));
   }
@@ -107,21 +111,8 @@ void append_summary(std::string& out, const std::string& path, const collector::
     out += "refused   declarations: " + listed(status.declarations_refused) + "\n";
   if (sum(status.updates_dropped) > 0) out += "dropped   updates: " + listed(status.updates_dropped) + "\n";
   if (sum(status.values_refused) > 0) out += "refused   values: " + listed(status.values_refused) + "\n";
-  const std::uint64_t quarantined =
-      status.quarantined_families + status.quarantined_series + status.quarantined_slots + status.quarantined_workers;
-  if (quarantined > 0)
-    out += "damaged   " + std::to_string(quarantined) + " parts are left out: see `shmetrics check`\n";
-}
-
-void append_openmetrics(std::string& out, const collector::SegmentView& segment,
-                        const collector::Scraper::Wanted& wanted) {
-  collector::TextRoom room;
-  for (const collector::CatalogFamily* family : segment.families) {
-    if (wanted && !wanted(family->name)) continue;
-    const collector::FamilyPart part{family, segment.totals};
-    collector::render_openmetrics({&part, 1}, collector::Created::kNo, out, room);
-  }
-  collector::end_openmetrics(out);
+  if (status.quarantined() > 0)
+    out += "damaged   " + std::to_string(status.quarantined()) + " parts are left out: see `shmetrics check`\n";
 }
 
 }  // namespace
@@ -133,16 +124,21 @@ int dump(const DumpOptions& options, std::string& out, std::string& problem) {
     problem = status.problem;
     return kFailed;
   }
-  collector::Scraper::Wanted wanted;
+  collector::Wanted wanted;
   if (!options.family.empty()) {
-    wanted = [&](std::string_view name) { return fnmatch(options.family.c_str(), std::string(name).c_str(), 0) == 0; };
+    wanted = [&](const auto& names) { return fnmatch(options.family.c_str(), names.front().c_str(), 0) == 0; };
   }
+  const collector::FamilyGroups families(scraper.view());
+  collector::TextRoom room;
   switch (options.format) {
     case DumpFormat::kText:
-      scraper.render(out, wanted);
+      families.for_each(wanted, [&](std::span<const FamilyPart> parts) { render_text(parts, out, room); });
       break;
     case DumpFormat::kOpenmetrics:
-      append_openmetrics(out, scraper.view(), wanted);
+      families.for_each(wanted, [&](std::span<const FamilyPart> parts) {
+        collector::render_openmetrics(parts, collector::Created::kNo, out, room);
+      });
+      collector::end_openmetrics(out);
       break;
     case DumpFormat::kJson:
       collector::append_json(out, scraper, status, wanted);
@@ -150,7 +146,7 @@ int dump(const DumpOptions& options, std::string& out, std::string& problem) {
     case DumpFormat::kTable:
       append_summary(out, options.path, status);
       if (options.with_workers) append_workers(out, scraper.workers());
-      for (const Family& family : scraper.families(wanted)) append_family(out, family);
+      for (const PlainFamily& family : plain_families(scraper.view(), wanted)) append_family(out, family);
       break;
   }
   return kFine;

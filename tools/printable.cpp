@@ -17,7 +17,7 @@ std::string printable(std::string_view text) {
   return out;
 }
 
-std::string series_text(const collector::Family& family, const collector::Series& series) {
+std::string series_text(const collector::PlainFamily& family, const collector::PlainSeries& series) {
   std::string text = family.name;
   for (std::size_t i = 0; i < series.labels.size(); ++i) {
     if (i == 0) text += '{';

@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "collector/reading.hpp"
+#include "collector/plain_family.hpp"
 
 namespace shmetrics::tools {
 
@@ -13,6 +13,6 @@ namespace shmetrics::tools {
 std::string printable(std::string_view text);
 
 /// `name` or `name{a="1"}` as the text format spells it, made printable.
-std::string series_text(const collector::Family& family, const collector::Series& series);
+std::string series_text(const collector::PlainFamily& family, const collector::PlainSeries& series);
 
 }  // namespace shmetrics::tools

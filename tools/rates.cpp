@@ -6,15 +6,16 @@
 #include <unordered_map>
 #include <utility>
 
+#include "collector/plain_family.hpp"
 #include "tools/printable.hpp"
 
 namespace shmetrics::tools {
 namespace {
 
-using Points = std::unordered_map<std::string_view, const Reading::Point*>;
+using Points = std::unordered_map<std::string_view, const Moment::Point*>;
 
 // Both as of the same series; `before` is null when that series is new.
-RateRow moving_row(const Reading::Point* before, const Reading::Point& after, double seconds) {
+RateRow moving_row(const Moment::Point* before, const Moment::Point& after, double seconds) {
   RateRow row{.series = after.series, .value = after.value, .rate = {}, .mean = {}};
   if (seconds <= 0) return row;
   const bool goes_on = before != nullptr && before->value <= after.value;
@@ -27,14 +28,14 @@ RateRow moving_row(const Reading::Point* before, const Reading::Point& after, do
 
 }  // namespace
 
-Reading read(collector::Scraper& scraper, std::chrono::steady_clock::time_point at) {
-  Reading reading;
-  reading.status = scraper.read();
-  reading.at = at;
-  for (const collector::Family& family : scraper.families()) {
+Moment moment_of(collector::Scraper& scraper, std::chrono::steady_clock::time_point at) {
+  Moment moment;
+  moment.status = scraper.read();
+  moment.at = at;
+  for (const collector::PlainFamily& family : collector::plain_families(scraper.view())) {
     if (family.type == "info") continue;
-    for (const collector::Series& series : family.series) {
-      Reading::Point& point = reading.points.emplace_back();
+    for (const collector::PlainSeries& series : family.series) {
+      Moment::Point& point = moment.points.emplace_back();
       point.series = series_text(family, series);
       point.is_gauge = family.type == "gauge";
       if (const auto* distribution = std::get_if<collector::Distribution>(&series.value)) {
@@ -48,18 +49,18 @@ Reading read(collector::Scraper& scraper, std::chrono::steady_clock::time_point 
       }
     }
   }
-  return reading;
+  return moment;
 }
 
-Rates compare(const Reading* before, const Reading& after) {
+Rates compare(const Moment* before, const Moment& after) {
   Points old;
   double seconds = 0;  // none: no rates
   if (before != nullptr && before->status.up && before->status.id == after.status.id) {
     seconds = std::chrono::duration<double>(after.at - before->at).count();
-    for (const Reading::Point& point : before->points) old.emplace(point.series, &point);
+    for (const Moment::Point& point : before->points) old.emplace(point.series, &point);
   }
   Rates rates;
-  for (const Reading::Point& point : after.points) {
+  for (const Moment::Point& point : after.points) {
     if (point.is_gauge) {
       rates.gauges.push_back({.series = point.series, .value = point.value, .rate = {}, .mean = {}});
       continue;

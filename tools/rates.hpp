@@ -1,4 +1,4 @@
-// Two readings of a segment -> how fast its series move. Pure.
+// Two moments of a segment -> how fast its series move. Pure.
 #pragma once
 
 #include <chrono>
@@ -7,13 +7,12 @@
 #include <string>
 #include <vector>
 
-#include "collector/reading.hpp"
 #include "collector/scraper.hpp"
 
 namespace shmetrics::tools {
 
 /// A segment at one moment. Info families are left out: they do not move.
-struct Reading {
+struct Moment {
   struct Point {
     std::string series;  // printable
     bool is_gauge = false;
@@ -26,12 +25,12 @@ struct Reading {
   std::vector<Point> points;  // in the order of the text format; empty when the segment was not up
 };
 
-Reading read(collector::Scraper& scraper, std::chrono::steady_clock::time_point at);
+Moment moment_of(collector::Scraper& scraper, std::chrono::steady_clock::time_point at);
 
 struct RateRow {
   std::string series;
   double value = 0;
-  std::optional<double> rate;  // per second; nothing without a reading of the same segment before
+  std::optional<double> rate;  // per second; nothing without a moment of the same segment before
   std::optional<double> mean;  // of what was observed in between
 };
 
@@ -42,6 +41,6 @@ struct Rates {
 
 /// `before` may be null, or of another segment: then there are no rates. A series that `before` lacks began at 0
 /// meanwhile; so did one that went down, for it was declared anew.
-Rates compare(const Reading* before, const Reading& after);
+Rates compare(const Moment* before, const Moment& after);
 
 }  // namespace shmetrics::tools

@@ -18,7 +18,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-std::vector<std::string> frame_now(const TopOptions& options, const Reading& reading, const Rates& rates,
+std::vector<std::string> frame_now(const TopOptions& options, const Moment& reading, const Rates& rates,
                                    Terminal::Size size, bool has_colours) {
   return frame(reading.status, rates,
                {.path = options.path,
@@ -47,9 +47,9 @@ void wait_for(std::chrono::milliseconds interval) {
 
 int top_once(const TopOptions& options, std::string& out, std::string& problem) {
   collector::Scraper scraper(options.path);
-  const Reading before = read(scraper, Clock::now());
+  const Moment before = moment_of(scraper, Clock::now());
   if (before.status.up) wait_for(options.interval);
-  const Reading after = before.status.up ? read(scraper, Clock::now()) : before;
+  const Moment after = before.status.up ? moment_of(scraper, Clock::now()) : before;
   if (!after.status.up) {
     problem = after.status.problem;
     return kFailed;
@@ -62,7 +62,7 @@ int top_once(const TopOptions& options, std::string& out, std::string& problem) 
 
 int top_on_screen(const TopOptions& options, std::string& problem) {
   collector::Scraper scraper(options.path);
-  Reading now = read(scraper, Clock::now());
+  Moment now = moment_of(scraper, Clock::now());
   if (!now.status.up) {
     problem = now.status.problem;
     return kFailed;
@@ -77,7 +77,7 @@ int top_on_screen(const TopOptions& options, std::string& problem) {
       case Terminal::Event::kRedraw:
         break;
       case Terminal::Event::kTimeout:
-        const Reading before = std::exchange(now, read(scraper, Clock::now()));
+        const Moment before = std::exchange(now, moment_of(scraper, Clock::now()));
         rates = compare(&before, now);
         break;
     }

@@ -6,6 +6,7 @@
 
 #include <shmetrics/testing.hpp>
 #include "client/attachment.hpp"
+#include "collector/plain_family.hpp"
 #include "collector/scraper.hpp"
 #include "collector/text_format.hpp"
 
@@ -37,7 +38,7 @@ std::optional<double> sample_of(const Distribution& value, std::string_view suff
   return std::nullopt;
 }
 
-std::optional<double> sample_of(const collector::Series& series, std::string_view suffix,
+std::optional<double> sample_of(const collector::PlainSeries& series, std::string_view suffix,
                                 TemporarySegment::Labels wanted) {
   if (const auto* value = std::get_if<Distribution>(&series.value))
     return sample_of(*value, suffix, series.labels, wanted);
@@ -78,9 +79,9 @@ TemporarySegment::~TemporarySegment() {
 std::optional<double> TemporarySegment::value(std::string_view sample, Labels labels) const {
   collector::Scraper scraper(path_);
   scraper.read();
-  for (const collector::Family& family : scraper.families()) {
+  for (const collector::PlainFamily& family : plain_families(scraper.view())) {
     if (!sample.starts_with(family.name)) continue;
-    for (const collector::Series& series : family.series) {
+    for (const collector::PlainSeries& series : family.series) {
       if (const auto value = sample_of(series, sample.substr(family.name.size()), labels)) return value;
     }
   }

@@ -1,6 +1,5 @@
 #include "exporter/scrape/collection.hpp"
 
-#include "collector/family.hpp"
 #include "collector/json.hpp"
 #include "collector/render.hpp"
 
@@ -18,7 +17,7 @@ void Collection::read() {
   statuses_.clear();
   workers_.clear();
   segments_.refresh();
-  std::vector<collector::SegmentView> views;
+  std::vector<collector::ScrapedSegment> views;
   for (FollowedSegment& segment : segments_.segments()) {
     statuses_.push_back(segment.scraper.read());
     views.push_back(segment.scraper.view());
@@ -78,16 +77,15 @@ std::string Collection::snapshot(const std::string& segment) {
 }
 
 void Collection::render_families(std::string& text, const ScrapeQuery& query, collector::TextRoom& room) const {
-  for (std::size_t i = 0; i < families_->size(); ++i) {
-    const std::span<const collector::FamilyPart> parts = families_->group(i);
-    const collector::CatalogFamily& family = *parts.front().family;
-    if (query.has_filter() && !query.wants(family.produced_names())) continue;
+  collector::Wanted wanted;
+  if (query.has_filter()) wanted = [&query](const std::vector<std::string>& names) { return query.wants(names); };
+  families_->for_each(wanted, [&](std::span<const collector::FamilyPart> parts) {
     if (query.is_openmetrics()) {
       collector::render_openmetrics(parts, options_.created, text, room);
     } else {
       collector::render_text(parts, text, room);
     }
-  }
+  });
 }
 
 void Collection::note_left_out(const collector::TextRoom& room, std::vector<SegmentStatus>& statuses) {

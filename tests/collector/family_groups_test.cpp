@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "collector/plain_family.hpp"
 #include "collector/render.hpp"
 #include "collector/scraper.hpp"
 #include "tests/collector/segment_builder.hpp"
@@ -20,7 +21,7 @@ class FamilyGroupsTest : public ::testing::Test {
  protected:
   /// All segments as one text; what was left out of them is in left_out_.
   std::string text() {
-    std::vector<SegmentView> views;
+    std::vector<ScrapedSegment> views;
     for (Scraper& scraper : scrapers_) {
       scraper.read();
       views.push_back(scraper.view());
@@ -29,7 +30,7 @@ class FamilyGroupsTest : public ::testing::Test {
     left_out_ = groups.left_out();
     std::string out;
     TextRoom room;
-    for (std::size_t i = 0; i < groups.size(); ++i) render_text(groups.group(i), out, room);
+    groups.for_each({}, [&](std::span<const FamilyPart> parts) { render_text(parts, out, room); });
     EXPECT_EQ(test::TextChecker::problem(out), "");
     return out;
   }
@@ -165,7 +166,7 @@ TEST_F(FamilyGroupsTest, ModesBoundsAndLabelsMayDiffer) {
 TEST_F(FamilyGroupsTest, ReadingsHaveTheLabelToo) {
   count(a_, "a_total", 1);
   scrapers_[0].read();
-  const Family family = scrapers_[0].families().at(0);
+  const PlainFamily family = plain_families(scrapers_[0].view()).at(0);
   EXPECT_THAT(family.labels, ::testing::ElementsAre("segment"));
   EXPECT_THAT(family.series.at(0).labels, ::testing::ElementsAre(std::pair("segment", "a")));
 }

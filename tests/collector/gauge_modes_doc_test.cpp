@@ -7,6 +7,7 @@
 #include <map>
 #include <sstream>
 
+#include "collector/plain_family.hpp"
 #include "collector/scraper.hpp"
 #include "shm/worker_entry.hpp"
 #include "tests/collector/segment_builder.hpp"
@@ -69,7 +70,7 @@ class Crew {
     std::map<std::string, std::string> shown;
     Scraper scraper(segment_.path());
     EXPECT_TRUE(scraper.read().up);
-    for (const Family& family : scraper.families()) {
+    for (const PlainFamily& family : plain_families(scraper.view())) {
       std::ostringstream text;
       for (const Series& series : family.series) {
         if (text.tellp() > 0) text << ", ";

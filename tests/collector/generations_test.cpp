@@ -9,6 +9,7 @@
 #include "collector/check.hpp"
 #include "collector/json.hpp"
 #include "collector/openmetrics.hpp"
+#include "collector/plain_family.hpp"
 #include "collector/scraper.hpp"
 #include "tests/collector/segment_builder.hpp"
 #include "tests/collector/text_checker.hpp"
@@ -79,8 +80,8 @@ TEST_F(Generations, AnEmptyLabelValueIsNoLabel) {
   count(segment_.series(fresh, {"GET", ""}), 2);
   count(segment_.series(fresh, {"GET", "200"}), 4);
   EXPECT_EQ(samples(), "a_total 5\na_total{method=\"GET\"} 3\na_total{method=\"GET\",status=\"200\"} 4\n");
-  EXPECT_THAT(scraper_.families().at(0).labels, ElementsAre("method", "status"));
-  EXPECT_THAT(scraper_.families().at(0).series.at(1).labels, ElementsAre(Pair("method", "GET")));
+  EXPECT_THAT(plain_families(scraper_.view()).at(0).labels, ElementsAre("method", "status"));
+  EXPECT_THAT(plain_families(scraper_.view()).at(0).series.at(1).labels, ElementsAre(Pair("method", "GET")));
 }
 
 TEST_F(Generations, OfOneGenerationAnEmptyLabelValueIsShown) {
@@ -194,7 +195,7 @@ TEST_F(Generations, AnotherModeOfAGaugeIsAnotherGeneration) {
   segment_.set_gauge(0, old.cell, 5);
   segment_.set_gauge(1, fresh.cell, 7);
   EXPECT_EQ(samples(), "g 12\n");
-  EXPECT_EQ(scraper_.families().at(0).mode, "livesum");
+  EXPECT_EQ(plain_families(scraper_.view()).at(0).mode, "livesum");
 }
 
 TEST_F(Generations, OneSeriesOfOneWorkerIsShownOnceWithTheNewestsValue) {

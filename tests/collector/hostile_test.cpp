@@ -6,6 +6,7 @@
 #include <random>
 
 #include "collector/check.hpp"
+#include "collector/plain_family.hpp"
 #include "collector/scraper.hpp"
 #include "tests/collector/segment_builder.hpp"
 #include "tests/collector/text_checker.hpp"
@@ -81,7 +82,7 @@ class Hostile : public ::testing::Test {
     ASSERT_EQ(test::TextChecker::problem(text), "") << what;
     ASSERT_TRUE(status.up || text.empty()) << what;
     ASSERT_EQ(status.up, status.problem.empty()) << what;
-    scraper.families();
+    plain_families(scraper.view());
     scraper.workers();
   }
   void expect_all_well_formed(const std::string& what) {

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <thread>
 
+#include "collector/plain_family.hpp"
 #include "collector/scraper.hpp"
 #include "shm/slot.hpp"
 #include "tests/collector/segment_builder.hpp"
@@ -31,7 +32,7 @@ TEST(LiveWriter, AHistogramIsWholeAndNeverGoesBackWhileItIsWritten) {
   std::uint64_t last_count = 0, torn = 0;
   for (int i = 0; i < kScrapes && !HasFailure(); ++i) {
     const SegmentStatus status = scraper.read();
-    const auto families = scraper.families();
+    const auto families = plain_families(scraper.view());
     const auto now = std::get<Distribution>(families.at(1).series.at(0).value);
     const auto count = std::get<std::uint64_t>(families.at(0).series.at(0).value);
     EXPECT_GE(count, last_count);

@@ -25,10 +25,9 @@ std::string rendered(Scraper& scraper, Created created = Created::kNo) {
   EXPECT_TRUE(scraper.read().up);
   std::string text;
   TextRoom room;
-  for (const CatalogFamily* family : scraper.view().families) {
-    const FamilyPart part{family, scraper.view().totals};
-    render_openmetrics({&part, 1}, created, text, room);
-  }
+  FamilyGroups(scraper.view()).for_each({}, [&](std::span<const FamilyPart> parts) {
+    render_openmetrics(parts, created, text, room);
+  });
   end_openmetrics(text);
   return text;
 }

@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "collector/check.hpp"
+#include "collector/plain_family.hpp"
 #include "collector/scraper.hpp"
 #include "tests/collector/segment_builder.hpp"
 #include "tests/collector/text_checker.hpp"
@@ -304,7 +305,7 @@ TEST_F(Snapshot, FamiliesTellTheSameAsTheText) {
   const std::uint32_t cell = segment_.series(family, {"y"});
   segment_.thread(0, cell + shm::kHistogramBuckets).store_relaxed(3);
   scrape();
-  const auto families = scraper_.families();
+  const auto families = plain_families(scraper_.view());
   ASSERT_EQ(families.size(), 1u);
   ASSERT_EQ(families[0].series.size(), 1u);
   EXPECT_THAT(families[0].series[0].labels, ElementsAre(Pair("x", "y")));

@@ -89,8 +89,8 @@ class Log {
     std::string text, openmetrics;
     collector::TextRoom room;
     for (const collector::CatalogFamily* family : catalog.families()) {
-      collector::render_text(*family, totals, text);
       const collector::FamilyPart part{family, &totals};
+      collector::render_text({&part, 1}, text, room);
       collector::render_openmetrics({&part, 1}, collector::Created::kNo, openmetrics, room);
     }
     collector::end_openmetrics(openmetrics);

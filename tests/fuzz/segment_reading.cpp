@@ -34,9 +34,7 @@ class Stopwatch {
 std::string openmetrics_of(const FamilyGroups& groups) {
   std::string text;
   collector::TextRoom room;
-  for (std::size_t i = 0; i < groups.size(); ++i) {
-    collector::render_openmetrics(groups.group(i), collector::Created::kNo, text, room);
-  }
+  groups.for_each({}, [&](auto parts) { render_openmetrics(parts, collector::Created::kNo, text, room); });
   collector::end_openmetrics(text);
   return text;
 }
@@ -60,8 +58,7 @@ std::string read_and_demand(Scraper& scraper) {
   demand(status.up == status.problem.empty(), "not being up has its reason", status.problem);
   demand(status.problem.find('\n') == std::string::npos, "a problem is one line", status.problem);
   judge_once(text, last_text, demand_text);
-  const collector::SegmentView view = scraper.view();
-  judge_once(openmetrics_of(FamilyGroups({&view, 1})), last_openmetrics, demand_openmetrics);
+  judge_once(openmetrics_of(FamilyGroups(scraper.view())), last_openmetrics, demand_openmetrics);
   std::string json;
   collector::append_json(json, scraper, status);
   judge_once(json, last_json, demand_json);
@@ -73,11 +70,11 @@ void group_and_demand(const std::string& path) {
   Scraper one(path, "one"), two(path, "two \\ \" \n");
   one.read();
   two.read();
-  const collector::SegmentView views[] = {one.view(), two.view()};
+  const collector::ScrapedSegment views[] = {one.view(), two.view()};
   const FamilyGroups groups(views);
   std::string text;
   collector::TextRoom room;
-  for (std::size_t i = 0; i < groups.size(); ++i) collector::render_text(groups.group(i), text, room);
+  groups.for_each({}, [&](auto parts) { render_text(parts, text, room); });
   demand_text(text);
   demand_openmetrics(openmetrics_of(groups));
 }

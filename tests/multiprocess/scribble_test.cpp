@@ -8,6 +8,7 @@
 
 #include "client/attachment.hpp"
 #include "collector/check.hpp"
+#include "collector/plain_family.hpp"
 #include "collector/scraper.hpp"
 #include "collector/snapshot.hpp"
 #include "tests/collector/text_checker.hpp"
@@ -77,7 +78,7 @@ bool expect_well_formed_scrape(collector::Scraper& scraper) {
   const collector::SegmentStatus status = scraper.scrape(text);
   EXPECT_EQ(test::TextChecker::problem(text), "");
   EXPECT_TRUE(status.up || text.empty());
-  scraper.families();
+  plain_families(scraper.view());
   scraper.workers();
   EXPECT_LT(Clock::now() - begin, kMostScrapeTime);
   return status.up;

@@ -34,8 +34,8 @@ std::uint64_t halves(const Stage& before, const Stage& now) {
 
 }  // namespace
 
-void Oracle::add(const collector::Family& family) {
-  for (const collector::Series& series : family.series) {
+void Oracle::add(const collector::PlainFamily& family) {
+  for (const collector::PlainSeries& series : family.series) {
     if (const auto* count = std::get_if<std::uint64_t>(&series.value)) {
       if (family.name == kNames[kHits]) shown_[kHits] += static_cast<double>(*count);
     } else if (const auto* value = std::get_if<double>(&series.value)) {
@@ -83,9 +83,8 @@ std::string Oracle::look() {
   for (double& value : shown_) value = 0;
   alive_ = latency_skew_ = size_skew_ = 0;
   peak_ = -1;
-  for (const collector::Family& family : scraper_.families([](auto name) { return name.starts_with("sim_"); })) {
-    add(family);
-  }
+  const auto is_ours = [](const auto& names) { return names.front().starts_with("sim_"); };
+  for (const collector::PlainFamily& family : plain_families(scraper_.view(), is_ours)) add(family);
   ++scrapes_;
   std::string problem = judge(before, acknowledged, started);
   if (problem.empty()) problem = judge_gauges(before);

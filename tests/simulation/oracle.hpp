@@ -5,6 +5,7 @@
 #include <map>
 #include <string>
 
+#include "collector/plain_family.hpp"
 #include "collector/scraper.hpp"
 #include "tests/simulation/stage.hpp"
 
@@ -36,7 +37,7 @@ class Oracle {
   };
   std::string judge(const Stage& before, const Sums& acknowledged, const Sums& started);
   std::string judge_gauges(const Stage& before);
-  void add(const collector::Family& family);
+  void add(const collector::PlainFamily& family);
 
   collector::Scraper scraper_;
   collector::SegmentStatus status_;

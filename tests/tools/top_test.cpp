@@ -48,17 +48,17 @@ TEST(Printable, ControlCharactersDoNotReachATerminal) {
   EXPECT_EQ(printable("caf\u00e9 \u4e2d \u00a0"), "caf\u00e9 \u4e2d \u00a0");
 }
 
-Reading::Point count(std::string series, double value) {
+Moment::Point count(std::string series, double value) {
   return {.series = std::move(series), .is_gauge = false, .is_observed = false, .value = value, .sum = 0};
 }
-Reading::Point observed(std::string series, double value, double sum) {
+Moment::Point observed(std::string series, double value, double sum) {
   return {.series = std::move(series), .is_gauge = false, .is_observed = true, .value = value, .sum = sum};
 }
-Reading::Point gauge(std::string series, double value) {
+Moment::Point gauge(std::string series, double value) {
   return {.series = std::move(series), .is_gauge = true, .is_observed = false, .value = value, .sum = 0};
 }
-Reading reading(std::chrono::seconds at, std::vector<Reading::Point> points, std::string id = "1") {
-  Reading made;
+Moment reading(std::chrono::seconds at, std::vector<Moment::Point> points, std::string id = "1") {
+  Moment made;
   made.status.up = true;
   made.status.id = std::move(id);
   made.at = std::chrono::steady_clock::time_point(at);
@@ -67,8 +67,8 @@ Reading reading(std::chrono::seconds at, std::vector<Reading::Point> points, std
 }
 
 TEST(Rates, AreWhatCameBetweenTwoReadingsTheFastestFirst) {
-  const Reading before = reading(10s, {count("slow", 5), count("fast", 5), observed("seen", 10, 1), gauge("g", 1)});
-  const Reading after = reading(12s, {count("slow", 6), count("fast", 105), observed("seen", 14, 3), gauge("g", 2)});
+  const Moment before = reading(10s, {count("slow", 5), count("fast", 5), observed("seen", 10, 1), gauge("g", 1)});
+  const Moment after = reading(12s, {count("slow", 6), count("fast", 105), observed("seen", 14, 3), gauge("g", 2)});
   const Rates rates = compare(&before, after);
   ASSERT_EQ(rates.moving.size(), 3u);
   EXPECT_EQ(rates.moving[0].series, "fast");
@@ -84,23 +84,23 @@ TEST(Rates, AreWhatCameBetweenTwoReadingsTheFastestFirst) {
 }
 
 TEST(Rates, AreUnknownWithoutAReadingOfTheSameSegment) {
-  const Reading other = reading(10s, {count("a", 5)}, "other");
-  Reading gone = reading(10s, {});
+  const Moment other = reading(10s, {count("a", 5)}, "other");
+  Moment gone = reading(10s, {});
   gone.status.up = false;
-  const Reading after = reading(12s, {count("a", 7)});
-  const Reading* const strangers[] = {nullptr, &other, &gone, &after};
-  for (const Reading* before : strangers) EXPECT_EQ(compare(before, after).moving[0].rate, std::nullopt);
+  const Moment after = reading(12s, {count("a", 7)});
+  const Moment* const strangers[] = {nullptr, &other, &gone, &after};
+  for (const Moment* before : strangers) EXPECT_EQ(compare(before, after).moving[0].rate, std::nullopt);
 }
 
 TEST(Rates, ASeriesThatIsNewOrBeganAnewCountsFromZero) {
-  const Reading before = reading(10s, {count("anew", 100)});
+  const Moment before = reading(10s, {count("anew", 100)});
   const Rates rates = compare(&before, reading(12s, {count("anew", 4), count("new", 6)}));
   EXPECT_EQ(rates.moving[0].rate, 3);
   EXPECT_EQ(rates.moving[1].rate, 2);
 }
 
 TEST(Rates, InfiniteTotalsDoNotSpoilTheOrder) {
-  const Reading before = reading(10s, {count("a", INFINITY), count("b", 1), count("c", 1)});
+  const Moment before = reading(10s, {count("a", INFINITY), count("b", 1), count("c", 1)});
   const Rates rates = compare(&before, reading(12s, {count("a", INFINITY), count("b", 2), count("c", INFINITY)}));
   EXPECT_EQ(rates.moving[0].series, "c");
   EXPECT_EQ(rates.moving[2].rate, std::nullopt);

@@ -1,30 +1,19 @@
-// What a segment held at one moment, as plain values that own what they say: for tables, JSON and whatever else is not
-// the text format. The text format has a way of its own (Scraper::render), which is faster.
+// Families as plain values that own what they say: for tables, JSON and tests. The text formats have a way of their
+// own (render.hpp, openmetrics.hpp), which is faster.
+//
+// Pure; safe from any thread on a segment that nobody reads anew meanwhile. Throws std::bad_alloc only.
 #pragma once
 
 #include <cstdint>
-#include <optional>
+#include <functional>
 #include <string>
 #include <utility>
 #include <variant>
 #include <vector>
 
+#include "collector/family_groups.hpp"
+
 namespace shmetrics::collector {
-
-enum class WorkerState { kLive, kDead, kReleased, kUnused };
-std::string_view state_name(WorkerState state);  // live dead released unused
-
-/// An entry of the worker table. Of an entry that is not live, the rest speaks of its last owner.
-struct WorkerRow {
-  std::uint32_t worker = 0;
-  WorkerState state = WorkerState::kUnused;
-  std::uint64_t pid = 0;  // a label for people: of the owner's own pid namespace, and maybe long reused
-  std::string program;    // printable text
-  std::uint64_t started_unix_ns = 0;
-  std::uint64_t adopted = 0;
-  std::uint64_t deaths = 0;
-  std::uint64_t slots = 0;  // thread slots that its present owner has
-};
 
 /// Bucket: upper bound, and how many observations up to it; the last bound is +Inf.
 struct Distribution {
@@ -33,7 +22,7 @@ struct Distribution {
   std::uint64_t count = 0;
 };
 
-struct Series {
+struct PlainSeries {
   std::vector<std::pair<std::string, std::string>> labels;  // with `worker` in the modes that have a series per worker
   std::variant<std::uint64_t, double, Distribution> value;
 };
@@ -48,7 +37,7 @@ struct Generation {
   std::uint64_t series_count = 0;  // label sets that it knows
 };
 
-struct Family {
+struct PlainFamily {
   std::string name;
   std::string type;  // counter gauge histogram summary info
   std::string help;
@@ -56,15 +45,18 @@ struct Family {
   std::string mode;  // of a gauge, else empty
   std::vector<std::string> labels;
   std::vector<Generation> generations;  // the oldest first; none when there is only one
-  std::vector<Series> series;           // in the order of the text format; only those that it shows
+  std::vector<PlainSeries> series;      // in the order of the text format; only those that it shows
 };
+
+/// The families of one segment, in the order of the text format.
+std::vector<PlainFamily> plain_families(const ScrapedSegment& segment, const Wanted& wanted = {});
+
+/// The same in pieces, for what must not hold a million series at once: a family without its series, and its series one
+/// by one.
+PlainFamily plain_head(const CatalogFamily& family);
+void for_each_series(const FamilyPart& part, const std::function<void(PlainSeries&&)>& take);
 
 /// RFC 3339, UTC; empty for a time that no calendar holds.
 std::string time_text(std::uint64_t unix_seconds);
-
-struct CatalogFamily;
-struct Totals;
-/// The family with its totals, as the text format would show it.
-Family describe(const CatalogFamily& family, const Totals& totals);
 
 }  // namespace shmetrics::collector

@@ -13,8 +13,7 @@ namespace shmetrics::collector {
 /// Calls, for each series that is shown, in order, one of
 ///   visitor.number(index, std::uint64_t), visitor.number(index, double)   counter, gauge, info
 ///   visitor.of_worker(index, worker, double)                              gauge of a mode with a series per worker
-///   visitor.observed(index, buckets, sum)                                 histogram, summary: buckets are not
-///   cumulative
+///   visitor.observed(index, buckets, sum)     histogram, summary: buckets are not cumulative
 /// where `index` is the series' place in family.series. `gauges` and `cells` of the totals must be the catalog's.
 template <typename Visitor>
 void visit_series(const CatalogFamily& family, const Totals& totals, Visitor&& visitor);
