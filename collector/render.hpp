@@ -20,8 +20,8 @@ struct TextRoom {
   std::vector<std::uint64_t> left_out;  // series by segment (FamilyPart::segment); grows as needed
 };
 
-/// Appends one family, of one segment or of several: one head, the first one's, and the series of all behind it. Nothing
-/// at all, not even the head, when no series is shown. Throws std::bad_alloc only.
+/// Appends one family, of one segment or of several: one head, the first one's, and the series of all behind it.
+/// Nothing at all, not even the head, when no series is shown. Throws std::bad_alloc only.
 void render_text(std::span<const FamilyPart> parts, std::string& out, TextRoom& room);
 
 }  // namespace shmetrics::collector

@@ -32,7 +32,8 @@ struct WorkerRow {
 /// All entries, by number.
 std::vector<WorkerRow> worker_rows(const Snapshot& snapshot);
 
-/// The entry that owns a slot now, by its owner word. Null: a free slot, a former owner's, a word that no writer leaves.
+/// The entry that owns a slot now, by its owner word. Null: the slot is free, or a former owner's, or the word is one
+/// that no writer leaves.
 const WorkerCopy* owner_of(const Snapshot& snapshot, std::uint64_t owner);
 
 }  // namespace shmetrics::collector

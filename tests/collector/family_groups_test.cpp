@@ -172,7 +172,7 @@ TEST_F(FamilyGroupsTest, ReadingsHaveTheLabelToo) {
 }
 
 TEST_F(FamilyGroupsTest, NoSegmentIsNoText) {
-  EXPECT_EQ(FamilyGroups({}).size(), 0U);
+  FamilyGroups(std::span<const ScrapedSegment>()).for_each({}, [](auto) { FAIL(); });
   scrapers_.clear();
   EXPECT_EQ(text(), "");
 }

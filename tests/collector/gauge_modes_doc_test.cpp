@@ -72,7 +72,7 @@ class Crew {
     EXPECT_TRUE(scraper.read().up);
     for (const PlainFamily& family : plain_families(scraper.view())) {
       std::ostringstream text;
-      for (const Series& series : family.series) {
+      for (const PlainSeries& series : family.series) {
         if (text.tellp() > 0) text << ", ";
         if (!series.labels.empty()) text << series.labels.back().second << ": ";
         text << std::get<double>(series.value);

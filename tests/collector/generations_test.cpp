@@ -164,10 +164,9 @@ TEST_F(Generations, HelpAndUnitAreTheNewestsAndCreatedIsTheEarliest) {
   schema.labels = {"x"};
   segment_.series(segment_.family(schema), {""}, 9'000'000'000);
   EXPECT_THAT(scrape(scraper_), HasSubstr("# HELP a_seconds_total New words.\n"));
-  const SegmentView view = scraper_.view();
   std::string text;
   TextRoom room;
-  render_openmetrics(FamilyGroups({&view, 1}).group(0), Created::kYes, text, room);
+  FamilyGroups(scraper_.view()).for_each({}, [&](auto parts) { render_openmetrics(parts, Created::kYes, text, room); });
   EXPECT_THAT(text, HasSubstr("# UNIT a_seconds seconds\n"));
   EXPECT_THAT(text, HasSubstr("a_seconds_created 5\n"));
 }
