@@ -17,6 +17,7 @@ typedef struct {
   const char* name;
   int is_required;
   int has_exemplar;
+  int takes_text; /* "5" too, as float() does */
 } Signature;
 
 static int refuse_arguments(const Signature* signature) {
@@ -39,7 +40,9 @@ static int read_number(PyObject* const* args, Py_ssize_t count, PyObject* keywor
     }
   }
   if (given == NULL) return signature->is_required ? refuse_arguments(signature) : 0;
-  *number = PyFloat_AsDouble(given);
+  PyObject* parsed = signature->takes_text ? PyNumber_Float(given) : Py_NewRef(given);
+  *number = parsed == NULL ? -1 : PyFloat_AsDouble(parsed);
+  Py_XDECREF(parsed);
   return *number == -1 && PyErr_Occurred() != NULL ? -1 : 0;
 }
 
@@ -96,6 +99,7 @@ static PyObject* metric_labels(PyObject* self, PyObject* const* args, Py_ssize_t
   if (i == wanted) series = (Metric*)PyType_GenericAlloc(Py_TYPE(self), 0);
   if (series != NULL) {
     series->family = family->family;
+    series->only_set = family->only_set;
     series->series = shmetrics_find_strings(family->family, values, (size_t)wanted);
   }
   for (i = 0; i < wanted; ++i) Py_XDECREF(held[i]);
@@ -104,7 +108,7 @@ static PyObject* metric_labels(PyObject* self, PyObject* const* args, Py_ssize_t
 }
 
 static PyObject* counter_inc(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
-  static const Signature kSignature = {"amount", 0, 1};
+  static const Signature kSignature = {"amount", 0, 1, 0};
   const shmetrics_float_counter counter = {((Metric*)self)->series};
   double amount = 1;
   if (!is_series(self) || read_number(args, count, keywords, &kSignature, &amount) != 0) return NULL;
@@ -116,11 +120,17 @@ static PyObject* counter_inc(PyObject* self, PyObject* const* args, Py_ssize_t c
   Py_RETURN_NONE;
 }
 
+static int is_addable(PyObject* self) {
+  if (!((Metric*)self)->only_set) return is_series(self);
+  PyErr_SetString(PyExc_RuntimeError, "inc must not be used with the mostrecent mode: use set()");
+  return 0;
+}
+
 static PyObject* gauge_add(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* keywords, double sign) {
-  static const Signature kSignature = {"amount", 0, 0};
+  static const Signature kSignature = {"amount", 0, 0, 0};
   const shmetrics_gauge gauge = {((Metric*)self)->series};
   double amount = 1;
-  if (!is_series(self) || read_number(args, count, keywords, &kSignature, &amount) != 0) return NULL;
+  if (!is_addable(self) || read_number(args, count, keywords, &kSignature, &amount) != 0) return NULL;
   shmetrics_gauge_add(gauge, sign * amount);
   Py_RETURN_NONE;
 }
@@ -137,11 +147,11 @@ static PyObject* gauge_dec(PyObject* self, PyObject* const* args, Py_ssize_t cou
 static PyObject* gauge_enter(PyObject* self, PyObject* unused) {
   const shmetrics_gauge gauge = {((Metric*)self)->series};
   (void)unused;
-  return is_series(self) ? PyBool_FromLong(shmetrics_gauge_add(gauge, 1)) : NULL;
+  return is_addable(self) ? PyBool_FromLong(shmetrics_gauge_add(gauge, 1)) : NULL;
 }
 
 static PyObject* gauge_set(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
-  static const Signature kSignature = {"value", 1, 0};
+  static const Signature kSignature = {"value", 1, 0, 1};
   const shmetrics_gauge gauge = {((Metric*)self)->series};
   double value = 0;
   if (!is_series(self) || read_number(args, count, keywords, &kSignature, &value) != 0) return NULL;
@@ -158,7 +168,7 @@ static PyObject* gauge_set_to_current_time(PyObject* self, PyObject* unused) {
 }
 
 static PyObject* histogram_observe(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
-  static const Signature kSignature = {"amount", 1, 1};
+  static const Signature kSignature = {"amount", 1, 1, 0};
   const shmetrics_histogram histogram = {((Metric*)self)->series};
   double amount = 0;
   if (!is_series(self) || read_number(args, count, keywords, &kSignature, &amount) != 0) return NULL;
@@ -167,12 +177,18 @@ static PyObject* histogram_observe(PyObject* self, PyObject* const* args, Py_ssi
 }
 
 static PyObject* summary_observe(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
-  static const Signature kSignature = {"amount", 1, 0};
+  static const Signature kSignature = {"amount", 1, 0, 0};
   const shmetrics_summary summary = {((Metric*)self)->series};
   double amount = 0;
   if (!is_series(self) || read_number(args, count, keywords, &kSignature, &amount) != 0) return NULL;
   shmetrics_summary_observe(summary, amount);
   Py_RETURN_NONE;
+}
+
+/* Else the default one would make an object that counts nowhere. */
+static PyObject* metric_reduce(PyObject* self, PyObject* protocol) {
+  (void)protocol;
+  return PyErr_Format(PyExc_TypeError, "a metric cannot be pickled or copied: %R", (PyObject*)Py_TYPE(self));
 }
 
 static void metric_dealloc(PyObject* self) {
@@ -186,9 +202,10 @@ static void metric_dealloc(PyObject* self) {
 
 #define FAST(function) (PyCFunction)(void (*)(void)) function, METH_FASTCALL | METH_KEYWORDS
 
-#define OF_ALL                                                                               \
-  {"_declare", metric_declare, METH_VARARGS, NULL}, {"labels", FAST(metric_labels), NULL}, { \
-    NULL, NULL, 0, NULL                                                                      \
+#define OF_ALL                                                                             \
+  {"_declare", metric_declare, METH_VARARGS, NULL}, {"labels", FAST(metric_labels), NULL}, \
+      {"__reduce_ex__", metric_reduce, METH_O, NULL}, {                                    \
+    NULL, NULL, 0, NULL                                                                    \
   }
 static PyMethodDef kCounterMethods[] = {{"inc", FAST(counter_inc), NULL}, OF_ALL};
 static PyMethodDef kGaugeMethods[] = {{"inc", FAST(gauge_inc), NULL},

@@ -35,15 +35,31 @@ static Py_ssize_t texts_of(PyObject* tuple, const char** texts) {
 
 static const char kHandle[] = "shmetrics registry";
 
+/* The segment of default options. What is wrong with it is said once, by a warning and not on stderr as well; while it
+ * cannot be opened, that is tried once a second. */
+static int default_registry(shmetrics_registry** registry) {
+  static shmetrics_registry* opened = NULL;
+  static time_t failed_at = 0;
+  static int is_said = 0;
+  if (opened == NULL && failed_at != time(NULL)) {
+    shmetrics_options options = SHMETRICS_OPTIONS_INIT;
+    shmetrics_error error = {0, ""};
+    options.quiet = 1;
+    opened = shmetrics_open(&options, &error);
+    if (opened == NULL) failed_at = time(NULL);
+    if (opened == NULL && !is_said++ && report(&error) != 0) return -1;
+  }
+  *registry = opened;
+  return 0;
+}
+
 /* Of a capsule or None. 0 and the registry, or NULL after a warning where there is none; -1 and an exception. */
 static int registry_of(PyObject* handle, shmetrics_registry** registry) {
   if (handle != Py_None) {
     *registry = (shmetrics_registry*)PyCapsule_GetPointer(handle, kHandle);
     return *registry == NULL ? -1 : 0;
   }
-  shmetrics_error error = {0, ""};
-  *registry = shmetrics_default_registry(&error);
-  return report(&error);
+  return default_registry(registry);
 }
 
 /* An int of 32 bits without sign, where "I" would let the bits beyond go and take -1 for no limit. */
@@ -150,6 +166,8 @@ PyObject* metric_declare(PyObject* self, PyObject* args) {
   }
   Py_XDECREF(metric->label_names);
   metric->label_names = count > 0 ? Py_NewRef(labels) : NULL;
+  metric->only_set =
+      wanted.kind[0] == 'g' && (wanted.mode == SHMETRICS_LIVEMOSTRECENT || wanted.mode == SHMETRICS_MOSTRECENT);
   if (count == 0) metric->series = shmetrics_find(metric->family, NULL, 0);
   Py_RETURN_NONE;
 }

@@ -5,11 +5,17 @@ update of a known series makes no system call, waits for nobody and never raises
 """
 from __future__ import annotations
 
+import grp
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Union
 
-from . import _core, _ends  # noqa: F401
+try:
+    from . import _core
+except ImportError as error:
+    raise ImportError("shmetrics._core is not built, or for another machine: build the target shmetrics_python, or "
+                      "install the package") from error
+from . import _ends  # noqa: F401
 from ._scopes import ExceptionCounter, InprogressTracker, Timer
 
 __all__ = ["Counter", "Gauge", "Histogram", "Info", "Registry", "Summary"]
@@ -29,8 +35,13 @@ class Registry:
     __slots__ = ("_handle",)
 
     def __init__(self, path: Union[str, "os.PathLike[str]"] = "", *, fresh: bool = False, workers: int = 0,
-                 slots: int = 0, cells: int = 0, directory_bytes: int = 0, mode: int = 0, group: int = -1,
+                 slots: int = 0, cells: int = 0, directory_bytes: int = 0, mode: int = 0, group: int | str = -1,
                  series_per_family: int = 0) -> None:
+        if isinstance(group, str):
+            try:
+                group = grp.getgrnam(group).gr_gid
+            except KeyError:
+                raise ValueError(f"no group {group!r} on this machine: give the name or the id of one") from None
         self._handle = _core.open(path, fresh, workers, slots, cells, directory_bytes, mode, group, series_per_family)
 
     @property
@@ -135,6 +146,7 @@ class Info:
         self._documentation = documentation
         self._registry = registry
 
-    def info(self, val: Mapping[str, str]) -> None:
-        """Call it once: what was told is shown while a worker lives that told it, or was forked from one that did."""
-        _core.info(_handle(self._registry), self._name, self._documentation, tuple(val), tuple(val.values()))
+    def info(self, val: Mapping[str, object]) -> None:
+        """Call it once: what was told is shown while a worker lives that told it, or was forked from one that did.
+        Values of any type: str() of each."""
+        _core.info(_handle(self._registry), self._name, self._documentation, tuple(val), tuple(map(str, val.values())))

@@ -2,8 +2,9 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 from . import _core
@@ -30,11 +31,49 @@ class _Scope:
         raise NotImplementedError
 
     def __call__(self, function: _Function) -> _Function:
-        @functools.wraps(function)
-        def within(*args: Any, **named: Any) -> Any:
-            with self._again():  # one for each call: they may be nested, and in several threads
+        """Around each call, to its end: of a coroutine until it returns, of a generator from the first step to the
+        last. Making either is not the work that is meant."""
+        return cast(_Function, functools.wraps(function)(self._around(function)))
+
+    # A scope for each call: calls may be nested, in several threads, and interleaved in one event loop.
+    def _around(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **named: Any) -> Any:
+            with self._again():
                 return function(*args, **named)
-        return cast(_Function, within)
+
+        async def coroutine(*args: Any, **named: Any) -> Any:
+            with self._again():
+                return await function(*args, **named)
+
+        def generator(*args: Any, **named: Any) -> Generator[Any, Any, Any]:
+            with self._again():
+                return (yield from function(*args, **named))
+
+        async def async_generator(*args: Any, **named: Any) -> AsyncGenerator[Any, Any]:
+            with self._again():
+                inner = function(*args, **named)
+                try:
+                    item = await inner.__anext__()
+                    while True:
+                        try:
+                            sent = yield item
+                        except GeneratorExit:
+                            await inner.aclose()
+                            raise
+                        except BaseException as error:
+                            item = await inner.athrow(error)
+                        else:
+                            item = await inner.asend(sent)
+                except StopAsyncIteration:
+                    return
+
+        ways: tuple[tuple[Callable[[Any], bool], Callable[..., Any]], ...] = (
+            (inspect.iscoroutinefunction, coroutine), (inspect.isgeneratorfunction, generator),
+            (inspect.isasyncgenfunction, async_generator))
+        for kind, way in ways:
+            if kind(function) or kind(getattr(function, "__call__", None)):  # an object may be called too
+                return way
+        return call
 
 
 class ExceptionCounter(_Scope):
