@@ -110,6 +110,15 @@ SlotReport read_thread_cells(const SharedWord* slot, std::uint32_t limit, const 
   return report;
 }
 
+GaugeCopy copy_gauge(const SharedWord* cells) {
+  GaugeCopy copy{cells[shm::kGaugeStamp].load_acquire(), 0};  // pairs with the release after the value
+  if (copy.stamp == 0) return {};
+  copy.value = cells[shm::kGaugeValue].load_double_relaxed();
+  // A claim may have reset it in between: stamp first, then value.
+  std::atomic_thread_fence(std::memory_order_acquire);
+  return cells[shm::kGaugeStamp].load_relaxed() == 0 ? GaugeCopy{} : copy;
+}
+
 void copy_gauges(const SharedWord* slot, std::uint32_t limit, const Catalog& catalog, bool and_live,
                  std::span<GaugeCopy> to) {
   const auto& gauges = catalog.gauges();
@@ -117,9 +126,7 @@ void copy_gauges(const SharedWord* slot, std::uint32_t limit, const Catalog& cat
     to[i] = {};
     if (gauges[i].first_cell + shm::kGaugeCells > limit) continue;
     if (!and_live && is_of_living(gauges[i])) continue;
-    const SharedWord* cells = slot + gauges[i].first_cell;
-    to[i].stamp = cells[shm::kGaugeStamp].load_acquire();  // pairs with the release after the value
-    if (to[i].stamp != 0) to[i].value = cells[shm::kGaugeValue].load_double_relaxed();
+    to[i] = copy_gauge(slot + gauges[i].first_cell);
   }
 }
 

@@ -31,6 +31,9 @@ struct GaugeCopy {
   double value = 0;
 };
 
+/// A gauge of a process slot; not set, too, if a claim resets it meanwhile.
+GaugeCopy copy_gauge(const shm::SharedWord* cells);
+
 /// Copies the gauges within the first `limit` cells of a process slot; with `and_live` false, those of which the
 /// living alone count are left out.
 void copy_gauges(const shm::SharedWord* slot, std::uint32_t limit, const Catalog& catalog, bool and_live,

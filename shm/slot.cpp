@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
+#include <atomic>
 #include <cerrno>
 
 #include "shm/failpoint.hpp"
@@ -68,6 +69,8 @@ void complete_redo(SharedWord* cells, std::uint32_t limit) noexcept {
   if (first_cell < kPrefixCells || bucket_cell < first_cell + kHistogramBuckets || bucket_cell >= limit) return;
   const std::uint64_t sequence = cells[first_cell + kHistogramSequence].load_acquire();
   if (sequence % 2 == 0) return;
+  // Release, as in observe(): who sees a new cell sees the odd word before it, though another thread has stored that.
+  std::atomic_thread_fence(std::memory_order_release);
   cells[bucket_cell].store_relaxed(prefix.redo_bucket.load_relaxed());
   SHMETRICS_FAILPOINT(claim_slot_redo_bucket_stored);
   cells[first_cell + kHistogramSum].store_relaxed(prefix.redo_sum.load_relaxed());

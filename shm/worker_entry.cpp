@@ -68,7 +68,8 @@ Attempt try_claim(const SegmentView& view, const SegmentFile& file, Descriptor& 
     return Attempt::kTaken;
   }
   const std::uint64_t odd = old | 1;
-  entry.epoch.store_relaxed(odd);
+  // Release: who finds the former owner's epoch gone takes its slots, and has to see all that it counted.
+  entry.epoch.store_release(odd);
   // From here no reader may take a gauge of the former owner for live: the odd epoch is out before anything else
   // changes.
   std::atomic_thread_fence(std::memory_order_seq_cst);
@@ -171,8 +172,10 @@ void reset_gauges(SharedWord* slot, std::uint32_t limit, SharedWord* spill, std:
       if (folds && is_whole && stamp.load_relaxed() != 0 && cell + kGaugeCells <= spill_limit) {
         fold(spill[cell + kGaugeValue], slot[cell + kGaugeValue].load_double_relaxed(), gauge.action);
       }
-      stamp.store_relaxed(0);
+      stamp.store_release(0);  // who sees it sees the fold
       SHMETRICS_FAILPOINT(claim_entry_stamp_cleared);
+      // Who sees the value gone sees the stamp gone: a made-up 0 would win a minimum. copy_gauge() looks for that.
+      std::atomic_thread_fence(std::memory_order_release);
       if (is_whole) slot[cell + kGaugeValue].store_relaxed(0);
     }
   }
