@@ -227,6 +227,7 @@ std::unique_ptr<Sequence> make() {
 }  // namespace
 
 // README.md has the reasons.
+constexpr std::string_view kSpareInSet[] = {"copy_gauge: acquire fence"};
 constexpr std::string_view kSpareInClaim[] = {
     "copy_worker: acquire load 1", "copy_worker: acquire load 2", "copy_worker: acquire fence",
     "copy_gauge: acquire fence",   "try_claim: release store 1",  "try_claim: full fence",
@@ -245,7 +246,7 @@ constexpr std::string_view kSpareByEpoch[] = {
 
 std::span<const Named> handovers() {
   static constexpr Named kAll[] = {
-      {"set gauge", 2, make<SetGauge>, {}},
+      {"set gauge", 2, make<SetGauge>, kSpareInSet},
       {"claim entry", 2, make<ClaimEntry>, kSpareInClaim},
       {"fold gauge", 2, make<FoldGauge>, kSpareInFold},
       {"release slot, claim slot", 3, make<ReleaseSlot>, kSpareInSlot},
