@@ -2,7 +2,7 @@
 
 #include <charconv>
 
-#include "exporter/request/request.hpp"
+#include "exporter/request/head.hpp"
 
 namespace shmetrics::exporter {
 

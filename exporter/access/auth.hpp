@@ -1,8 +1,8 @@
-// Who is let in: section 8 of the design, rules 3 to 6, as one pure function. Thread-safe.
+// Who is let in: section 8 of the design, rules 3 to 6, as one pure function. Thread-safe; throws when memory or OpenSSL
+// fails.
 #pragma once
 
 #include <map>
-#include <optional>
 #include <string>
 
 #include "exporter/access/password.hpp"
@@ -24,6 +24,15 @@ struct AuthPolicy {
     return localhost_bypass && users.empty() && client_certificates != ClientAuth::kRequireAny &&
            client_certificates != ClientAuth::kRequireAndVerify;
   }
+  /// Whether a verified client certificate lets in by itself: it is required, and nothing else is configured.
+  bool is_certificate_enough() const {
+    return client_certificates == ClientAuth::kRequireAndVerify && tokens.empty() && users.empty();
+  }
+};
+
+/// What the connection knows of the one who asks.
+struct Caller {
+  bool has_verified_certificate = false;  // the client showed one, and it was checked
 };
 
 enum class Verdict {
@@ -32,30 +41,24 @@ enum class Verdict {
   kBasic,                // let in: a user with the right password
   kLocal,                // let in: no credential, and the local rule holds
   kCertificate,          // let in: no credential, but a verified client certificate, and nothing else is configured
+  kOpen,                 // let in: what is asked for is open to everybody; nobody was asked for a credential
   kNoCredential,         // refused: none, and not local
   kInvalidCredential,    // refused, also on this machine: whoever shows a credential is judged by it
   kAmbiguousCredential,  // refused likewise: two Authorization fields, two tokens, or one of each
+  kPasswordsWaiting,     // refused for now: too many passwords wait to be checked
+  kUncheckedPassword,    // not decided: the password has to be checked first
 };
 constexpr bool is_admitted(Verdict verdict) {
-  return verdict <= Verdict::kCertificate;
+  return verdict <= Verdict::kOpen;
 }
 
 /// The word for log lines: `bearer`, `no_credential` ...
 const char* name_of(Verdict verdict);
 
-/// Names and values of the query are percent-decoded once. A plus stays a plus: a token has no blank that it could
-/// stand for, and base64 tokens have pluses that people paste as they are. `token` without `=` is an empty token, hence
-/// invalid. Scheme names are case-insensitive (RFC 9110, 11.1); schemes other than Bearer are invalid credentials,
-/// and so is Basic unless the request says that its password was found right.
-Verdict authenticate(const AuthPolicy& policy, const Request& request);
+/// All but what has no credential to show. kUncheckedPassword only where there are users.
+Verdict authenticate(const AuthPolicy& policy, const Request& request, const Caller& caller);
 
-/// The password that has to be checked before authenticate() can judge: Basic is the one credential shown, and there
-/// are users. Nothing when it is invalid in any case (malformed, too long, with a NUL that bcrypt would end at).
-std::optional<Login> basic_login(const AuthPolicy& policy, const Request& request);
-
-/// From this machine, and neither forwarded by a proxy nor sent by a foreign web page: a loopback or unix peer;
-/// HTTP/1.1; exactly one Host, and it is localhost, 127.0.0.0/8 or [::1] with any port (DNS rebinding has another); no
-/// field that a proxy adds, no Origin; Sec-Fetch-Site absent, none or same-origin.
-bool is_local(const Request& request);
+/// What to check a password against: the user's hash, or one that nothing matches and that takes as long.
+Login login_for(const AuthPolicy& policy, const BasicLogin& shown);
 
 }  // namespace shmetrics::exporter

@@ -7,8 +7,10 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <cstring>
+#include <exception>
 
 #include "exporter/access/secret.hpp"
+#include "exporter/log.hpp"
 
 namespace shmetrics::exporter {
 namespace {
@@ -50,11 +52,10 @@ std::shared_ptr<const PasswordChecker::Check> PasswordChecker::check(const Login
   std::string text = with_lengths(login);
   const Digest digest = sha256(text);
   wipe(text);
-  auto check = std::make_shared<Check>();
+  auto check = std::make_shared<Check>(Outcome::kPending);
   const std::lock_guard lock(mutex_);
   if (right_.contains(digest)) {
-    check->is_right = true;
-    check->is_done = true;
+    *check = Outcome::kRight;
     return check;
   }
   if (waiting_ >= kMaxWaiting) return nullptr;
@@ -69,20 +70,27 @@ void PasswordChecker::forget() {
 }
 
 void PasswordChecker::work(Login& login, const Digest& digest, Check& check) {
-  std::unique_lock lock(mutex_);
-  --waiting_;
-  // Scrapers that came together: what was right for the first needs no second computation.
-  bool right = right_.contains(digest);
-  if (!right) {
-    lock.unlock();
-    right = is_right(login);
-    lock.lock();
-    if (right_.size() >= kMaxRemembered) right_.clear();
-    if (right) right_.insert(digest);
+  const Wiper wiper{login.password};
+  try {
+    check = judge(login, digest) ? Outcome::kRight : Outcome::kWrong;
+  } catch (const std::exception& error) {
+    log(LogLevel::kError, "cannot check a password", {{"error", error.what()}});
+    check = Outcome::kFailed;
   }
-  wipe(login.password);
-  check.is_right = right;
-  check.is_done = true;
+}
+
+bool PasswordChecker::judge(const Login& login, const Digest& digest) {
+  {
+    const std::lock_guard lock(mutex_);
+    --waiting_;
+    // Scrapers that came together: what was right for the first needs no second computation.
+    if (right_.contains(digest)) return true;
+  }
+  if (!is_right(login)) return false;
+  const std::lock_guard lock(mutex_);
+  if (right_.size() >= kMaxRemembered) right_.clear();
+  right_.insert(digest);
+  return true;
 }
 
 }  // namespace shmetrics::exporter

@@ -17,9 +17,6 @@ class thread_pool;
 
 namespace shmetrics::exporter {
 
-/// bcrypt heeds no more, so two longer passwords could be one.
-inline constexpr std::size_t kMaxPasswordLength = 72;
-
 struct Login {
   std::string user, password;
   std::string hash;  // what the password is checked against; for a user that there is not, one that nothing matches
@@ -27,10 +24,9 @@ struct Login {
 
 class PasswordChecker {
  public:
-  struct Check {
-    std::atomic<bool> is_done = false;
-    std::atomic<bool> is_right = false;  // once done
-  };
+  /// kFailed: there was no memory to tell.
+  enum class Outcome { kPending, kRight, kWrong, kFailed };
+  using Check = std::atomic<Outcome>;
 
   PasswordChecker();
   ~PasswordChecker();  // waits for the check under way, a few seconds at most
@@ -46,6 +42,7 @@ class PasswordChecker {
   // Over the length of each field too, else a hash could be moved into the password (CVE-2022-46146).
   using Digest = std::array<std::uint8_t, 32>;
   void work(Login& login, const Digest& digest, Check& check);
+  bool judge(const Login& login, const Digest& digest);
 
   std::mutex mutex_;
   std::size_t waiting_ = 0;

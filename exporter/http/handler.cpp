@@ -8,13 +8,14 @@ namespace {
 constexpr const char* kPlainText = "text/plain; charset=utf-8";
 constexpr const char* kRetrySeconds = "1";
 
-Response make_response(unsigned status, std::string type, std::string body, Route route) {
-  Response response{.status = status, .body = std::move(body), .route = route};
-  response.headers = {{"Content-Type", std::move(type)},
+Answer make_answer(unsigned status, std::string type, std::string body, Route route) {
+  return {.status = status,
+          .headers = {{"Content-Type", std::move(type)},
                       {"Cache-Control", "no-store"},
                       {"X-Content-Type-Options", "nosniff"},
-                      {"Referrer-Policy", "no-referrer"}};
-  return response;
+                      {"Referrer-Policy", "no-referrer"}},
+          .body = std::make_shared<const std::string>(std::move(body)),
+          .route = route};
 }
 
 std::string escaped_html(std::string_view text) {
@@ -43,7 +44,7 @@ std::string escaped_html(std::string_view text) {
   return out;
 }
 
-Response landing_page(const Site& site) {
+Answer landing_page(const Site& site) {
   const std::string path = escaped_html(site.telemetry_path);
   std::string body =
       "<!doctype html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>shmetrics-exporter</title></head>\n"
@@ -52,144 +53,141 @@ Response landing_page(const Site& site) {
   if (!site.ui.empty()) body += "<li><a href=\"/ui/\">Live page</a></li>\n";
   body +=
       "<li><a href=\"/-/healthy\">Healthy</a></li>\n<li><a href=\"/-/ready\">Ready</a></li>\n</ul>\n</body>\n</html>\n";
-  Response response = make_response(200, "text/html; charset=utf-8", std::move(body), Route::kIndex);
-  response.headers.emplace_back("Content-Security-Policy", "default-src 'none'");
-  return response;
+  Answer answer = make_answer(200, "text/html; charset=utf-8", std::move(body), Route::kIndex);
+  answer.headers.emplace_back("Content-Security-Policy", "default-src 'none'");
+  return answer;
 }
 
-Response metrics(const Site& site, const Request& request) {
-  ScrapeQuery query = scrape_query_of(request, site.compression);
-  Response response = make_response(200, content_type(query.representation), {}, Route::kMetrics);
-  response.headers.emplace_back("Vary", "Accept, Accept-Encoding");
-  if (query.coding == Coding::kGzip) response.headers.emplace_back("Content-Encoding", "gzip");
-  response.wanted = std::move(query);
-  response.patience = scrape_timeout_of(request);
-  return response;
+Coding coding_of(const Site& site, const Request& request) {
+  return site.compression ? request.coding : Coding::kIdentity;
 }
 
-bool is_read(const Request& request) {
-  return request.method == "GET" || request.method == "HEAD";
+ScrapeOrder order_of(ScrapeQuery query, std::string type, const char* varies_by, Route route) {
+  Answer answer = make_answer(200, std::move(type), {}, route);
+  answer.headers.emplace_back("Vary", varies_by);
+  if (query.coding == Coding::kGzip) answer.headers.emplace_back("Content-Encoding", "gzip");
+  return {.query = std::move(query), .answer = std::move(answer)};
 }
 
-Response snapshot(const Site& site, const Request& request) {
-  ScrapeQuery query = snapshot_query_of(request, site.compression);
-  Response response = make_response(200, "application/json", {}, Route::kUi);
-  response.headers.emplace_back("Vary", "Accept-Encoding");
-  if (query.coding == Coding::kGzip) response.headers.emplace_back("Content-Encoding", "gzip");
-  response.wanted = std::move(query);
-  return response;
+ScrapeOrder metrics(const Site& site, const Request& request) {
+  ScrapeOrder order =
+      order_of({.representation = request.representation, .coding = coding_of(site, request), .names = request.names},
+               content_type(request.representation), "Accept, Accept-Encoding", Route::kMetrics);
+  order.patience = request.patience;
+  return order;
 }
 
-Response live_page(const Site& site, const Request& request) {
-  Response response = make_response(200, kPlainText, {}, Route::kUi);
-  put_ui_file(*ui_file_at(site.ui, path_of(request.target)), request, site.compression, response);
-  return response;
+ScrapeOrder snapshot(const Site& site, const Request& request) {
+  return order_of({.representation = {}, .coding = coding_of(site, request), .snapshot_of = request.segment},
+                  "application/json", "Accept-Encoding", Route::kUi);
 }
 
-Response refuse_unknown(const Site& site, const Request& request, Route route, const AuthPolicy& policy) {
-  Response response = make_response(401, kPlainText, "unauthorized\n", route);
-  response.headers.emplace_back("WWW-Authenticate", "Bearer realm=\"shmetrics\"");
-  if (!policy.users.empty()) response.headers.emplace_back("WWW-Authenticate", "Basic realm=\"shmetrics\"");
+Answer page_file(const Site& site, const Request& request, const UiFile& file) {
+  Answer answer = make_answer(200, kPlainText, {}, Route::kUi);
+  put_ui_file(file, coding_of(site, request), request.known_tags, answer);
+  return answer;
+}
+
+Answer refuse_for_now(Route route, const char* text) {
+  Answer answer = make_answer(503, kPlainText, text, route);
+  answer.headers.emplace_back("Retry-After", kRetrySeconds);
+  return answer;
+}
+
+Answer refuse_unknown(const Site& site, const Request& request, const Target& target, const AuthPolicy& policy) {
+  Answer answer = make_answer(401, kPlainText, "unauthorized\n", target.route);
+  answer.headers.emplace_back("WWW-Authenticate", "Bearer realm=\"shmetrics\"");
+  if (!policy.users.empty()) answer.headers.emplace_back("WWW-Authenticate", "Basic realm=\"shmetrics\"");
   // A person at a browser has no other way to say the token than to be asked by the page.
-  const bool is_page = route == Route::kUi && path_of(request.target) == kUiPrefix && is_read(request);
-  if (is_page && joined_fields(request, "Accept").find("text/html") != std::string::npos) {
-    put_ui_file(*ui_file_at(site.ui, kUiPrefix), request, site.compression, response);
+  if (target.file != nullptr && target.file->name.empty() && request.is_read && request.accepts_html) {
+    put_ui_file(*target.file, coding_of(site, request), request.known_tags, answer);
   }
-  return response;
+  return answer;
 }
 
-Response refuse_method(Route route) {
-  Response response = make_response(405, kPlainText, "method not allowed\n", route);
-  response.headers.emplace_back("Allow", "GET, HEAD");
-  return response;
+Answer refuse(const Site& site, const Request& request, const Target& target, const Admission& admission) {
+  Answer answer = admission.verdict == Verdict::kPasswordsWaiting
+                      ? refuse_for_now(target.route, "busy\n")
+                      : refuse_unknown(site, request, target, admission.settings->auth);
+  answer.cause = name_of(admission.verdict);
+  return answer;
 }
 
-/// By plain text; for whom it is stays.
-void replace(Response& response, unsigned status, const char* text) {
-  Response other = make_response(status, kPlainText, text, response.route);
-  other.omits_body = response.omits_body;
-  other.verdict = response.verdict;
-  response = std::move(other);
+Answer refuse_method(Route route) {
+  Answer answer = make_answer(405, kPlainText, "method not allowed\n", route);
+  answer.headers.emplace_back("Allow", "GET, HEAD");
+  return answer;
 }
 
-Route route_of(const Site& site, std::string_view path) {
-  if (path == "/-/healthy" || path == "/-/ready") return Route::kHealth;
-  if (path == site.telemetry_path || path == "/metrics") return Route::kMetrics;
-  if (!site.ui.empty() && (path == kSnapshotPath || ui_file_at(site.ui, path) != nullptr)) return Route::kUi;
-  return path == "/" ? Route::kIndex : Route::kOther;
-}
-
-Response route_admitted(const Site& site, const Request& request, Route route) {
-  if (route == Route::kOther) return make_response(404, kPlainText, "not found\n", route);
-  if (!is_read(request)) return refuse_method(route);
-  if (route == Route::kMetrics) return metrics(site, request);
-  if (route == Route::kIndex) return landing_page(site);
-  return path_of(request.target) == kSnapshotPath ? snapshot(site, request) : live_page(site, request);
-}
-
-/// Health, and what the page is built of: the same bytes in every copy of this program, which tell nothing. Without
-/// them the page could not ask for a token.
-bool is_open(const Request& request, Route route) {
-  const std::string_view path = path_of(request.target);
-  return is_read(request) &&
-         (route == Route::kHealth || (route == Route::kUi && path != kUiPrefix && path != kSnapshotPath));
+Response respond_to_admitted(const Site& site, const Request& request, const Target& target) {
+  if (target.route == Route::kOther) return make_answer(404, kPlainText, "not found\n", target.route);
+  if (!request.is_read) return refuse_method(target.route);
+  if (target.route == Route::kHealth) return make_answer(200, kPlainText, "ok\n", target.route);
+  if (target.route == Route::kMetrics) return metrics(site, request);
+  if (target.route == Route::kIndex) return landing_page(site);
+  if (target.file != nullptr) return page_file(site, request, *target.file);
+  return snapshot(site, request);
 }
 
 }  // namespace
 
-void Response::set_header(std::string_view name, std::string_view value) {
+Target target_of(const Site& site, const Request& request) {
+  const std::string_view path = request.path;
+  if (path == "/-/healthy" || path == "/-/ready") return {.route = Route::kHealth, .is_open = request.is_read};
+  if (path == site.telemetry_path || path == "/metrics") return {.route = Route::kMetrics};
+  if (path == "/") return {.route = Route::kIndex};
+  if (const UiFile* file = ui_file_at(site.ui, path)) {
+    return {.route = Route::kUi, .file = file, .is_open = request.is_read && !file->name.empty()};
+  }
+  return {.route = !site.ui.empty() && path == kSnapshotPath ? Route::kUi : Route::kOther};
+}
+
+void Answer::set_header(std::string_view name, std::string_view value) {
   std::erase_if(headers, [name](const auto& header) { return same_name(header.first, name); });
   headers.emplace_back(name, value);
 }
 
-Response respond(const Site& site, const Request& request) {
-  const Route route = route_of(site, path_of(request.target));
-  const std::shared_ptr<const Settings> settings = site.settings;
-  Response response;
-  if (is_open(request, route)) {
-    response = route == Route::kHealth ? make_response(200, kPlainText, "ok\n", route) : live_page(site, request);
-  } else {
-    const Verdict verdict = authenticate(settings->auth, request);
-    response = is_admitted(verdict) ? route_admitted(site, request, route)
-                                    : refuse_unknown(site, request, route, settings->auth);
-    response.verdict = verdict;
+Response respond(const Site& site, const Request& request, const Target& target, const Admission& admission) {
+  Response response = is_admitted(admission.verdict) ? respond_to_admitted(site, request, target)
+                                                     : refuse(site, request, target, admission);
+  auto* order = std::get_if<ScrapeOrder>(&response);
+  Answer& answer = order != nullptr ? order->answer : std::get<Answer>(response);
+  answer.omits_body |= request.is_head;
+  return response;
+}
+
+Answer fulfilled(ScrapeOrder order, std::shared_ptr<const std::string> text) {
+  order.answer.body = std::move(text);
+  return std::move(order.answer);
+}
+
+Answer failed(const ScrapeOrder& order, ScrapeFailure failure) {
+  const Route route = order.answer.route;
+  Answer answer;
+  switch (failure) {
+    case ScrapeFailure::kUnknown:
+      answer = make_answer(404, kPlainText, "no segment has this name\n", route);
+      break;
+    case ScrapeFailure::kBroken:
+      answer = make_answer(500, kPlainText, "cannot collect\n", route);
+      break;
+    case ScrapeFailure::kBusy:
+      answer = refuse_for_now(route, "too many scrapes at once\n");
+      answer.cause = "max_requests";
+      break;
+    case ScrapeFailure::kLate:
+      answer = refuse_for_now(route, "the time that the scraper gave is over\n");
+      answer.cause = "scrape_timeout";
   }
-  // The operator's word is the last.
-  for (const auto& [name, value] : settings->headers) response.set_header(name, value);
-  response.omits_body |= request.method == "HEAD";
-  return response;
+  answer.omits_body = order.answer.omits_body;
+  return answer;
 }
 
-std::optional<Login> login_to_check(const Site& site, const Request& request) {
-  if (is_open(request, route_of(site, path_of(request.target)))) return std::nullopt;
-  return basic_login(site.settings->auth, request);
-}
-
-Response refuse_for_now(const Site& site, const Request& request) {
-  Response response = make_response(503, kPlainText, "busy\n", route_of(site, path_of(request.target)));
-  response.headers.emplace_back("Retry-After", kRetrySeconds);
-  response.omits_body = request.method == "HEAD";
-  response.cause = "passwords_waiting";
-  return response;
-}
-
-void fail(Response& response, ScrapeFailure failure) {
-  if (failure == ScrapeFailure::kUnknown) return replace(response, 404, "no segment has this name\n");
-  const bool is_broken = failure == ScrapeFailure::kBroken;
-  const char* reason = is_broken                         ? "cannot collect\n"
-                       : failure == ScrapeFailure::kBusy ? "too many scrapes at once\n"
-                                                         : "the time that the scraper gave is over\n";
-  replace(response, is_broken ? 500 : 503, reason);
-  if (is_broken) return;
-  response.headers.emplace_back("Retry-After", kRetrySeconds);
-  response.cause = failure == ScrapeFailure::kBusy ? "max_requests" : "scrape_timeout";
-}
-
-Response refuse_malformed() {
-  Response response = make_response(400, kPlainText, "bad request\n", Route::kOther);
-  response.closes = true;
-  response.cause = "malformed";
-  return response;
+Answer refuse_malformed() {
+  Answer answer = make_answer(400, kPlainText, "bad request\n", Route::kOther);
+  answer.closes = true;
+  answer.cause = "malformed";
+  return answer;
 }
 
 }  // namespace shmetrics::exporter

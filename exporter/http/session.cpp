@@ -74,15 +74,16 @@ class Session {
       if (error && !is_parse_error(error)) co_return note_timeout(error, CloseReason::kHeaderTimeout);
       const auto arrival = Clock::now();
       const InFlight guard(context_.counts.in_flight);
+      std::optional<InFlight> scrape_guard;
+      settings_ = context_.site.settings;
       // Not `error ? ... : co_await ...`: g++ 12 destroys what such an expression gives twice.
       Response response = refuse_malformed();
-      if (!error) response = co_await answer(parser.get());
-      std::optional<InFlight> scrape_guard;
-      if (response.wanted) {
+      if (!error) response = co_await respond_to(parser.get());
+      if (auto* order = std::get_if<ScrapeOrder>(&response)) {
         scrape_guard.emplace(context_.scrapes_in_flight);
-        co_await collect(response, arrival);
+        response = co_await collect(std::move(*order), arrival);
       }
-      goes_on = co_await write(std::move(response), parser.get());
+      goes_on = co_await write(std::get<Answer>(std::move(response)), parser.get());
     }
     if (transport_.tls()) {
       // Waits for the peer's goodbye, which it need not send.
@@ -147,66 +148,84 @@ class Session {
     if (error == beast::error::timeout) note_closed(context_, reason, connection_.peer);
   }
 
-  asio::awaitable<Response> answer(const http::request<http::empty_body>& message) {
+  asio::awaitable<Response> respond_to(const http::request<http::empty_body>& message) {
     std::vector<Field> fields;
     for (const auto& f : message) {
       // One more than permitted is enough to be refused.
       if (fields.size() > kMaxFields) break;
       fields.push_back({f.name_string(), f.value()});
     }
-    Request request{.peer = connection_.peer,
-                    .version = static_cast<int>(message.version()),
-                    .method = message.method_string(),
-                    .target = message.target(),
-                    .fields = fields,
-                    .has_verified_certificate = transport_.has_verified_client()};
-    if (const std::string_view defect = defect_of(request); !defect.empty()) co_return refuse_malformed();
-    if (const auto login = login_to_check(context_.site, request)) {
-      const auto check = context_.site.passwords->check(*login);
-      if (!check) co_return refuse_for_now(context_.site, request);
+    const auto request = parse_request({.version = static_cast<int>(message.version()),
+                                        .method = message.method_string(),
+                                        .target = message.target(),
+                                        .fields = fields},
+                                       connection_.peer);
+    if (!request) co_return refuse_malformed();
+    const Target target = target_of(context_.site, *request);
+    Admission admission{settings_, Verdict::kOpen};
+    if (!target.is_open) admission = co_await admit(*request);
+    settings_ = admission.settings;
+    if (admission.verdict == Verdict::kQueryToken && context_.counts.query_token_requests++ == 0) {
+      log(LogLevel::kWarn, "a token came in a query, where proxies log it; send it as Authorization: Bearer TOKEN");
+    }
+    co_return respond(context_.site, *request, target, admission);
+  }
+
+  asio::awaitable<Admission> admit(const Request& request) {
+    const Caller caller{.has_verified_certificate = transport_.has_verified_client()};
+    while (true) {
+      const std::shared_ptr<const Settings> settings = context_.site.settings;
+      const Verdict verdict = authenticate(settings->auth, request, caller);
+      if (verdict != Verdict::kUncheckedPassword) co_return Admission{settings, verdict};
+      const Login login = login_for(settings->auth, std::get<BasicLogin>(request.credential));
+      using Outcome = PasswordChecker::Outcome;
+      const auto check = context_.site.passwords->check(login);
+      if (!check) co_return Admission{settings, Verdict::kPasswordsWaiting};
       // Looked at and not waited for: nothing of this coroutine is ever in the hands of another thread.
-      for (asio::steady_timer pause(transport_.get_executor()); !check->is_done;) {
+      for (asio::steady_timer pause(transport_.get_executor()); *check == Outcome::kPending;) {
         pause.expires_after(kPasswordPause);
         co_await pause.async_wait(kAwait);
       }
-      request.has_right_password = check->is_right;
+      // A reload in the meantime: what was right by the old settings is asked of the new ones.
+      if (settings != context_.site.settings) continue;
+      if (*check == Outcome::kFailed) co_return Admission{settings, Verdict::kPasswordsWaiting};
+      co_return Admission{settings, *check == Outcome::kRight ? Verdict::kBasic : Verdict::kInvalidCredential};
     }
-    co_return respond(context_.site, request);
   }
 
-  asio::awaitable<void> collect(Response& response, Clock::time_point arrival) {
+  asio::awaitable<Answer> collect(ScrapeOrder order, Clock::time_point arrival) {
     const std::size_t most = context_.limits.max_requests;
-    if (most != 0 && context_.scrapes_in_flight > most) co_return fail(response, ScrapeFailure::kBusy);
+    if (most != 0 && context_.scrapes_in_flight > most) co_return failed(order, ScrapeFailure::kBusy);
     // A response that comes just when the scraper gives up is lost, and its connection with it.
     constexpr double kPart = 0.95;
-    const std::chrono::duration<double> asked = response.patience.value_or(kMostPatience) * kPart;
+    const std::chrono::duration<double> asked = order.patience.value_or(kMostPatience) * kPart;
     const auto patience = std::min<std::chrono::duration<double>>(asked, kMostPatience);
-    const auto outcome = co_await context_.scrapes.get(std::move(*response.wanted),
-                                                       arrival + std::chrono::duration_cast<Clock::duration>(patience));
-    if (const auto* text = std::get_if<std::shared_ptr<const std::string>>(&outcome)) {
-      response.scraped = *text;
-    } else {
-      fail(response, std::get<ScrapeFailure>(outcome));
+    auto outcome =
+        co_await context_.scrapes.get(order.query, arrival + std::chrono::duration_cast<Clock::duration>(patience));
+    if (auto* text = std::get_if<std::shared_ptr<const std::string>>(&outcome)) {
+      co_return fulfilled(std::move(order), std::move(*text));
     }
+    co_return failed(order, std::get<ScrapeFailure>(outcome));
   }
 
-  asio::awaitable<bool> write(Response response, const http::request<http::empty_body>& request) {
-    context_.counts.count(response.status, response.route);
-    note(response);
-    http::response<http::span_body<const char>> message(http::int_to_status(response.status), request.version());
-    for (const auto& [name, value] : response.headers) message.insert(name, value);
+  asio::awaitable<bool> write(Answer answer, const http::request<http::empty_body>& request) {
+    context_.counts.count(answer.status, answer.route);
+    note(answer);
+    // The operator's word is the last.
+    for (const auto& [name, value] : settings_->headers) answer.set_header(name, value);
+    http::response<http::span_body<const char>> message(http::int_to_status(answer.status), request.version());
+    for (const auto& [name, value] : answer.headers) message.insert(name, value);
     message.set(http::field::date, http_date());
-    const bool may_stay = request.keep_alive() && !response.closes && !context_.is_draining;
+    const bool may_stay = request.keep_alive() && !answer.closes && !context_.is_draining;
     const bool is_last = may_stay && requests_ + 1 == kMaxRequestsPerConnection;
     if (is_last) note_closed(context_, CloseReason::kMaxRequests, connection_.peer);
     message.keep_alive(may_stay && !is_last);
-    const std::string& text = response.text();
-    message.content_length(text.size());
-    message.body() = {text.data(), text.size()};
+    message.content_length(answer.body->size());
+    message.body() = {answer.body->data(), answer.body->size()};
     http::response_serializer<http::span_body<const char>> serializer(message);
-    serializer.split(response.omits_body);
+    serializer.split(answer.omits_body);
     for (std::size_t written = kWriteChunkBytes;
-         !(response.omits_body ? serializer.is_header_done() : serializer.is_done());) {
+         !(answer.omits_body ? serializer.is_header_done() : serializer.is_done());) {
       if (written >= kWriteChunkBytes) {
         stream_.expires_after(context_.limits.write_timeout);
         written = 0;
@@ -221,17 +240,13 @@ class Session {
     co_return message.keep_alive() && !context_.is_draining;  // which may have begun since the header was made
   }
 
-  void note(const Response& response) {
-    const std::string status = std::to_string(response.status);
+  void note(const Answer& answer) {
+    const std::string status = std::to_string(answer.status);
     const std::string peer = connection_.peer.text();
-    log(LogLevel::kDebug, "request", {{"status", status}, {"handler", name_of(response.route)}, {"peer", peer}});
-    if (response.verdict == Verdict::kQueryToken && context_.counts.query_token_requests++ == 0) {
-      log(LogLevel::kWarn, "a token came in a query, where proxies log it; send it as Authorization: Bearer TOKEN");
-    }
-    const char* cause = response.status == 401 ? name_of(response.verdict) : response.cause;
-    if (cause == nullptr) return;
-    context_.refusals.log(cause, LogLevel::kWarn, "request refused",
-                          {{"status", status}, {"cause", cause}, {"peer", peer}});
+    log(LogLevel::kDebug, "request", {{"status", status}, {"handler", name_of(answer.route)}, {"peer", peer}});
+    if (answer.cause == nullptr) return;
+    context_.refusals.log(answer.cause, LogLevel::kWarn, "request refused",
+                          {{"status", status}, {"cause", answer.cause}, {"peer", peer}});
   }
 
   /// Closing with bytes unread makes the kernel send a reset, and the peer may lose the response to it.
@@ -252,7 +267,8 @@ class Session {
   Buffer buffer_;
   Connection& connection_;
   SessionContext& context_;
-  std::size_t requests_ = 0;  // answered
+  std::shared_ptr<const Settings> settings_;  // of the request under way: what judged it also dresses its answer
+  std::size_t requests_ = 0;                  // answered
 };
 
 }  // namespace

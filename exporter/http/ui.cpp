@@ -18,21 +18,20 @@ const UiFile* ui_file_at(std::span<const UiFile> files, std::string_view path) {
   return found == files.end() ? nullptr : &*found;
 }
 
-void put_ui_file(const UiFile& file, const Request& request, bool with_compression, Response& response) {
-  const bool is_gzip = with_compression && choose_coding(joined_fields(request, "Accept-Encoding")) == Coding::kGzip;
-  response.body = is_gzip ? file.gzipped : file.bytes;
-  response.set_header("Content-Type", file.content_type);
-  response.set_header("Content-Security-Policy", kPolicy);
-  response.set_header("Vary", "Accept-Encoding");
-  if (is_gzip) response.set_header("Content-Encoding", "gzip");
-  if (response.status != 200) return;
+void put_ui_file(const UiFile& file, Coding coding, std::string_view known_tags, Answer& answer) {
+  const bool is_gzip = coding == Coding::kGzip;
+  answer.body = std::make_shared<const std::string>(is_gzip ? file.gzipped : file.bytes);
+  answer.set_header("Content-Type", file.content_type);
+  answer.set_header("Content-Security-Policy", kPolicy);
+  answer.set_header("Vary", "Accept-Encoding");
+  if (is_gzip) answer.set_header("Content-Encoding", "gzip");
+  if (answer.status != 200) return;
   const std::string tag = "\"" + std::string(file.hash) + (is_gzip ? "-gzip\"" : "\"");
-  response.set_header("ETag", tag);
-  response.set_header("Cache-Control", "no-cache");  // kept, and asked for again: the next release has others
-  const std::string known = joined_fields(request, "If-None-Match");
-  if (known != "*" && known.find(tag) == known.npos) return;
-  response.status = 304;
-  response.omits_body = true;  // the length stays that of the 200 (RFC 9110, 8.6)
+  answer.set_header("ETag", tag);
+  answer.set_header("Cache-Control", "no-cache");  // kept, and asked for again: the next release has others
+  if (known_tags != "*" && known_tags.find(tag) == known_tags.npos) return;
+  answer.status = 304;
+  answer.omits_body = true;  // the length stays that of the 200 (RFC 9110, 8.6)
 }
 
 }  // namespace shmetrics::exporter

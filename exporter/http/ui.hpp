@@ -1,4 +1,4 @@
-// The live page: its files, which are a part of the program, and how one of them is answered. Pure.
+// The live page: its files, which are a part of the program, and how one of them is answered. Pure and thread-safe.
 #pragma once
 
 #include <span>
@@ -25,8 +25,8 @@ std::span<const UiFile> ui_files();
 /// The file that is at this path, or null.
 const UiFile* ui_file_at(std::span<const UiFile> files, std::string_view path);
 
-/// Makes `response`, a 200 or a 401, one with this file: 304 where If-None-Match has it already, compressed for who
-/// asks for it. A 401 is not to be kept, and has no ETag.
-void put_ui_file(const UiFile& file, const Request& request, bool with_compression, Response& response);
+/// Makes `answer`, a 200 or a 401, one with this file: 304 where `known_tags` has it already, compressed where the
+/// coding says so. A 401 is not to be kept, and has no ETag.
+void put_ui_file(const UiFile& file, Coding coding, std::string_view known_tags, Answer& answer);
 
 }  // namespace shmetrics::exporter

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "exporter/request/request.hpp"
+#include "exporter/request/head.hpp"
 
 namespace shmetrics::exporter {
 namespace {

@@ -1,100 +1,50 @@
 #include "exporter/request/request.hpp"
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <span>
 
 namespace shmetrics::exporter {
 namespace {
 
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+std::vector<std::string> names_in(std::span<const Parameter> parameters) {
+  std::vector<std::string> names;
+  for (const Parameter& parameter : parameters) {
+    // A broken escape is a name that nothing has; to drop it would turn a filter into none.
+    if (parameter.name == "name[]") names.push_back(parameter.value.value_or(""));
+  }
+  std::ranges::sort(names);
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  return names;
 }
 
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
-bool has_body(const Request& request) {
-  return std::any_of(request.fields.begin(), request.fields.end(), [](const Field& f) {
-    if (same_name(f.name, "Transfer-Encoding")) return true;
-    return same_name(f.name, "Content-Length") && f.value.find_first_not_of('0') != std::string_view::npos;
-  });
+std::optional<std::chrono::duration<double>> patience_of(std::string_view text) {
+  double seconds = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  if (text.empty() || error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return std::isfinite(seconds) && seconds > 0 ? std::optional(std::chrono::duration<double>(seconds)) : std::nullopt;
 }
 
 }  // namespace
 
-bool same_name(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return lower(x) == lower(y); });
-}
-
-std::size_t count_fields(const Request& request, std::string_view name) {
-  return static_cast<std::size_t>(std::count_if(request.fields.begin(), request.fields.end(),
-                                                [&](const Field& f) { return same_name(f.name, name); }));
-}
-
-std::string_view field(const Request& request, std::string_view name) {
-  for (const Field& f : request.fields) {
-    if (same_name(f.name, name)) return f.value;
-  }
-  return {};
-}
-
-std::string_view path_of(std::string_view target) {
-  return target.substr(0, target.find('?'));
-}
-
-std::string_view query_of(std::string_view target) {
-  const std::size_t mark = target.find('?');
-  return mark == std::string_view::npos ? std::string_view{} : target.substr(mark + 1);
-}
-
-std::optional<std::string> percent_decoded(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      out += text[i];
-      continue;
-    }
-    const int high = i + 1 < text.size() ? hex_value(text[i + 1]) : -1;
-    const int low = i + 2 < text.size() ? hex_value(text[i + 2]) : -1;
-    if (high < 0 || low < 0) return std::nullopt;
-    out += static_cast<char>(high * 16 + low);
-    i += 2;
-  }
-  return out;
-}
-
-std::vector<std::optional<std::string>> query_values(std::string_view target, std::string_view name) {
-  std::vector<std::optional<std::string>> values;
-  for (std::string_view query = query_of(target); !query.empty();) {
-    const std::string_view pair = query.substr(0, query.find('&'));
-    query.remove_prefix(std::min(query.size(), pair.size() + 1));
-    const std::size_t equals = std::min(pair.find('='), pair.size());
-    if (percent_decoded(pair.substr(0, equals)) != name) continue;
-    values.push_back(percent_decoded(pair.substr(std::min(equals + 1, pair.size()))));
-  }
-  return values;
-}
-
-std::string joined_fields(const Request& request, std::string_view name) {
-  std::string joined;
-  for (const Field& f : request.fields) {
-    if (same_name(f.name, name)) joined.append(joined.empty() ? "" : ",").append(f.value);
-  }
-  return joined;
-}
-
-std::string_view defect_of(const Request& request) {
-  if (request.fields.size() > kMaxFields) return "too many header fields";
-  if (has_body(request)) return "a request with a body";
-  const std::size_t hosts = count_fields(request, "Host");
-  if (hosts > 1 || (hosts == 0 && request.version >= 11)) return "not exactly one Host";
-  if (!request.target.starts_with('/')) return "a target that is not a path";
-  const bool is_visible =
-      std::all_of(request.target.begin(), request.target.end(), [](char c) { return c > 0x20 && c < 0x7f; });
-  return is_visible ? std::string_view{} : "a target with bytes that are not visible ASCII";
+std::optional<Request> parse_request(const Head& head, const Peer& peer) {
+  if (!defect_of(head).empty()) return std::nullopt;
+  const std::vector<Parameter> parameters = parameters_of(head.target);
+  const auto segment = std::ranges::find(parameters, "segment", &Parameter::name);
+  const std::string accept = joined_fields(head, "Accept");
+  return Request{.is_head = head.method == "HEAD",
+                 .is_read = head.method == "GET" || head.method == "HEAD",
+                 .path = path_of(head.target),
+                 .credential = credential_of(head, parameters),
+                 .foreign_sign = foreign_sign_of(head, peer),
+                 .representation = choose_representation(accept),
+                 .coding = choose_coding(joined_fields(head, "Accept-Encoding")),
+                 .accepts_html = accept.find("text/html") != std::string::npos,
+                 .known_tags = joined_fields(head, "If-None-Match"),
+                 .names = names_in(parameters),
+                 .segment = segment == parameters.end() ? "" : segment->value.value_or(""),
+                 .patience = patience_of(field(head, "X-Prometheus-Scrape-Timeout-Seconds"))};
 }
 
 }  // namespace shmetrics::exporter

@@ -3,12 +3,16 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 
+#include <string>
 #include <vector>
+
+#include "tests/exporter/asked.hpp"
 
 namespace shmetrics::exporter {
 namespace {
 
 constexpr const char* kToken = "correct-horse-battery+staple";
+constexpr const char* kWithToken = "/metrics?token=correct-horse-battery+staple";
 
 Peer tcp4(const char* text) {
   sockaddr_in address{};
@@ -24,28 +28,16 @@ Peer tcp6(const char* text) {
   return peer_of(reinterpret_cast<const sockaddr*>(&address));
 }
 
-Peer unix_peer() {
-  return {.kind = Peer::Kind::kUnix};
-}
-
-/// A request that the local rule lets in, to be changed in one respect.
-struct Asked {
-  Peer peer = tcp4("127.0.0.1");
-  int version = 11;
-  std::string target = "/api/metrics";
-  std::vector<Field> fields = {{"Host", "localhost:5000"}};
-
-  Request request() const {
-    return {.peer = peer, .version = version, .method = "GET", .target = target, .fields = fields};
-  }
-};
-
 AuthPolicy policy_with(const char* tokens) {
   return {.tokens = TokenSet::from_list(tokens)};
 }
 
 Verdict verdict_on(const Asked& asked, const AuthPolicy& policy = policy_with(kToken)) {
-  return authenticate(policy, asked.request());
+  return authenticate(policy, asked.request(), {});
+}
+
+bool is_local(const Asked& asked) {
+  return !foreign_sign_of(asked.head(), asked.peer);
 }
 
 Verdict verdict_on_header(std::string_view authorization) {
@@ -55,7 +47,8 @@ Verdict verdict_on_header(std::string_view authorization) {
 }
 
 Verdict verdict_on_query(const std::string& query) {
-  return verdict_on({.target = "/api/metrics?" + query});
+  const std::string target = "/api/metrics?" + query;
+  return verdict_on({.target = target});
 }
 
 TEST(Authenticate, AValidBearerTokenIsLetInFromAnywhere) {
@@ -108,7 +101,7 @@ TEST(Authenticate, TwoCredentialsAreRefusedEvenIfBothAreValid) {
   EXPECT_EQ(verdict_on({.fields = {{"Host", "localhost"}, valid, valid}}), Verdict::kAmbiguousCredential);
   EXPECT_EQ(verdict_on({.fields = {{"Host", "localhost"}, valid, {"authorization", "x"}}}),
             Verdict::kAmbiguousCredential);
-  EXPECT_EQ(verdict_on({.target = std::string("/metrics?token=") + kToken, .fields = {{"Host", "localhost"}, valid}}),
+  EXPECT_EQ(verdict_on({.target = kWithToken, .fields = {{"Host", "localhost"}, valid}}),
             Verdict::kAmbiguousCredential);
   EXPECT_EQ(verdict_on_query(std::string("token=") + kToken + "&token=" + kToken), Verdict::kAmbiguousCredential);
   EXPECT_EQ(verdict_on_query(std::string("token=") + kToken + "&%74oken=x"), Verdict::kAmbiguousCredential);
@@ -117,7 +110,7 @@ TEST(Authenticate, TwoCredentialsAreRefusedEvenIfBothAreValid) {
 TEST(Authenticate, AQueryTokenThatIsSwitchedOffIsInvalidAndNotOverlooked) {
   AuthPolicy policy = policy_with(kToken);
   policy.query_token = false;
-  EXPECT_EQ(verdict_on({.target = std::string("/metrics?token=") + kToken}, policy), Verdict::kInvalidCredential);
+  EXPECT_EQ(verdict_on({.target = kWithToken}, policy), Verdict::kInvalidCredential);
 }
 
 TEST(Authenticate, WithoutTokensNoCredentialIsValidAndOnlyLocalRequestsAreLetIn) {
@@ -136,24 +129,23 @@ TEST(Authenticate, TheBypassCanBeSwitchedOff) {
 }
 
 TEST(LocalRule, LoopbackAndUnixPeersAreLocalAndOthersAreNot) {
-  for (const Peer& peer :
-       {tcp4("127.0.0.1"), tcp4("127.255.1.2"), tcp6("::1"), tcp6("::ffff:127.0.0.1"), unix_peer()}) {
-    EXPECT_TRUE(is_local(Asked{.peer = peer}.request())) << peer.text();
+  for (const Peer& peer : {tcp4("127.0.0.1"), tcp4("127.255.1.2"), tcp6("::1"), tcp6("::ffff:127.0.0.1"), kUnixPeer}) {
+    EXPECT_TRUE(is_local(Asked{.peer = peer})) << peer.text();
   }
   for (const Peer& peer : {tcp4("128.0.0.1"), tcp4("10.0.0.1"), tcp4("0.0.0.0"), tcp6("::"), tcp6("::2"),
                            tcp6("::127.0.0.1"), tcp6("::ffff:10.0.0.1"), tcp6("fe80::1"), tcp6("7f00::1")}) {
-    EXPECT_FALSE(is_local(Asked{.peer = peer}.request())) << peer.text();
+    EXPECT_FALSE(is_local(Asked{.peer = peer})) << peer.text();
   }
 }
 
 TEST(LocalRule, OnlyHttp11IsLocal) {
-  EXPECT_FALSE(is_local(Asked{.version = 10}.request()));
+  EXPECT_FALSE(is_local(Asked{.version = 10}));
 }
 
 TEST(LocalRule, TheHostMustBeALoopbackName) {
   for (const char* host :
        {"localhost", "LocalHost:1", "localhost:", "127.0.0.1", "127.1.2.3:65535", "[::1]", "[::1]:5000"}) {
-    EXPECT_TRUE(is_local(Asked{.fields = {{"Host", host}}}.request())) << host;
+    EXPECT_TRUE(is_local(Asked{.fields = {{"Host", host}}})) << host;
   }
   for (const char* host : {"",
                            ":5000",
@@ -180,10 +172,10 @@ TEST(LocalRule, TheHostMustBeALoopbackName) {
                            "localhost, localhost",
                            "user@localhost",
                            "2130706433"}) {
-    EXPECT_FALSE(is_local(Asked{.fields = {{"Host", host}}}.request())) << host;
+    EXPECT_FALSE(is_local(Asked{.fields = {{"Host", host}}})) << host;
   }
-  EXPECT_FALSE(is_local(Asked{.fields = {}}.request()));
-  EXPECT_FALSE(is_local(Asked{.fields = {{"Host", "localhost"}, {"host", "localhost"}}}.request()));
+  EXPECT_FALSE(is_local(Asked{.fields = {}}));
+  EXPECT_FALSE(is_local(Asked{.fields = {{"Host", "localhost"}, {"host", "localhost"}}}));
 }
 
 TEST(LocalRule, WhatAProxyOrAForeignPageAddsMakesItForeign) {
@@ -198,18 +190,17 @@ TEST(LocalRule, WhatAProxyOrAForeignPageAddsMakesItForeign) {
                                                {"sec-fetch-site", "same-site"},
                                                {"Sec-Fetch-Site", ""},
                                                {"Sec-Fetch-Site", "none, cross-site"}}) {
-    EXPECT_FALSE(is_local(Asked{.fields = {{"Host", "localhost"}, extra}}.request())) << extra.name << extra.value;
+    EXPECT_FALSE(is_local(Asked{.fields = {{"Host", "localhost"}, extra}})) << extra.name << extra.value;
   }
   for (const Field& extra : std::vector<Field>{{"Sec-Fetch-Site", "none"},
                                                {"Sec-Fetch-Site", "same-origin"},
                                                {"X-Forwarded", "x"},
                                                {"Accept", "*/*"},
                                                {"Cookie", "a=b"}}) {
-    EXPECT_TRUE(is_local(Asked{.fields = {{"Host", "localhost"}, extra}}.request())) << extra.name << extra.value;
+    EXPECT_TRUE(is_local(Asked{.fields = {{"Host", "localhost"}, extra}})) << extra.name << extra.value;
   }
   EXPECT_FALSE(
-      is_local(Asked{.fields = {{"Host", "localhost"}, {"Sec-Fetch-Site", "none"}, {"Sec-Fetch-Site", "cross-site"}}}
-                   .request()));
+      is_local(Asked{.fields = {{"Host", "localhost"}, {"Sec-Fetch-Site", "none"}, {"Sec-Fetch-Site", "cross-site"}}}));
 }
 
 }  // namespace

@@ -25,12 +25,15 @@ std::string basic(const std::string& pair) {
   return "Host: localhost\r\nAuthorization: Basic " + encoded + "\r\n";
 }
 
+std::string hash_of(const std::string& password, const char* cost) {
+  return crypt(password.c_str(), (std::string("$2b$") + cost + "$abcdefghijklmnopqrstuu").c_str());
+}
+
 class BasicAuth : public ::testing::Test {
  protected:
   BasicAuth() { write("secret"); }
   void write(const std::string& password, const char* cost = "05") const {
-    const std::string hash = crypt(password.c_str(), (std::string("$2b$") + cost + "$abcdefghijklmnopqrstuu").c_str());
-    std::ofstream(directory_.file("new")) << "basic_auth_users:\n  prom: " << hash << "\n";
+    std::ofstream(directory_.file("new")) << "basic_auth_users:\n  prom: " << hash_of(password, cost) << "\n";
     std::filesystem::rename(directory_.file("new"), directory_.file("web.yml"));
   }
   ExporterSetup setup() const { return {.flags = {"--web.config.file=" + directory_.file("web.yml")}}; }
@@ -73,6 +76,20 @@ TEST_F(BasicAuth, ANewPasswordIsUsedAfterAReloadAndTheOldOneNoMore) {
   EXPECT_TRUE(exporter.child().says("msg=\"configuration reloaded\""));
   EXPECT_EQ(exporter.get("/metrics", basic("prom:fresh")).status, 200);
   EXPECT_EQ(exporter.get("/metrics", basic("prom:secret")).status, 401);
+}
+
+TEST_F(BasicAuth, WhatTheOldSettingsFoundRightTheNewOnesDoNotLetIn) {
+  write("secret", "13");  // long enough for a reload to come in between
+  RunningExporter exporter(setup());
+  const std::string request = "GET /metrics HTTP/1.1\r\n" + basic("prom:secret") + "\r\n";
+  HttpClient leaked = exporter.connect();
+  leaked.send(request);
+  EXPECT_TRUE(eventually([&] { return exporter.get("/-/healthy").status == 200; }));
+  std::ofstream(directory_.file("web.yml")) << "basic_auth_users: {other: " << hash_of("other", "04") << "}\n";
+  exporter.child().send_signal(SIGHUP);
+  ASSERT_TRUE(exporter.child().says("msg=\"configuration reloaded\""));
+  EXPECT_EQ(leaked.read_response().status, 401);
+  EXPECT_EQ(exporter.get("/metrics", basic("other:other")).status, 200);
 }
 
 TEST_F(BasicAuth, GuessingHoldsUpNobodyElseAndIsTurnedAwayWhenTooManyWait) {

@@ -4,6 +4,8 @@
 
 #include <vector>
 
+#include "tests/exporter/asked.hpp"
+
 namespace shmetrics::exporter {
 namespace {
 
@@ -11,13 +13,11 @@ class HandlerTest : public ::testing::Test {
  protected:
   HandlerTest() { site_.version = "1.2.3"; }
   /// From this machine, hence let in.
-  Response local(std::string_view method, std::string_view target) {
-    return ask(method, target, {.kind = Peer::Kind::kUnix});
-  }
+  Response local(std::string_view method, std::string_view target) { return ask(method, target, kUnixPeer); }
   Response foreign(std::string_view method, std::string_view target) { return ask(method, target, {}); }
 
   static std::string header(const Response& response, std::string_view name) {
-    for (const auto& [key, value] : response.headers) {
+    for (const auto& [key, value] : answer_of(response).headers) {
       if (key == name) return value;
     }
     return {};
@@ -30,16 +30,16 @@ class HandlerTest : public ::testing::Test {
   Response ask(std::string_view method, std::string_view target, const Peer& peer) {
     std::vector<Field> fields{{"Host", "localhost"}};
     fields.insert(fields.end(), fields_.begin(), fields_.end());
-    return respond(site_, {.peer = peer, .method = method, .target = target, .fields = fields});
+    return respond_to(site_, {.peer = peer, .method = method, .target = target, .fields = fields});
   }
 };
 
 TEST_F(HandlerTest, TheMetricsAreOnBothPathsWithTheExactContentType) {
   for (const char* target : {"/api/metrics", "/metrics", "/api/metrics?x=y"}) {
     const Response response = local("GET", target);
-    EXPECT_EQ(response.status, 200U);
-    EXPECT_EQ(response.wanted, ScrapeQuery{});
-    EXPECT_EQ(response.route, Route::kMetrics);
+    EXPECT_EQ(answer_of(response).status, 200U);
+    EXPECT_EQ(std::get<ScrapeOrder>(response).query, ScrapeQuery{});
+    EXPECT_EQ(answer_of(response).route, Route::kMetrics);
     EXPECT_EQ(header(response, "Content-Type"), "text/plain; version=0.0.4; charset=utf-8");
     EXPECT_EQ(header(response, "Vary"), "Accept, Accept-Encoding");
   }
@@ -47,9 +47,9 @@ TEST_F(HandlerTest, TheMetricsAreOnBothPathsWithTheExactContentType) {
 
 TEST_F(HandlerTest, ATelemetryPathOfTheUsersReplacesTheFirstAlone) {
   site_.telemetry_path = "/stats";
-  EXPECT_EQ(local("GET", "/stats").status, 200U);
-  EXPECT_EQ(local("GET", "/metrics").status, 200U);
-  EXPECT_EQ(local("GET", "/api/metrics").status, 404U);
+  EXPECT_EQ(answer_of(local("GET", "/stats")).status, 200U);
+  EXPECT_EQ(answer_of(local("GET", "/metrics")).status, 200U);
+  EXPECT_EQ(answer_of(local("GET", "/api/metrics")).status, 404U);
 }
 
 TEST_F(HandlerTest, EveryResponseForbidsCachingSniffingAndReferrers) {
@@ -70,32 +70,32 @@ TEST_F(HandlerTest, WhoIsNotLetInCannotTellPathsAndMethodsApartAndNothingIsColle
                                        {"POST", "/-/healthy"},
                                        {"GET", "/metrics?token=x"}}) {
     const Response response = foreign(method, target);
-    EXPECT_EQ(response.status, 401U) << target;
-    EXPECT_EQ(response.body, first.body);
-    EXPECT_EQ(response.headers, first.headers);
-    EXPECT_FALSE(response.wanted);
+    EXPECT_EQ(answer_of(response).status, 401U) << target;
+    EXPECT_EQ(*answer_of(response).body, *answer_of(first).body);
+    EXPECT_EQ(answer_of(response).headers, answer_of(first).headers);
+    EXPECT_FALSE(is_order(response));
   }
 }
 
 TEST_F(HandlerTest, HealthNeedsNoCredentialAndNoSegment) {
   for (const char* target : {"/-/healthy", "/-/ready", "/-/healthy?token=wrong"}) {
     const Response response = foreign("GET", target);
-    EXPECT_EQ(response.status, 200U);
-    EXPECT_EQ(response.body, "ok\n");
-    EXPECT_EQ(response.route, Route::kHealth);
-    EXPECT_FALSE(response.wanted);
+    EXPECT_EQ(answer_of(response).status, 200U);
+    EXPECT_EQ(*answer_of(response).body, "ok\n");
+    EXPECT_EQ(answer_of(response).route, Route::kHealth);
+    EXPECT_FALSE(is_order(response));
   }
 }
 
 TEST_F(HandlerTest, UnknownPathsAre404AndOtherMethodsAre405WithAllow) {
   for (const char* target : {"/nothing", "/api/metrics/", "/API/metrics", "//metrics", "/-/", "/%6detrics"}) {
-    EXPECT_EQ(local("GET", target).status, 404U) << target;
-    EXPECT_EQ(local("POST", target).status, 404U) << target;
+    EXPECT_EQ(answer_of(local("GET", target)).status, 404U) << target;
+    EXPECT_EQ(answer_of(local("POST", target)).status, 404U) << target;
   }
   for (const char* method : {"POST", "PUT", "DELETE", "OPTIONS", "get", "TRACE"}) {
     for (const char* target : {"/api/metrics", "/", "/-/ready"}) {
       const Response response = local(method, target);
-      EXPECT_EQ(response.status, 405U) << method << target;
+      EXPECT_EQ(answer_of(response).status, 405U) << method << target;
       EXPECT_EQ(header(response, "Allow"), "GET, HEAD");
     }
   }
@@ -104,11 +104,11 @@ TEST_F(HandlerTest, UnknownPathsAre404AndOtherMethodsAre405WithAllow) {
 TEST_F(HandlerTest, HeadHasTheHeadersOfGet) {
   for (const char* target : {"/metrics", "/", "/-/healthy", "/nothing"}) {
     const Response head = local("HEAD", target), get = local("GET", target);
-    EXPECT_TRUE(head.omits_body);
-    EXPECT_FALSE(get.omits_body);
-    EXPECT_EQ(head.headers, get.headers);
-    EXPECT_EQ(head.body, get.body);
-    EXPECT_EQ(head.wanted, get.wanted);
+    EXPECT_TRUE(answer_of(head).omits_body);
+    EXPECT_FALSE(answer_of(get).omits_body);
+    EXPECT_EQ(answer_of(head).headers, answer_of(get).headers);
+    EXPECT_EQ(*answer_of(head).body, *answer_of(get).body);
+    EXPECT_EQ(is_order(head), is_order(get));
   }
 }
 
@@ -116,10 +116,10 @@ TEST_F(HandlerTest, TheLandingPageLinksWhatThereIsAndEscapesIt) {
   site_.telemetry_path = "/a\"<b>&'c";
   const Response response = local("GET", "/");
   EXPECT_EQ(header(response, "Content-Type"), "text/html; charset=utf-8");
-  EXPECT_EQ(response.route, Route::kIndex);
-  EXPECT_NE(response.body.find("href=\"/a&quot;&lt;b&gt;&amp;&#39;c\""), std::string::npos);
-  EXPECT_NE(response.body.find("1.2.3"), std::string::npos);
-  EXPECT_NE(response.body.find("/-/healthy"), std::string::npos);
+  EXPECT_EQ(answer_of(response).route, Route::kIndex);
+  EXPECT_NE(answer_of(response).body->find("href=\"/a&quot;&lt;b&gt;&amp;&#39;c\""), std::string::npos);
+  EXPECT_NE(answer_of(response).body->find("1.2.3"), std::string::npos);
+  EXPECT_NE(answer_of(response).body->find("/-/healthy"), std::string::npos);
 }
 
 TEST_F(HandlerTest, TheHeadersSayWhatTheScrapeWillBe) {
@@ -130,44 +130,44 @@ TEST_F(HandlerTest, TheHeadersSayWhatTheScrapeWillBe) {
   EXPECT_EQ(header(response, "Content-Type"),
             "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=dots");
   EXPECT_EQ(header(response, "Content-Encoding"), "gzip");
-  EXPECT_EQ(response.wanted->names, std::vector<std::string>{"up"});
-  EXPECT_EQ(response.patience, std::chrono::seconds(10));
+  EXPECT_EQ(std::get<ScrapeOrder>(response).query.names, std::vector<std::string>{"up"});
+  EXPECT_EQ(std::get<ScrapeOrder>(response).patience, std::chrono::seconds(10));
   site_.compression = false;
   response = local("GET", "/metrics");
   EXPECT_EQ(header(response, "Content-Encoding"), "");
-  EXPECT_EQ(response.wanted->coding, Coding::kIdentity);
+  EXPECT_EQ(std::get<ScrapeOrder>(response).query.coding, Coding::kIdentity);
 }
 
 TEST_F(HandlerTest, AScrapeThatFailsIs503WithRetryAfterOr500WithoutDetail) {
   fields_ = {{"Accept-Encoding", "gzip"}};
   for (const auto& [failure, status] :
        {std::pair{ScrapeFailure::kBusy, 503U}, {ScrapeFailure::kLate, 503U}, {ScrapeFailure::kBroken, 500U}}) {
-    Response response = local("HEAD", "/metrics");
-    fail(response, failure);
-    EXPECT_EQ(response.status, status);
+    const Response response = failed(std::get<ScrapeOrder>(local("HEAD", "/metrics")), failure);
+    EXPECT_EQ(answer_of(response).status, status);
     EXPECT_EQ(header(response, "Retry-After"), status == 503 ? "1" : "");
     EXPECT_EQ(header(response, "Content-Type"), "text/plain; charset=utf-8");
     EXPECT_EQ(header(response, "Content-Encoding"), "");
-    EXPECT_EQ(response.route, Route::kMetrics);
-    EXPECT_TRUE(response.omits_body);
-    EXPECT_FALSE(response.closes);
-    EXPECT_FALSE(response.wanted);
+    EXPECT_EQ(answer_of(response).route, Route::kMetrics);
+    EXPECT_TRUE(answer_of(response).omits_body);
+    EXPECT_FALSE(answer_of(response).closes);
+    EXPECT_FALSE(is_order(response));
   }
 }
 
 TEST_F(HandlerTest, WhosePasswordHasToWaitGets503WithRetryAfter) {
+  const Request request = Asked{.target = "/metrics"}.request();
   const Response response =
-      refuse_for_now(site_, {.peer = {}, .method = "GET", .target = "/metrics", .fields = fields_});
-  EXPECT_EQ(response.status, 503U);
+      respond(site_, request, target_of(site_, request), {site_.settings, Verdict::kPasswordsWaiting});
+  EXPECT_EQ(answer_of(response).status, 503U);
   EXPECT_EQ(header(response, "Retry-After"), "1");
-  EXPECT_EQ(response.route, Route::kMetrics);
-  EXPECT_FALSE(response.wanted);
+  EXPECT_EQ(answer_of(response).route, Route::kMetrics);
+  EXPECT_FALSE(is_order(response));
 }
 
 TEST_F(HandlerTest, MalformedRequestsGet400AndTheConnectionCloses) {
   EXPECT_EQ(refuse_malformed().status, 400U);
   EXPECT_TRUE(refuse_malformed().closes);
-  EXPECT_FALSE(local("GET", "/metrics").closes);
+  EXPECT_FALSE(answer_of(local("GET", "/metrics")).closes);
 }
 
 }  // namespace

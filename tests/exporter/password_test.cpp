@@ -3,12 +3,16 @@
 #include <crypt.h>
 #include <gtest/gtest.h>
 
+#include <new>
 #include <vector>
 
+#include "tests/allocations.hpp"
 #include "tests/exporter/child_process.hpp"
 
 namespace shmetrics::exporter {
 namespace {
+
+using Outcome = PasswordChecker::Outcome;
 
 std::string hashed(const std::string& password, const char* cost = "04") {
   return crypt(password.c_str(), (std::string("$2b$") + cost + "$abcdefghijklmnopqrstuu").c_str());
@@ -16,14 +20,14 @@ std::string hashed(const std::string& password, const char* cost = "04") {
 
 bool is_right(PasswordChecker& checker, const Login& login) {
   const auto check = checker.check(login);
-  return check && testing::eventually([&] { return check->is_done.load(); }) && check->is_right;
+  return check && testing::eventually([&] { return *check != Outcome::kPending; }) && *check == Outcome::kRight;
 }
 
 TEST(PasswordChecker, TheRightPasswordIsRightAndRememberedAndAWrongOneIsNot) {
   PasswordChecker checker;
   const Login login{"prom", "correct horse", hashed("correct horse")};
   EXPECT_TRUE(is_right(checker, login));
-  EXPECT_TRUE(checker.check(login)->is_done);  // at once
+  EXPECT_EQ(*checker.check(login), Outcome::kRight);  // at once
   EXPECT_FALSE(is_right(checker, {"prom", "correct hors", login.hash}));
   EXPECT_FALSE(is_right(checker, {"prom", "", login.hash}));
   EXPECT_FALSE(is_right(checker, {"prom", "correct horse", "*0"}));
@@ -45,8 +49,8 @@ TEST(PasswordChecker, AReloadForgets) {
   EXPECT_TRUE(is_right(checker, login));
   checker.forget();
   const auto check = checker.check(login);
-  EXPECT_FALSE(check->is_done);
-  EXPECT_TRUE(testing::eventually([&] { return check->is_done.load(); }));
+  EXPECT_EQ(*check, Outcome::kPending);
+  EXPECT_TRUE(testing::eventually([&] { return *check == Outcome::kRight; }));
 }
 
 TEST(PasswordChecker, WhenManyWaitMoreAreTurnedAwayAndTheEndDoesNotWaitForThem) {
@@ -56,6 +60,26 @@ TEST(PasswordChecker, WhenManyWaitMoreAreTurnedAwayAndTheEndDoesNotWaitForThem) 
   for (int i = 0; i < 40; ++i) checks.push_back(checker.check({"prom", "guess" + std::to_string(i), hash}));
   EXPECT_NE(checks.front(), nullptr);
   EXPECT_EQ(checks.back(), nullptr);
+}
+
+TEST(PasswordChecker, WithoutMemoryNobodyKnowsWhetherAPasswordIsRightAndTheNextCheckIsAsEver) {
+  PasswordChecker checker;
+  const std::string hash = hashed("pass");
+  int failed = 0;
+  for (std::size_t nth = 1; nth < 40; ++nth) {
+    const Login login{"prom", "pass" + std::to_string(nth), hash};
+    std::shared_ptr<const PasswordChecker::Check> check;
+    test::fail_allocation(nth);
+    try {
+      check = checker.check(login);
+      EXPECT_TRUE(testing::eventually([&] { return *check != Outcome::kPending; }));
+    } catch (const std::bad_alloc&) {
+    }
+    test::fail_allocation(0);
+    if (check) failed += *check == Outcome::kFailed ? 1 : 0;
+  }
+  EXPECT_GT(failed, 0);
+  EXPECT_TRUE(is_right(checker, {"prom", "pass", hash}));
 }
 
 }  // namespace

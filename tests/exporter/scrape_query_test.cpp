@@ -2,16 +2,18 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/exporter/asked.hpp"
+
 namespace shmetrics::exporter {
 namespace {
 
 using Names = std::vector<std::string>;
 
 ScrapeQuery query_of(std::string_view target, std::vector<Field> fields = {}, bool with_compression = true) {
-  Request request;
-  request.target = target;
-  request.fields = fields;
-  return scrape_query_of(request, with_compression);
+  Site site;
+  site.compression = with_compression;
+  fields.push_back({"Host", "localhost"});
+  return std::get<ScrapeOrder>(respond_to(site, {.target = target, .fields = fields})).query;
 }
 
 TEST(ScrapeQuery, NamesAreDecodedSortedAndThereOnce) {
@@ -52,10 +54,7 @@ TEST(ScrapeQuery, WithoutCompressionGzipIsNotChosen) {
 
 TEST(ScrapeQuery, ATimeoutIsAFiniteNumberAboveZeroOrNothing) {
   const auto timeout = [](std::string_view text) {
-    const Field field{"X-Prometheus-Scrape-Timeout-Seconds", text};
-    Request request;
-    request.fields = {&field, 1};
-    return scrape_timeout_of(request);
+    return Asked{.fields = {{"Host", "localhost"}, {"X-Prometheus-Scrape-Timeout-Seconds", text}}}.request().patience;
   };
   EXPECT_EQ(timeout("10"), std::chrono::seconds(10));
   EXPECT_EQ(timeout("0.5"), std::chrono::milliseconds(500));
@@ -63,7 +62,7 @@ TEST(ScrapeQuery, ATimeoutIsAFiniteNumberAboveZeroOrNothing) {
   for (const char* nothing : {"", "0", "-1", "nan", "inf", "1e999", "10s", " 10", "ten", "0x10"}) {
     EXPECT_FALSE(timeout(nothing)) << nothing;
   }
-  EXPECT_FALSE(scrape_timeout_of({}));
+  EXPECT_FALSE(Asked{}.request().patience);
 }
 
 }  // namespace

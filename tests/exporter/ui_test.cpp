@@ -6,25 +6,26 @@
 #include <algorithm>
 #include <vector>
 
+#include "tests/exporter/asked.hpp"
+
 namespace shmetrics::exporter {
 namespace {
-
-constexpr Peer kLocal{.kind = Peer::Kind::kUnix};
 
 class UiTest : public ::testing::Test {
  protected:
   UiTest() { site_.ui = ui_files(); }
-  Response ask(std::string_view target, std::vector<Field> fields = {}, const Peer& peer = kLocal,
+  Response ask(std::string_view target, std::vector<Field> fields = {}, const Peer& peer = kUnixPeer,
                std::string_view method = "GET") const {
     fields.push_back({"Host", "localhost"});
-    return respond(site_, {.peer = peer, .method = method, .target = target, .fields = fields});
+    return respond_to(site_, {.peer = peer, .method = method, .target = target, .fields = fields});
   }
   Response foreign(std::string_view target, std::vector<Field> fields = {}, std::string_view method = "GET") const {
     return ask(target, std::move(fields), {}, method);
   }
   static std::string header(const Response& response, std::string_view name) {
-    EXPECT_LE(std::ranges::count(response.headers, name, [](const auto& field) { return field.first; }), 1) << name;
-    for (const auto& [key, value] : response.headers) {
+    const auto& headers = answer_of(response).headers;
+    EXPECT_LE(std::ranges::count(headers, name, [](const auto& field) { return field.first; }), 1) << name;
+    for (const auto& [key, value] : headers) {
       if (key == name) return value;
     }
     return {};
@@ -42,9 +43,9 @@ TEST_F(UiTest, EveryFileHasItsTypeAPolicyThatForbidsInlineAndForeignAndATag) {
                                                        {"/ui/icon.svg", "image/svg+xml"}};
   for (const auto& [target, type] : files) {
     const Response response = ask(target);
-    EXPECT_EQ(response.status, 200U) << target;
-    EXPECT_EQ(response.route, Route::kUi);
-    EXPECT_FALSE(response.body.empty()) << target;
+    EXPECT_EQ(answer_of(response).status, 200U) << target;
+    EXPECT_EQ(answer_of(response).route, Route::kUi);
+    EXPECT_FALSE(answer_of(response).body->empty()) << target;
     EXPECT_EQ(header(response, "Content-Type"), type);
     EXPECT_EQ(header(response, "X-Content-Type-Options"), "nosniff");
     EXPECT_EQ(header(response, "Cache-Control"), "no-cache");
@@ -56,7 +57,7 @@ TEST_F(UiTest, EveryFileHasItsTypeAPolicyThatForbidsInlineAndForeignAndATag) {
 }
 
 TEST_F(UiTest, ThePageHasNoScriptOrStyleWithinAndNothingFromElsewhere) {
-  const std::string page = ask("/ui/").body;
+  const std::string page = *answer_of(ask("/ui/")).body;
   for (const char* what : {" style=", "<style", " onclick=", "http://", "https://"}) {
     EXPECT_EQ(page.find(what), page.npos) << what;
   }
@@ -71,13 +72,13 @@ TEST_F(UiTest, WhoHasTheTagGets304WithTheLengthAndNoBody) {
   const std::string tag = header(whole, "ETag");
   for (const std::string& known : {tag, "W/" + tag, "\"other\", " + tag, std::string("*")}) {
     const Response response = ask("/ui/app.js", {{"If-None-Match", known}});
-    EXPECT_EQ(response.status, 304U) << known;
-    EXPECT_TRUE(response.omits_body);
-    EXPECT_EQ(response.text().size(), whole.body.size());
+    EXPECT_EQ(answer_of(response).status, 304U) << known;
+    EXPECT_TRUE(answer_of(response).omits_body);
+    EXPECT_EQ(answer_of(response).body->size(), answer_of(whole).body->size());
     EXPECT_EQ(header(response, "ETag"), tag);
   }
   for (const char* other : {"\"other\"", "", "other"}) {
-    EXPECT_EQ(ask("/ui/app.js", {{"If-None-Match", other}}).status, 200U) << other;
+    EXPECT_EQ(answer_of(ask("/ui/app.js", {{"If-None-Match", other}})).status, 200U) << other;
   }
 }
 
@@ -86,8 +87,8 @@ TEST_F(UiTest, CompressedItIsShorterAndHasATagOfItsOwn) {
   EXPECT_EQ(header(compressed, "Content-Encoding"), "gzip");
   EXPECT_EQ(header(plain, "Content-Encoding"), "");
   EXPECT_EQ(header(plain, "Vary"), "Accept-Encoding");
-  EXPECT_EQ(compressed.body.substr(0, 2), "\x1f\x8b");
-  EXPECT_LT(compressed.body.size(), plain.body.size());
+  EXPECT_EQ(answer_of(compressed).body->substr(0, 2), "\x1f\x8b");
+  EXPECT_LT(answer_of(compressed).body->size(), answer_of(plain).body->size());
   EXPECT_NE(header(compressed, "ETag"), header(plain, "ETag"));
   site_.compression = false;
   EXPECT_EQ(header(ask("/ui/app.js", {{"Accept-Encoding", "gzip"}}), "Content-Encoding"), "");
@@ -96,69 +97,70 @@ TEST_F(UiTest, CompressedItIsShorterAndHasATagOfItsOwn) {
 TEST_F(UiTest, WithoutACredentialThereIsNothingButThePagesOwnFiles) {
   for (const char* target : {"/ui/", "/api/v1/snapshot", "/ui/nothing.js", "/ui", "/"}) {
     const Response response = foreign(target);
-    EXPECT_EQ(response.status, 401U) << target;
-    EXPECT_EQ(response.body, "unauthorized\n");
-    EXPECT_FALSE(response.wanted);
+    EXPECT_EQ(answer_of(response).status, 401U) << target;
+    EXPECT_EQ(*answer_of(response).body, "unauthorized\n");
+    EXPECT_FALSE(is_order(response));
   }
   for (const UiFile& file : ui_files()) {
     if (file.name.empty()) continue;
     const std::string target = "/ui/" + std::string(file.name);
-    for (const char* method : {"GET", "HEAD"}) EXPECT_EQ(foreign(target, {}, method).body, file.bytes) << target;
+    for (const char* method : {"GET", "HEAD"})
+      EXPECT_EQ(*answer_of(foreign(target, {}, method)).body, file.bytes) << target;
     for (const char* method : {"POST", "PUT", "DELETE", "OPTIONS", "TRACE", "get"}) {
-      EXPECT_EQ(foreign(target, {}, method).body, "unauthorized\n") << method;
+      EXPECT_EQ(*answer_of(foreign(target, {}, method)).body, "unauthorized\n") << method;
     }
   }
   for (const char* beside : {"/ui/app.js/", "/ui//app.js", "/ui/./app.js", "/ui/%61pp.js", "/UI/app.js", "/app.js"}) {
-    EXPECT_EQ(foreign(beside).status, 401U) << beside;
+    EXPECT_EQ(answer_of(foreign(beside)).status, 401U) << beside;
   }
-  EXPECT_EQ(foreign("/api/v1/snapshot", {{"Authorization", "Bearer wrong"}}).status, 401U);
+  EXPECT_EQ(answer_of(foreign("/api/v1/snapshot", {{"Authorization", "Bearer wrong"}})).status, 401U);
 }
 
 TEST_F(UiTest, ABrowserThatIsRefusedIsAskedForTheTokenByThePage) {
   const Response refusal = foreign("/ui/", {{"Accept", "text/html,*/*;q=0.8"}});
-  EXPECT_EQ(refusal.status, 401U);
+  EXPECT_EQ(answer_of(refusal).status, 401U);
   EXPECT_EQ(header(refusal, "WWW-Authenticate"), "Bearer realm=\"shmetrics\"");
   EXPECT_EQ(header(refusal, "Content-Type"), "text/html; charset=utf-8");
   EXPECT_EQ(header(refusal, "Cache-Control"), "no-store");
   EXPECT_EQ(header(refusal, "ETag"), "");
-  EXPECT_EQ(refusal.body, ask("/ui/").body);
-  EXPECT_EQ(foreign("/", {{"Accept", "text/html"}}).body, "unauthorized\n");
+  EXPECT_EQ(*answer_of(refusal).body, *answer_of(ask("/ui/")).body);
+  EXPECT_EQ(*answer_of(foreign("/", {{"Accept", "text/html"}})).body, "unauthorized\n");
 }
 
 TEST_F(UiTest, TheSnapshotIsWantedOfTheFirstSegmentOrTheNamedOne) {
   Response response = ask("/api/v1/snapshot");
-  EXPECT_EQ(response.status, 200U);
-  EXPECT_EQ(response.route, Route::kUi);
-  EXPECT_EQ(response.wanted->snapshot_of, "");
+  EXPECT_EQ(answer_of(response).status, 200U);
+  EXPECT_EQ(answer_of(response).route, Route::kUi);
+  EXPECT_EQ(std::get<ScrapeOrder>(response).query.snapshot_of, "");
   EXPECT_EQ(header(response, "Content-Type"), "application/json");
   EXPECT_EQ(header(response, "Cache-Control"), "no-store");
   response = ask("/api/v1/snapshot?segment=a%20b", {{"Accept-Encoding", "gzip"}});
-  EXPECT_EQ(response.wanted->snapshot_of, "a b");
-  EXPECT_EQ(response.wanted->coding, Coding::kGzip);
+  EXPECT_EQ(std::get<ScrapeOrder>(response).query.snapshot_of, "a b");
+  EXPECT_EQ(std::get<ScrapeOrder>(response).query.coding, Coding::kGzip);
   EXPECT_EQ(header(response, "Content-Encoding"), "gzip");
-  fail(response, ScrapeFailure::kUnknown);
-  EXPECT_EQ(response.status, 404U);
+  response = failed(std::get<ScrapeOrder>(response), ScrapeFailure::kUnknown);
+  EXPECT_EQ(answer_of(response).status, 404U);
   EXPECT_EQ(header(response, "Content-Encoding"), "");
 }
 
 TEST_F(UiTest, OtherMethodsAre405AndHeadHasTheHeadersOfGet) {
   for (const char* target : {"/ui/", "/ui/app.js", "/api/v1/snapshot"}) {
-    EXPECT_EQ(ask(target, {}, kLocal, "POST").status, 405U);
-    EXPECT_EQ(header(ask(target, {}, kLocal, "POST"), "Allow"), "GET, HEAD");
-    const Response head = ask(target, {}, kLocal, "HEAD"), get = ask(target);
-    EXPECT_TRUE(head.omits_body);
-    EXPECT_EQ(head.headers, get.headers);
-    EXPECT_EQ(head.body.size(), get.body.size());
+    EXPECT_EQ(answer_of(ask(target, {}, kUnixPeer, "POST")).status, 405U);
+    EXPECT_EQ(header(ask(target, {}, kUnixPeer, "POST"), "Allow"), "GET, HEAD");
+    const Response head = ask(target, {}, kUnixPeer, "HEAD"), get = ask(target);
+    EXPECT_TRUE(answer_of(head).omits_body);
+    EXPECT_EQ(answer_of(head).headers, answer_of(get).headers);
+    EXPECT_EQ(answer_of(head).body->size(), answer_of(get).body->size());
   }
-  EXPECT_EQ(ask("/ui/nothing.js").status, 404U);
+  EXPECT_EQ(answer_of(ask("/ui/nothing.js")).status, 404U);
 }
 
 TEST_F(UiTest, TheLandingPageLinksToItAndWithoutItThereIsNothing) {
-  EXPECT_NE(ask("/").body.find("href=\"/ui/\""), std::string::npos);
+  EXPECT_NE(answer_of(ask("/")).body->find("href=\"/ui/\""), std::string::npos);
   site_.ui = {};
-  EXPECT_EQ(ask("/").body.find("/ui/"), std::string::npos);
-  for (const char* target : {"/ui/", "/ui/app.js", "/api/v1/snapshot"}) EXPECT_EQ(ask(target).status, 404U);
-  EXPECT_EQ(foreign("/ui/app.js").status, 401U);
+  EXPECT_EQ(answer_of(ask("/")).body->find("/ui/"), std::string::npos);
+  for (const char* target : {"/ui/", "/ui/app.js", "/api/v1/snapshot"}) EXPECT_EQ(answer_of(ask(target)).status, 404U);
+  EXPECT_EQ(answer_of(foreign("/ui/app.js")).status, 401U);
 }
 
 }  // namespace

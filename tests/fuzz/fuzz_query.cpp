@@ -131,10 +131,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   // A copy without a byte to spare, so that a read past its end is one past the allocation.
   const std::vector<char> exact(target.begin(), target.end());
-  const exporter::Request request{.peer = {}, .method = "GET", .target = {exact.data(), exact.size()}, .fields = {}};
-  const Verdict verdict = exporter::authenticate(policy, request);
+  const exporter::Head head{.method = "GET", .target = {exact.data(), exact.size()}, .fields = {}};
+  exporter::Request request;
+  request.credential = exporter::credential_of(head, exporter::parameters_of(head.target));
+  request.foreign_sign = exporter::foreign_sign_of(head, {});
+  const Verdict verdict = exporter::authenticate(policy, request, {});
   fuzz::demand(verdict == expected.verdict(target), exporter::name_of(verdict), target);
   policy.query_token = false;
-  fuzz::demand(exporter::authenticate(policy, request) != Verdict::kQueryToken, "query tokens can be switched off");
+  fuzz::demand(exporter::authenticate(policy, request, {}) != Verdict::kQueryToken, "query tokens can be switched off");
   return 0;
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "exporter/http/handler.hpp"
+#include "tests/exporter/asked.hpp"
 #include "tests/fuzz/oracle.hpp"
 
 namespace {
@@ -33,9 +34,10 @@ const exporter::Site& site() {
 }
 
 std::string everything(const exporter::Response& response) {
-  std::string text = std::to_string(response.status);
-  for (const auto& [name, value] : response.headers) text += "\n" + name + ": " + value;
-  return text + "\n\n" + response.text();
+  const exporter::Answer& answer = exporter::answer_of(response);
+  std::string text = std::to_string(answer.status);
+  for (const auto& [name, value] : answer.headers) text += "\n" + name + ": " + value;
+  return text + "\n\n" + *answer.body;
 }
 
 /// Every answer there is, from requests made by hand; the metrics in each representation.
@@ -48,9 +50,8 @@ std::set<std::string> all_answers() {
       for (const char* coding : {"gzip", "identity"}) {
         const std::string accept = std::string(type) + escaping;
         const exporter::Field fields[] = {{"Host", "localhost"}, {"Accept", accept}, {"Accept-Encoding", coding}};
-        answers.insert(everything(exporter::respond(
-            site(),
-            {.peer = {.kind = exporter::Peer::Kind::kUnix}, .method = "GET", .target = "/metrics", .fields = fields})));
+        answers.insert(everything(
+            exporter::respond_to(site(), {.target = "/metrics", .fields = {std::begin(fields), std::end(fields)}})));
       }
     }
   }
@@ -58,8 +59,8 @@ std::set<std::string> all_answers() {
   for (const auto kind : {exporter::Peer::Kind::kUnix, exporter::Peer::Kind::kTcp}) {
     for (const char* method : {"GET", "HEAD", "POST"}) {
       for (const char* target : {"/", "/metrics", "/-/healthy", "/nothing"}) {
-        answers.insert(everything(exporter::respond(
-            site(), {.peer = {.kind = kind}, .method = method, .target = target, .fields = {&host, 1}})));
+        answers.insert(everything(exporter::respond_to(
+            site(), {.peer = {.kind = kind}, .method = method, .target = target, .fields = {host}})));
       }
     }
   }
@@ -105,13 +106,13 @@ exporter::Response answer(const http::request<http::empty_body>& message, const 
     if (fields.size() > exporter::kMaxFields) break;
     fields.push_back({f.name_string(), f.value()});
   }
-  const exporter::Request request{.peer = peer,
-                                  .version = static_cast<int>(message.version()),
-                                  .method = message.method_string(),
-                                  .target = message.target(),
-                                  .fields = fields};
-  if (!exporter::defect_of(request).empty()) return exporter::refuse_malformed();
-  return exporter::respond(site(), request);
+  const exporter::Asked asked{.peer = peer,
+                              .version = static_cast<int>(message.version()),
+                              .method = message.method_string(),
+                              .target = message.target(),
+                              .fields = fields};
+  if (!exporter::defect_of(asked.head()).empty()) return exporter::refuse_malformed();
+  return exporter::respond_to(site(), asked);
 }
 
 }  // namespace
@@ -143,8 +144,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!parser.is_header_done()) return 0;
   const exporter::Response response = answer(parser.get(), peer);
   fuzz::demand(answers.contains(everything(response)), "an answer has nothing of its request", everything(response));
-  const bool has_metrics = response.wanted.has_value();
-  fuzz::demand(!has_metrics || response.status == 200, "metrics come with 200 alone");
+  const bool has_metrics = exporter::is_order(response);
+  fuzz::demand(!has_metrics || exporter::answer_of(response).status == 200, "metrics come with 200 alone");
   const bool may = shows_token(bytes) || (is_near && !is_passed_on(bytes.substr(0, header_bytes)));
   fuzz::demand(!has_metrics || may, "who shows no credential and is not local gets no metrics", bytes);
   return 0;
