@@ -12,9 +12,10 @@
 
 namespace shmetrics::collector {
 
-MappedSegment::MappedSegment(const std::string& path)
-    : opened_(shm::open_for_reading(path)),
-      region_(shm::map(opened_.file, boost::interprocess::read_only, 0, opened_.geometry.file_bytes(), path)) {}
+MappedSegment::MappedSegment(shm::OpenedSegment opened, const std::string& path, MissingPages missing)
+    : opened_(std::move(opened)),
+      region_(shm::map(opened_.file, boost::interprocess::read_only, 0, opened_.geometry.file_bytes(), path)),
+      missing_(missing) {}
 
 void MappedSegment::copy(std::uint64_t offset, std::span<std::uint64_t> to) const {
   const shm::SharedWord* from = words(offset);

@@ -15,17 +15,25 @@
 
 namespace shmetrics::collector {
 
+/// Whether a page that is missing becomes a flag, by a signal handler: in somebody's program it must not.
+enum class MissingPages : std::uint8_t { kCaught, kNotCaught };
+
 class MappedSegment {
  public:
-  /// Opens and checks `path`, maps what its header says and not a byte more. Throws shm::Error.
-  explicit MappedSegment(const std::string& path);
+  /// Opens and checks `path`. Throws shm::Error.
+  explicit MappedSegment(const std::string& path)
+      : MappedSegment(shm::open_for_reading(path), path, MissingPages::kCaught) {}
+  /// Maps what its header says and not a byte more. `path` is for messages. Throws shm::Error.
+  MappedSegment(shm::OpenedSegment opened, const std::string& path, MissingPages missing);
 
   const shm::Header& header() const { return opened_.header; }
   const shm::Geometry& geometry() const { return opened_.geometry; }
   shm::FileId id() const { return opened_.id; }
   int fd() const { return opened_.file.get(); }
 
-  SigbusGuard guard() const { return SigbusGuard(region_.get_address(), region_.get_size()); }
+  SigbusGuard guard() const {
+    return missing_ == MissingPages::kCaught ? SigbusGuard(region_.get_address(), region_.get_size()) : SigbusGuard();
+  }
 
   /// The words from byte `offset` on. The caller keeps within geometry().file_bytes().
   const shm::SharedWord* words(std::uint64_t offset) const {
@@ -65,6 +73,7 @@ class MappedSegment {
  private:
   shm::OpenedSegment opened_;
   boost::interprocess::mapped_region region_;
+  MissingPages missing_;
   mutable std::uint64_t data_begin_ = 0;
   mutable std::uint64_t data_end_ = 0;
 };

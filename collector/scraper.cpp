@@ -46,6 +46,7 @@ bool is_segment_name(std::string_view name) {
 
 Scraper::Scraper(std::string path, std::string segment)
     : reader_(std::make_unique<SnapshotReader>(std::move(path), std::move(segment))) {}
+Scraper::Scraper(std::unique_ptr<SnapshotReader> reader) : reader_(std::move(reader)) {}
 Scraper::~Scraper() = default;
 Scraper::Scraper(Scraper&&) noexcept = default;
 Scraper& Scraper::operator=(Scraper&&) noexcept = default;

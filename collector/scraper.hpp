@@ -28,6 +28,8 @@ class Scraper {
  public:
   /// With a name, every series gets the label `segment` before all others.
   explicit Scraper(std::string path, std::string segment = {});
+  /// Looks by a reader that was made in another way.
+  explicit Scraper(std::unique_ptr<SnapshotReader> reader);
   ~Scraper();
   Scraper(Scraper&&) noexcept;
   Scraper& operator=(Scraper&&) noexcept;

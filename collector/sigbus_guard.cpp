@@ -42,6 +42,10 @@ void install_once() {
 
 SigbusGuard::SigbusGuard(const void* begin, std::size_t bytes)
     : begin_(reinterpret_cast<std::uintptr_t>(begin)), end_(begin_ + bytes), outer_(innermost) {
+  if (bytes == 0) {
+    innermost = this;
+    return;
+  }
   install_once();
   // A fault while the signal is blocked kills the process, handler or not.
   sigset_t bus;

@@ -26,8 +26,14 @@ shm::Error truncated(const std::string& path) {
 
 }  // namespace
 
+SnapshotReader::SnapshotReader(shm::OpenedSegment opened, std::string path)
+    : path_(std::move(path)), follows_path_(false) {
+  use(std::make_unique<MappedSegment>(std::move(opened), path_, MissingPages::kNotCaught));
+}
+
 void SnapshotReader::read() {
-  follow_path();
+  if (follows_path_) follow_path();
+  if (!mapped_) throw truncated(path_);
   // A second try is for a directory that is not the one that was parsed: then everything known of it goes.
   for (int attempt = 0; attempt < 2; ++attempt) {
     const SigbusGuard guard = mapped_->guard();
@@ -48,7 +54,10 @@ void SnapshotReader::read() {
 }
 
 void SnapshotReader::open() {
-  auto next = std::make_unique<MappedSegment>(path_);
+  use(std::make_unique<MappedSegment>(path_));
+}
+
+void SnapshotReader::use(std::unique_ptr<MappedSegment> next) {
   directory_ = std::make_unique<DirectoryReader>(next->geometry(), segment_);
   mapped_ = std::move(next);
   orphaned_by_.clear();

@@ -42,12 +42,14 @@ struct Snapshot {
   std::uint64_t quarantined_workers = 0;
 };
 
-/// Follows one path. Not thread-safe.
+/// Follows one path, or reads one file. Not thread-safe.
 class SnapshotReader {
  public:
   /// `segment`: the name that its series are labelled with, if any.
   explicit SnapshotReader(std::string path, std::string segment = {})
       : path_(std::move(path)), segment_(std::move(segment)) {}
+  /// For use within somebody's program: this file, wherever its path leads, and no signal handler.
+  SnapshotReader(shm::OpenedSegment opened, std::string path);
 
   /// Looks again. Throws shm::Error when there is nothing to serve: no file, not a segment, damaged, truncated while it
   /// was read. Nothing of a damaged copy is left then.
@@ -69,6 +71,7 @@ class SnapshotReader {
  private:
   void follow_path();
   void open();
+  void use(std::unique_ptr<MappedSegment> next);
   void close();
   bool copy_all(const SigbusGuard& guard);
   void require_time() const;
@@ -83,6 +86,7 @@ class SnapshotReader {
   std::unique_ptr<DirectoryReader> directory_;
   Snapshot snapshot_;
   std::string orphaned_by_;
+  bool follows_path_ = true;
   std::chrono::steady_clock::time_point deadline_;
   std::vector<std::uint64_t> room_;  // for slots with holes
 };

@@ -337,6 +337,10 @@ Geometry check_header(const Header& header, std::uint64_t actual_file_bytes, con
 OpenedSegment open_for_reading(const std::string& path) {
   Descriptor file = open_file(path, O_RDONLY);
   if (!file) throw_open_error(errno, path);
+  return open_for_reading(std::move(file), path);
+}
+
+OpenedSegment open_for_reading(Descriptor file, const std::string& path) {
   const struct stat status = status_of(file.get(), path);
   if (status.st_size == 0) throw Error(Fault::kNotReady, path + " is empty: no worker has opened it yet");
   const Header header = read_header(file.get(), path);

@@ -47,6 +47,8 @@ struct CreationOptions {
 /// Opens `path` read-only; needs read permission and nothing else.
 /// Throws Error: kNotReady (no file, empty file), kRefused, kIncompatible, kDamaged, kIo.
 OpenedSegment open_for_reading(const std::string& path);
+/// The same of a file that is open for reading; `path` is for messages.
+OpenedSegment open_for_reading(Descriptor file, const std::string& path);
 
 /// Opens `path` for writing, creates it when there is none, replaces it when it is of no further use: empty, or of
 /// another boot or an older layout with no live worker. Another creator may win the race: then its file is opened, with

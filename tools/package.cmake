@@ -7,10 +7,17 @@ install(TARGETS shmetrics_client_static shmetrics_client_shared shmetrics_c EXPO
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT libraries NAMELINK_COMPONENT development
   INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+if(TARGET shmetrics_reader)
+  install(TARGETS shmetrics_reader EXPORT shmetricsTargets
+    LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT libraries NAMELINK_COMPONENT development
+    INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+  install(DIRECTORY collector/c/include/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT development)
+  list(APPEND pkg_config_names shmetrics-reader)
+endif()
 install(EXPORT shmetricsTargets NAMESPACE shmetrics:: DESTINATION ${config_directory} COMPONENT development)
 install(DIRECTORY client/include/ client/c/include/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT development)
 file(RELATIVE_PATH prefix_from_here /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)  # so that `--prefix` may name any place
-foreach(name shmetrics shmetrics-c)
+foreach(name shmetrics shmetrics-c ${pkg_config_names})
   configure_file(client/package/${name}.pc.in ${PROJECT_BINARY_DIR}/${name}.pc @ONLY)
   install(FILES ${PROJECT_BINARY_DIR}/${name}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT development)
 endforeach()

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <shmetrics/shmetrics.hpp>
+#include "client/attachment.hpp"
 #include "client/error.hpp"
 #include "shm/layout.hpp"
 
@@ -187,6 +188,11 @@ shmetrics_registry* shmetrics_open(const shmetrics_options* options, shmetrics_e
   } catch (const std::bad_alloc&) {
     return detail::report(error, detail::no_memory()), nullptr;
   }
+}
+
+int shmetrics_descriptor(const shmetrics_registry* registry) {
+  if (registry == nullptr) return -1;
+  return reinterpret_cast<detail::Attachment*>(const_cast<shmetrics_registry*>(registry))->file().kept_fd;
 }
 
 void shmetrics_release_worker() {

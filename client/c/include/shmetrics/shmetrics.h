@@ -91,6 +91,11 @@ SHMETRICS_C_API void shmetrics_release_worker(void);
 /* The file in use; "" of NULL. */
 SHMETRICS_C_API const char* shmetrics_path(const shmetrics_registry* registry);
 
+/* The library's own descriptor of the file, for shmetrics_read_descriptor() of <shmetrics/reader.h>: also a worker that
+ * has dropped its privileges can read its segment. Not the caller's to close. -1: of NULL, or the program has closed it
+ * and may not open the file again. */
+SHMETRICS_C_API int shmetrics_descriptor(const shmetrics_registry* registry);
+
 /* ---- declaring ---- */
 
 typedef struct shmetrics_counter_family shmetrics_counter_family;

@@ -35,6 +35,11 @@ SHMETRICS_C_API const char* shmetrics_path(const shmetrics_registry* registry) {
   return "";
 }
 
+SHMETRICS_C_API int shmetrics_descriptor(const shmetrics_registry* registry) {
+  (void)registry;
+  return -1;
+}
+
 SHMETRICS_C_API shmetrics_counter_family* shmetrics_declare_counter(shmetrics_registry* registry, const char* name,
                                                                     const char* help, const char* const* labels,
                                                                     size_t label_count,
