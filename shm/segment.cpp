@@ -231,8 +231,7 @@ bool is_of_no_use(int fd, const struct stat& status, const Header& header) {
 
 Descriptor open_file(const std::string& path, int access) {
   Descriptor file = above_stderr(Descriptor(open(path.c_str(), access | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)));
-  if (!file) return file;
-  if (!S_ISREG(status_of(file.get(), path).st_mode)) {
+  if (file && !S_ISREG(status_of(file.get(), path).st_mode)) {
     throw Error(Fault::kRefused, path + " is not a regular file: choose another path");
   }
   return file;
@@ -335,9 +334,8 @@ Geometry check_header(const Header& header, std::uint64_t actual_file_bytes, con
 }
 
 OpenedSegment open_for_reading(const std::string& path) {
-  Descriptor file = open_file(path, O_RDONLY);
-  if (!file) throw_open_error(errno, path);
-  return open_for_reading(std::move(file), path);
+  if (Descriptor file = open_file(path, O_RDONLY)) return open_for_reading(std::move(file), path);
+  throw_open_error(errno, path);
 }
 
 OpenedSegment open_for_reading(Descriptor file, const std::string& path) {

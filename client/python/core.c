@@ -246,6 +246,8 @@ static PyMethodDef kFunctions[] = {{"open", core_open, METH_VARARGS, NULL},
                                    {"release_worker", core_release_worker, METH_NOARGS, NULL},
                                    {"path", core_path, METH_O, NULL},
                                    {"info", core_info, METH_VARARGS, NULL},
+                                   {"render", core_render, METH_VARARGS, NULL},
+                                   {"value", core_value, METH_VARARGS, NULL},
                                    {NULL, NULL, 0, NULL}};
 static PyModuleDef_Slot kSlots[] = {{Py_mod_exec, (void*)add_types}, {0, NULL}};
 static struct PyModuleDef kModule = {PyModuleDef_HEAD_INIT, .m_name = "shmetrics._core", .m_methods = kFunctions,

@@ -20,3 +20,12 @@ PyObject* core_open(PyObject* module, PyObject* args);
 PyObject* core_path(PyObject* module, PyObject* handle);
 PyObject* core_info(PyObject* module, PyObject* args);
 PyObject* metric_declare(PyObject* self, PyObject* args);
+
+/* declaration.c; of use to both. */
+const char* text_of(PyObject* object);
+Py_ssize_t texts_of(PyObject* tuple, const char** texts);
+int registry_of(PyObject* handle, shmetrics_registry** registry);
+
+/* reading.c */
+PyObject* core_render(PyObject* module, PyObject* args);
+PyObject* core_value(PyObject* module, PyObject* args);

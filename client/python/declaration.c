@@ -11,7 +11,7 @@ static int report(const shmetrics_error* error) {
 }
 
 /* The UTF-8 of a str without NUL, which lives as long as `object`; else NULL and an exception. */
-static const char* text_of(PyObject* object) {
+const char* text_of(PyObject* object) {
   Py_ssize_t size = 0;
   const char* text = PyUnicode_AsUTF8AndSize(object, &size);
   if (text == NULL || strlen(text) == (size_t)size) return text;
@@ -20,7 +20,7 @@ static const char* text_of(PyObject* object) {
 }
 
 /* Texts of a tuple of at most MOST_LABELS; -1 and an exception. */
-static Py_ssize_t texts_of(PyObject* tuple, const char** texts) {
+Py_ssize_t texts_of(PyObject* tuple, const char** texts) {
   const Py_ssize_t count = PyTuple_Size(tuple);
   if (count > MOST_LABELS) {
     PyErr_Format(PyExc_ValueError, "%zd labels: at most %d", count, MOST_LABELS);
@@ -54,7 +54,7 @@ static int default_registry(shmetrics_registry** registry) {
 }
 
 /* Of a capsule or None. 0 and the registry, or NULL after a warning where there is none; -1 and an exception. */
-static int registry_of(PyObject* handle, shmetrics_registry** registry) {
+int registry_of(PyObject* handle, shmetrics_registry** registry) {
   if (handle != Py_None) {
     *registry = (shmetrics_registry*)PyCapsule_GetPointer(handle, kHandle);
     return *registry == NULL ? -1 : 0;

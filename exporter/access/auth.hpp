@@ -1,5 +1,5 @@
-// Who is let in: section 8 of the design, rules 3 to 6, as one pure function. Thread-safe; throws when memory or OpenSSL
-// fails.
+// Who is let in: section 8 of the design, rules 3 to 6, as one pure function. Thread-safe; throws when memory or
+// OpenSSL fails.
 #pragma once
 
 #include <map>

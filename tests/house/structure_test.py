@@ -15,7 +15,9 @@ ARROWS = {
     "shm": {"shm"},
     "client": {"client", "shm"},
     "client/testing": {"client", "collector"},
-    "collector": {"collector", "shm"},
+    "client/python": {"client/python", "client", "reader"},
+    "collector": {"collector", "shm", "reader"},
+    "reader": set(),
     "exporter": {"exporter", "collector"},
     "tools": {"tools", "collector"},
 }
@@ -48,9 +50,12 @@ def includes(name):
 
 
 def room_of(path):
-    """The room of a path as it stands in an include; the public header is the client's, wherever it is found from."""
-    if path.startswith("client/testing/"):
-        return "client/testing"
+    """The room of a path as it stands in an include; a public header is its library's, wherever it is found from."""
+    if path == "shmetrics/reader.h":
+        return "reader"
+    for room in ("client/testing", "client/python"):
+        if path.startswith(room + "/"):
+            return room
     first = path.split("/")[0]
     return "client" if first == "shmetrics" else first
 

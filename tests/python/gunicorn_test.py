@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import unittest
+import urllib.request
 
 import segments
 
@@ -50,6 +51,14 @@ class Server:
             return False  # its worker was killed
         finally:
             connection.close()
+
+    def metrics(self):
+        """What the worker that happens to answer shows; empty if it was killed."""
+        try:
+            with urllib.request.urlopen("http://{}:{}/metrics".format(*self.address), timeout=30) as answer:
+                return segments.samples_of(answer.read().decode(), "app_")
+        except (OSError, http.client.HTTPException):
+            return {}
 
     def stop(self):
         if self.process.poll() is not None:
@@ -136,6 +145,35 @@ class PythonGunicorn(Served):
     def test_killed_workers_that_load_the_application_themselves_lose_no_answer(self):
         kills, _ = self.serves_and_counts("--max-requests", "200", kills=6)
         self.assertEqual(6, kills)
+
+    def test_whichever_worker_answers_shows_what_all_have_counted_and_never_less_than_before(self):
+        segment = segments.new_directory() / "answers.seg"
+        server = Server(self, segment, self.command, ("--max-requests", "100"))
+        self.assertTrue(server.is_answered(), server.log.read_text())
+        shown, enough = [], threading.Event()
+
+        def ask():
+            while not enough.is_set():
+                shown.append(server.metrics().get(COUNTER))
+        asker = threading.Thread(target=ask)
+        asker.start()
+        answers, kills = self.load(server, answers=400, kills=4)
+        deadline = time.monotonic() + 60
+        while len(shown) < 200 and time.monotonic() < deadline:
+            answers.append(server.is_answered())
+        enough.set()
+        asker.join()
+        counted = [value for value in shown if value is not None]
+        self.assertEqual(sorted(counted), counted)
+        self.assertGreaterEqual(len(counted), 150)
+        last = server.metrics()
+        acknowledged = answers.count(True) + 1
+        self.assertLessEqual(acknowledged, last[COUNTER])
+        self.assertLessEqual(last[COUNTER], acknowledged + kills)
+        live = {"app_http_requests_in_progress"}  # that of the dead is gone; that of this request is no more
+        self.assertEqual({name: value for name, value in last.items() if name not in live},
+                         {name: value for name, value in segments.samples(segment, "app_").items() if name not in live})
+        print(f"{len(counted)} answers to /metrics, {kills} kills")
 
 
 if __name__ == "__main__":

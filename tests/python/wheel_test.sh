@@ -16,7 +16,8 @@ mkdir "$work/client" # the build leaves files beside its sources
 cp -r "$source_directory/client/python" "$work/client/"
 mkdir -p "$work/client/c"
 cp -r "$source_directory/client/c/include" "$work/client/c/"
-export C_INCLUDE_PATH=$source_directory/client/c/include LIBRARY_PATH=$build/client LD_LIBRARY_PATH=$build/client
+export C_INCLUDE_PATH=$source_directory/client/c/include:$source_directory/collector/c/include
+export LIBRARY_PATH=$build/client:$build/collector LD_LIBRARY_PATH=$build/client:$build/collector
 pip=(/usr/bin/python3 -m pip --disable-pip-version-check --no-input)
 "${pip[@]}" wheel --no-index --no-build-isolation --no-deps --wheel-dir "$work" "$work/client/python" \
   >"$work/log" 2>&1 || fail "no wheel"
@@ -26,7 +27,9 @@ wheel=$(echo "$work"/shmetrics-"$version"-cp310-abi3-*.whl)
 "${pip[@]}" install --no-index --no-deps --target "$work/installed" "$wheel" >"$work/log" 2>&1 ||
   fail "cannot be installed"
 SHMETRICS_SEGMENT=$work/metrics.seg PYTHONPATH=$work/installed /usr/bin/python3 -W error -c \
-  'from shmetrics import Counter; Counter("jobs", "Jobs").inc()' >"$work/log" 2>&1 || fail "does not count"
+  'import shmetrics; shmetrics.Counter("jobs", "Jobs").inc(); print(shmetrics.generate_latest().decode())' \
+  >"$work/log" 2>&1 || fail "does not count"
+grep -qx 'jobs_total 1' "$work/log" || fail "does not read back"
 "$build/bin/shmetrics" dump "$work/metrics.seg" --format text >"$work/log" 2>&1 || fail "no segment"
 grep -qx 'jobs_total 1' "$work/log" || fail "counted something else"
 for file in py.typed _core.pyi; do
@@ -40,5 +43,6 @@ SHMETRICS_STUB=1 "${pip[@]}" wheel --no-index --no-build-isolation --no-deps --w
   >"$work/log" 2>&1 || fail "no wheel without the library"
 "${pip[@]}" install --no-index --no-deps --target "$work/stub" "$wheel" >"$work/log" 2>&1 || fail "cannot be installed"
 SHMETRICS_SEGMENT=$work/none.seg PYTHONPATH=$work/stub /usr/bin/python3 -W error -c \
-  'from shmetrics import Counter; Counter("jobs", "Jobs").inc()' >"$work/log" 2>&1 || fail "raises without the library"
+  'import shmetrics; shmetrics.Counter("jobs", "Jobs").inc(); assert shmetrics.generate_latest() == b""' \
+  >"$work/log" 2>&1 || fail "raises without the library"
 [ ! -e "$work/none.seg" ] || fail "makes a segment without the library"

@@ -16,15 +16,18 @@ except ImportError as error:
     raise ImportError("shmetrics._core is not built, or for another machine: build the target shmetrics_python, or "
                       "install the package") from error
 from . import _ends  # noqa: F401
+from ._exposition import (CONTENT_TYPE_LATEST, Reader, generate_latest, make_asgi_app, make_wsgi_app,
+                          start_http_server)
 from ._scopes import ExceptionCounter, InprogressTracker, Timer
 
-__all__ = ["Counter", "Gauge", "Histogram", "Info", "Registry", "Summary"]
+__all__ = ["CONTENT_TYPE_LATEST", "Counter", "Gauge", "Histogram", "Info", "REGISTRY", "Registry", "Summary",
+           "generate_latest", "make_asgi_app", "make_wsgi_app", "start_http_server"]
 
 # In the order of enum shmetrics_gauge_mode.
 _MODES = ("livesum", "livemin", "livemax", "liveall", "livemostrecent", "sum", "min", "max", "mostrecent", "all")
 
 
-class Registry:
+class Registry(Reader):
     """A segment: the file at `path`, else $SHMETRICS_SEGMENT, else /dev/shm/shmetrics.seg.
 
     What is 0 has its default; all but `fresh` and `group` counts when this process creates the file. Raises OSError
@@ -32,7 +35,7 @@ class Registry:
     warning says when there is none.
     """
 
-    __slots__ = ("_handle",)
+    __slots__ = ()
 
     def __init__(self, path: Union[str, "os.PathLike[str]"] = "", *, fresh: bool = False, workers: int = 0,
                  slots: int = 0, cells: int = 0, directory_bytes: int = 0, mode: int = 0, group: int | str = -1,
@@ -48,6 +51,18 @@ class Registry:
     def path(self) -> str:
         """The file in use."""
         return _core.path(self._handle)
+
+
+class _DefaultRegistry(Registry):
+    """The segment of default options, opened when it is first needed."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        self._handle = None
+
+
+REGISTRY = _DefaultRegistry()
 
 
 def _full_name(name: str, namespace: str, subsystem: str, unit: str, suffix: str) -> str:

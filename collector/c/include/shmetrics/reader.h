@@ -8,8 +8,8 @@
  * Made for use within a worker: no signal handler is installed, no thread started, no lock taken that an update takes;
  * memory that no worker has allocated is not touched. Only a file that somebody cuts short while it is read ends the
  * process by SIGBUS, as it would end an update. A reading takes some milliseconds for 10,000 series, at most 5 s, and
- * holds a copy of all values. Bytes of the segment are trusted no more than by the exporter. Nothing here throws, aborts
- * or sets errno. */
+ * holds a copy of all values. Bytes of the segment are trusted no more than by the exporter. Nothing here throws,
+ * aborts or sets errno. */
 #ifndef SHMETRICS_READER_H
 #define SHMETRICS_READER_H
 

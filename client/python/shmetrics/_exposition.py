@@ -1,0 +1,135 @@
+"""The metrics of all workers, from any of them: as bytes, as an application of WSGI or ASGI, by a server of its own.
+
+Reading is safe from any thread and after fork. It takes some milliseconds for 10,000 series, without the interpreter's
+lock; nobody's updates wait for it. Each call raises OSError when the segment cannot be read."""
+from __future__ import annotations
+
+import asyncio
+import gzip
+import hmac
+import os
+import socket
+import socketserver
+import threading
+import wsgiref.simple_server
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any
+from urllib.parse import parse_qs
+
+from . import _core
+
+CONTENT_TYPE_LATEST = "text/plain; version=0.0.4; charset=utf-8"
+CONTENT_TYPE_OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+_TEXT, _OPENMETRICS = 0, 1
+
+_Headers = list[tuple[str, str]]
+_Application = Callable[[dict[str, Any], Callable[[str, _Headers], Any]], Iterable[bytes]]
+
+
+class Reader:
+    """What can be read back of a segment."""
+
+    __slots__ = ("_handle",)
+    _handle: object
+
+    def get_sample_value(self, name: str, labels: Mapping[str, str] | None = None) -> float | None:
+        """The merged value of one sample, such as `app_seconds_count`, with just these labels, or None."""
+        labels = labels or {}
+        return _core.value(self._handle, name, tuple(labels), tuple(labels.values()))
+
+
+def _handle(registry: Reader | None) -> object:
+    return None if registry is None else registry._handle
+
+
+def generate_latest(registry: Reader | None = None) -> bytes:
+    """All families in text format 0.0.4, whose media type is CONTENT_TYPE_LATEST."""
+    return _core.render(_handle(registry), _TEXT, ())
+
+
+class _Answerer:
+    """Answers requests for one registry: who may ask, in which format, which families, compressed or not."""
+
+    def __init__(self, registry: Reader | None, disable_compression: bool, token: str | None) -> None:
+        self._handle = _handle(registry)
+        self._compresses = not disable_compression
+        given = token if token is not None else os.environ.get("METRICS_TOKEN", "")
+        self._credentials = [f"Bearer {each.strip()}".encode() for each in given.split(",") if each.strip()]
+
+    def answer(self, path: str, query: str, header: Callable[[str], str]) -> tuple[str, _Headers, bytes]:
+        plain = ("Content-Type", "text/plain; charset=utf-8")
+        if path == "/favicon.ico":
+            return "200 OK", [plain], b""
+        given = header("authorization").encode()
+        if self._credentials and not any([hmac.compare_digest(given, each) for each in self._credentials]):
+            return "401 Unauthorized", [plain, ("WWW-Authenticate", "Bearer")], b"401: ask with the token\n"
+        accepted = [part.split(";")[0].strip() for part in header("accept").split(",")]
+        is_openmetrics = "application/openmetrics-text" in accepted
+        try:
+            body = _core.render(self._handle, _OPENMETRICS if is_openmetrics else _TEXT,
+                                tuple(parse_qs(query).get("name[]", ())))
+        except OSError as error:
+            return "503 Service Unavailable", [plain], f"{error}\n".encode()
+        headers = [("Content-Type", CONTENT_TYPE_OPENMETRICS if is_openmetrics else CONTENT_TYPE_LATEST),
+                   ("Vary", "Accept, Accept-Encoding")]
+        codings = [part.split(";")[0].strip().lower() for part in header("accept-encoding").split(",")]
+        if self._compresses and "gzip" in codings:
+            body = gzip.compress(body, compresslevel=1)
+            headers.append(("Content-Encoding", "gzip"))
+        return "200 OK", headers, body
+
+
+def make_wsgi_app(registry: Reader | None = None, disable_compression: bool = False, *, token: str | None = None
+                  ) -> _Application:
+    """An application that answers with the metrics of all workers. With a token, or several with commas between them,
+    or those of $METRICS_TOKEN, it asks for `Authorization: Bearer TOKEN`. Without one the application that it is
+    mounted in decides who reads."""
+    answerer = _Answerer(registry, disable_compression, token)
+
+    def metrics(environ: dict[str, Any], start_response: Callable[[str, _Headers], Any]) -> Iterable[bytes]:
+        def header(name: str) -> str:
+            return str(environ.get("HTTP_" + name.upper().replace("-", "_"), ""))
+        status, headers, body = answerer.answer(environ.get("PATH_INFO", ""), environ.get("QUERY_STRING", ""), header)
+        start_response(status, headers + [("Content-Length", str(len(body)))])
+        return [body]
+    return metrics
+
+
+def make_asgi_app(registry: Reader | None = None, disable_compression: bool = False, *, token: str | None = None
+                  ) -> Callable[..., Awaitable[None]]:
+    """The same for ASGI. The segment is read in a thread: the event loop goes on."""
+    answerer = _Answerer(registry, disable_compression, token)
+
+    async def metrics(scope: dict[str, Any], receive: Callable[[], Awaitable[Any]],
+                      send: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
+        if scope["type"] != "http":
+            raise ValueError(f"metrics are asked for by http, not by {scope['type']}")
+
+        def header(name: str) -> str:
+            return ",".join(value.decode("latin-1") for key, value in scope["headers"] if key.lower() == name.encode())
+        status, headers, body = await asyncio.to_thread(answerer.answer, scope.get("path", ""),
+                                                        scope.get("query_string", b"").decode("latin-1"), header)
+        headers = headers + [("Content-Length", str(len(body)))]
+        await send({"type": "http.response.start", "status": int(status.split()[0]),
+                    "headers": [(key.lower().encode(), value.encode("latin-1")) for key, value in headers]})
+        await send({"type": "http.response.body", "body": body})
+    return metrics
+
+
+class _SilentHandler(wsgiref.simple_server.WSGIRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+def start_http_server(port: int, addr: str = "0.0.0.0", registry: Reader | None = None, *, token: str | None = None
+                      ) -> tuple[wsgiref.simple_server.WSGIServer, threading.Thread]:
+    """Serves the metrics by a daemon thread of this process. OSError when the port is taken: in one worker of many it
+    is that of another, which answers for all."""
+    class Server(socketserver.ThreadingMixIn, wsgiref.simple_server.WSGIServer):
+        daemon_threads = True
+        address_family = socket.getaddrinfo(addr, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
+    server = wsgiref.simple_server.make_server(addr, port, make_wsgi_app(registry, token=token), Server,
+                                               _SilentHandler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    return server, thread
