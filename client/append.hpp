@@ -19,12 +19,9 @@ inline constexpr int kMostLostSwaps = 256;
 /// Why there is no record after find_or_append().
 enum class Obstacle { kNone, kEnded, kLimit, kCells, kDirectory, kDamaged, kNoMemory, kBusy };
 
-enum class Appended { kPublished, kLost, kNoCells, kNoDirectory, kNoMemory };
-/// One attempt to make `record` the next of the log. `cells` is the cursor behind its own cells.
-Appended append(Attachment& attachment, const std::string& record, const shm::CellCursor& cells) noexcept;
-
-/// When a record is made, for its created_unix_ns.
-std::uint64_t unix_now_ns();
+/// One attempt to make `record` the next of the log. `cells` is the cursor behind its own cells. kNone: the log has
+/// moved on, by this record or by another process's.
+Obstacle append(Attachment& attachment, const std::string& record, const shm::CellCursor& cells) noexcept;
 
 /// Looks at the whole log, and appends until `look()` finds what is wanted: it gives null or nothing until then, may
 /// throw, and may end the search by a reason in `obstacle`. `encode(cells)` makes the record with cells from the cursor
@@ -33,16 +30,10 @@ template <typename Look, typename Encode>
 auto find_or_append(Attachment& attachment, const Deadline& deadline, Obstacle& obstacle, Look look, Encode encode)
     -> decltype(look()) {
   for (int lost_swaps = 0;; ++lost_swaps) {
-    switch (attachment.refresh_directory()) {
-      case DirectoryMirror::Refreshed::kWhole:
-        break;
-      case DirectoryMirror::Refreshed::kDamaged:
-        obstacle = Obstacle::kDamaged;
-        return {};
-      case DirectoryMirror::Refreshed::kNoMemory:
-        obstacle = Obstacle::kNoMemory;
-        return {};
-    }
+    const DirectoryMirror::Refreshed log = attachment.mirror.refresh();
+    if (log == DirectoryMirror::Refreshed::kDamaged) obstacle = Obstacle::kDamaged;
+    if (log == DirectoryMirror::Refreshed::kNoMemory) obstacle = Obstacle::kNoMemory;
+    if (obstacle != Obstacle::kNone) return {};
     if (auto found = look(); found || obstacle != Obstacle::kNone) return found;
     if (lost_swaps >= kMostLostSwaps && deadline.is_over()) {
       obstacle = Obstacle::kBusy;
@@ -50,20 +41,8 @@ auto find_or_append(Attachment& attachment, const Deadline& deadline, Obstacle& 
     }
     shm::CellCursor cells = attachment.mirror.cells();
     const std::string record = encode(cells);
-    switch (append(attachment, record, cells)) {
-      case Appended::kPublished:
-      case Appended::kLost:
-        continue;  // the log has moved on, maybe by this record
-      case Appended::kNoCells:
-        obstacle = Obstacle::kCells;
-        return {};
-      case Appended::kNoDirectory:
-        obstacle = Obstacle::kDirectory;
-        return {};
-      case Appended::kNoMemory:
-        obstacle = Obstacle::kNoMemory;
-        return {};
-    }
+    obstacle = append(attachment, record, cells);
+    if (obstacle != Obstacle::kNone) return {};
   }
 }
 

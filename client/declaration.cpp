@@ -66,9 +66,9 @@ const FamilyState* find_declared(Attachment& attachment, const shm::Schema& sche
     return nullptr;
   }
   if (generations.back()->type != schema.type) {
-    const auto self = attachment.claimed_entry();
+    const auto self = attachment.entry.claimed();
     const auto own_worker = self ? std::optional(self->worker) : std::nullopt;
-    if (shm::other_worker_alive(attachment.file().kept_fd, own_worker)) {
+    if (shm::other_worker_alive(attachment.mapping.file().kept_fd, own_worker)) {
       throw Refused(shm::Tally::kDeclarationOtherType, shm::Fault::kIncompatible,
                     shm::quoted(schema.name) + " is declared " + difference +
                         ", and workers live: stop them, choose another name, or open with Start::fresh");
@@ -85,25 +85,25 @@ const FamilyState* find_declared(Attachment& attachment, const shm::Schema& sche
 }
 
 [[noreturn]] void refuse(const Attachment& attachment, Obstacle obstacle) {
-  const shm::Geometry& geometry = attachment.view.geometry();
+  const shm::Geometry& geometry = attachment.mapping.view.geometry();
   switch (obstacle) {
     case Obstacle::kCells:
       throw Refused(shm::Tally::kDeclarationDirectory, shm::Fault::kFull,
-                    attachment.path + " has " + std::to_string(geometry.cells) +
+                    attachment.mapping.path + " has " + std::to_string(geometry.cells) +
                         " cells a slot, no more are left: raise Options::cells and open with Start::fresh");
     case Obstacle::kDirectory:
       throw Refused(shm::Tally::kDeclarationDirectory, shm::Fault::kFull,
-                    attachment.path + " has a directory of " + std::to_string(geometry.directory_bytes) +
+                    attachment.mapping.path + " has a directory of " + std::to_string(geometry.directory_bytes) +
                         " bytes, which is full: raise Options::directory_bytes and open with Start::fresh");
     case Obstacle::kBusy:
       throw Refused(shm::Tally::kDeclarationBusy, shm::Fault::kNotReady,
-                    attachment.path + " is busy: others registered for 100 ms without a pause, declare again");
+                    attachment.mapping.path + " is busy: others registered for 100 ms without a pause, declare again");
     case Obstacle::kNoMemory:
       throw Refused(shm::Tally::kDeclarationNoMemory, shm::Fault::kFull,
-                    "no memory left for " + attachment.path + ": free space there, it is tried again");
+                    "no memory left for " + attachment.mapping.path + ": free space there, it is tried again");
     default:
       throw Refused(shm::Tally::kDeclarationDirectory, shm::Fault::kDamaged,
-                    attachment.path + " has a damaged directory: nothing can be declared, see shmetrics check");
+                    attachment.mapping.path + " has a damaged directory: nothing can be declared, see shmetrics check");
   }
 }
 
@@ -120,13 +120,13 @@ const FamilyState& find_or_append_family(Attachment& attachment, const shm::Sche
                   "this process is busy registering: declare again");
   }
   // Before a look at who else lives: two that declare another type each must see each other.
-  attachment.claim_entry_if_free();
+  attachment.entry.claim_if_free();
   Obstacle obstacle = Obstacle::kNone;
   const FamilyState* family = find_or_append(
       attachment, deadline, obstacle, [&] { return find_declared(attachment, schema); },
       [&](shm::CellCursor& cells) {
         const std::uint32_t limit = series_limit != 0 ? series_limit : attachment.series_per_family;
-        return shm::encode_family(schema, unix_now_ns(), limit, cells);
+        return shm::encode_family(schema, shm::unix_now_ns(), limit, cells);
       });
   if (family == nullptr) refuse(attachment, obstacle);
   family->declared_here = true;
@@ -176,13 +176,13 @@ const FamilyState* declare_family(Attachment& attachment, const shm::Schema& sch
       why = refused.tally();
       error = make_error(refused.fault(), refused.what());
     } catch (const std::bad_alloc&) {
-      error = make_error(shm::Fault::kFull, "this process has no memory left");
+      error = no_memory();
     }
-    attachment.tally(why);
+    attachment.mapping.tally(why);
     attachment.say_once(static_cast<std::uint32_t>(why), message_of(error));
     return refused_family(attachment, schema, series_limit, why);
-  } catch (const std::exception& no_memory) {
-    error = make_error(shm::Fault::kFull, "this process has no memory left");
+  } catch (const std::exception&) {
+    error = no_memory();
     return nullptr;
   }
 }

@@ -4,8 +4,6 @@
 #include <limits>
 #include <optional>
 
-#include "client/directory_pages.hpp"
-
 namespace shmetrics::detail {
 
 void FamilyState::describe(const shm::Schema& schema) {
@@ -50,7 +48,8 @@ struct DirectoryMirror::Known {
 };
 
 DirectoryMirror::DirectoryMirror(Attachment& attachment, const shm::SegmentView& view, std::uint32_t registry)
-    : attachment_(attachment),
+    : pages(view),
+      attachment_(attachment),
       view_(view),
       registry_(registry),
       series_(view.directory_bytes(), view.geometry().cells),
@@ -58,12 +57,14 @@ DirectoryMirror::DirectoryMirror(Attachment& attachment, const shm::SegmentView&
 
 DirectoryMirror::~DirectoryMirror() = default;
 
-void DirectoryMirror::start_anew() noexcept {
+void DirectoryMirror::forget_in_child(bool is_whole) noexcept {
+  pages.forget_in_child(is_whole);
+  if (is_whole) return;
   static_cast<void>(known_.release());  // families point into it, and it may be torn
   series_.start_anew();
 }
 
-DirectoryMirror::Refreshed DirectoryMirror::refresh(DirectoryPages& pages) noexcept {
+DirectoryMirror::Refreshed DirectoryMirror::refresh() noexcept {
   try {
     if (known_ == nullptr) known_ = std::make_unique<Known>(view_.geometry());
     shm::DirectoryParser& parser = known_->parser;

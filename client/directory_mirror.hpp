@@ -11,14 +11,13 @@
 #include <unordered_map>
 #include <vector>
 
+#include "client/directory_pages.hpp"
 #include "client/family_state.hpp"
 #include "client/series_table.hpp"
 #include "shm/directory.hpp"
 #include "shm/worker_entry.hpp"
 
 namespace shmetrics::detail {
-
-class DirectoryPages;
 
 class DirectoryMirror {
  public:
@@ -31,9 +30,9 @@ class DirectoryMirror {
     kNoMemory,  // of the file system or of this process; what is known stays known, and the rest is read later
   };
   /// Steps to the end of the log. Never throws.
-  Refreshed refresh(DirectoryPages& pages) noexcept;
-  /// In a forked child whose parent may have been in the middle of refresh(): everything is read again. Never throws.
-  void start_anew() noexcept;
+  Refreshed refresh() noexcept;
+  /// In a forked child. Unless `is_whole`, its parent was in the middle of something here, and all is read again.
+  void forget_in_child(bool is_whole) noexcept;
 
   /// The generations of a name, of the last type that it has, oldest first.
   const std::vector<FamilyState*>& generations(std::string_view name) const;
@@ -44,6 +43,7 @@ class DirectoryMirror {
   /// The name of the family that already gives rise to one of these names; empty when none does.
   std::string claimant(const std::vector<std::string>& names, std::string_view except) const;
 
+  DirectoryPages pages;
   const SeriesTable& series() const { return series_; }
   std::uint32_t entries() const;
   const shm::CellCursor& cells() const;

@@ -13,24 +13,19 @@ constexpr int kPlaces = 1024;
 constexpr int kFaultBits = 8;  // an error's value: place + 1 above, fault below
 
 const char* fault_text(int fault) {
-  switch (static_cast<shm::Fault>(fault)) {
-    case shm::Fault::kNotReady:
-      return "the segment is not ready yet: try again later";
-    case shm::Fault::kIncompatible:
-      return "the segment or the declaration is incompatible";
-    case shm::Fault::kFull:
-      return "space or a limit is used up";
-    case shm::Fault::kDamaged:
-      return "the segment is damaged: remove the file";
-    case shm::Fault::kInvalidArgument:
-      return "invalid argument";
-    case shm::Fault::kRefused:
-      return "the segment's file is refused";
-    case shm::Fault::kIo:
-      return "the kernel refused a call";
-  }
-  return "unknown error";
+  constexpr const char* kTexts[] = {"unknown error",
+                                    "the segment is not ready yet: try again later",
+                                    "the segment or the declaration is incompatible",
+                                    "space or a limit is used up",
+                                    "the segment is damaged: remove the file",
+                                    "invalid argument",
+                                    "the segment's file is refused",
+                                    "the kernel refused a call"};
+  static_assert(std::size(kTexts) == static_cast<std::size_t>(shm::Fault::kIo) + 1);
+  return kTexts[fault > 0 && fault < static_cast<int>(std::size(kTexts)) ? fault : 0];
 }
+
+constinit std::array<std::atomic<const std::string*>, kPlaces> texts{};
 
 class Category final : public std::error_category {
  public:
@@ -41,7 +36,7 @@ class Category final : public std::error_category {
   const char* text(int value) const noexcept {
     const int place = (value >> kFaultBits) - 1;
     if (place >= 0 && place < kPlaces) {
-      if (const std::string* text = texts_[place].load(std::memory_order_acquire)) return text->c_str();
+      if (const std::string* text = texts[place].load(std::memory_order_acquire)) return text->c_str();
     }
     return fault_text(value & ((1 << kFaultBits) - 1));
   }
@@ -53,19 +48,16 @@ class Category final : public std::error_category {
   int value_of(shm::Fault fault, std::string_view text) {
     const int code = static_cast<int>(fault);
     for (int place = 0; place < kPlaces; ++place) {
-      const std::string* known = texts_[place].load(std::memory_order_acquire);
+      const std::string* known = texts[place].load(std::memory_order_acquire);
       if (known == nullptr) {
         const auto* mine = new std::string(text);
-        if (texts_[place].compare_exchange_strong(known, mine, std::memory_order_acq_rel)) known = mine;
+        if (texts[place].compare_exchange_strong(known, mine, std::memory_order_acq_rel)) known = mine;
         if (known != mine) delete mine;
       }
       if (*known == text) return (place + 1) << kFaultBits | code;
     }
     return code;
   }
-
- private:
-  std::array<std::atomic<const std::string*>, kPlaces> texts_{};
 };
 
 // Constant-initialised and never destroyed: static families ask for messages until the very end.
@@ -88,6 +80,10 @@ std::error_code detail::make_error(shm::Fault fault, std::string_view message) n
   } catch (const std::bad_alloc&) {
     return {static_cast<int>(fault), immortal.category};
   }
+}
+
+std::error_code detail::no_memory() noexcept {
+  return make_error(shm::Fault::kFull, "this process has no memory left");
 }
 
 const char* detail::message_of(const std::error_code& error) noexcept {

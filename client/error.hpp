@@ -13,6 +13,9 @@ namespace shmetrics::detail {
 /// alone.
 std::error_code make_error(shm::Fault fault, std::string_view message) noexcept;
 
+/// The one for std::bad_alloc.
+std::error_code no_memory() noexcept;
+
 /// The message of such an error_code; lives until the process ends.
 const char* message_of(const std::error_code& error) noexcept;
 

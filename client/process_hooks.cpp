@@ -41,7 +41,7 @@ void after_fork_in_child() {
   Attachment::for_each([is_whole](Attachment& attachment) {
     attachment.forget_process(is_whole);
     // A worker that drops its privileges later could not open the file any more.
-    if (geteuid() == 0) attachment.claim_entry();
+    if (geteuid() == 0) attachment.entry.claim();
   });
 }
 
@@ -86,7 +86,7 @@ bool watch_thread_end() noexcept {
 namespace shmetrics {
 
 void release_worker() noexcept {
-  detail::Attachment::for_each([](detail::Attachment& attachment) { attachment.release(); });
+  detail::Attachment::for_each([](detail::Attachment& attachment) { attachment.entry.release(); });
 }
 
 }  // namespace shmetrics

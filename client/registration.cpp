@@ -20,7 +20,7 @@ HandleParts overflow(const FamilyState& family, shm::Overflow why) noexcept {
   if (!family.is_declared()) return handle(family, family.first_cell);
   Attachment& attachment = *family.attachment;
   const std::uint32_t cell = family.overflow_tally + static_cast<std::uint32_t>(why);
-  if (shm::SharedWord* spill = attachment.spill_cells(cell)) spill[cell].add_relaxed(1);
+  if (shm::SharedWord* spill = attachment.mapping.spill_cells(cell)) spill[cell].add_relaxed(1);
   if (!family.in_process_slots()) return handle(family, family.first_cell);
   return handle(family, dropped_cell(why == shm::Overflow::kNoMemory ? shm::Tally::kDroppedNoMemory
                                      : why == shm::Overflow::kBusy   ? shm::Tally::kDroppedBusy
@@ -64,7 +64,7 @@ std::optional<std::uint32_t> find_or_append_series(const FamilyState& family, st
     return std::nullopt;
   };
   return find_or_append(attachment, deadline, obstacle, look, [&](shm::CellCursor& cells) {
-    return shm::encode_series(family.entry, family.type, family.bound_count, values, unix_now_ns(), cells);
+    return shm::encode_series(family.entry, family.type, family.bound_count, values, shm::unix_now_ns(), cells);
   });
 }
 

@@ -1,12 +1,9 @@
-// The public API's other half: handles in, cells out.
-#include <time.h>
-
+// Registries of the public API, and what is declared in them.
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <chrono>
+#include <cerrno>
 #include <cmath>
-#include <cstring>
 #include <tuple>
 
 #include "client/attachment.hpp"
@@ -14,20 +11,11 @@
 #include "client/error.hpp"
 #include "client/registration.hpp"
 #include "client/slow_path.hpp"
-#include "client/writer.hpp"
-#include "shm/failpoint.hpp"
-#include "shm/slot.hpp"
 
 namespace shmetrics {
 namespace {
 
 using detail::Attachment;
-
-static_assert(static_cast<std::uint32_t>(detail::Refusal::nan) == static_cast<std::uint32_t>(shm::Tally::kRefusedNan) &&
-              static_cast<std::uint32_t>(detail::Refusal::infinite) ==
-                  static_cast<std::uint32_t>(shm::Tally::kRefusedInfinite) &&
-              static_cast<std::uint32_t>(detail::Refusal::negative) ==
-                  static_cast<std::uint32_t>(shm::Tally::kRefusedNegative));
 
 constinit std::atomic<Attachment*> default_attachment{nullptr};
 constinit detail::Breaker default_breaker;
@@ -44,7 +32,7 @@ std::error_code guarded(Act act) noexcept {
   } catch (const shm::Error& error) {
     return detail::make_error(error.fault(), error.what());
   } catch (const std::bad_alloc&) {
-    return detail::make_error(shm::Fault::kFull, "this process has no memory left");
+    return detail::no_memory();
   } catch (const std::exception& error) {
     return detail::make_error(shm::Fault::kIo, error.what());
   }
@@ -60,84 +48,15 @@ Buckets growing(double start, std::size_t count, auto next) {
   return bounds;
 }
 
-// Counts the bounds below the value, four at a time and without a branch that depends on the value. The bounds are
-// padded to fours with +Inf, and no value is above that. With a loop over single bounds an observation takes twice as
-// long on an Intel Xeon; docs/performance.md has the figures.
-std::uint32_t bucket_of(const detail::FamilyState& family, double value) noexcept {
-  using Doubles = double __attribute__((vector_size(16)));
-  using Words = std::int64_t __attribute__((vector_size(16)));
-  const Doubles values = {value, value};
-  Words low{}, high{};
-  const double* const end = family.bounds.data() + family.bound_count;
-  for (const double* at = family.bounds.data(); at < end; at += 4) {
-    Doubles low_pair, high_pair;
-    std::memcpy(&low_pair, at, sizeof low_pair);
-    std::memcpy(&high_pair, at + 2, sizeof high_pair);
-    low -= values > low_pair;  // true is -1
-    high -= values > high_pair;
-  }
-  low += high;
-  return static_cast<std::uint32_t>(low[0] + low[1]);
-}
-static_assert(shm::kMaxBounds % 4 == 0);
-
-void observe_slow(const detail::FamilyState& family, std::uint32_t registry, std::uint32_t cell, std::uint32_t bucket,
-                  double value) noexcept {
-  if (std::isnan(value)) return detail::refuse(registry, cell, detail::Refusal::nan);
-  if (detail::is_dropped(cell)) return family.attachment->drop(cell);
-  const detail::SlowPath slow;
-  const std::uint32_t last_cell = cell + shm::kHistogramBuckets + family.bound_count;
-  if (shm::SharedWord* own = detail::own_cells(*family.attachment, last_cell)) {
-    shm::observe(own, cell, bucket, value);
-  } else if (shm::SharedWord* spill = family.attachment->spill_cells(last_cell)) {
-    shm::observe_shared(spill, cell, bucket, value);
-  }
-}
-
-// What a summary lacks in buckets it lacks in bounds, so its one count is the bucket above them.
-inline void observe_in(const detail::FamilyState& family, std::uint32_t registry, std::uint32_t cell,
-                       std::uint32_t bucket, double value) noexcept {
-  const std::uint32_t last_cell = cell + shm::kHistogramBuckets + family.bound_count;
-  const detail::ThreadSlot& slot = detail::thread_slots[registry];
-  if (last_cell >= slot.limit || std::isnan(value)) [[unlikely]] {
-    return observe_slow(family, registry, cell, bucket, value);
-  }
-  shm::observe(reinterpret_cast<shm::SharedWord*>(slot.cells), cell, bucket, value);
-}
-
-// When a gauge was set, in a clock that all processes share and nobody sets back; 1 where nobody asks.
-std::uint64_t stamp_for(const detail::FamilyState& family) noexcept {
-  if (family.gauge_mode != shm::GaugeMode::kMostrecent && family.gauge_mode != shm::GaugeMode::kLivemostrecent)
-    return 1;
-  timespec now{};
-  clock_gettime(CLOCK_BOOTTIME, &now);
-  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
-}
-
 shm::Schema schema_of(auto kind, const auto& declaration, const FamilyOptions& options) {
   using Kind = decltype(kind);
+  // In the order of Kind.
+  constexpr shm::MetricType kTypes[] = {shm::MetricType::kCounter,   shm::MetricType::kCounter, shm::MetricType::kGauge,
+                                        shm::MetricType::kHistogram, shm::MetricType::kSummary, shm::MetricType::kInfo};
+  static_assert(std::size(kTypes) == static_cast<std::size_t>(Kind::info) + 1);
   shm::Schema schema;
-  switch (kind) {
-    case Kind::counter:
-      schema.type = shm::MetricType::kCounter;
-      schema.cell_kind = shm::CellKind::kUnsigned;
-      break;
-    case Kind::float_counter:
-      schema.type = shm::MetricType::kCounter;
-      break;
-    case Kind::gauge:
-      schema.type = shm::MetricType::kGauge;
-      break;
-    case Kind::histogram:
-      schema.type = shm::MetricType::kHistogram;
-      break;
-    case Kind::summary:
-      schema.type = shm::MetricType::kSummary;
-      break;
-    case Kind::info:
-      schema.type = shm::MetricType::kInfo;
-      break;
-  }
+  schema.type = kTypes[static_cast<std::size_t>(kind)];
+  if (kind == Kind::counter) schema.cell_kind = shm::CellKind::kUnsigned;
   schema.gauge_mode = static_cast<shm::GaugeMode>(declaration.mode);
   schema.name = declaration.name;
   schema.help = declaration.help;
@@ -161,85 +80,6 @@ Buckets exponential_buckets(double start, double factor, std::size_t count) {
   return growing(start, count, [&](double bound) { return bound * factor; });
 }
 
-void detail::add_slow(std::uint32_t registry, std::uint32_t cell, std::uint64_t n) noexcept {
-  const SlowPath slow;
-  Attachment* attachment = Attachment::at(registry);
-  if (attachment == nullptr || cell == kInertCell) return;
-  if (is_dropped(cell)) return attachment->drop(cell);
-  if (shm::SharedWord* own = own_cells(*attachment, cell)) {
-    own[cell].store_relaxed(own[cell].load_relaxed() + n);
-  } else if (shm::SharedWord* spill = attachment->spill_cells(cell)) {
-    spill[cell].add_relaxed(n);
-  }
-}
-
-void detail::add_slow(std::uint32_t registry, std::uint32_t cell, double n) noexcept {
-  const SlowPath slow;
-  Attachment* attachment = Attachment::at(registry);
-  if (attachment == nullptr || cell == kInertCell) return;
-  if (is_dropped(cell)) return attachment->drop(cell);
-  if (shm::SharedWord* own = own_cells(*attachment, cell)) {
-    own[cell].store_double_relaxed(own[cell].load_double_relaxed() + n);
-  } else if (shm::SharedWord* spill = attachment->spill_cells(cell)) {
-    spill[cell].add_double_relaxed(n);
-  }
-}
-
-void detail::refuse_increment(std::uint32_t registry, std::uint32_t cell, double n) noexcept {
-  refuse(registry, cell, std::isnan(n) ? Refusal::nan : std::isinf(n) ? Refusal::infinite : Refusal::negative);
-}
-
-void detail::refuse(std::uint32_t registry, std::uint32_t cell, Refusal why) noexcept {
-  if (cell == kInertCell) return;
-  if (Attachment* attachment = Attachment::at(registry)) attachment->tally(static_cast<shm::Tally>(why));
-}
-
-detail::HandleParts detail::find_series(const FamilyState* family, std::span<const std::string_view> values) noexcept {
-  if (family == nullptr) return {};
-  if (values.size() != family->labels.size()) return refuse_labels(*family);
-  if (values.empty()) return only_series(family);
-  const std::uint32_t cell = family->attachment->mirror.series().find(family->entry, values);
-  if (cell == SeriesTable::kUnknown) [[unlikely]]
-    return register_series(*family, values);
-  return {family->registry, cell, family};
-}
-
-detail::HandleParts detail::only_series(const FamilyState* family) noexcept {
-  if (family == nullptr) return {};
-  return {family->registry, family->first_cell, family};
-}
-
-void Gauge::set(double value) const noexcept {
-  if (shm::SharedWord* cells = detail::gauge_cells(registry_, cell_)) {
-    cells[cell_ + shm::kGaugeValue].store_double_relaxed(value);
-    SHMETRICS_FAILPOINT(gauge_value_stored);
-    cells[cell_ + shm::kGaugeStamp].store_release(stamp_for(*family_));
-    SHMETRICS_FAILPOINT(gauge_stamp_stored);
-  }
-}
-
-bool Gauge::add(double n) const noexcept {
-  shm::SharedWord* cells = detail::gauge_cells(registry_, cell_);
-  if (cells == nullptr) return false;
-  cells[cell_ + shm::kGaugeValue].add_double_relaxed(n);
-  SHMETRICS_FAILPOINT(gauge_value_stored);
-  cells[cell_ + shm::kGaugeStamp].store_release(stamp_for(*family_));
-  SHMETRICS_FAILPOINT(gauge_stamp_stored);
-  return true;
-}
-
-void Gauge::set_to_current_time() const noexcept {
-  set(std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count());
-}
-
-void Histogram::observe(double value) const noexcept {
-  if (family_ != nullptr) observe_in(*family_, registry_, cell_, bucket_of(*family_, value), value);
-}
-
-void Summary::observe(double value) const noexcept {
-  if (family_ != nullptr) observe_in(*family_, registry_, cell_, 0, value);
-}
-
 Registry Registry::open(const Options& options, std::error_code& error) noexcept {
   Registry registry;
   registry.error_ = guarded([&] { registry.attachment_ = &Attachment::open(options); });
@@ -256,7 +96,7 @@ Registry Registry::open(const Options& options) {
 
 const std::string& Registry::path() const {
   static const std::string& none = *new std::string;
-  return attachment_ == nullptr ? none : attachment_->path;
+  return attachment_ == nullptr ? none : attachment_->mapping.path;
 }
 
 const detail::FamilyState* Registry::declare(const Declaration& declaration, const FamilyOptions& options,
@@ -270,7 +110,7 @@ const detail::FamilyState* Registry::declare(const Declaration& declaration, con
     return detail::declare_family(*attachment_, schema_of(declaration.kind, declaration, options), options.series_limit,
                                   error);
   } catch (const std::bad_alloc&) {
-    error = detail::make_error(shm::Fault::kFull, "this process has no memory left");
+    error = detail::no_memory();
     return nullptr;
   }
 }
@@ -300,7 +140,9 @@ std::error_code Registry::declare_info(std::string_view name, std::string_view h
     if (detail::is_dropped(series.cell)) {
       throw shm::Error(shm::Fault::kFull, shm::quoted(name) + " has no room for these label values");
     }
-    attachment_->show_info(series.cell);
+    if (!attachment_->entry.show_info(series.cell)) {
+      throw shm::from_errno(ENOSPC, "no memory left for the infos of this process in " + attachment_->mapping.path);
+    }
   });
 }
 

@@ -1,10 +1,9 @@
 #include "client/series_table.hpp"
 
-#include <xxhash.h>
-
 #include <cstring>
 
 #include "shm/layout.hpp"
+#include "shm/xxh3.hpp"
 
 namespace shmetrics::detail {
 namespace {
@@ -56,7 +55,7 @@ struct Words {
     seed = folded_product(word_at<std::uint64_t>(at) ^ seed, word_at<std::uint64_t>(at + 8) ^ secret);
     words = {word_at<std::uint64_t>(at + size - 16), word_at<std::uint64_t>(at + size - 8)};
   } else {
-    words = {XXH3_64bits_withSeed(at, size, secret), 0};
+    words = {shm::xxh3(at, size, secret), 0};
   }
   return folded_product(words.head ^ seed, words.tail ^ secret);
 }

@@ -21,6 +21,7 @@ enum class Phase : std::uint8_t { kNone, kOwned, kExited };
 
 // What a thread keeps of a segment beside the two words of the fast path.
 struct ThreadState {
+  Attachment* attachment;  // not found by its number again: a test may have taken it away by then
   std::uint32_t slot;
   std::uint32_t retry;  // last pause between looks for a slot
   std::uint32_t pause;  // slow updates left until the next look
@@ -43,28 +44,26 @@ bool claim_slot(Attachment& attachment, ThreadState& state, ThreadSlot& fast) no
     --state.pause;
     return false;
   }
-  const auto entry = attachment.entry_if_free();
+  const auto entry = attachment.entry.claimed_if_free();
   if (!entry) return false;
-  attachment.note_update(*entry);
-  const shm::SegmentView& view = attachment.view;
-  const shm::SegmentFile file = attachment.file();
+  attachment.entry.note_update(*entry);
+  const shm::SegmentView& view = attachment.mapping.view;
+  const shm::SegmentFile file = attachment.mapping.file();
   const auto slot = shm::claim_thread_slot(view, *entry, file);
   if (!slot) {
     pause_before_retry(state);
     return false;
   }
   SHMETRICS_FAILPOINT(claim_slot_owner_stored);
-  if (!attachment.hold_slot(*slot)) {
+  if (!attachment.mapping.hold_slot(*slot)) {
     pause_before_retry(state);
     return false;
   }
   shm::SlotEntry& claimed = view.slot(*slot);
-  const std::uint32_t allocated = static_cast<std::uint32_t>(
-      std::min<std::uint64_t>(claimed.cells_allocated.load_acquire(), view.geometry().cells));
-  const std::uint32_t limit = shm::cells_to_hold(std::max(allocated, 1u) - 1, view.geometry());
+  const std::uint32_t limit = std::max(shm::cells_said(claimed.cells_allocated, view.geometry()), shm::kGrowthCells);
   shm::SharedWord* const cells = view.thread_cells(*slot);
   if (!watch_thread_end() || !shm::make_accessible(bytes(cells), bytes(cells) + std::uint64_t{limit} * 8, view, file)) {
-    attachment.let_go_of_slot(*slot);
+    attachment.mapping.let_go_of_slot(*slot);
     claimed.owner.store_release(0);
     pause_before_retry(state);
     return false;
@@ -73,7 +72,7 @@ bool claim_slot(Attachment& attachment, ThreadState& state, ThreadSlot& fast) no
   claimed.cells_allocated.raise_to_release(limit);
   SHMETRICS_FAILPOINT(claim_slot_cells_said);
   shm::complete_redo(cells, limit);
-  state = {*slot, 0, 0, Phase::kOwned, 0};
+  state = {&attachment, *slot, 0, 0, Phase::kOwned, 0};
   fast.cells = reinterpret_cast<std::atomic<std::uint64_t>*>(cells);
   std::atomic_signal_fence(std::memory_order_seq_cst);  // base first, limit last: a signal handler may count in between
   fast.limit = limit;
@@ -81,16 +80,16 @@ bool claim_slot(Attachment& attachment, ThreadState& state, ThreadSlot& fast) no
 }
 
 bool grow_slot(Attachment& attachment, ThreadState& state, ThreadSlot& fast, std::uint32_t last_cell) noexcept {
-  const std::uint32_t wanted = shm::cells_to_hold(last_cell, attachment.view.geometry());
+  const std::uint32_t wanted = shm::cells_to_hold(last_cell, attachment.mapping.view.geometry());
   if (wanted == 0 || Clock::now().time_since_epoch().count() < state.no_growth_before) return false;
   std::byte* const cells = reinterpret_cast<std::byte*>(fast.cells);
-  if (!shm::make_accessible(cells + std::uint64_t{fast.limit} * 8, cells + std::uint64_t{wanted} * 8, attachment.view,
-                            attachment.file())) {
+  if (!shm::make_accessible(cells + std::uint64_t{fast.limit} * 8, cells + std::uint64_t{wanted} * 8,
+                            attachment.mapping.view, attachment.mapping.file())) {
     state.no_growth_before = (Clock::now() + Breaker::kPause).time_since_epoch().count();
     return false;
   }
   SHMETRICS_FAILPOINT(grow_slot_allocated);
-  attachment.view.slot(state.slot).cells_allocated.store_release(wanted);
+  attachment.mapping.view.slot(state.slot).cells_allocated.store_release(wanted);
   SHMETRICS_FAILPOINT(grow_slot_said);
   fast.limit = wanted;
   return true;
@@ -107,16 +106,6 @@ shm::SharedWord* own_cells(Attachment& attachment, std::uint32_t last_cell) noex
   return reinterpret_cast<shm::SharedWord*>(fast.cells);
 }
 
-shm::SharedWord* gauge_cells(std::uint32_t registry, std::uint32_t cell) noexcept {
-  Attachment* attachment = Attachment::at(registry);
-  if (attachment == nullptr || cell == kInertCell) return nullptr;
-  if (is_dropped(cell)) {
-    attachment->drop(cell);
-    return nullptr;
-  }
-  return attachment->gauge_cells(cell + shm::kGaugeCells - 1);
-}
-
 void give_back_slot(std::uint32_t registry) noexcept {
   ThreadState& state = thread_states[registry];
   if (state.phase != Phase::kOwned) return;
@@ -124,12 +113,12 @@ void give_back_slot(std::uint32_t registry) noexcept {
   state.phase = Phase::kExited;
   // A signal handler that counts from here on finds no slot, not one that is being given away.
   std::atomic_signal_fence(std::memory_order_seq_cst);
-  Attachment& attachment = *Attachment::at(registry);
-  const shm::SegmentView& view = attachment.view;
+  Attachment& attachment = *state.attachment;
+  const shm::SegmentView& view = attachment.mapping.view;
   std::byte* const cells = bytes(view.thread_cells(state.slot));
   shm::make_inaccessible(cells, cells + std::uint64_t{limit} * 8);
   SHMETRICS_FAILPOINT(release_slot_closed);
-  attachment.let_go_of_slot(state.slot);
+  attachment.mapping.let_go_of_slot(state.slot);
   view.slot(state.slot).owner.store_release(0);
   SHMETRICS_FAILPOINT(release_slot_owner_cleared);
   state = {};

@@ -12,10 +12,6 @@ namespace shmetrics::detail {
 /// spill.
 shm::SharedWord* own_cells(Attachment& attachment, std::uint32_t last_cell) noexcept;
 
-/// The calling process's gauge cells, with the gauge at `cell` accessible. Null: the update is dropped, and counted as
-/// such.
-shm::SharedWord* gauge_cells(std::uint32_t registry, std::uint32_t cell) noexcept;
-
 /// Gives the calling thread's slot of one segment back; the thread may claim another.
 void give_back_slot(std::uint32_t registry) noexcept;
 /// At the end of the calling thread: all of them, for good.

@@ -1,11 +1,11 @@
 #include "shm/directory.hpp"
 
-#include <xxhash.h>
-
 #include <algorithm>
 #include <bit>
 #include <cstring>
 #include <type_traits>
+
+#include "shm/xxh3.hpp"
 
 namespace shmetrics::shm {
 namespace {
@@ -82,8 +82,7 @@ std::uint64_t record_checksum(std::span<const std::byte> record) {
   RecordHead head;
   std::memcpy(&head, record.data(), sizeof head);
   constexpr std::size_t kBegin = offsetof(RecordHead, thread_end);
-  return XXH3_64bits_withSeed(record.data() + kBegin, record.size() - kBegin,
-                              std::uint64_t{head.length} << 32 | head.kind);
+  return xxh3(record.data() + kBegin, record.size() - kBegin, std::uint64_t{head.length} << 32 | head.kind);
 }
 
 void seal(std::string& record, RecordKind kind, const CellCursor& ends) {

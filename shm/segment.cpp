@@ -6,7 +6,6 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
-#include <xxhash.h>
 
 #include <algorithm>
 #include <array>
@@ -18,6 +17,7 @@
 
 #include "shm/failpoint.hpp"
 #include "shm/lock_byte.hpp"
+#include "shm/xxh3.hpp"
 
 namespace shmetrics::shm {
 namespace {
@@ -79,7 +79,7 @@ std::string hex(std::uint64_t value) {
 
 std::uint64_t header_checksum(const Header& header) {
   constexpr std::size_t kFrom = offsetof(Header, file_bytes);
-  return XXH3_64bits(reinterpret_cast<const char*>(&header) + kFrom, sizeof header - kFrom);
+  return xxh3(reinterpret_cast<const char*>(&header) + kFrom, sizeof header - kFrom, 0);
 }
 
 std::array<std::uint8_t, 16> this_boot() {
@@ -115,9 +115,7 @@ Header make_header(const Geometry& geometry) {
   header.workers = geometry.workers;
   header.thread_slots = geometry.thread_slots;
   header.cells = geometry.cells;
-  header.created_unix_ns = static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch())
-          .count());
+  header.created_unix_ns = unix_now_ns();
   const auto boot = this_boot();
   std::copy(boot.begin(), boot.end(), header.boot_id);
   if (getrandom(header.segment_id, sizeof header.segment_id, 0) != sizeof header.segment_id)
@@ -272,6 +270,11 @@ std::string describe_owner(const std::string& path) {
 std::string default_path() {
   const char* path = std::getenv(kPathVariable);
   return path != nullptr && *path != '\0' ? path : kDefaultPath;
+}
+
+std::uint64_t unix_now_ns() noexcept {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(now).count());
 }
 
 std::optional<FileId> file_id(int fd) noexcept {

@@ -23,6 +23,9 @@ inline constexpr char kPathVariable[] = "SHMETRICS_SEGMENT";
 /// $SHMETRICS_SEGMENT if it is set and not empty, else kDefaultPath.
 std::string default_path();
 
+/// When something is made, for the created_unix_ns and start_unix_ns of the layout.
+std::uint64_t unix_now_ns() noexcept;
+
 /// Which file a path or descriptor stands for; equal means the same inode.
 struct FileId {
   dev_t device = 0;

@@ -4,6 +4,7 @@
 // Steps and reasons: docs/segment-format.md, "Claiming a thread slot" and "Observing".
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <optional>
@@ -38,6 +39,13 @@ void make_inaccessible(std::byte* from, std::byte* to) noexcept;
 constexpr std::uint32_t cells_to_hold(std::uint32_t last_cell, const Geometry& geometry) {
   if (last_cell >= geometry.cells) return 0;
   return (last_cell / kGrowthCells + 1) * kGrowthCells;
+}
+
+/// Cells that have memory by the word of others, in whole growth steps: whoever cannot trust them asks for it again.
+inline std::uint32_t cells_said(const SharedWord& cells_allocated, const Geometry& geometry) {
+  const auto cells =
+      static_cast<std::uint32_t>(std::min<std::uint64_t>(cells_allocated.load_acquire(), geometry.cells));
+  return cells == 0 ? 0 : cells_to_hold(cells - 1, geometry);
 }
 
 /// Adds one observation to a histogram (or summary) in the caller's own slot: all of it or nothing, also under SIGKILL.

@@ -1,8 +1,6 @@
 #include "shm/worker_entry.hpp"
 
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,20 +8,14 @@
 #include <cerrno>
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "shm/failpoint.hpp"
-#include "shm/lock_byte.hpp"
 
 namespace shmetrics::shm {
 namespace {
 
 constexpr std::uint64_t kLastEpoch = (std::uint64_t{1} << kOwnerEpochBits) - 2;
-
-std::uint64_t unix_now_ns() {
-  timespec now{};
-  clock_gettime(CLOCK_REALTIME, &now);
-  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
-}
 
 // A mapping through the locked descriptor keeps the open file description, and with it the locks, when the descriptor
 // is closed. DONTFORK: in a child the mapping would keep the lock of its dead parent.
@@ -44,32 +36,42 @@ void describe_owner(WorkerEntry& entry) {
   for (std::size_t i = 0; i < std::size(words); ++i) entry.program[i].store_relaxed(words[i]);
 }
 
-enum class Attempt { kClaimed, kTaken, kUnusable };
+}  // namespace
 
-// Claims entry `worker` on a descriptor of its own, or leaves no trace.
-Attempt try_claim(const SegmentView& view, const SegmentFile& file, Descriptor& own, std::uint32_t worker,
-                  EntryPreparer& preparer, EntryClaim& claim) noexcept {
-  if (!try_lock(own.get(), claim_byte(worker))) return Attempt::kTaken;
-  SHMETRICS_FAILPOINT(claim_entry_byte_locked);
-  void* const page = pin(own.get());
-  // A file system whose locks do not conflict would give every entry to everybody.
-  if (page == nullptr || probe(file.kept_fd >= 0 ? file.kept_fd : own.get(), claim_byte(worker)) != Held::kYes) {
-    if (page != nullptr) munmap(page, kPageBytes);
-    own.reset();
-    return Attempt::kUnusable;
+BegunClaim::BegunClaim(const SegmentView& view, const SegmentFile& file) noexcept : view_(view) {
+  const std::uint32_t workers = view.geometry().workers;
+  const std::uint32_t hint = static_cast<std::uint32_t>(getpid()) % workers;  // siblings forked together start apart
+  for (const bool virgin : {false, true}) {
+    for (std::uint32_t i = 0; i < workers; ++i) {
+      worker_ = virgin ? i : (hint + i) % workers;  // used entries first, and the table stays dense
+      if ((view.worker(worker_).epoch.load_relaxed() == 0) != virgin) continue;
+      if (!own_) own_ = reopen(file.kept_fd, file.path, file.id);
+      if (!own_ && file.spare != nullptr) own_ = std::move(*file.spare);
+      if (!own_) return;
+      if (!try_lock(own_.get(), claim_byte(worker_))) continue;
+      SHMETRICS_FAILPOINT(claim_entry_byte_locked);
+      page_ = pin(own_.get());
+      // A file system whose locks do not conflict would give every entry to everybody.
+      if (page_ == nullptr || probe(file.kept_fd >= 0 ? file.kept_fd : own_.get(), claim_byte(worker_)) != Held::kYes) {
+        drop_locks();
+        return;
+      }
+      SHMETRICS_FAILPOINT(claim_entry_pinned);
+      if (begin()) return;
+      drop_locks();
+    }
   }
-  SHMETRICS_FAILPOINT(claim_entry_pinned);
-  WorkerEntry& entry = view.worker(worker);
+}
+
+bool BegunClaim::begin() noexcept {
+  WorkerEntry& entry = view_.worker(worker_);
   const std::uint64_t old = entry.epoch.load_relaxed();
-  if (old >= kLastEpoch) {
-    // No claimer has left this. In an owner word it would name another entry, or none: the entry is lost, nothing else.
-    munmap(page, kPageBytes);
-    own.reset();
-    return Attempt::kTaken;
-  }
-  const std::uint64_t odd = old | 1;
+  // No correct writer leaves this epoch. It would reach into the worker bits of an owner word, so the entry is never
+  // used again.
+  if (old >= kLastEpoch) return false;
+  odd_ = old | 1;
   // Release: who finds the former owner's epoch gone takes its slots, and has to see all that it counted.
-  entry.epoch.store_release(odd);
+  entry.epoch.store_release(odd_);
   // From here no reader may take a gauge of the former owner for live: the odd epoch is out before anything else
   // changes.
   std::atomic_thread_fence(std::memory_order_seq_cst);
@@ -85,56 +87,33 @@ Attempt try_claim(const SegmentView& view, const SegmentFile& file, Descriptor& 
   }
   entry.released.store_relaxed(0);
   SHMETRICS_FAILPOINT(claim_entry_released_cleared);
-  if (!preparer.prepare(worker)) {
-    entry.released.store_relaxed(1);  // nobody died here; the epoch stays odd for the next claimer
-    munmap(page, kPageBytes);
-    own.reset();
-    return Attempt::kUnusable;
-  }
-  SHMETRICS_FAILPOINT(claim_entry_prepared);
-  describe_owner(entry);
-  SHMETRICS_FAILPOINT(claim_entry_owner_described);
-  if (!try_lock(own.get(), live_byte(worker))) {
-    munmap(page, kPageBytes);
-    own.reset();
-    return Attempt::kTaken;
-  }
-  SHMETRICS_FAILPOINT(claim_entry_live_byte_locked);
-  own.reset();
-  SHMETRICS_FAILPOINT(claim_entry_descriptor_closed);
-  entry.epoch.store_release(odd + 1);
-  SHMETRICS_FAILPOINT(claim_entry_epoch_even);
-  claim = {worker, odd + 1};
-  return Attempt::kClaimed;
+  return true;
 }
 
-}  // namespace
+std::optional<EntryClaim> BegunClaim::finish() noexcept {
+  SHMETRICS_FAILPOINT(claim_entry_prepared);
+  WorkerEntry& entry = view_.worker(worker_);
+  describe_owner(entry);
+  SHMETRICS_FAILPOINT(claim_entry_owner_described);
+  if (!try_lock(own_.get(), live_byte(worker_))) return std::nullopt;
+  SHMETRICS_FAILPOINT(claim_entry_live_byte_locked);
+  own_.reset();
+  SHMETRICS_FAILPOINT(claim_entry_descriptor_closed);
+  entry.epoch.store_release(odd_ + 1);
+  page_ = nullptr;  // stays mapped, and holds both locks, until the process ends
+  SHMETRICS_FAILPOINT(claim_entry_epoch_even);
+  return EntryClaim{worker_, odd_ + 1};
+}
 
-std::optional<EntryClaim> claim_entry(const SegmentView& view, const SegmentFile& file,
-                                      EntryPreparer& preparer) noexcept {
-  const std::uint32_t workers = view.geometry().workers;
-  const std::uint32_t hint = static_cast<std::uint32_t>(getpid()) % workers;  // siblings forked together start apart
-  Descriptor own;
-  const InLockWindow window(own);
-  EntryClaim claim;
-  for (const bool virgin : {false, true}) {
-    for (std::uint32_t i = 0; i < workers; ++i) {
-      const std::uint32_t worker = virgin ? i : (hint + i) % workers;  // used entries first, and the table stays dense
-      if ((view.worker(worker).epoch.load_relaxed() == 0) != virgin) continue;
-      if (!own) own = reopen(file.kept_fd, file.path, file.id);
-      if (!own && file.spare != nullptr) own = std::move(*file.spare);
-      if (!own) return std::nullopt;
-      switch (try_claim(view, file, own, worker, preparer, claim)) {
-        case Attempt::kClaimed:
-          return claim;
-        case Attempt::kTaken:
-          break;
-        case Attempt::kUnusable:
-          return std::nullopt;
-      }
-    }
-  }
-  return std::nullopt;
+BegunClaim::~BegunClaim() {
+  if (page_ == nullptr) return;
+  view_.worker(worker_).released.store_relaxed(1);  // nobody died here; the epoch stays odd for the next claimer
+  drop_locks();
+}
+
+void BegunClaim::drop_locks() noexcept {
+  if (page_ != nullptr) munmap(std::exchange(page_, nullptr), kPageBytes);
+  own_.reset();
 }
 
 bool other_worker_alive(int fd, std::optional<std::uint32_t> self) noexcept {

@@ -1,7 +1,7 @@
 // A worker's entry in the table, held by two locks that live exactly as long as the process's address space.
 //
 // Steps and reasons: docs/segment-format.md, "Claiming an entry". One claim a process and segment; the caller
-// serialises claims within the process and keeps fork out while one runs.
+// serialises claims within the process and keeps fork out while one runs. Nothing here throws.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,7 @@
 #include <span>
 
 #include "shm/failpoint.hpp"
+#include "shm/lock_byte.hpp"
 #include "shm/segment.hpp"
 #include "shm/segment_view.hpp"
 
@@ -29,20 +30,36 @@ struct SegmentFile {
   Descriptor* spare = nullptr;  // of the same file, never locked: used up by a claim that cannot open it again
 };
 
-/// What a claim needs from its process between the two locks. Called with the entry odd, hence seen by nobody.
-class EntryPreparer {
+/// A worker entry in the middle of being claimed: this process holds its claim byte, and its epoch is odd, so no reader
+/// counts it as live. In between, its claimer makes the process slot behind it ready. Without finish(), or killed in
+/// here, it leaves the entry to the next claimer, who begins anew.
+///
+/// Async-signal-safe, so it also runs in a freshly forked child. Not to be moved: the fork handlers know its place.
+class BegunClaim {
  public:
-  /// Makes the process slot writable and resets its gauges, all of them. False: it cannot, and the claim is given up.
-  virtual bool prepare(std::uint32_t worker) noexcept = 0;
+  /// Begins to claim a free entry. False afterwards: all are taken, or the file cannot be opened again, or its locks do
+  /// not lock.
+  BegunClaim(const SegmentView& view, const SegmentFile& file) noexcept;
+  ~BegunClaim();
+  BegunClaim(const BegunClaim&) = delete;
+  BegunClaim& operator=(const BegunClaim&) = delete;
 
- protected:
-  ~EntryPreparer() = default;
+  explicit operator bool() const noexcept { return page_ != nullptr; }
+  std::uint32_t worker() const noexcept { return worker_; }
+  /// The process slot is ready. Nothing: somebody else has taken the entry's live byte.
+  std::optional<EntryClaim> finish() noexcept;
+
+ private:
+  bool begin() noexcept;
+  void drop_locks() noexcept;
+
+  const SegmentView view_;
+  Descriptor own_;  // carries the locks until they hang on page_ alone
+  const InLockWindow window_{own_};
+  void* page_ = nullptr;  // null: nothing has begun, or all is done
+  std::uint32_t worker_ = 0;
+  std::uint64_t odd_ = 0;
 };
-
-/// Claims a free entry. Nothing: all are taken, or the file cannot be opened again, or its locks do not lock.
-/// Async-signal-safe but for what `preparer` does, so it also runs in a freshly forked child.
-std::optional<EntryClaim> claim_entry(const SegmentView& view, const SegmentFile& file,
-                                      EntryPreparer& preparer) noexcept;
 
 /// Marks the owner as one that has updated something: from then on it is shown, and its end counts. Any thread.
 inline void mark_counted(const SegmentView& view, std::uint32_t worker) noexcept {

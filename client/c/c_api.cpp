@@ -81,10 +81,6 @@ std::error_code bad_start() {
   return make_error(shm::Fault::kInvalidArgument, "options.start: give SHMETRICS_ATTACH or SHMETRICS_FRESH");
 }
 
-std::error_code no_memory() {
-  return make_error(shm::Fault::kFull, "this process has no memory left");
-}
-
 template <typename T>
 void take(T& option, T given) {
   if (given != 0) option = given;

@@ -1,3 +1,6 @@
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
@@ -6,6 +9,7 @@
 
 #include <shmetrics/testing.hpp>
 #include "client/attachment.hpp"
+#include "client/writer.hpp"
 #include "collector/plain_family.hpp"
 #include "collector/scraper.hpp"
 #include "collector/text_format.hpp"
@@ -71,9 +75,29 @@ TemporarySegment::TemporarySegment(Options options) : folder_(make_folder()), pa
 }
 
 TemporarySegment::~TemporarySegment() {
-  detail::Attachment::detach(path_);
+  take_away();
   std::error_code ignored;
   std::filesystem::remove_all(folder_, ignored);
+}
+
+// Takes the segment out of this process, as far as that can be: its handles and families stay, and write where nobody
+// reads.
+void TemporarySegment::take_away() noexcept {
+  const detail::ControlGuard control{detail::Deadline()};
+  detail::Attachment* const found =
+      detail::Attachment::find([this](const detail::Attachment& at) { return at.mapping.path == path_; });
+  if (!control || found == nullptr) return;
+  detail::give_back_slot(found->registry);
+  found->entry.release();
+  detail::Attachment::table[found->registry].store(nullptr, std::memory_order_release);
+  static auto& gone = *new std::vector<detail::Attachment*>;  // families that outlive it point there
+  gone.push_back(found);
+  found->mapping.take_spare();
+  close(found->mapping.file().kept_fd);
+  // Memory of nobody takes the file's place.
+  const shm::SegmentView& view = found->mapping.view;
+  static_cast<void>(mmap(view.base(), view.geometry().file_bytes(), PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0));
 }
 
 std::optional<double> TemporarySegment::value(std::string_view sample, Labels labels) const {

@@ -55,7 +55,7 @@ for cpp in "$@"; do
   tried+=("$cpp")
   headers "$cpp" "$c"
   for file in shm/*.cpp client/*.cpp client/c/*.cpp; do
-    compile "$cpp" -std=c++20 -O2 -fPIC "${warnings[@]}" -DXXH_INLINE_ALL -I. -Iclient/include -Iclient/c/include \
+    compile "$cpp" -std=c++20 -O2 -fPIC "${warnings[@]}" -I. -Iclient/include -Iclient/c/include \
       -idirafter "$boost" -c -o "$work/file.o" "$file"
   done
 done

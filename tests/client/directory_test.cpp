@@ -219,9 +219,9 @@ void take_a_spare() {
   const detail::ControlGuard control{detail::Deadline()};
   detail::Attachment& attachment = *detail::Attachment::at(0);
   ASSERT_TRUE(control);
-  const shm::SegmentFile file = attachment.file();
-  ASSERT_TRUE(attachment.pages.open_index(attachment.mirror.entries(), file));
-  ASSERT_EQ(attachment.pages.take_room(series_bytes(6), file), detail::DirectoryPages::Room::kTaken);
+  const shm::SegmentFile file = attachment.mapping.file();
+  ASSERT_TRUE(attachment.mirror.pages.open_index(attachment.mirror.entries(), file));
+  ASSERT_EQ(attachment.mirror.pages.take_room(series_bytes(6), file), detail::DirectoryPages::Room::kTaken);
 }
 
 TEST_F(DirectoryTest, ASpareIsUsedForTheNextRecordThatFitsIntoIt) {

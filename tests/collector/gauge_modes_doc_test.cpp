@@ -52,9 +52,9 @@ class Crew {
   /// Claims an entry, tells `claimed`; waits for `go`, sets every gauge, tells `set`; then waits to be killed.
   pid_t hire(std::uint32_t expected_worker, double value, std::uint64_t stamp) {
     return forked([=, this] {
-      Preparer preparer{*this};
-      const auto claim = shm::claim_entry(segment_.view(),
-                                          {kept_.get(), segment_.path().c_str(), *shm::file_id(kept_.get())}, preparer);
+      shm::BegunClaim begun(segment_.view(), {kept_.get(), segment_.path().c_str(), *shm::file_id(kept_.get())});
+      if (begun) reset_gauges_of(begun.worker());
+      const auto claim = begun ? begun.finish() : std::nullopt;
       if (!claim || claim->worker != expected_worker) return 1;
       claimed.pass();
       go.receive();
@@ -85,18 +85,12 @@ class Crew {
   Baton claimed, go, set;
 
  private:
-  struct Preparer final : shm::EntryPreparer {
-    explicit Preparer(Crew& of) : crew(of) {}
-    bool prepare(std::uint32_t worker) noexcept override {
-      const auto view = crew.segment_.view();
-      const auto limit = [](const shm::SharedWord& cells) { return static_cast<std::uint32_t>(cells.load_relaxed()); };
-      shm::reset_gauges(view.process_cells(worker), limit(view.worker(worker).cells_allocated),
-                        view.gauge_spill_cells(), limit(view.slot(view.geometry().gauge_spill()).cells_allocated),
-                        crew.gauges_);
-      return true;
-    }
-    Crew& crew;
-  };
+  void reset_gauges_of(std::uint32_t worker) const {
+    const auto view = segment_.view();
+    const auto limit = [](const shm::SharedWord& cells) { return static_cast<std::uint32_t>(cells.load_relaxed()); };
+    shm::reset_gauges(view.process_cells(worker), limit(view.worker(worker).cells_allocated), view.gauge_spill_cells(),
+                      limit(view.slot(view.geometry().gauge_spill()).cells_allocated), gauges_);
+  }
 
   test::SegmentBuilder segment_;
   shm::Descriptor kept_;

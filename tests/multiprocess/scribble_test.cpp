@@ -126,7 +126,7 @@ TEST(ScribbledSegment, AThreadWhoseOwnerWordWasWipedKeepsItsMemoryWhenAnotherThr
               const Counter hits = registry.counter("a_total", "A");
               hits.inc();
               const WritableMapping segment(path);
-              const shm::Geometry& geometry = detail::Attachment::at(0)->view.geometry();
+              const shm::Geometry& geometry = detail::Attachment::at(0)->mapping.view.geometry();
               for (std::uint32_t slot = 0; slot < geometry.thread_slots; ++slot) {
                 segment.word(geometry.slot_table() + slot * sizeof(shm::SlotEntry) + offsetof(shm::SlotEntry, owner))
                     .store(0);
@@ -148,7 +148,7 @@ TEST(ScribbledSegment, ASeriesWhoseCellWasOverwrittenIsRegisteredAnew) {
               const std::string route = "/needle";
               seconds.with(route).observe(1);
               const WritableMapping segment(path);
-              const shm::Geometry& geometry = detail::Attachment::at(0)->view.geometry();
+              const shm::Geometry& geometry = detail::Attachment::at(0)->mapping.view.geometry();
               const auto* directory = reinterpret_cast<const char*>(&segment.word(geometry.directory()));
               const std::size_t at = std::string_view(directory, geometry.directory_bytes).find(route);
               const std::uint64_t record =

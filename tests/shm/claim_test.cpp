@@ -19,11 +19,6 @@ namespace {
 /// A small segment, mapped writable as a whole: these tests play all parts.
 class ClaimTest : public ::testing::Test {
  protected:
-  struct Preparer final : EntryPreparer {
-    bool prepare(std::uint32_t) noexcept override { return is_able; }
-    bool is_able = true;
-  };
-
   ClaimTest() : opened_(open_or_create(path_, {{4, 8, 2 * kGrowthCells, kPageBytes}, 0600, {}})) {
     void* base =
         mmap(nullptr, opened_.geometry.file_bytes(), PROT_READ | PROT_WRITE, MAP_SHARED, opened_.file.get(), 0);
@@ -32,7 +27,11 @@ class ClaimTest : public ::testing::Test {
   ~ClaimTest() override { munmap(view_.base(), opened_.geometry.file_bytes()); }
 
   SegmentFile file() const { return {opened_.file.get(), path_.c_str(), opened_.id}; }
-  std::optional<EntryClaim> claim() { return claim_entry(view_, file(), preparer_); }
+  std::optional<EntryClaim> claim(SegmentFile file) {
+    BegunClaim begun(view_, file);
+    return begun ? begun.finish() : std::nullopt;
+  }
+  std::optional<EntryClaim> claim() { return claim(file()); }
   bool live(std::uint32_t worker) const { return probe(opened_.file.get(), live_byte(worker)) == Held::kYes; }
 
   /// A child that claims, tells so, and stays until it is killed.
@@ -50,7 +49,6 @@ class ClaimTest : public ::testing::Test {
   std::string path_ = folder_.file("a.seg");
   OpenedSegment opened_;
   SegmentView view_;
-  Preparer preparer_;
   bool has_counted_ = true;  // workers update something
 };
 
@@ -170,12 +168,10 @@ TEST_F(ClaimTest, AClaimerKilledAtAnOddEpochIsRepairedByTheNext) {
   EXPECT_EQ(next->epoch, 6u);
 }
 
-TEST_F(ClaimTest, AClaimThatCannotBePreparedIsGivenUp) {
-  preparer_.is_able = false;
-  EXPECT_FALSE(claim());
+TEST_F(ClaimTest, AClaimThatIsNotFinishedIsGivenUp) {
+  ASSERT_TRUE(BegunClaim(view_, file()));
   EXPECT_EQ(view_.worker(0).epoch.load_relaxed() % 2, 1u) << "no reader takes it for claimed";
   EXPECT_FALSE(other_worker_alive(opened_.file.get(), std::nullopt)) << "and nobody holds it";
-  preparer_.is_able = true;
   const auto next = claim();
   ASSERT_TRUE(next);
   EXPECT_EQ(next->worker, 0u);

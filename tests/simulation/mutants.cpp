@@ -35,7 +35,7 @@ void mutate_before(const void* word) noexcept {
   if (stage().mutant != Mutant::kClaimerCompletesRedo || is_mutating) return;
   const detail::Attachment* attachment = detail::Attachment::at(0);
   if (attachment == nullptr) return;
-  const shm::SegmentView& view = attachment->view;
+  const shm::SegmentView& view = attachment->mapping.view;
   for (std::uint32_t worker = 0; worker < view.geometry().workers; ++worker) {
     if (word != &view.worker(worker).pid) continue;  // written once a claim, between the two locks
     is_mutating = true;

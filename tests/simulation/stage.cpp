@@ -49,9 +49,10 @@ void pass(std::atomic<std::uint32_t>& word) {
 void note_slot(Actor& actor) {
   const detail::Attachment* attachment = detail::Attachment::at(0);
   const detail::ThreadSlot& slot = detail::thread_slots[0];
-  actor.slot = attachment != nullptr && slot.limit > 0 && !is_forking  // until it is forked, the slot is the parent's
-                   ? static_cast<std::uint64_t>(reinterpret_cast<std::byte*>(slot.cells) - attachment->view.base())
-                   : 0;
+  actor.slot =
+      attachment != nullptr && slot.limit > 0 && !is_forking  // until it is forked, the slot is the parent's
+          ? static_cast<std::uint64_t>(reinterpret_cast<std::byte*>(slot.cells) - attachment->mapping.view.base())
+          : 0;
 }
 
 // A child's first step: nobody has given it the turn yet, so it has none to give back.

@@ -24,10 +24,6 @@ namespace {
 
 using namespace shmetrics;  // NOLINT
 
-struct Preparer final : shm::EntryPreparer {
-  bool prepare(std::uint32_t) noexcept override { return true; }
-};
-
 class NewerWorker {
  public:
   std::string answer(const std::string& line) {
@@ -93,9 +89,8 @@ class NewerWorker {
     return told(log_->unknown(kind, given(words).fields, "what the next release says"));
   }
   std::string claim() {
-    Preparer preparer;
-    const shm::SegmentFile file{log_->opened().file.get(), path_.c_str(), log_->opened().id};
-    claim_ = shm::claim_entry(log_->view(), file, preparer);
+    shm::BegunClaim begun(log_->view(), {log_->opened().file.get(), path_.c_str(), log_->opened().id});
+    if (begun) claim_ = begun.finish();
     if (!claim_) return "no entry";
     shm::mark_counted(log_->view(), claim_->worker);
     log_->view().worker(claim_->worker).cells_allocated.raise_to_release(shm::kGrowthCells);

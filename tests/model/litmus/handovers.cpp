@@ -66,20 +66,6 @@ class ReleaseSlot : public Sequence {
   std::uint64_t acknowledged_ = 0;
 };
 
-/// Resets gauge 0 of the process slot, as Attachment::prepare does.
-class Preparer final : public EntryPreparer {
- public:
-  explicit Preparer(ClaimAction action) : action_(action) {}
-  bool prepare(std::uint32_t worker) noexcept override {
-    const GaugeCells gauge{0, kGaugeCells, action_};
-    reset_gauges(kView.process_cells(worker), kGrowthCells, kView.gauge_spill_cells(), kGrowthCells, {&gauge, 1});
-    return true;
-  }
-
- private:
-  ClaimAction action_;
-};
-
 void set_gauge(std::uint32_t worker, std::uint64_t stamp, double value) {
   SharedWord* const cells = kView.process_cells(worker);
   cells[kGaugeValue].store_double_relaxed(value);
@@ -100,8 +86,12 @@ void begin_with_owner(bool is_alive) {
 /// Entry 0, from its dead owner's last set to its next owner's first.
 std::optional<EntryClaim> claim_entry_0(ClaimAction action) {
   if (!is_free(claim_byte(0))) return std::nullopt;
-  Preparer preparer(action);
-  return claim_entry(kView, {.kept_fd = some_file()}, preparer);
+  BegunClaim begun(kView, {.kept_fd = some_file()});
+  if (!begun) return std::nullopt;
+  // As ProcessEntry::prepare does.
+  const GaugeCells gauge{0, kGaugeCells, action};
+  reset_gauges(kView.process_cells(begun.worker()), kGrowthCells, kView.gauge_spill_cells(), kGrowthCells, {&gauge, 1});
+  return begun.finish();
 }
 
 struct GaugeSeen {
@@ -230,18 +220,18 @@ std::unique_ptr<Sequence> make() {
 constexpr std::string_view kSpareInSet[] = {"copy_gauge: acquire fence"};
 constexpr std::string_view kSpareInClaim[] = {
     "copy_worker: acquire load 1", "copy_worker: acquire load 2", "copy_worker: acquire fence",
-    "copy_gauge: acquire fence",   "try_claim: release store 1",  "try_claim: full fence",
-    "try_claim: release store 2",  "reset_gauges: release store", "reset_gauges: release fence",
+    "copy_gauge: acquire fence",   "begin: release store",        "begin: full fence",
+    "finish: release store",       "reset_gauges: release store", "reset_gauges: release fence",
 };
 constexpr std::string_view kSpareInFold[] = {
     "set_gauge: release store",   "copy_worker: acquire load 1", "copy_worker: acquire load 2",
-    "copy_worker: acquire fence", "copy_gauge: acquire load",    "try_claim: release store 1",
-    "try_claim: full fence",      "try_claim: release store 2",  "run: acquire fence",
+    "copy_worker: acquire fence", "copy_gauge: acquire load",    "begin: release store",
+    "begin: full fence",          "finish: release store",       "run: acquire fence",
 };
 constexpr std::string_view kSpareInSlot[] = {"claim_thread_slot: acquire load", "is_dead: acquire load"};
 constexpr std::string_view kSpareByEpoch[] = {
     "set_gauge: release store", "claim_thread_slot: acquire load", "claim_thread_slot: exchange",
-    "try_claim: full fence",    "try_claim: release store 2",
+    "begin: full fence",        "finish: release store",
 };
 
 std::span<const Named> handovers() {
@@ -274,5 +264,8 @@ Descriptor reopen(int kept, const char*, FileId) noexcept {
 }
 std::optional<FileId> file_id(int) noexcept {
   return FileId{};
+}
+std::uint64_t unix_now_ns() noexcept {
+  return 0;
 }
 }  // namespace shmetrics::shm

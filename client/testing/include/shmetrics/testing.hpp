@@ -35,6 +35,7 @@ class TemporarySegment {
 
  private:
   static Options small();
+  void take_away() noexcept;
 
   std::string folder_;
   std::string path_;

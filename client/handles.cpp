@@ -1,0 +1,189 @@
+// Updates: handles in, cells out.
+#include <time.h>
+
+#include <chrono>
+#include <cmath>
+#include <cstring>
+
+#include "client/attachment.hpp"
+#include "client/registration.hpp"
+#include "client/slow_path.hpp"
+#include "client/writer.hpp"
+#include "shm/failpoint.hpp"
+#include "shm/slot.hpp"
+
+namespace shmetrics {
+namespace {
+
+using detail::Attachment;
+
+static_assert(static_cast<std::uint32_t>(detail::Refusal::nan) == static_cast<std::uint32_t>(shm::Tally::kRefusedNan) &&
+              static_cast<std::uint32_t>(detail::Refusal::infinite) ==
+                  static_cast<std::uint32_t>(shm::Tally::kRefusedInfinite) &&
+              static_cast<std::uint32_t>(detail::Refusal::negative) ==
+                  static_cast<std::uint32_t>(shm::Tally::kRefusedNegative));
+
+// Counts the bounds below the value, four at a time and without a branch that depends on the value. The bounds are
+// padded to fours with +Inf, and no value is above that. With a loop over single bounds an observation takes twice as
+// long on an Intel Xeon; docs/performance.md has the figures.
+std::uint32_t bucket_of(const detail::FamilyState& family, double value) noexcept {
+  using Doubles = double __attribute__((vector_size(16)));
+  using Words = std::int64_t __attribute__((vector_size(16)));
+  const Doubles values = {value, value};
+  Words low{}, high{};
+  const double* const end = family.bounds.data() + family.bound_count;
+  for (const double* at = family.bounds.data(); at < end; at += 4) {
+    Doubles low_pair, high_pair;
+    std::memcpy(&low_pair, at, sizeof low_pair);
+    std::memcpy(&high_pair, at + 2, sizeof high_pair);
+    low -= values > low_pair;  // true is -1
+    high -= values > high_pair;
+  }
+  low += high;
+  return static_cast<std::uint32_t>(low[0] + low[1]);
+}
+static_assert(shm::kMaxBounds % 4 == 0);
+
+void observe_slow(const detail::FamilyState& family, std::uint32_t registry, std::uint32_t cell, std::uint32_t bucket,
+                  double value) noexcept {
+  if (std::isnan(value)) return detail::refuse(registry, cell, detail::Refusal::nan);
+  if (detail::is_dropped(cell)) return family.attachment->drop(cell);
+  const detail::SlowPath slow;
+  const std::uint32_t last_cell = cell + shm::kHistogramBuckets + family.bound_count;
+  if (shm::SharedWord* own = detail::own_cells(*family.attachment, last_cell)) {
+    shm::observe(own, cell, bucket, value);
+  } else if (shm::SharedWord* spill = family.attachment->mapping.spill_cells(last_cell)) {
+    shm::observe_shared(spill, cell, bucket, value);
+  }
+}
+
+// What a summary lacks in buckets it lacks in bounds, so its one count is the bucket above them.
+inline void observe_in(const detail::FamilyState& family, std::uint32_t registry, std::uint32_t cell,
+                       std::uint32_t bucket, double value) noexcept {
+  const std::uint32_t last_cell = cell + shm::kHistogramBuckets + family.bound_count;
+  const detail::ThreadSlot& slot = detail::thread_slots[registry];
+  if (last_cell >= slot.limit || std::isnan(value)) [[unlikely]] {
+    return observe_slow(family, registry, cell, bucket, value);
+  }
+  shm::observe(reinterpret_cast<shm::SharedWord*>(slot.cells), cell, bucket, value);
+}
+
+// When a gauge was set, in a clock that all processes share and nobody sets back; 1 where nobody asks.
+std::uint64_t stamp_for(const detail::FamilyState& family) noexcept {
+  if (family.gauge_mode != shm::GaugeMode::kMostrecent && family.gauge_mode != shm::GaugeMode::kLivemostrecent)
+    return 1;
+  timespec now{};
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+// The attachment of a handle whose updates have a place. Null: they have none, and are counted if they should have one.
+Attachment* attachment_of(std::uint32_t registry, std::uint32_t cell) noexcept {
+  Attachment* const attachment = Attachment::at(registry);
+  if (attachment == nullptr || cell == detail::kInertCell) return nullptr;
+  if (!detail::is_dropped(cell)) return attachment;
+  attachment->drop(cell);
+  return nullptr;
+}
+
+void add_slowly(std::uint32_t registry, std::uint32_t cell, auto add, auto add_shared) noexcept {
+  const detail::SlowPath slow;
+  Attachment* const attachment = attachment_of(registry, cell);
+  if (attachment == nullptr) return;
+  if (shm::SharedWord* own = detail::own_cells(*attachment, cell)) {
+    add(own[cell]);
+  } else if (shm::SharedWord* spill = attachment->mapping.spill_cells(cell)) {
+    add_shared(spill[cell]);
+  }
+}
+
+// The process's cells of a gauge. Null: the update is dropped, and counted as such.
+shm::SharedWord* gauge_cells(std::uint32_t registry, std::uint32_t cell) noexcept {
+  Attachment* const attachment = attachment_of(registry, cell);
+  if (attachment == nullptr) return nullptr;
+  shm::Tally dropped{};
+  shm::SharedWord* const cells = attachment->entry.cells(cell + shm::kGaugeCells - 1, dropped);
+  if (cells != nullptr) return cells + cell;
+  attachment->mapping.tally(dropped);
+  if (dropped == shm::Tally::kDroppedNoEntry) {
+    attachment->say_once(
+        detail::kGaugesDropped,
+        "gauges of this process are dropped: it has no worker entry, because all are taken or it cannot open the "
+        "segment any more; see shmetrics_updates_dropped_total");
+  }
+  return nullptr;
+}
+
+// The value is there: shows it.
+void stamp(shm::SharedWord* gauge, const detail::FamilyState& family) noexcept {
+  SHMETRICS_FAILPOINT(gauge_value_stored);
+  gauge[shm::kGaugeStamp].store_release(stamp_for(family));
+  SHMETRICS_FAILPOINT(gauge_stamp_stored);
+}
+
+}  // namespace
+
+void detail::add_slow(std::uint32_t registry, std::uint32_t cell, std::uint64_t n) noexcept {
+  add_slowly(
+      registry, cell, [n](shm::SharedWord& own) { own.store_relaxed(own.load_relaxed() + n); },
+      [n](shm::SharedWord& shared) { shared.add_relaxed(n); });
+}
+
+void detail::add_slow(std::uint32_t registry, std::uint32_t cell, double n) noexcept {
+  add_slowly(
+      registry, cell, [n](shm::SharedWord& own) { own.store_double_relaxed(own.load_double_relaxed() + n); },
+      [n](shm::SharedWord& shared) { shared.add_double_relaxed(n); });
+}
+
+void detail::refuse_increment(std::uint32_t registry, std::uint32_t cell, double n) noexcept {
+  refuse(registry, cell, std::isnan(n) ? Refusal::nan : std::isinf(n) ? Refusal::infinite : Refusal::negative);
+}
+
+void detail::refuse(std::uint32_t registry, std::uint32_t cell, Refusal why) noexcept {
+  if (cell == kInertCell) return;
+  if (Attachment* attachment = Attachment::at(registry)) attachment->mapping.tally(static_cast<shm::Tally>(why));
+}
+
+detail::HandleParts detail::find_series(const FamilyState* family, std::span<const std::string_view> values) noexcept {
+  if (family == nullptr) return {};
+  if (values.size() != family->labels.size()) return refuse_labels(*family);
+  if (values.empty()) return only_series(family);
+  const std::uint32_t cell = family->attachment->mirror.series().find(family->entry, values);
+  if (cell == SeriesTable::kUnknown) [[unlikely]]
+    return register_series(*family, values);
+  return {family->registry, cell, family};
+}
+
+detail::HandleParts detail::only_series(const FamilyState* family) noexcept {
+  if (family == nullptr) return {};
+  return {family->registry, family->first_cell, family};
+}
+
+void Gauge::set(double value) const noexcept {
+  if (shm::SharedWord* gauge = gauge_cells(registry_, cell_)) {
+    gauge[shm::kGaugeValue].store_double_relaxed(value);
+    stamp(gauge, *family_);
+  }
+}
+
+bool Gauge::add(double n) const noexcept {
+  shm::SharedWord* gauge = gauge_cells(registry_, cell_);
+  if (gauge == nullptr) return false;
+  gauge[shm::kGaugeValue].add_double_relaxed(n);
+  stamp(gauge, *family_);
+  return true;
+}
+
+void Gauge::set_to_current_time() const noexcept {
+  set(std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count());
+}
+
+void Histogram::observe(double value) const noexcept {
+  if (family_ != nullptr) observe_in(*family_, registry_, cell_, bucket_of(*family_, value), value);
+}
+
+void Summary::observe(double value) const noexcept {
+  if (family_ != nullptr) observe_in(*family_, registry_, cell_, 0, value);
+}
+
+}  // namespace shmetrics

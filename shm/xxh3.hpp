@@ -1,0 +1,12 @@
+// XXH3, compiled once: in the header's checksum, in records' checksums, and for long label values.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace shmetrics::shm {
+
+/// Any thread. Never fails.
+std::uint64_t xxh3(const void* bytes, std::size_t size, std::uint64_t seed) noexcept;
+
+}  // namespace shmetrics::shm
