@@ -188,7 +188,7 @@ shmetrics_registry* shmetrics_open(const shmetrics_options* options, shmetrics_e
 
 int shmetrics_descriptor(const shmetrics_registry* registry) {
   if (registry == nullptr) return -1;
-  return reinterpret_cast<detail::Attachment*>(const_cast<shmetrics_registry*>(registry))->file().kept_fd;
+  return reinterpret_cast<detail::Attachment*>(const_cast<shmetrics_registry*>(registry))->mapping.file().kept_fd;
 }
 
 void shmetrics_release_worker() {
