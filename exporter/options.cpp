@@ -36,7 +36,7 @@ class HelpFormatter : public CLI::Formatter {
 
 constexpr char kFooter[] =
     "METRICS_TOKEN in the environment: the tokens that are accepted, separated by commas. Without any token only\n"
-    "local requests are answered.\n"
+    "local requests of our own user and of root are answered.\n"
     "\n"
     "Examples:\n"
     "  shmetrics-exporter --segment /run/app/metrics.seg\n"
@@ -124,7 +124,8 @@ void declare_segment_and_web(CLI::App& app, Options& options, Words& words, cons
        "CPU time, memory, descriptors, threads and start of each live worker whose process can be proven\n"
        "to be it: same pid namespace, same user or CAP_SYS_PTRACE (default: off).");
   flag("web.localhost-bypass", options.localhost_bypass,
-       "Let local requests in without a credential (default: on). Turn it off behind a proxy.");
+       "Let programs of our own user and of root on this machine in without a credential (default: on).\n"
+       "Turn it off behind a proxy.");
   flag("web.query-token", options.query_token, "Accept ?token=TOKEN beside the Authorization header (default: on).");
   flag("web.systemd-socket", options.systemd_socket,
        "Listen on the sockets that systemd passes, instead of --web.listen-address (default: off).");

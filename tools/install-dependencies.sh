@@ -26,7 +26,7 @@ packages_of() {
       echo libsqlite3-dev # for the worked example
       ;;
     test)
-      echo prometheus python3-prometheus-client python3-yaml nginx
+      echo prometheus python3-prometheus-client python3-yaml nginx haproxy socat
       echo clang "$(clang_runtime)" clang-format clang-tidy git openssl spin relacy-dev
       echo help2man pkg-config zsh # what is installed, and how it is used
       echo gunicorn mypy python3-billiard # with which the package for Python is used

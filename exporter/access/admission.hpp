@@ -11,7 +11,7 @@ namespace shmetrics::exporter {
 
 struct Admission {
   std::shared_ptr<const Settings> settings;
-  Verdict verdict = Verdict::kNoCredential;
+  Judgement judgement = {Verdict::kNoCredential};
 };
 
 }  // namespace shmetrics::exporter

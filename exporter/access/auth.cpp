@@ -15,28 +15,33 @@ std::string hash_of_nobody(const AuthPolicy& policy) {
   return hash;
 }
 
-/// The verdict on each kind of credential.
+/// What is judged by a credential that was shown.
 struct Judge {
   const AuthPolicy& policy;
   const Request& request;
   const Caller& caller;
 
-  Verdict operator()(const UnknownCredential&) const { return Verdict::kInvalidCredential; }
-  Verdict operator()(const AmbiguousCredential&) const { return Verdict::kAmbiguousCredential; }
-  Verdict operator()(const BearerToken& token) const {
-    return policy.tokens.matches(token.text) ? Verdict::kBearer : Verdict::kInvalidCredential;
+  Judgement operator()(const UnknownCredential&) const { return {Verdict::kInvalidCredential}; }
+  Judgement operator()(const AmbiguousCredential&) const { return {Verdict::kAmbiguousCredential}; }
+  Judgement operator()(const BearerToken& token) const {
+    return {policy.tokens.matches(token.text) ? Verdict::kBearer : Verdict::kInvalidCredential};
   }
-  Verdict operator()(const QueryToken& token) const {
+  Judgement operator()(const QueryToken& token) const {
     const bool is_valid = policy.query_token && token.text && policy.tokens.matches(*token.text);
-    return is_valid ? Verdict::kQueryToken : Verdict::kInvalidCredential;
+    return {is_valid ? Verdict::kQueryToken : Verdict::kInvalidCredential};
   }
-  Verdict operator()(const BasicLogin&) const {
-    return policy.users.empty() ? Verdict::kInvalidCredential : Verdict::kUncheckedPassword;
+  Judgement operator()(const BasicLogin&) const {
+    return {policy.users.empty() ? Verdict::kInvalidCredential : Verdict::kUncheckedPassword};
   }
-  Verdict operator()(const NoCredential&) const {
-    if (policy.has_local_rule() && !request.foreign_sign) return Verdict::kLocal;
-    return policy.is_certificate_enough() && caller.has_verified_certificate ? Verdict::kCertificate
-                                                                             : Verdict::kNoCredential;
+  Judgement operator()(const NoCredential&) const {
+    std::optional<ForeignSign> sign;
+    if (policy.has_local_rule()) {
+      sign = request.foreign_sign;
+      if (!sign && !caller.is_trusted()) sign = ForeignSign{ForeignSign::Kind::kPeerUid};
+      if (!sign) return {Verdict::kLocal};
+    }
+    if (policy.is_certificate_enough() && caller.has_verified_certificate) return {Verdict::kCertificate};
+    return {Verdict::kNoCredential, sign};
   }
 };
 
@@ -57,7 +62,7 @@ const char* name_of(Verdict verdict) {
   return kNames[static_cast<std::size_t>(verdict)];
 }
 
-Verdict authenticate(const AuthPolicy& policy, const Request& request, const Caller& caller) {
+Judgement authenticate(const AuthPolicy& policy, const Request& request, const Caller& caller) {
   return std::visit(Judge{policy, request, caller}, request.credential);
 }
 

@@ -2,7 +2,9 @@
 // OpenSSL fails.
 #pragma once
 
+#include <functional>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "exporter/access/password.hpp"
@@ -33,6 +35,9 @@ struct AuthPolicy {
 /// What the connection knows of the one who asks.
 struct Caller {
   bool has_verified_certificate = false;  // the client showed one, and it was checked
+  /// Whether the peer's process belongs to a user whom we trust (peer_owner.hpp). Asked only of a peer of this machine
+  /// that everything else speaks for.
+  std::function<bool()> is_trusted;
 };
 
 enum class Verdict {
@@ -55,8 +60,13 @@ constexpr bool is_admitted(Verdict verdict) {
 /// The word for log lines: `bearer`, `no_credential` ...
 const char* name_of(Verdict verdict);
 
-/// All but what has no credential to show. kUncheckedPassword only where there are users.
-Verdict authenticate(const AuthPolicy& policy, const Request& request, const Caller& caller);
+struct Judgement {
+  Verdict verdict;
+  std::optional<ForeignSign> foreign_sign = {};  // of kNoCredential: why the local rule, which is on, does not hold
+};
+
+/// kUncheckedPassword only where there are users, never kOpen nor kPasswordsWaiting.
+Judgement authenticate(const AuthPolicy& policy, const Request& request, const Caller& caller);
 
 /// What to check a password against: the user's hash, or one that nothing matches and that takes as long.
 Login login_for(const AuthPolicy& policy, const BasicLogin& shown);

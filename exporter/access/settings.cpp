@@ -42,7 +42,9 @@ void warn_of_weak_spots(const AuthPolicy& auth, std::vector<std::string>& warnin
   }
   if (!auth.tokens.empty() && auth.has_local_rule()) {
     warnings.emplace_back(
-        "local requests need no token; pass --no-web.localhost-bypass when a proxy runs on this machine");
+        "programs of this user and of root need no token on this machine; pass --no-web.localhost-bypass when one of "
+        "them "
+        "is a proxy");
   }
 }
 

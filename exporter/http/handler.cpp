@@ -106,10 +106,15 @@ Answer refuse_unknown(const Site& site, const Request& request, const Target& ta
 }
 
 Answer refuse(const Site& site, const Request& request, const Target& target, const Admission& admission) {
-  Answer answer = admission.verdict == Verdict::kPasswordsWaiting
+  Answer answer = admission.judgement.verdict == Verdict::kPasswordsWaiting
                       ? refuse_for_now(target.route, "busy\n")
                       : refuse_unknown(site, request, target, admission.settings->auth);
-  answer.cause = name_of(admission.verdict);
+  answer.cause = name_of(admission.judgement.verdict);
+  // From elsewhere it has no credential; from here, something else is what an operator has to know.
+  const auto& sign = admission.judgement.foreign_sign;
+  if (!sign || sign->kind == ForeignSign::Kind::kPeer) return answer;
+  answer.cause = name_of(sign->kind);
+  answer.header = sign->header;
   return answer;
 }
 
@@ -143,13 +148,13 @@ Target target_of(const Site& site, const Request& request) {
 }
 
 void Answer::set_header(std::string_view name, std::string_view value) {
-  std::erase_if(headers, [name](const auto& header) { return same_name(header.first, name); });
+  std::erase_if(headers, [name](const auto& field) { return same_name(field.first, name); });
   headers.emplace_back(name, value);
 }
 
 Response respond(const Site& site, const Request& request, const Target& target, const Admission& admission) {
-  Response response = is_admitted(admission.verdict) ? respond_to_admitted(site, request, target)
-                                                     : refuse(site, request, target, admission);
+  Response response = is_admitted(admission.judgement.verdict) ? respond_to_admitted(site, request, target)
+                                                               : refuse(site, request, target, admission);
   auto* order = std::get_if<ScrapeOrder>(&response);
   Answer& answer = order != nullptr ? order->answer : std::get<Answer>(response);
   answer.omits_body |= request.is_head;

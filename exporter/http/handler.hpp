@@ -49,7 +49,8 @@ struct Answer {
   bool omits_body = false;                                        // HEAD
   bool closes = false;                                            // the connection ends after it
   Route route = Route::kOther;
-  const char* cause = nullptr;  // of a refusal, for the log
+  const char* cause = nullptr;   // of a refusal, for the log
+  std::string_view header = {};  // likewise: the field that betrays a proxy or a foreign page; one of our constants
 
   /// Instead of those of the same name.
   void set_header(std::string_view name, std::string_view value);

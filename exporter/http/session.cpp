@@ -162,25 +162,26 @@ class Session {
                                        connection_.peer);
     if (!request) co_return refuse_malformed();
     const Target target = target_of(context_.site, *request);
-    Admission admission{settings_, Verdict::kOpen};
+    Admission admission{settings_, {Verdict::kOpen}};
     if (!target.is_open) admission = co_await admit(*request);
     settings_ = admission.settings;
-    if (admission.verdict == Verdict::kQueryToken && context_.counts.query_token_requests++ == 0) {
+    if (admission.judgement.verdict == Verdict::kQueryToken && context_.counts.query_token_requests++ == 0) {
       log(LogLevel::kWarn, "a token came in a query, where proxies log it; send it as Authorization: Bearer TOKEN");
     }
     co_return respond(context_.site, *request, target, admission);
   }
 
   asio::awaitable<Admission> admit(const Request& request) {
-    const Caller caller{.has_verified_certificate = transport_.has_verified_client()};
+    const Caller caller{.has_verified_certificate = transport_.has_verified_client(),
+                        .is_trusted = [this] { return is_trusted_peer(); }};
     while (true) {
       const std::shared_ptr<const Settings> settings = context_.site.settings;
-      const Verdict verdict = authenticate(settings->auth, request, caller);
-      if (verdict != Verdict::kUncheckedPassword) co_return Admission{settings, verdict};
+      const Judgement judgement = authenticate(settings->auth, request, caller);
+      if (judgement.verdict != Verdict::kUncheckedPassword) co_return Admission{settings, judgement};
       const Login login = login_for(settings->auth, std::get<BasicLogin>(request.credential));
       using Outcome = PasswordChecker::Outcome;
       const auto check = context_.site.passwords->check(login);
-      if (!check) co_return Admission{settings, Verdict::kPasswordsWaiting};
+      if (!check) co_return Admission{settings, {Verdict::kPasswordsWaiting}};
       // Looked at and not waited for: nothing of this coroutine is ever in the hands of another thread.
       for (asio::steady_timer pause(transport_.get_executor()); *check == Outcome::kPending;) {
         pause.expires_after(kPasswordPause);
@@ -188,9 +189,19 @@ class Session {
       }
       // A reload in the meantime: what was right by the old settings is asked of the new ones.
       if (settings != context_.site.settings) continue;
-      if (*check == Outcome::kFailed) co_return Admission{settings, Verdict::kPasswordsWaiting};
-      co_return Admission{settings, *check == Outcome::kRight ? Verdict::kBasic : Verdict::kInvalidCredential};
+      if (*check == Outcome::kFailed) co_return Admission{settings, {Verdict::kPasswordsWaiting}};
+      co_return Admission{settings, {*check == Outcome::kRight ? Verdict::kBasic : Verdict::kInvalidCredential}};
     }
+  }
+
+  /// Asked of the kernel once a connection.
+  bool is_trusted_peer() {
+    if (!is_trusted_) {
+      const auto owner = owner_of_peer(stream_.socket().native_handle());
+      owner_ = owner ? std::to_string(*owner) : "unknown";
+      is_trusted_ = owner && context_.trusted_users.includes(*owner);
+    }
+    return *is_trusted_;
   }
 
   asio::awaitable<Answer> collect(ScrapeOrder order, Clock::time_point arrival) {
@@ -245,8 +256,10 @@ class Session {
     const std::string peer = connection_.peer.text();
     log(LogLevel::kDebug, "request", {{"status", status}, {"handler", name_of(answer.route)}, {"peer", peer}});
     if (answer.cause == nullptr) return;
-    context_.refusals.log(answer.cause, LogLevel::kWarn, "request refused",
-                          {{"status", status}, {"cause", answer.cause}, {"peer", peer}});
+    LogFields fields{{"status", status}, {"cause", answer.cause}, {"peer", peer}};
+    if (!answer.header.empty()) fields.emplace_back("header", answer.header);
+    if (is_trusted_ == false) fields.emplace_back("uid", owner_);
+    context_.refusals.log(answer.cause, LogLevel::kWarn, "request refused", fields);
   }
 
   /// Closing with bytes unread makes the kernel send a reset, and the peer may lose the response to it.
@@ -269,6 +282,8 @@ class Session {
   SessionContext& context_;
   std::shared_ptr<const Settings> settings_;  // of the request under way: what judged it also dresses its answer
   std::size_t requests_ = 0;                  // answered
+  std::optional<bool> is_trusted_;            // the peer's process, once it was asked for
+  std::string owner_;                         // its user, or `unknown`
 };
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <functional>
 
+#include "exporter/access/peer_owner.hpp"
 #include "exporter/http/handler.hpp"
 #include "exporter/log.hpp"
 #include "exporter/request/limits.hpp"
@@ -30,6 +31,7 @@ struct SessionContext {
   RequestCounts& counts;
   LogThrottle& refusals;
   SharedScrapes& scrapes;
+  TrustedUsers trusted_users = {};
   std::uint64_t scrapes_in_flight = 0;  // from the request until its response is written
   bool is_draining = false;             // then each response ends its connection
 };

@@ -26,12 +26,25 @@ bool is_local_host(std::string_view host) {
   return same_name(name, "localhost") || name == "[::1]" || is_loopback4(name);
 }
 
+/// What proxies, load balancers and content networks are known to add, and browsers for a page of somebody else's. One
+/// with a star at its end stands for all that begin so.
+constexpr std::string_view kForeignHeaders[] = {
+    "X-Forwarded*",   "Forwarded*",    "X-Original-*", "X-Envoy-*",      "Cf-*",      "Fastly-*",
+    "Fly-*",          "Tailscale-*",   "X-Azure-*",    "X-Amzn-*",       "X-Real-IP", "Via",
+    "Origin",         "X-Client-IP",   "Client-IP",    "True-Client-IP", "CDN-Loop",  "X-Cluster-Client-IP",
+    "X-ProxyUser-Ip", "WL-Proxy-*",    "X-Host",       "X-Request-Id",   "Proxy-*",   "Max-Forwards",
+    "X-Varnish",      "X-NginX-Proxy", "X-Proxy-*"};
+
+bool is_named_by(std::string_view header, std::string_view pattern) {
+  if (!pattern.ends_with('*')) return same_name(header, pattern);
+  pattern.remove_suffix(1);
+  return same_name(header.substr(0, pattern.size()), pattern);
+}
+
 /// How we spell the field's name; empty when it betrays nothing.
 std::string_view foreign_header(const Field& f) {
-  constexpr std::string_view kForwarded = "X-Forwarded-";
-  if (same_name(f.name.substr(0, kForwarded.size()), kForwarded)) return "X-Forwarded-*";
-  for (const std::string_view name : {"Forwarded", "X-Real-IP", "Via", "Origin"}) {
-    if (same_name(f.name, name)) return name;
+  for (const std::string_view pattern : kForeignHeaders) {
+    if (is_named_by(f.name, pattern)) return pattern;
   }
   const bool is_foreign_page = same_name(f.name, "Sec-Fetch-Site") && f.value != "none" && f.value != "same-origin";
   return is_foreign_page ? "Sec-Fetch-Site" : std::string_view();
@@ -40,7 +53,7 @@ std::string_view foreign_header(const Field& f) {
 }  // namespace
 
 const char* name_of(ForeignSign::Kind kind) {
-  constexpr std::array kNames{"peer", "version", "host", "header"};
+  constexpr std::array kNames{"peer", "version", "host", "header", "peer_uid"};
   return kNames[static_cast<std::size_t>(kind)];
 }
 

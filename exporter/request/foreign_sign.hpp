@@ -16,6 +16,7 @@ struct ForeignSign {
     kVersion,  // not HTTP/1.1
     kHost,     // DNS rebinding has another name
     kHeader,   // what a proxy or a browser on a foreign page adds
+    kPeerUid,  // the peer's process belongs to a user whom we do not trust; the request itself cannot tell
   };
   Kind kind = Kind::kPeer;
   std::string_view header = {};  // of kHeader: its name, one of our own constants

@@ -13,27 +13,27 @@ namespace {
 constexpr std::array<std::uint8_t, 12> kMappedPrefix{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 constexpr std::array<std::uint8_t, 16> kLoopback6{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
 
-bool is_mapped(const Peer& peer) {
-  return std::equal(kMappedPrefix.begin(), kMappedPrefix.end(), peer.address.begin());
-}
-
 }  // namespace
+
+bool Peer::is_v4() const {
+  return std::equal(kMappedPrefix.begin(), kMappedPrefix.end(), address.begin());
+}
 
 bool Peer::is_loopback() const {
   if (kind != Kind::kTcp) return false;
-  return is_mapped(*this) ? address[12] == 127 : address == kLoopback6;
+  return is_v4() ? address[12] == 127 : address == kLoopback6;
 }
 
 bool Peer::same_site(const Peer& other) const {
-  if (kind != other.kind || is_mapped(*this) != is_mapped(other)) return false;
-  const auto end = address.begin() + (is_mapped(*this) ? 16 : 8);
+  if (kind != other.kind || is_v4() != other.is_v4()) return false;
+  const auto end = address.begin() + (is_v4() ? 16 : 8);
   return std::equal(address.begin(), end, other.address.begin());
 }
 
 std::string Peer::text() const {
   if (kind == Kind::kUnix) return "unix";
   char buffer[INET6_ADDRSTRLEN] = "";
-  if (is_mapped(*this)) {
+  if (is_v4()) {
     inet_ntop(AF_INET, address.data() + kMappedPrefix.size(), buffer, sizeof buffer);
     return std::string(buffer) + ":" + std::to_string(port);
   }

@@ -17,6 +17,8 @@ struct Peer {
   std::array<std::uint8_t, 16> address{};
   std::uint16_t port = 0;
 
+  /// Whether `address` is a v4-mapped one, whose last four bytes count.
+  bool is_v4() const;
   /// 127.0.0.0/8 or ::1; false for unix sockets.
   bool is_loopback() const;
   /// The same IPv4 address or the same IPv6 /64, of which one machine has 2^64 addresses; ports are not compared.

@@ -17,6 +17,7 @@ struct Asked {
   int version = 11;
   std::string_view method = "GET", target = "/api/metrics";
   std::vector<Field> fields = {{"Host", "localhost:5000"}};
+  bool is_trusted = true;  // the peer's user
 
   Head head() const { return {.version = version, .method = method, .target = target, .fields = fields}; }
   Request request() const {
@@ -29,8 +30,10 @@ struct Asked {
 inline Response respond_to(const Site& site, const Asked& asked) {
   const Request request = asked.request();
   const Target target = target_of(site, request);
-  const Verdict verdict = target.is_open ? Verdict::kOpen : authenticate(site.settings->auth, request, {});
-  return respond(site, request, target, {site.settings, verdict});
+  const Caller caller{.is_trusted = [&asked] { return asked.is_trusted; }};
+  const Judgement judgement =
+      target.is_open ? Judgement{Verdict::kOpen} : authenticate(site.settings->auth, request, caller);
+  return respond(site, request, target, {site.settings, judgement});
 }
 
 /// Of an order, how its answer will be.

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "exporter/access/peer_owner.hpp"
 #include "tests/exporter/asked.hpp"
 
 namespace shmetrics::exporter {
@@ -33,7 +34,7 @@ AuthPolicy policy_with(const char* tokens) {
 }
 
 Verdict verdict_on(const Asked& asked, const AuthPolicy& policy = policy_with(kToken)) {
-  return authenticate(policy, asked.request(), {});
+  return authenticate(policy, asked.request(), {.is_trusted = [&] { return asked.is_trusted; }}).verdict;
 }
 
 bool is_local(const Asked& asked) {
@@ -138,6 +139,41 @@ TEST(LocalRule, LoopbackAndUnixPeersAreLocalAndOthersAreNot) {
   }
 }
 
+TEST(LocalRule, APeerOfAStrangersIsNotLocalAndNobodyElseIsAskedFor) {
+  EXPECT_EQ(verdict_on({.is_trusted = false}), Verdict::kNoCredential);
+  int asked_for = 0;
+  const Caller caller{.is_trusted = [&asked_for] { return ++asked_for > 0; }};
+  const AuthPolicy policy = policy_with(kToken);
+  EXPECT_EQ(authenticate(policy, Asked{.version = 10, .fields = {}}.request(), caller).verdict, Verdict::kNoCredential);
+  EXPECT_EQ(authenticate(policy, Asked{.target = kWithToken}.request(), caller).verdict, Verdict::kQueryToken);
+  EXPECT_EQ(asked_for, 0);
+  EXPECT_EQ(authenticate(policy, Asked{}.request(), caller).verdict, Verdict::kLocal);
+  EXPECT_EQ(asked_for, 1);
+}
+
+TEST(LocalRule, WhatFailedIsNamed) {
+  using Kind = ForeignSign::Kind;
+  const auto kind_of = [](const Asked& asked) {
+    const Caller caller{.is_trusted = [&asked] { return asked.is_trusted; }};
+    return authenticate(policy_with(kToken), asked.request(), caller).foreign_sign.value().kind;
+  };
+  EXPECT_EQ(kind_of({.peer = tcp4("10.0.0.1")}), Kind::kPeer);
+  EXPECT_EQ(kind_of({.version = 10}), Kind::kVersion);
+  EXPECT_EQ(kind_of({.fields = {{"Host", "example.org"}}}), Kind::kHost);
+  EXPECT_EQ(kind_of({.fields = {{"Host", "localhost"}, {"Via", "x"}}}), Kind::kHeader);
+  EXPECT_EQ(kind_of({.is_trusted = false}), Kind::kPeerUid);
+}
+
+TEST(TrustedUsers, AreOurselvesAndRootButNobodyWhoStandsForOthers) {
+  const TrustedUsers whole(1000, std::nullopt);
+  EXPECT_TRUE(whole.includes(1000) && whole.includes(0));
+  EXPECT_FALSE(whole.includes(33) || whole.includes(65534));
+  EXPECT_TRUE(TrustedUsers(65534, std::nullopt).includes(65534));
+  const TrustedUsers part(65534, 65534);
+  EXPECT_TRUE(part.includes(0));
+  EXPECT_FALSE(part.includes(65534) || part.includes(1000));
+}
+
 TEST(LocalRule, OnlyHttp11IsLocal) {
   EXPECT_FALSE(is_local(Asked{.version = 10}));
 }
@@ -185,6 +221,34 @@ TEST(LocalRule, WhatAProxyOrAForeignPageAddsMakesItForeign) {
                                                {"X-FORWARDED-ANYTHING", ""},
                                                {"X-Real-IP", "127.0.0.1"},
                                                {"Via", "1.1 x"},
+                                               {"X-Forwarded", "x"},
+                                               {"Forwarded-For", "x"},
+                                               {"X-Client-IP", "x"},
+                                               {"Client-IP", "x"},
+                                               {"True-Client-IP", "x"},
+                                               {"CF-Connecting-IP", "x"},
+                                               {"Cf-Ray", "x"},
+                                               {"CDN-Loop", "x"},
+                                               {"X-Cluster-Client-IP", "x"},
+                                               {"X-ProxyUser-Ip", "x"},
+                                               {"WL-Proxy-Client-IP", "x"},
+                                               {"Fastly-Client-IP", "x"},
+                                               {"Fly-Client-IP", "x"},
+                                               {"X-Azure-ClientIP", "x"},
+                                               {"X-Envoy-External-Address", "x"},
+                                               {"X-Envoy-Original-Path", "x"},
+                                               {"X-Amzn-Trace-Id", "x"},
+                                               {"X-Original-Host", "x"},
+                                               {"X-Original-Forwarded-For", "x"},
+                                               {"X-Original-URI", "x"},
+                                               {"X-Host", "x"},
+                                               {"X-Request-Id", "x"},
+                                               {"Tailscale-User-Login", "x"},
+                                               {"Proxy-Connection", "close"},
+                                               {"Max-Forwards", "9"},
+                                               {"X-Varnish", "1"},
+                                               {"X-NginX-Proxy", "true"},
+                                               {"X-Proxy-Id", "1"},
                                                {"Origin", "null"},
                                                {"Sec-Fetch-Site", "cross-site"},
                                                {"sec-fetch-site", "same-site"},
@@ -194,7 +258,8 @@ TEST(LocalRule, WhatAProxyOrAForeignPageAddsMakesItForeign) {
   }
   for (const Field& extra : std::vector<Field>{{"Sec-Fetch-Site", "none"},
                                                {"Sec-Fetch-Site", "same-origin"},
-                                               {"X-Forwarded", "x"},
+                                               {"X-Scrape-Timeout", "x"},
+                                               {"Viability", "x"},
                                                {"Accept", "*/*"},
                                                {"Cookie", "a=b"}}) {
     EXPECT_TRUE(is_local(Asked{.fields = {{"Host", "localhost"}, extra}})) << extra.name << extra.value;

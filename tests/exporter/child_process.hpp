@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fcntl.h>
+#include <grp.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -38,6 +39,7 @@ class ChildProcess {
     std::vector<std::string> environment = {};  // NAME=VALUE, and nothing else but PATH
     rlim_t max_fds = 0;                         // 0: as here
     std::string input_path = "/dev/null";
+    std::optional<uid_t> user = {};  // runs as this one, without any group; only root may
   };
 
   explicit ChildProcess(const Command& command)
@@ -82,6 +84,10 @@ class ChildProcess {
  private:
   [[noreturn]] void execute(const Command& command) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (command.user && (setgroups(0, nullptr) != 0 || setgid(*command.user) != 0 || setuid(*command.user) != 0)) {
+      _exit(126);
+    }
+    prctl(PR_SET_PDEATHSIG, SIGKILL);  // again: another user's has been forgotten
     dup2(open(command.input_path.c_str(), O_RDONLY), 0);
     dup2(out_, 1);
     dup2(err_, 2);

@@ -157,7 +157,7 @@ TEST_F(HandlerTest, AScrapeThatFailsIs503WithRetryAfterOr500WithoutDetail) {
 TEST_F(HandlerTest, WhosePasswordHasToWaitGets503WithRetryAfter) {
   const Request request = Asked{.target = "/metrics"}.request();
   const Response response =
-      respond(site_, request, target_of(site_, request), {site_.settings, Verdict::kPasswordsWaiting});
+      respond(site_, request, target_of(site_, request), {site_.settings, {Verdict::kPasswordsWaiting}});
   EXPECT_EQ(answer_of(response).status, 503U);
   EXPECT_EQ(header(response, "Retry-After"), "1");
   EXPECT_EQ(answer_of(response).route, Route::kMetrics);

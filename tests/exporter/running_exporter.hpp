@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include <filesystem>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -37,6 +38,7 @@ struct ExporterSetup {
   std::string segment = {};  // empty: a path where nothing is
   std::string program = SHMETRICS_EXPORTER_PROGRAM;
   std::vector<std::string> environment = {};  // beside METRICS_TOKEN
+  std::optional<uid_t> user = {};             // whom it runs as
 };
 
 class RunningExporter {
@@ -63,6 +65,7 @@ class RunningExporter {
     command.argv.push_back("--web.listen-address=" + setup.listen_address);
     command.argv.insert(command.argv.end(), setup.flags.begin(), setup.flags.end());
     command.environment = setup.environment;
+    command.user = setup.user;
     if (!setup.token.empty()) command.environment.push_back("METRICS_TOKEN=" + setup.token);
     return command;
   }

@@ -135,9 +135,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   exporter::Request request;
   request.credential = exporter::credential_of(head, exporter::parameters_of(head.target));
   request.foreign_sign = exporter::foreign_sign_of(head, {});
-  const Verdict verdict = exporter::authenticate(policy, request, {});
+  const Verdict verdict = exporter::authenticate(policy, request, {}).verdict;
   fuzz::demand(verdict == expected.verdict(target), exporter::name_of(verdict), target);
   policy.query_token = false;
-  fuzz::demand(exporter::authenticate(policy, request, {}) != Verdict::kQueryToken, "query tokens can be switched off");
+  fuzz::demand(exporter::authenticate(policy, request, {}).verdict != Verdict::kQueryToken,
+               "query tokens can be switched off");
   return 0;
 }
