@@ -32,7 +32,7 @@ inline constexpr std::uint32_t kLayoutVersion = SHMETRICS_TEST_LAYOUT_VERSION;
 #else
 inline constexpr std::uint32_t kLayoutVersion = 2;
 #endif
-inline constexpr std::uint64_t kPageBytes = 4096;  // the file's grain; machines with larger pages are refused
+inline constexpr std::uint64_t kPageBytes = 4096;  // the file's grain; the client refuses machines with larger pages
 
 // --- Limits: each has a reason; the relations between them are asserted below. ---
 inline constexpr std::uint32_t kMaxWorkers = 1024;             // the kernel's cost of testing locks is quadratic beyond
