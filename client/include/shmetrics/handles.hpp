@@ -27,7 +27,8 @@
 // How the update path finds the thread's slot. What is linked into the program finds it by one load (initial-exec).
 // What is dlopened asks the loader (global-dynamic): initial-exec needs static TLS, of which there is little, other
 // libraries may have used it up, and musl gives none. Code that is compiled for a shared library is taken for dlopened,
-// unless SHMETRICS_DLOPENED is defined as 0.
+// unless SHMETRICS_DLOPENED is defined as 0. There the first update of a thread may allocate its thread-locals inside
+// the loader: let a thread count once before it must not.
 #if !defined(SHMETRICS_DLOPENED)
 #if defined(__PIC__) && !defined(__PIE__)
 #define SHMETRICS_DLOPENED 1

@@ -233,7 +233,7 @@ SHMETRICS_DEFINE_WITH_(summary)
 /* ---- updates ---- */
 
 /* How an update finds the thread's slot; <shmetrics/handles.hpp> says why. 0: this code is linked into the program.
- * 1: it is in what is dlopened. */
+ * 1: it is in what is dlopened, where the first update of a thread may allocate its thread-locals inside the loader. */
 #if !defined(SHMETRICS_DLOPENED)
 #if defined(__PIC__) && !defined(__PIE__)
 #define SHMETRICS_DLOPENED 1
