@@ -35,7 +35,7 @@ MEASURED = ROOMS + ("examples", "tests", "bench")
 MOST_LINES = 400
 MOST_COLUMNS = 120
 TOP_LEVEL = set("""CMakeLists.txt shm collector client exporter tests tools README.md CMakePresets.json CHANGELOG.md
-    CONTRIBUTING.md .gitignore .clang-format .clang-tidy .ci docs examples deploy bench""".split())
+    CONTRIBUTING.md SECURITY.md .gitignore .clang-format .clang-tidy .ci docs examples deploy bench""".split())
 TEXT_SUFFIXES = {".cpp", ".hpp", ".h", ".c", ".py", ".sh", ".txt", ".cmake"}
 
 root = pathlib.Path(".")
