@@ -16,6 +16,7 @@ ARROWS = {
     "client": {"client", "shm"},
     "client/testing": {"client", "collector"},
     "client/python": {"client/python", "client", "reader"},
+    "client/node": {"client/node", "client", "reader"},
     "collector": {"collector", "shm", "reader"},
     "reader": set(),
     "exporter": {"exporter", "collector"},
@@ -53,7 +54,7 @@ def room_of(path):
     """The room of a path as it stands in an include; a public header is its library's, wherever it is found from."""
     if path == "shmetrics/reader.h":
         return "reader"
-    for room in ("client/testing", "client/python"):
+    for room in ("client/testing", "client/python", "client/node"):
         if path.startswith(room + "/"):
             return room
     first = path.split("/")[0]

@@ -1,0 +1,120 @@
+/* The addon: an update of a series, with as little between JavaScript and the cell as N-API allows. The classes that
+ * users know are made of it in lib/.
+ *
+ * N-API 8: one build serves Node 16 and all later ones. */
+#include "client/node/addon.h"
+
+#include <stdlib.h>
+
+Environment* environment_of(napi_env env) {
+  void* data = NULL;
+  napi_get_instance_data(env, &data);
+  return data;
+}
+
+napi_value throw_error(napi_env env, const char* message) {
+  napi_throw_error(env, NULL, message);
+  return NULL;
+}
+
+/* ---- updates: (index, number); without a number 1 ---- */
+
+typedef struct {
+  shmetrics_series series;
+  double number;
+} Update;
+
+static Update update_of(napi_env env, napi_callback_info info) {
+  Update update = {{0, 0, NULL}, 1};
+  napi_value arguments[2];
+  size_t count = 2;
+  uint32_t index = 0;
+  const Environment* environment = environment_of(env);
+  napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
+  if (count > 0) napi_get_value_uint32(env, arguments[0], &index);
+  if (count > 1) napi_get_value_double(env, arguments[1], &update.number);
+  if (index < environment->series_count) update.series = environment->series[index];
+  return update;
+}
+
+static napi_value counter_add(napi_env env, napi_callback_info info) {
+  const Update update = update_of(env, info);
+  const shmetrics_float_counter counter = {update.series};
+  shmetrics_float_counter_add(counter, update.number);
+  return NULL;
+}
+
+static napi_value gauge_add(napi_env env, napi_callback_info info) {
+  const Update update = update_of(env, info);
+  const shmetrics_gauge gauge = {update.series};
+  shmetrics_gauge_add(gauge, update.number);
+  return NULL;
+}
+
+static napi_value gauge_set(napi_env env, napi_callback_info info) {
+  const Update update = update_of(env, info);
+  const shmetrics_gauge gauge = {update.series};
+  shmetrics_gauge_set(gauge, update.number);
+  return NULL;
+}
+
+static napi_value histogram_observe(napi_env env, napi_callback_info info) {
+  const Update update = update_of(env, info);
+  const shmetrics_histogram histogram = {update.series};
+  shmetrics_histogram_observe(histogram, update.number);
+  return NULL;
+}
+
+static napi_value summary_observe(napi_env env, napi_callback_info info) {
+  const Update update = update_of(env, info);
+  const shmetrics_summary summary = {update.series};
+  shmetrics_summary_observe(summary, update.number);
+  return NULL;
+}
+
+static napi_value release_worker(napi_env env, napi_callback_info info) {
+  (void)env;
+  (void)info;
+  shmetrics_release_worker();
+  return NULL;
+}
+
+/* ---- the module ---- */
+
+static void free_environment(napi_env env, void* data, void* hint) {
+  Environment* environment = data;
+  (void)env;
+  (void)hint;
+  free(environment->families);
+  free(environment->series);
+  free(environment);
+}
+
+#define FUNCTION(name, callback) \
+  { name, NULL, callback, NULL, NULL, NULL, napi_enumerable, NULL }
+
+NAPI_MODULE_INIT() {
+  static const napi_property_descriptor kFunctions[] = {
+      FUNCTION("open", addon_open),
+      FUNCTION("declare", addon_declare),
+      FUNCTION("find", addon_find),
+      FUNCTION("render", addon_render),
+      FUNCTION("counterAdd", counter_add),
+      FUNCTION("gaugeAdd", gauge_add),
+      FUNCTION("gaugeSet", gauge_set),
+      FUNCTION("histogramObserve", histogram_observe),
+      FUNCTION("summaryObserve", summary_observe),
+      FUNCTION("releaseWorker", release_worker),
+  };
+  Environment* environment = calloc(1, sizeof *environment);
+  if (environment != NULL) environment->series = calloc(64, sizeof *environment->series);
+  if (environment == NULL || environment->series == NULL) {
+    free(environment);
+    return throw_error(env, "no memory left");
+  }
+  environment->series_count = 1;
+  environment->series_room = 64;
+  napi_set_instance_data(env, environment, free_environment, NULL);
+  napi_define_properties(env, exports, sizeof kFunctions / sizeof *kFunctions, kFunctions);
+  return exports;
+}

@@ -1,0 +1,157 @@
+/* Opening, declaring and finding: once a process, family and series. */
+#include "client/node/addon.h"
+
+#include <stdlib.h>
+
+/* The longest label value and a bit, so that a longer one is still too long when N-API has cut it at a character. */
+#define VALUE_BYTES (1024 + 8)
+
+static napi_value string_of(napi_env env, const char* text) {
+  napi_value made = NULL;
+  napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &made);
+  return made;
+}
+
+/* open() -> the path; throws. The library's words on stderr are not wanted: JavaScript warns. */
+napi_value addon_open(napi_env env, napi_callback_info info) {
+  shmetrics_options options = SHMETRICS_OPTIONS_INIT;
+  shmetrics_error error = {0, ""};
+  Environment* environment = environment_of(env);
+  (void)info;
+  options.quiet = 1;
+  environment->registry = shmetrics_open(&options, &error);
+  if (environment->registry == NULL) return throw_error(env, error.message);
+  return string_of(env, shmetrics_path(environment->registry));
+}
+
+typedef struct {
+  char *kind, *name, *help, *labels[MOST_LABELS];
+  uint32_t label_count, bound_count, mode;
+  double bounds[SHMETRICS_MAX_BOUNDS + 1]; /* with one more than there may be, so that too many are refused */
+  shmetrics_family_options options;
+} Declaration;
+
+/* A copy of a JavaScript string; NULL if it is none. */
+static char* copy_text(napi_env env, napi_value value) {
+  size_t size = 0;
+  if (napi_get_value_string_utf8(env, value, NULL, 0, &size) != napi_ok) return NULL;
+  char* text = malloc(size + 1);
+  if (text != NULL) napi_get_value_string_utf8(env, value, text, size + 1, &size);
+  return text;
+}
+
+static void free_declaration(Declaration* wanted) {
+  free(wanted->kind);
+  free(wanted->name);
+  free(wanted->help);
+  for (uint32_t i = 0; i < wanted->label_count; ++i) free(wanted->labels[i]);
+}
+
+/* The arguments (kind, name, help, labels, bounds, mode, series limit). */
+static int read_declaration(napi_env env, napi_callback_info info, Declaration* wanted) {
+  napi_value arguments[7], element;
+  size_t count = 7;
+  uint32_t labels = 0;
+  napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
+  wanted->kind = copy_text(env, arguments[0]);
+  wanted->name = copy_text(env, arguments[1]);
+  wanted->help = copy_text(env, arguments[2]);
+  if (wanted->kind == NULL || wanted->name == NULL || wanted->help == NULL) return 0;
+  napi_get_array_length(env, arguments[3], &labels);
+  if (labels > MOST_LABELS) return 0;
+  for (; wanted->label_count < labels; ++wanted->label_count) {
+    if (napi_get_element(env, arguments[3], wanted->label_count, &element) != napi_ok) return 0;
+    wanted->labels[wanted->label_count] = copy_text(env, element);
+    if (wanted->labels[wanted->label_count] == NULL) return 0;
+  }
+  napi_get_array_length(env, arguments[4], &wanted->bound_count);
+  if (wanted->bound_count > SHMETRICS_MAX_BOUNDS) wanted->bound_count = SHMETRICS_MAX_BOUNDS + 1;
+  for (uint32_t i = 0; i < wanted->bound_count; ++i) {
+    if (napi_get_element(env, arguments[4], i, &element) != napi_ok) return 0;
+    napi_get_value_double(env, element, &wanted->bounds[i]);
+  }
+  napi_get_value_uint32(env, arguments[5], &wanted->mode);
+  napi_get_value_uint32(env, arguments[6], &wanted->options.series_limit);
+  return 1;
+}
+
+static const void* declare(shmetrics_registry* registry, const Declaration* wanted, shmetrics_error* error) {
+  const char *name = wanted->name, *help = wanted->help, *const *labels = (const char*const*)wanted->labels;
+  const size_t count = wanted->label_count;
+  switch (wanted->kind[0]) {
+    case 'c':
+      return shmetrics_declare_float_counter(registry, name, help, labels, count, &wanted->options, error);
+    case 'g':
+      return shmetrics_declare_gauge(registry, name, help, labels, count, (enum shmetrics_gauge_mode)wanted->mode,
+                                     &wanted->options, error);
+    case 'h':
+      return shmetrics_declare_histogram(registry, name, help, labels, count, wanted->bounds, wanted->bound_count,
+                                         &wanted->options, error);
+    default:
+      return shmetrics_declare_summary(registry, name, help, labels, count, &wanted->options, error);
+  }
+}
+
+/* Makes room for one more element of `size` bytes. */
+static int grow(void** elements, size_t size, uint32_t count, uint32_t* room) {
+  if (count < *room) return 1;
+  const uint32_t wider = *room == 0 ? 64 : *room * 2;
+  void* grown = realloc(*elements, size * wider);
+  if (grown == NULL) return 0;
+  *elements = grown;
+  *room = wider;
+  return 1;
+}
+
+/* declare(...) -> [index of the family, code, message] */
+napi_value addon_declare(napi_env env, napi_callback_info info) {
+  Declaration wanted = {.options = SHMETRICS_FAMILY_OPTIONS_INIT};
+  Environment* environment = environment_of(env);
+  shmetrics_error error = {SHMETRICS_FULL, "no memory left"};
+  napi_value answer = NULL, element = NULL;
+  const uint32_t index = environment->family_count;
+  if (!read_declaration(env, info, &wanted)) {
+    free_declaration(&wanted);
+    return throw_error(env, "kind, name, help and at most 16 labels are texts");
+  }
+  if (grow((void**)&environment->families, sizeof *environment->families, index, &environment->family_room)) {
+    environment->families[environment->family_count++] = declare(environment->registry, &wanted, &error);
+  }
+  free_declaration(&wanted);
+  napi_create_array_with_length(env, 3, &answer);
+  napi_create_uint32(env, index, &element);
+  napi_set_element(env, answer, 0, element);
+  napi_create_int32(env, error.code, &element);
+  napi_set_element(env, answer, 1, element);
+  napi_set_element(env, answer, 2, string_of(env, error.message));
+  return answer;
+}
+
+/* find(family, values, kept) -> index of the series; 0, until the next find, if it is not kept */
+napi_value addon_find(napi_env env, napi_callback_info info) {
+  char texts[MOST_LABELS][VALUE_BYTES];
+  shmetrics_string values[MOST_LABELS];
+  napi_value arguments[3], element, answer = NULL;
+  size_t argument_count = 3;
+  uint32_t family = 0, count = 0, index = 0;
+  bool is_kept = false;
+  Environment* environment = environment_of(env);
+  napi_get_cb_info(env, info, &argument_count, arguments, NULL, NULL);
+  napi_get_value_uint32(env, arguments[0], &family);
+  napi_get_array_length(env, arguments[1], &count);
+  napi_get_value_bool(env, arguments[2], &is_kept);
+  if (family >= environment->family_count || count > MOST_LABELS) return throw_error(env, "no such family");
+  for (uint32_t i = 0; i < count; ++i) {
+    values[i].data = texts[i];
+    values[i].size = 0;
+    if (napi_get_element(env, arguments[1], i, &element) != napi_ok) return NULL;
+    napi_get_value_string_utf8(env, element, texts[i], VALUE_BYTES, &values[i].size);
+  }
+  if (is_kept && grow((void**)&environment->series, sizeof *environment->series, environment->series_count,
+                      &environment->series_room)) {
+    index = environment->series_count++;
+  }
+  environment->series[index] = shmetrics_find_strings(environment->families[family], values, count);
+  napi_create_uint32(env, index, &answer);
+  return answer;
+}

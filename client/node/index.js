@@ -1,0 +1,43 @@
+// prom-client's names. Counter, Gauge, Histogram, Summary and the reading side are ours, the rest is prom-client's.
+'use strict';
+
+const addon = require('./lib/addon');
+const peer = require('./lib/peer');
+
+if (addon === null) {
+  module.exports = peer; // lib/addon.js has said why
+} else {
+  const { Registry, AggregatorRegistry, register } = require('./lib/registry');
+  exports.register = register;
+  exports.Registry = Registry;
+  Object.defineProperty(exports, 'contentType', {
+    enumerable: true,
+    get: () => register.contentType,
+    set: value => register.setContentType(value),
+  });
+  exports.prometheusContentType = Registry.PROMETHEUS_CONTENT_TYPE;
+  exports.openMetricsContentType = Registry.OPENMETRICS_CONTENT_TYPE;
+  exports.validateMetricName = peer.validateMetricName;
+  exports.Counter = require('./lib/counter');
+  exports.Gauge = require('./lib/gauge');
+  exports.Histogram = require('./lib/histogram');
+  exports.Summary = require('./lib/summary');
+  exports.Pushgateway = class Pushgateway extends peer.Pushgateway {
+    constructor(url, options, registry = register) {
+      super(url, options, registry);
+    }
+  };
+  exports.linearBuckets = peer.linearBuckets;
+  exports.exponentialBuckets = peer.exponentialBuckets;
+  // These stay in the process that they are about: only the worker that answers shows its own.
+  exports.collectDefaultMetrics = config =>
+    peer.collectDefaultMetrics(
+      config === undefined || config === null || (typeof config === 'object' && !config.register)
+        ? { ...config, register }
+        : config);
+  exports.collectDefaultMetrics.metricsList = peer.collectDefaultMetrics.metricsList;
+  exports.aggregators = peer.aggregators;
+  exports.AggregatorRegistry = AggregatorRegistry;
+  // Says that this process ends in order. exit() does it by itself, a signal without a handler does not.
+  exports.releaseWorker = addon.releaseWorker;
+}

@@ -1,0 +1,25 @@
+// The binary part, or null where it cannot be: then the package is prom-client itself.
+//
+//   open() -> path                                          declare(kind, name, help, labels, bounds, mode, limit)
+//   find(family, values, kept) -> series                      -> [family, code, message]
+//   counterAdd(series[, n]) gaugeAdd(series[, n]) gaugeSet(series, n) histogramObserve(series, n)
+//   summaryObserve(series, n)                               render(format) -> promise of texts, one a family
+//   releaseWorker()
+'use strict';
+
+const path = require('path');
+const warnOnce = require('./warning');
+
+function load() {
+  try {
+    const addon = require(path.join(__dirname, '..', 'prebuilds', `${process.platform}-${process.arch}`,
+      'shmetrics.node'));
+    addon.open();
+    return addon;
+  } catch (error) {
+    warnOnce(`metrics stay in each process, as prom-client keeps them: ${error.message.split('\n')[0]}`);
+    return null;
+  }
+}
+
+module.exports = load();
