@@ -28,8 +28,8 @@
 #include "collector/scraper.hpp"
 #include "exporter/scrape/compression.hpp"
 #include "tests/exporter/certificates.hpp"
-#include "tests/exporter/running_exporter.hpp"
 #include "tests/forked.hpp"
+#include "tests/running_exporter.hpp"
 #include "tests/temporary_folder.hpp"
 
 namespace {
@@ -60,8 +60,8 @@ struct Work {
   double cpu = 0, wall = 0;  // seconds
 };
 
-using shmetrics::testing::HttpClient;
-using shmetrics::testing::RunningExporter;
+using shmetrics::tests::HttpClient;
+using shmetrics::tests::RunningExporter;
 
 std::string request(bool gzips) {
   return std::string("GET /metrics HTTP/1.1\r\nHost: localhost\r\n") +
@@ -189,7 +189,7 @@ int main(int argc, char** argv) {
 
   RunningExporter exporter({.segment = path});
   KeptConnection connection(exporter);
-  shmetrics::testing::Authority authority;
+  shmetrics::tests::Authority authority;
   authority.sign("server", "IP:127.0.0.1");
   std::ofstream(authority.file("web.yml")) << "tls_server_config:\n  cert_file: server.pem\n  key_file: server.key\n";
   RunningExporter tls_exporter({.flags = {"--web.config.file=" + authority.file("web.yml")}, .segment = path});

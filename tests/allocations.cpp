@@ -26,7 +26,7 @@ void operator delete(void* memory, std::size_t) noexcept {
   std::free(memory);
 }
 
-namespace shmetrics::test {
+namespace shmetrics::tests {
 
 void fail_allocation(std::size_t nth) {
   until_failure = nth;
@@ -36,4 +36,4 @@ std::size_t allocations() {
   return count.load(std::memory_order_relaxed);
 }
 
-}  // namespace shmetrics::test
+}  // namespace shmetrics::tests

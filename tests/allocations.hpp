@@ -3,7 +3,7 @@
 
 #include <cstddef>
 
-namespace shmetrics::test {
+namespace shmetrics::tests {
 
 /// Allocations of this process so far; a child goes on from its parent's number.
 std::size_t allocations();
@@ -11,4 +11,4 @@ std::size_t allocations();
 /// Lets the n-th allocation from now on fail, once; 0: none.
 void fail_allocation(std::size_t nth);
 
-}  // namespace shmetrics::test
+}  // namespace shmetrics::tests

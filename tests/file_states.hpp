@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include <shmetrics/shmetrics.hpp>
 
 #include <cstring>
 #include <filesystem>
@@ -21,6 +22,16 @@ namespace shmetrics::tests {
 
 inline constexpr shm::Geometry kSmallGeometry{
     .workers = 4, .thread_slots = 4, .cells = 2 * shm::kGrowthCells, .directory_bytes = 16384};
+
+inline Options small_options(const std::string& path) {
+  Options options;
+  options.path = path;
+  options.workers = kSmallGeometry.workers;
+  options.slots = kSmallGeometry.thread_slots;
+  options.cells = kSmallGeometry.cells;
+  options.directory_bytes = kSmallGeometry.directory_bytes;
+  return options;
+}
 
 inline void make_segment(const std::string& path) {
   shm::open_or_create(path, {.geometry = kSmallGeometry, .mode = 0600, .group = {}});

@@ -3,9 +3,9 @@
 
 #include <string>
 
-#include "tests/command.hpp"
+#include "tests/child_process.hpp"
 
-namespace shmetrics::test {
+namespace shmetrics::tests {
 
 inline constexpr const char* kPython = "/usr/bin/python3";
 
@@ -31,4 +31,4 @@ for family in text_string_to_metric_families(text):
   return run_command({kPython, "-c", kScript}, text);
 }
 
-}  // namespace shmetrics::test
+}  // namespace shmetrics::tests

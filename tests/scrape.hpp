@@ -2,15 +2,14 @@
 #pragma once
 
 #include <cstdint>
-#include <cstdlib>
 #include <map>
 #include <span>
-#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 
 #include "collector/scraper.hpp"
+#include "tests/samples.hpp"
 
 namespace shmetrics::tests {
 
@@ -52,12 +51,7 @@ inline std::uint64_t overflow_of(const collector::SegmentStatus& status, std::st
 inline Scrape scrape(collector::Scraper& scraper) {
   Scrape result;
   result.status = scraper.scrape(result.text);
-  std::istringstream lines(result.text);
-  for (std::string line; std::getline(lines, line);) {
-    if (line.empty() || line[0] == '#') continue;
-    const auto space = line.rfind(' ');
-    result.values[line.substr(0, space)] = std::strtod(line.c_str() + space + 1, nullptr);
-  }
+  result.values = samples_of(result.text);
   return result;
 }
 

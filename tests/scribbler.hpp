@@ -18,24 +18,9 @@
 
 #include "shm/layout.hpp"
 #include "tests/forked.hpp"
+#include "tests/shared_memory.hpp"
 
 namespace shmetrics::tests {
-
-/// A flag that this process and its children share.
-class SharedFlag {
- public:
-  SharedFlag()
-      : flag_(new (mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) std::atomic<bool>) {}
-  ~SharedFlag() { munmap(flag_, 4096); }
-  SharedFlag(const SharedFlag&) = delete;
-  SharedFlag& operator=(const SharedFlag&) = delete;
-
-  void raise() { flag_->store(true); }
-  bool is_raised() const { return flag_->load(); }
-
- private:
-  std::atomic<bool>* flag_;
-};
 
 class WritableMapping {
  public:
@@ -87,13 +72,13 @@ inline std::uint64_t random_word(std::mt19937_64& random) {
   }
 }
 
-/// Scribbles until `end` is raised; from time to time all is put back, so that there is always something to break.
+/// Scribbles until `end` is set; from time to time all is put back, so that there is always something to break.
 /// `spared_bytes`: of the file's front, which stay as they are.
-inline int scribble(const std::string& path, std::uint64_t spared_bytes, const SharedFlag& end, unsigned seed) {
+inline int scribble(const std::string& path, std::uint64_t spared_bytes, const std::atomic<bool>& end, unsigned seed) {
   const WritableMapping segment(path);
   std::mt19937_64 random(seed);
   std::vector<std::pair<std::uint64_t, std::uint64_t>> before;
-  while (!end.is_raised()) {
+  while (!end) {
     const std::vector<std::uint64_t> pages = segment.pages(spared_bytes);
     for (int i = 0; i < 60 && !pages.empty(); ++i) {
       // The front of a page is where tables, slots and the directory begin.

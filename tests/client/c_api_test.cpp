@@ -5,13 +5,13 @@
 #include <ctime>
 #include <string>
 
-#include "tests/command.hpp"
+#include "tests/child_process.hpp"
 #include "tests/scrape.hpp"
 #include "tests/temporary_folder.hpp"
 
 namespace {
 
-using shmetrics::test::run_command;
+using shmetrics::tests::run_command;
 using testing::HasSubstr;
 
 class CApiTest : public testing::TestWithParam<const char*> {};

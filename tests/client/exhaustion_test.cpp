@@ -162,9 +162,9 @@ TEST_F(ExhaustionTest, WhicheverAllocationFailsWhatIsKnownStaysKnownAndTheRestCo
                 return 0;
               })),
               0);
-    test::fail_allocation(nth);
+    tests::fail_allocation(nth);
     const Counter strange = hits.with("strange " + name);
-    test::fail_allocation(0);
+    tests::fail_allocation(0);
     failures += tests::overflow_of(scrape().status, "a_total", "no_memory") > failures;
     strange.inc();
     hits.with("mine").inc();  // at once

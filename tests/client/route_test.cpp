@@ -64,9 +64,9 @@ TEST(Route, QueryAndFragmentAreCutOff) {
 
 TEST(Route, NothingIsAllocatedWhenNothingChanges) {
   const std::string path = "/api/v1/contacts/and/a/path/that/is/longer/than/any/small/string";
-  const std::size_t before = test::allocations();
+  const std::size_t before = tests::allocations();
   const Route route = normalize_route(path);
-  EXPECT_EQ(test::allocations(), before);
+  EXPECT_EQ(tests::allocations(), before);
   EXPECT_EQ(route.view().data(), path.data());
 }
 

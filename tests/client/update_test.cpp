@@ -263,9 +263,9 @@ TEST_F(UpdateTest, AnUpdateMakesNoSystemCallAndAllocatesNothing) {
   };
   const pid_t child = tests::forked([&] {
     update();
-    const std::uint64_t before = test::allocations();
+    const std::uint64_t before = tests::allocations();
     for (int i = 0; i < 1000; ++i) update();
-    if (test::allocations() != before) return 1;
+    if (tests::allocations() != before) return 1;
     if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) != 0) return 77;
     for (int i = 0; i < 1000; ++i) update();
     syscall(SYS_exit, 0);  // the only call that is left, but for read, write and sigreturn; any other is SIGKILL

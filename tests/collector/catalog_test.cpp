@@ -50,7 +50,7 @@ class CatalogTest : public ::testing::Test {
 
   std::vector<std::string> log_;
   shm::CellCursor cells_;
-  Catalog catalog_{test::kSmall};
+  Catalog catalog_{tests::kSmall};
 };
 
 TEST_F(CatalogTest, AnEmptyDirectoryHasNothing) {
@@ -60,9 +60,9 @@ TEST_F(CatalogTest, AnEmptyDirectoryHasNothing) {
 }
 
 TEST_F(CatalogTest, FamiliesAreSortedByNameAndSeriesByLabelValues) {
-  const auto schema = test::counter("b_total", {"x", "y"});
+  const auto schema = tests::counter("b_total", {"x", "y"});
   const auto offset = family(schema);
-  family(test::counter("a_total"));
+  family(tests::counter("a_total"));
   series(offset, schema, {"2", "1"});
   series(offset, schema, {"1", "b"});
   read();
@@ -78,41 +78,41 @@ TEST_F(CatalogTest, FamiliesAreSortedByNameAndSeriesByLabelValues) {
 }
 
 TEST_F(CatalogTest, LabelValuesAreEscapedInThePrefix) {
-  const auto schema = test::gauge("g", GaugeMode::kSum, {"x"});
+  const auto schema = tests::gauge("g", GaugeMode::kSum, {"x"});
   series(family(schema), schema, {"a\\b\"c\nd"});
   read();
   EXPECT_EQ(prefixes(), "g{x=\"a\\\\b\\\"c\\nd\"} |\n");
 }
 
 TEST_F(CatalogTest, AHistogramHasALineABoundAndThenSumAndCount) {
-  family(test::histogram("h", {0.1, 2.5}));
+  family(tests::histogram("h", {0.1, 2.5}));
   read();
   EXPECT_EQ(prefixes(),
             "h_bucket{le=\"0.1\"} |\nh_bucket{le=\"2.5\"} |\nh_bucket{le=\"+Inf\"} |\nh_sum |\nh_count |\n");
 }
 
 TEST_F(CatalogTest, PerWorkerGaugesEndBeforeTheWorker) {
-  const auto schema = test::gauge("g", GaugeMode::kAll, {"x"});
+  const auto schema = tests::gauge("g", GaugeMode::kAll, {"x"});
   series(family(schema), schema, {"1"});
-  family(test::gauge("h", GaugeMode::kLiveall));
+  family(tests::gauge("h", GaugeMode::kLiveall));
   read();
   EXPECT_EQ(prefixes(0), "g{x=\"1\",worker=\"|\n");
   EXPECT_EQ(prefixes(1), "h{worker=\"|\n");
 }
 
 TEST_F(CatalogTest, InfoIsAGaugeInTheTextFormat) {
-  family(test::plain(MetricType::kInfo, "a_info"));
+  family(tests::plain(MetricType::kInfo, "a_info"));
   read();
   EXPECT_EQ(catalog_.families()[0]->head, "# HELP a_info Help.\n# TYPE a_info gauge\n");
 }
 
 TEST_F(CatalogTest, NeighbouringColumnsAreOneRun) {
-  const auto schema = test::counter("a_total", {"x"});
+  const auto schema = tests::counter("a_total", {"x"});
   const auto offset = family(schema);
   series(offset, schema, {"1"});
   series(offset, schema, {"2"});
-  family(test::counter("c_total", {}, shm::CellKind::kDouble));
-  family(test::histogram("h", {1}));
+  family(tests::counter("c_total", {}, shm::CellKind::kDouble));
+  family(tests::histogram("h", {1}));
   read();
   ASSERT_EQ(catalog_.runs().size(), 3u);
   EXPECT_EQ(catalog_.runs()[0].cells, 1 + shm::kOverflowReasons + 2);  // overflow series, tallies, two series
@@ -121,7 +121,7 @@ TEST_F(CatalogTest, NeighbouringColumnsAreOneRun) {
 }
 
 TEST_F(CatalogTest, ALabelSetIsThereOnceAndTheFirstWins) {
-  const auto schema = test::counter("a_total", {"x"});
+  const auto schema = tests::counter("a_total", {"x"});
   const auto offset = family(schema);
   series(offset, schema, {"1"});
   const std::uint32_t second = cells_.thread_cells;
@@ -135,8 +135,8 @@ TEST_F(CatalogTest, ALabelSetIsThereOnceAndTheFirstWins) {
 }
 
 TEST_F(CatalogTest, AFamilyThatNeedsATakenNameIsQuarantined) {
-  family(test::histogram("a", {1}));
-  const auto schema = test::gauge("a_created", GaugeMode::kSum, {"x"});
+  family(tests::histogram("a", {1}));
+  const auto schema = tests::gauge("a_created", GaugeMode::kSum, {"x"});
   series(family(schema), schema, {"1"});
   read();
   EXPECT_THAT(names(), ElementsAre("a"));
@@ -147,8 +147,8 @@ TEST_F(CatalogTest, AFamilyThatNeedsATakenNameIsQuarantined) {
 }
 
 TEST_F(CatalogTest, AnotherTypeEndsWhatStoodUnderTheNameAndItsSeriesGo) {
-  const auto before = test::histogram("a", {1}, {"x"});
-  const auto after = test::gauge("a", GaugeMode::kSum, {"x"});
+  const auto before = tests::histogram("a", {1}, {"x"});
+  const auto after = tests::gauge("a", GaugeMode::kSum, {"x"});
   const auto old = family(before);
   series(old, before, {"old"});
   read();
@@ -161,7 +161,7 @@ TEST_F(CatalogTest, AnotherTypeEndsWhatStoodUnderTheNameAndItsSeriesGo) {
   EXPECT_EQ(catalog_.quarantined_families() + catalog_.quarantined_series(), 0u);
   // Its names are free, and the first type may come back without what it was before.
   series(family(before), before, {"again"});
-  family(test::gauge("b", GaugeMode::kSum));
+  family(tests::gauge("b", GaugeMode::kSum));
   read();
   EXPECT_EQ(catalog_.families()[0]->type, MetricType::kHistogram);
   EXPECT_TRUE(catalog_.families()[0]->generations.empty());
@@ -169,8 +169,8 @@ TEST_F(CatalogTest, AnotherTypeEndsWhatStoodUnderTheNameAndItsSeriesGo) {
 }
 
 TEST_F(CatalogTest, ABadRecordIsSkippedAndTheRestIsServed) {
-  const auto bad = family(test::counter("a_total"));
-  family(test::counter("b_total"));
+  const auto bad = family(tests::counter("a_total"));
+  family(tests::counter("b_total"));
   log_[bad][sizeof(shm::FamilyRecord)] ^= 1;
   read();
   EXPECT_THAT(names(), ElementsAre("b_total"));
@@ -178,15 +178,15 @@ TEST_F(CatalogTest, ABadRecordIsSkippedAndTheRestIsServed) {
 }
 
 TEST_F(CatalogTest, ASeriesOfNoFamilyIsSkippedAndCounted) {
-  const auto schema = test::counter("a_total", {"x"});
+  const auto schema = tests::counter("a_total", {"x"});
   series(4711, schema, {"1"});
   read();
   EXPECT_EQ(catalog_.quarantined_series(), 1u);
 }
 
 TEST_F(CatalogTest, NamesThatNoWriterMayUseAreQuarantined) {
-  for (const auto& schema : {test::counter("a"), test::counter("shmetrics_a_total"), test::counter("a:b_total"),
-                             test::counter("a_total", {"__x"}), test::counter("b_total", {"x", "x"})}) {
+  for (const auto& schema : {tests::counter("a"), tests::counter("shmetrics_a_total"), tests::counter("a:b_total"),
+                             tests::counter("a_total", {"__x"}), tests::counter("b_total", {"x", "x"})}) {
     family(schema);
   }
   read();
@@ -195,10 +195,10 @@ TEST_F(CatalogTest, NamesThatNoWriterMayUseAreQuarantined) {
 }
 
 TEST_F(CatalogTest, TheNameOfASegmentIsTheFirstLabelOfEveryLine) {
-  Catalog catalog(test::kSmall, "a\"b");
-  const auto schema = test::histogram("h", {1}, {"segment"});
+  Catalog catalog(tests::kSmall, "a\"b");
+  const auto schema = tests::histogram("h", {1}, {"segment"});
   series(family(schema), schema, {"own"});
-  family(test::gauge("i", GaugeMode::kAll));
+  family(tests::gauge("i", GaugeMode::kAll));
   read(catalog);
   const CatalogFamily& histogram = *catalog.families().at(0);
   EXPECT_TRUE(
@@ -213,7 +213,7 @@ TEST_F(CatalogTest, TextBeyondTheBoundIsQuarantinedNotBuilt) {
   std::vector<double> bounds;
   for (int i = 0; i < 64; ++i) bounds.push_back(i);
   const std::vector<std::string_view> labels{"a", "b", "c", "d", "e", "f", "g", "h"};
-  const auto schema = test::histogram("h", bounds, labels);
+  const auto schema = tests::histogram("h", bounds, labels);
   Catalog catalog({.workers = 1, .thread_slots = 1, .cells = 1u << 20, .directory_bytes = 64u << 20});
   const auto offset = family(schema);
   constexpr std::uint64_t kSeries = 600;  // 600 x 67 lines x 8 KiB = 330 MB
@@ -243,14 +243,14 @@ TEST_F(CatalogTest, WhatANewerReleaseHasWrittenIsSkippedToldOfAndNoProblem) {
                                                           {offsetof(shm::FamilyRecord, flags), 1}};
   for (const auto& [at, word] : fields) {
     const std::string name = "g" + std::to_string(at);  // which the schema only views
-    const auto schema = test::gauge(name, GaugeMode::kSum, {"x"});
+    const auto schema = tests::gauge(name, GaugeMode::kSum, {"x"});
     const std::string record = shm::encode_family(schema, 0, 10, cells_);
     const auto unknown = append(changed(record, at, word, cells_));
     series(unknown, schema, {"1"});
   }
-  append(changed(shm::encode_family(test::counter("a_total"), 0, 10, cells_), 0, 0, cells_,
+  append(changed(shm::encode_family(tests::counter("a_total"), 0, 10, cells_), 0, 0, cells_,
                  static_cast<shm::RecordKind>(3)));
-  family(test::counter("b_total"));
+  family(tests::counter("b_total"));
   read();
   EXPECT_THAT(names(), ElementsAre("b_total"));
   EXPECT_THAT(catalog_.problems(), IsEmpty());
@@ -262,36 +262,36 @@ TEST_F(CatalogTest, WhatANewerReleaseHasWrittenIsSkippedToldOfAndNoProblem) {
 }
 
 TEST_F(CatalogTest, AnUnknownTypeEndsAKnownOneOfItsNameAndAnUnknownFlagDoesNot) {
-  const auto schema = test::counter("a_total");
+  const auto schema = tests::counter("a_total");
   family(schema);
-  family(test::counter("b_total"));
+  family(tests::counter("b_total"));
   append(changed(shm::encode_family(schema, 0, 10, cells_), offsetof(shm::FamilyRecord, type), 9, cells_));
-  append(changed(shm::encode_family(test::counter("b_total"), 0, 10, cells_), offsetof(shm::FamilyRecord, flags), 2,
+  append(changed(shm::encode_family(tests::counter("b_total"), 0, 10, cells_), offsetof(shm::FamilyRecord, flags), 2,
                  cells_));
   read();
   EXPECT_THAT(names(), ElementsAre("b_total"));
 }
 
 TEST_F(CatalogTest, AGapWithoutADefectBeforeItIsAProblemAndOneBehindADefectIsNone) {
-  family(test::counter("a_total"));
+  family(tests::counter("a_total"));
   cells_.thread_cells += 1;
-  family(test::counter("b_total"));
+  family(tests::counter("b_total"));
   cells_.thread_cells += 1;
-  family(test::counter("c_total"));
+  family(tests::counter("c_total"));
   read();
   EXPECT_THAT(names(), ElementsAre("a_total", "c_total"));
   EXPECT_EQ(catalog_.quarantined_families(), 1u);
 }
 
 TEST_F(CatalogTest, EndsThatGoBackOrBeyondTheCellsCostTheirRecordAlone) {
-  family(test::counter("a_total"));
+  family(tests::counter("a_total"));
   const shm::CellCursor sound = cells_;
   cells_.thread_cells = shm::kPrefixCells;
-  family(test::counter("b_total"));
-  cells_ = {test::kSmall.cells, 0};
-  family(test::counter("c_total"));
+  family(tests::counter("b_total"));
+  cells_ = {tests::kSmall.cells, 0};
+  family(tests::counter("c_total"));
   cells_ = sound;
-  family(test::counter("d_total"));
+  family(tests::counter("d_total"));
   read();
   EXPECT_THAT(names(), ElementsAre("a_total", "d_total"));
   EXPECT_EQ(catalog_.quarantined_families(), 2u);
@@ -300,7 +300,7 @@ TEST_F(CatalogTest, EndsThatGoBackOrBeyondTheCellsCostTheirRecordAlone) {
 TEST_F(CatalogTest, AnEntryThatNamesNothingKeepsTheNumbersOfThoseBehindIt) {
   catalog_.skip("names no place");
   log_.emplace_back();  // so that the numbers here are the same
-  const auto schema = test::counter("a_total", {"x"});
+  const auto schema = tests::counter("a_total", {"x"});
   series(family(schema), schema, {"1"});
   read();
   EXPECT_EQ(catalog_.series_count(), 1u);
@@ -310,7 +310,7 @@ TEST_F(CatalogTest, AnEntryThatNamesNothingKeepsTheNumbersOfThoseBehindIt) {
 TEST_F(CatalogTest, FamiliesBeyondTheLimitAreQuarantinedAndCounted) {
   Catalog catalog(
       {.workers = 1, .thread_slots = 1, .cells = shm::kMaxCells, .directory_bytes = shm::kMaxDirectoryBytes});
-  for (std::size_t i = 0; i < kMaxFamilies + 3; ++i) family(test::counter("a_" + std::to_string(i) + "_total"));
+  for (std::size_t i = 0; i < kMaxFamilies + 3; ++i) family(tests::counter("a_" + std::to_string(i) + "_total"));
   read(catalog);
   EXPECT_EQ(catalog.families().size(), kMaxFamilies);
   EXPECT_EQ(catalog.quarantined_families(), 3u);

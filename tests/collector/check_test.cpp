@@ -11,10 +11,10 @@
 namespace shmetrics::collector {
 namespace {
 
-using test::SegmentBuilder;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using tests::SegmentBuilder;
 using Verdict = CheckReport::Verdict;
 
 class Check : public ::testing::Test {
@@ -35,7 +35,7 @@ TEST_F(Check, AFreshSegmentIsSound) {
 }
 
 TEST_F(Check, ASegmentInUseIsSound) {
-  const auto family = segment_.family(test::histogram("h", {1, 2}));
+  const auto family = segment_.family(tests::histogram("h", {1, 2}));
   const std::uint32_t bucket = family.cell + shm::kHistogramBuckets;
   const shm::Descriptor alive = segment_.live(0);
   for (const std::uint32_t slot : {0u, 1u}) {  // two threads of one process
@@ -47,7 +47,7 @@ TEST_F(Check, ASegmentInUseIsSound) {
 }
 
 TEST_F(Check, ACopiedFileIsSoundWithAndWithoutHoles) {
-  segment_.thread(0, segment_.family(test::counter("a_total")).cell).store_relaxed(1);
+  segment_.thread(0, segment_.family(tests::counter("a_total")).cell).store_relaxed(1);
   const std::string copy = segment_.path() + ".copy";
   std::ofstream(copy, std::ios::binary)
       .write(reinterpret_cast<const char*>(segment_.base()),
@@ -101,7 +101,7 @@ TEST_F(Check, ATruncatedSegmentIsDamaged) {
 }
 
 TEST_F(Check, EveryByteOfARecordIsCovered) {
-  const auto family = segment_.family(test::counter("a_total", {"x"}));
+  const auto family = segment_.family(tests::counter("a_total", {"x"}));
   segment_.series(family, {"1"});
   for (std::uint32_t entry = 0; entry < segment_.entries(); ++entry) {
     const auto record = segment_.record(entry);
@@ -117,7 +117,7 @@ TEST_F(Check, EveryByteOfARecordIsCovered) {
 }
 
 TEST_F(Check, ASpaceThatNoWriterLeavesIsDamage) {
-  segment_.family(test::counter("a_total"));
+  segment_.family(tests::counter("a_total"));
   auto& space = segment_.view().directory().space;
   const std::uint64_t sound = space.load_relaxed();
   for (const std::uint64_t word :
@@ -134,7 +134,7 @@ TEST_F(Check, ASpaceThatNoWriterLeavesIsDamage) {
 }
 
 TEST_F(Check, AnEntryBehindTheFirstEmptyOneIsDamage) {
-  segment_.family(test::counter("a_total"));
+  segment_.family(tests::counter("a_total"));
   for (const std::uint32_t entry : {2u, segment_.geometry().index_entries() - 1}) {
     segment_.view().index(entry).store_relaxed(segment_.view().index(0).load_relaxed());
     expect_finding("is behind the first empty one, 1");
@@ -143,7 +143,7 @@ TEST_F(Check, AnEntryBehindTheFirstEmptyOneIsDamage) {
 }
 
 TEST_F(Check, EntriesThatNameNoRecordOfTheHeapAreDamage) {
-  segment_.family(test::counter("a_total"));
+  segment_.family(tests::counter("a_total"));
   const auto sound = shm::IndexEntry::of(segment_.view().index(0).load_relaxed());
   const auto heap = static_cast<std::uint32_t>(segment_.geometry().heap());
   const auto end = static_cast<std::uint32_t>(segment_.geometry().directory_bytes);
@@ -157,7 +157,7 @@ TEST_F(Check, EntriesThatNameNoRecordOfTheHeapAreDamage) {
 }
 
 TEST_F(Check, RecordsThatOverlapAreDamage) {
-  segment_.family(test::counter("a_total"));
+  segment_.family(tests::counter("a_total"));
   segment_.view().index(1).store_relaxed(segment_.view().index(0).load_relaxed());
   const CheckReport report = check_segment(segment_.path());
   EXPECT_EQ(report.verdict, Verdict::kDamaged);
@@ -166,13 +166,13 @@ TEST_F(Check, RecordsThatOverlapAreDamage) {
 
 TEST_F(Check, CellsThatBelongToNobodyAreDamage) {
   segment_.cells().thread_cells += 1;
-  segment_.family(test::counter("a_total"));
+  segment_.family(tests::counter("a_total"));
   expect_finding("free from 64");
 }
 
 TEST_F(Check, WhatANewerReleaseHasWrittenIsAWarning) {
   shm::CellCursor& cells = segment_.cells();
-  std::string record = shm::encode_family(test::counter("a_total"), 1, 1, cells);
+  std::string record = shm::encode_family(tests::counter("a_total"), 1, 1, cells);
   record[offsetof(shm::FamilyRecord, flags)] = 1;
   shm::seal(record, shm::RecordKind::kFamily, cells);
   segment_.append(record);
@@ -182,8 +182,8 @@ TEST_F(Check, WhatANewerReleaseHasWrittenIsAWarning) {
 }
 
 TEST_F(Check, ANameWithSeveralSchemasIsAWarning) {
-  segment_.family(test::histogram("x", {1}));
-  segment_.family(test::histogram("x", {1, 2}));
+  segment_.family(tests::histogram("x", {1}));
+  segment_.family(tests::histogram("x", {1, 2}));
   const CheckReport report = check_segment(segment_.path());
   EXPECT_EQ(report.verdict, Verdict::kSound);
   EXPECT_THAT(report.warnings, ElementsAre("warning: 'x' has 2 schemas (other bounds): restart the workers of the old "
@@ -191,8 +191,8 @@ TEST_F(Check, ANameWithSeveralSchemasIsAWarning) {
 }
 
 TEST_F(Check, CollidingNamesAreNamed) {
-  segment_.family(test::counter("a_total"));
-  segment_.family(test::gauge("a", shm::GaugeMode::kSum));
+  segment_.family(tests::counter("a_total"));
+  segment_.family(tests::gauge("a", shm::GaugeMode::kSum));
   expect_finding("needs the name a");
 }
 
@@ -236,7 +236,7 @@ TEST_F(Check, SlotsOutOfRangeAreNamed) {
 }
 
 TEST_F(Check, TheSpillMustHoldEverySeriesAndNoSequenceOrOwner) {
-  const auto family = segment_.family(test::histogram("h", {1}));
+  const auto family = segment_.family(tests::histogram("h", {1}));
   segment_.spill(family.cell).store_relaxed(2);
   expect_finding("spill slot: cell");
   segment_.spill(family.cell).store_relaxed(0);
@@ -252,15 +252,15 @@ TEST_F(Check, TheSpillMustHoldEverySeriesAndNoSequenceOrOwner) {
   segment_.view().slot(segment_.geometry().spill()).cells_allocated.store_relaxed(0);
   expect_finding("holds 0 cells");
   segment_.view().slot(segment_.geometry().spill()).cells_allocated.store_relaxed(shm::kGrowthCells);
-  segment_.family(test::gauge("g", shm::GaugeMode::kMin));
+  segment_.family(tests::gauge("g", shm::GaugeMode::kMin));
   segment_.view().slot(segment_.geometry().gauge_spill()).cells_allocated.store_relaxed(0);
   expect_finding("gauge spill slot: holds 0 cells");
 }
 
 TEST_F(Check, CellsThatNoWriterLeavesAreNamed) {
-  const auto cost = segment_.family(test::counter("cost_total", {}, shm::CellKind::kDouble));
-  const auto times = segment_.family(test::histogram("h", {1}));
-  const auto live = segment_.family(test::gauge("g", shm::GaugeMode::kLivesum));
+  const auto cost = segment_.family(tests::counter("cost_total", {}, shm::CellKind::kDouble));
+  const auto times = segment_.family(tests::histogram("h", {1}));
+  const auto live = segment_.family(tests::gauge("g", shm::GaugeMode::kLivesum));
   segment_.thread(0, cost.cell).store_double_relaxed(-0.5);
   expect_finding("float counter");
   segment_.thread(0, cost.cell).store_relaxed(0);
@@ -284,7 +284,7 @@ TEST_F(Check, NearlyFullNamesTheOptionToRaiseAndStaysSound) {
   for (std::uint32_t i = 0; i < segment_.geometry().thread_slots; ++i) segment_.thread(i, 0);
   std::vector<double> bounds(shm::kMaxBounds);
   for (std::size_t i = 0; i < bounds.size(); ++i) bounds[i] = static_cast<double>(i);
-  const auto family = segment_.family(test::histogram("h", bounds, {"x"}));
+  const auto family = segment_.family(tests::histogram("h", bounds, {"x"}));
   while (segment_.cells().thread_cells < segment_.geometry().cells * 9 / 10) {
     segment_.series(family, {std::to_string(segment_.entries())});
   }

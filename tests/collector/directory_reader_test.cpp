@@ -35,7 +35,7 @@ class DirectoryReaderTest : public ::testing::Test {
               0);
   }
 
-  test::SegmentBuilder segment_;
+  tests::SegmentBuilder segment_;
   MappedSegment mapped_{segment_.path()};
   DirectoryReader reader_{segment_.geometry(), {}};
 };
@@ -43,9 +43,9 @@ class DirectoryReaderTest : public ::testing::Test {
 TEST_F(DirectoryReaderTest, WhatIsNewIsTakenInAndNothingTwice) {
   EXPECT_EQ(follow(reader_), Outcome::kRead);
   EXPECT_THAT(names(), IsEmpty());
-  segment_.family(test::counter("b_total"));
+  segment_.family(tests::counter("b_total"));
   EXPECT_EQ(follow(reader_), Outcome::kRead);
-  segment_.family(test::counter("a_total"));
+  segment_.family(tests::counter("a_total"));
   EXPECT_EQ(follow(reader_), Outcome::kRead);
   EXPECT_EQ(follow(reader_), Outcome::kRead);
   EXPECT_THAT(names(), ElementsAre("a_total", "b_total"));
@@ -53,7 +53,7 @@ TEST_F(DirectoryReaderTest, WhatIsNewIsTakenInAndNothingTwice) {
 }
 
 TEST_F(DirectoryReaderTest, BehindTheFirstEmptyEntryNothingIsRead) {
-  segment_.family(test::counter("a_total"));
+  segment_.family(tests::counter("a_total"));
   segment_.view().index(2).store_relaxed(segment_.view().index(0).load_relaxed());
   EXPECT_EQ(follow(reader_), Outcome::kRead);
   EXPECT_EQ(reader_.entries().size(), 1u);
@@ -61,9 +61,9 @@ TEST_F(DirectoryReaderTest, BehindTheFirstEmptyEntryNothingIsRead) {
 }
 
 TEST_F(DirectoryReaderTest, ABadEntryCostsItselfAlone) {
-  segment_.family(test::counter("a_total"));
-  segment_.family(test::counter("b_total"));
-  const auto labelled = segment_.family(test::counter("c_total", {"x"}));
+  segment_.family(tests::counter("a_total"));
+  segment_.family(tests::counter("b_total"));
+  const auto labelled = segment_.family(tests::counter("c_total", {"x"}));
   segment_.series(labelled, {"1"});
   segment_.view().index(1).store_relaxed(77);
   EXPECT_EQ(follow(reader_), Outcome::kRead);
@@ -73,7 +73,7 @@ TEST_F(DirectoryReaderTest, ABadEntryCostsItselfAlone) {
 }
 
 TEST_F(DirectoryReaderTest, AHoleInTheIndexIsTheEndOfTheLog) {
-  segment_.family(test::counter("a_total"));
+  segment_.family(tests::counter("a_total"));
   EXPECT_EQ(follow(reader_), Outcome::kRead);
   punch_hole(0);
   EXPECT_EQ(follow(reader_), Outcome::kReplaced);
@@ -83,9 +83,9 @@ TEST_F(DirectoryReaderTest, AHoleInTheIndexIsTheEndOfTheLog) {
 }
 
 TEST_F(DirectoryReaderTest, ARecordInAHoleIsSkippedAndTheRestIsServed) {
-  segment_.family(test::counter("a_total"));
+  segment_.family(tests::counter("a_total"));
   segment_.view().directory().space.store_relaxed(segment_.geometry().heap() + shm::kPageBytes);
-  segment_.family(test::counter("b_total"));
+  segment_.family(tests::counter("b_total"));
   punch_hole(segment_.geometry().heap());
   EXPECT_EQ(follow(reader_), Outcome::kRead);
   EXPECT_THAT(names(), ElementsAre("b_total"));
@@ -93,8 +93,8 @@ TEST_F(DirectoryReaderTest, ARecordInAHoleIsSkippedAndTheRestIsServed) {
 }
 
 TEST_F(DirectoryReaderTest, AnotherWordAsTheLastKnownEntryIsAnotherLog) {
-  segment_.family(test::counter("a_total"));
-  segment_.family(test::counter("b_total"));
+  segment_.family(tests::counter("a_total"));
+  segment_.family(tests::counter("b_total"));
   EXPECT_EQ(follow(reader_), Outcome::kRead);
   auto& last = segment_.view().index(1);
   const std::uint64_t before = last.load_relaxed();
@@ -107,9 +107,9 @@ TEST_F(DirectoryReaderTest, AnotherWordAsTheLastKnownEntryIsAnotherLog) {
 }
 
 TEST_F(DirectoryReaderTest, ADirectoryThatTakesLongIsReadInSeveralGoes) {
-  test::SegmentBuilder large(
+  tests::SegmentBuilder large(
       {.workers = 1, .thread_slots = 1, .cells = 8 * shm::kGrowthCells, .directory_bytes = 2 << 20});
-  const auto family = large.family(test::counter("a_total", {"x"}));
+  const auto family = large.family(tests::counter("a_total", {"x"}));
   for (int i = 0; i < 10'000; ++i) large.series(family, {std::to_string(i)});
   const MappedSegment mapped(large.path());
   const SigbusGuard guard = mapped.guard();
@@ -122,7 +122,7 @@ TEST_F(DirectoryReaderTest, ADirectoryThatTakesLongIsReadInSeveralGoes) {
 }
 
 TEST_F(DirectoryReaderTest, TheStatusTellsEntriesAndWhatTheHeapGaveOut) {
-  segment_.family(test::counter("a_total"));
+  segment_.family(tests::counter("a_total"));
   Scraper scraper(segment_.path());
   auto& space = segment_.view().directory().space;
   EXPECT_EQ(scraper.read().directory_used_bytes, 8 + segment_.record(0).size());

@@ -31,14 +31,14 @@ class FamilyGroupsTest : public ::testing::Test {
     std::string out;
     TextRoom room;
     groups.for_each({}, [&](std::span<const FamilyPart> parts) { render_text(parts, out, room); });
-    EXPECT_EQ(test::TextChecker::problem(out), "");
+    EXPECT_EQ(tests::TextChecker::problem(out), "");
     return out;
   }
-  void count(test::SegmentBuilder& segment, std::string_view name, std::uint64_t value) {
-    segment.thread(0, segment.family(test::counter(name)).cell).store_relaxed(value);
+  void count(tests::SegmentBuilder& segment, std::string_view name, std::uint64_t value) {
+    segment.thread(0, segment.family(tests::counter(name)).cell).store_relaxed(value);
   }
 
-  test::SegmentBuilder a_, b_;
+  tests::SegmentBuilder a_, b_;
   std::vector<Scraper> scrapers_ = [this] {
     std::vector<Scraper> scrapers;
     scrapers.emplace_back(a_.path(), "a");
@@ -53,7 +53,7 @@ TEST_F(FamilyGroupsTest, AFamilyIsWrittenOnceWithTheSeriesOfAllSegments) {
   count(a_, "b_total", 1);
   count(a_, "z_total", 2);
   count(b_, "a_total", 3);
-  const auto labelled = test::counter("b_total", {"x"});
+  const auto labelled = tests::counter("b_total", {"x"});
   b_.thread(1, b_.series(b_.family(labelled), {"1"})).store_relaxed(4);
   EXPECT_EQ(text(),
             "# HELP a_total Help.\n# TYPE a_total counter\n"
@@ -67,10 +67,10 @@ TEST_F(FamilyGroupsTest, AFamilyIsWrittenOnceWithTheSeriesOfAllSegments) {
 }
 
 TEST_F(FamilyGroupsTest, TheSegmentIsTheFirstLabelOfEveryKindOfSeries) {
-  const auto info = a_.family(test::plain(MetricType::kInfo, "a_info", {"v"}));
-  const auto gauge = a_.family(test::gauge("g", GaugeMode::kAll, {"x"}));
-  const auto histogram = a_.family(test::histogram("h", {1}, {"x"}));
-  const auto summary = a_.family(test::plain(MetricType::kSummary, "s"));
+  const auto info = a_.family(tests::plain(MetricType::kInfo, "a_info", {"v"}));
+  const auto gauge = a_.family(tests::gauge("g", GaugeMode::kAll, {"x"}));
+  const auto histogram = a_.family(tests::histogram("h", {1}, {"x"}));
+  const auto summary = a_.family(tests::plain(MetricType::kSummary, "s"));
   const std::uint32_t version = a_.series(info, {"1.2"}), depth = a_.series(gauge, {"1"});
   a_.thread(0, histogram.cell + shm::kHistogramBuckets).store_relaxed(2);  // of the overflow series
   a_.thread(0, summary.cell + shm::kHistogramBuckets).store_relaxed(3);
@@ -93,9 +93,9 @@ TEST_F(FamilyGroupsTest, TheSegmentIsTheFirstLabelOfEveryKindOfSeries) {
 }
 
 TEST_F(FamilyGroupsTest, ALabelSegmentOfTheFamilysOwnIsExported) {
-  const auto one = a_.family(test::counter("a_total", {"segment"}));
+  const auto one = a_.family(tests::counter("a_total", {"segment"}));
   a_.series(one, {"own"});
-  const auto two = a_.family(test::counter("b_total", {"exported_segment", "segment"}));
+  const auto two = a_.family(tests::counter("b_total", {"exported_segment", "segment"}));
   a_.series(two, {"1", "2"});
   EXPECT_EQ(text(),
             "# HELP a_total Help.\n# TYPE a_total counter\n"
@@ -110,7 +110,7 @@ TEST_F(FamilyGroupsTest, ALabelSegmentOfTheFamilysOwnIsExported) {
 }
 
 TEST_F(FamilyGroupsTest, TheFirstSegmentsHelpWinsAndComesWithTheFirstSeriesThatIsShown) {
-  auto empty = test::counter("a_total", {"x"}), full = test::counter("a_total", {"y"});
+  auto empty = tests::counter("a_total", {"x"}), full = tests::counter("a_total", {"y"});
   empty.help = "First.";
   full.help = "Second.";
   a_.family(empty);
@@ -119,8 +119,8 @@ TEST_F(FamilyGroupsTest, TheFirstSegmentsHelpWinsAndComesWithTheFirstSeriesThatI
 }
 
 TEST_F(FamilyGroupsTest, AFamilyOfAnotherTypeIsLeftOutAndCounted) {
-  a_.family(test::gauge("x", GaugeMode::kSum));
-  b_.family(test::histogram("x", {1}));
+  a_.family(tests::gauge("x", GaugeMode::kSum));
+  b_.family(tests::histogram("x", {1}));
   count(b_, "y_total", 1);
   EXPECT_EQ(text(),
             "# HELP x Help.\n# TYPE x gauge\nx{segment=\"a\"} 0\n"
@@ -131,11 +131,11 @@ TEST_F(FamilyGroupsTest, AFamilyOfAnotherTypeIsLeftOutAndCounted) {
 }
 
 TEST_F(FamilyGroupsTest, AFamilyThatNeedsANameOfAnEarlierSegmentIsLeftOut) {
-  a_.family(test::histogram("h", {1}));
-  a_.family(test::gauge("c_created", GaugeMode::kSum));
-  b_.family(test::gauge("h_created", GaugeMode::kSum));  // no sample is called so in 0.0.4, but in OpenMetrics
-  b_.family(test::counter("c_total"));
-  b_.family(test::gauge("free", GaugeMode::kSum));
+  a_.family(tests::histogram("h", {1}));
+  a_.family(tests::gauge("c_created", GaugeMode::kSum));
+  b_.family(tests::gauge("h_created", GaugeMode::kSum));  // no sample is called so in 0.0.4, but in OpenMetrics
+  b_.family(tests::counter("c_total"));
+  b_.family(tests::gauge("free", GaugeMode::kSum));
   const std::string shown = text();
   EXPECT_THAT(shown, HasSubstr("\nfree{segment=\"b"));
   EXPECT_EQ(shown.find("h_created"), shown.npos);
@@ -146,19 +146,19 @@ TEST_F(FamilyGroupsTest, AFamilyThatNeedsANameOfAnEarlierSegmentIsLeftOut) {
 }
 
 TEST_F(FamilyGroupsTest, WhatIsLeftOutTakesNoName) {
-  a_.family(test::gauge("h", GaugeMode::kSum));
-  b_.family(test::histogram("h", {1}));  // left out, and so is that of the next segment
-  b_.family(test::gauge("x", GaugeMode::kSum));
+  a_.family(tests::gauge("h", GaugeMode::kSum));
+  b_.family(tests::histogram("h", {1}));  // left out, and so is that of the next segment
+  b_.family(tests::gauge("x", GaugeMode::kSum));
   scrapers_.emplace_back(b_.path(), "c");
   EXPECT_THAT(text(), HasSubstr("x{segment=\"c\"} 0\n"));
   EXPECT_EQ(left_out_[3].families, 1U);
 }
 
 TEST_F(FamilyGroupsTest, ModesBoundsAndLabelsMayDiffer) {
-  a_.family(test::histogram("h", {1}));
-  b_.family(test::histogram("h", {2, 3}));
-  a_.family(test::gauge("g", GaugeMode::kSum));
-  b_.family(test::gauge("g", GaugeMode::kLivesum));
+  a_.family(tests::histogram("h", {1}));
+  b_.family(tests::histogram("h", {2, 3}));
+  a_.family(tests::gauge("g", GaugeMode::kSum));
+  b_.family(tests::gauge("g", GaugeMode::kLivesum));
   text();
   EXPECT_EQ(left_out_[2].families, 0U);
 }

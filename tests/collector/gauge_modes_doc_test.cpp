@@ -44,7 +44,7 @@ class Crew {
   Crew() : kept_(open(segment_.path().c_str(), O_RDWR | O_CLOEXEC)) {
     for (std::uint32_t mode = 0; mode < kModes; ++mode) {
       const auto which = static_cast<shm::GaugeMode>(mode);
-      const auto family = segment_.family(test::gauge(std::string(shm::mode_name(which)) + "_gauge", which));
+      const auto family = segment_.family(tests::gauge(std::string(shm::mode_name(which)) + "_gauge", which));
       gauges_.push_back({family.cell, shm::kGaugeCells, shm::claim_action(shm::MetricType::kGauge, which)});
     }
   }
@@ -92,7 +92,7 @@ class Crew {
                       limit(view.slot(view.geometry().gauge_spill()).cells_allocated), gauges_);
   }
 
-  test::SegmentBuilder segment_;
+  tests::SegmentBuilder segment_;
   shm::Descriptor kept_;
   std::vector<shm::GaugeCells> gauges_;
 };

@@ -19,11 +19,11 @@ namespace {
 
 using shm::GaugeMode;
 using shm::MetricType;
-using test::SegmentBuilder;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::Pair;
+using tests::SegmentBuilder;
 
 class Generations : public ::testing::Test {
  protected:
@@ -31,7 +31,7 @@ class Generations : public ::testing::Test {
     std::string text;
     status_ = scraper.scrape(text);
     EXPECT_TRUE(status_.up) << status_.problem;
-    EXPECT_EQ(test::TextChecker::problem(text), "") << text;
+    EXPECT_EQ(tests::TextChecker::problem(text), "") << text;
     return text;
   }
   /// The lines that are no comment. A reader that has seen everything come shows what a fresh one does.
@@ -60,11 +60,11 @@ class Generations : public ::testing::Test {
 };
 
 TEST_F(Generations, CountersOfOneLabelSetAddUpWhateverTheOrderOfTheirLabels) {
-  const auto old = segment_.family(test::counter("a_total", {"x", "y"}));
+  const auto old = segment_.family(tests::counter("a_total", {"x", "y"}));
   count(segment_.series(old, {"1", "2"}), 10);
   count(segment_.series(old, {"2", "1"}), 100);
   EXPECT_EQ(samples(), "a_total{x=\"1\",y=\"2\"} 10\na_total{x=\"2\",y=\"1\"} 100\n");
-  const auto fresh = segment_.family(test::counter("a_total", {"y", "x"}));
+  const auto fresh = segment_.family(tests::counter("a_total", {"y", "x"}));
   count(segment_.series(fresh, {"2", "1"}), 3);
   EXPECT_EQ(samples(), "a_total{x=\"1\",y=\"2\"} 13\na_total{x=\"2\",y=\"1\"} 100\n");
   EXPECT_EQ(status_.families, 1u);
@@ -73,10 +73,10 @@ TEST_F(Generations, CountersOfOneLabelSetAddUpWhateverTheOrderOfTheirLabels) {
 }
 
 TEST_F(Generations, AnEmptyLabelValueIsNoLabel) {
-  const auto old = segment_.family(test::counter("a_total", {"method"}));
+  const auto old = segment_.family(tests::counter("a_total", {"method"}));
   count(segment_.series(old, {"GET"}), 1);
   count(segment_.series(old, {""}), 5);
-  const auto fresh = segment_.family(test::counter("a_total", {"method", "status"}));
+  const auto fresh = segment_.family(tests::counter("a_total", {"method", "status"}));
   count(segment_.series(fresh, {"GET", ""}), 2);
   count(segment_.series(fresh, {"GET", "200"}), 4);
   EXPECT_EQ(samples(), "a_total 5\na_total{method=\"GET\"} 3\na_total{method=\"GET\",status=\"200\"} 4\n");
@@ -85,46 +85,46 @@ TEST_F(Generations, AnEmptyLabelValueIsNoLabel) {
 }
 
 TEST_F(Generations, OfOneGenerationAnEmptyLabelValueIsShown) {
-  const auto family = segment_.family(test::counter("a_total", {"x"}));
+  const auto family = segment_.family(tests::counter("a_total", {"x"}));
   count(segment_.series(family, {""}), 1);
   EXPECT_EQ(samples(), "a_total{x=\"\"} 1\n");
 }
 
 TEST_F(Generations, ADeployAndARollBackTakeNothingAway) {
-  const auto old = segment_.family(test::counter("a_total"));
+  const auto old = segment_.family(tests::counter("a_total"));
   count(old.cell, 7);
   EXPECT_EQ(samples(), "a_total 7\n");
-  const auto fresh = segment_.family(test::counter("a_total", {"x"}));
+  const auto fresh = segment_.family(tests::counter("a_total", {"x"}));
   EXPECT_EQ(samples(), "a_total 7\n");
   const std::uint32_t series = segment_.series(fresh, {"1"});
   count(series, 1);
   EXPECT_EQ(samples(), "a_total 7\na_total{x=\"1\"} 1\n");
   count(old.cell, 8);  // who is rolled back finds its record
   EXPECT_EQ(samples(), "a_total 8\na_total{x=\"1\"} 1\n");
-  segment_.family(test::gauge("other", GaugeMode::kSum));  // cells of sums move on
-  segment_.family(test::counter("z_total"));
+  segment_.family(tests::gauge("other", GaugeMode::kSum));  // cells of sums move on
+  segment_.family(tests::counter("z_total"));
   EXPECT_EQ(samples(), "a_total 8\na_total{x=\"1\"} 1\nother 0\nz_total 0\n");
 }
 
 TEST_F(Generations, IntegersAndDoublesAddUpAsDoubles) {
-  count(segment_.family(test::counter("a_total")).cell, 2);
-  const auto fresh = segment_.family(test::counter("a_total", {}, shm::CellKind::kDouble));
+  count(segment_.family(tests::counter("a_total")).cell, 2);
+  const auto fresh = segment_.family(tests::counter("a_total", {}, shm::CellKind::kDouble));
   segment_.thread(1, fresh.cell).store_double_relaxed(0.5);
   EXPECT_EQ(samples(), "a_total 2.5\n");
 }
 
 TEST_F(Generations, CountersStopAtTheTop) {
-  count(segment_.family(test::counter("a_total")).cell, UINT64_MAX - 1);
-  const auto fresh = segment_.family(test::counter("a_total", {"x"}));
+  count(segment_.family(tests::counter("a_total")).cell, UINT64_MAX - 1);
+  const auto fresh = segment_.family(tests::counter("a_total", {"x"}));
   count(segment_.series(fresh, {""}), 5);
   EXPECT_EQ(samples(), "a_total 18446744073709551615\n");
 }
 
 TEST_F(Generations, AHistogramHasTheBoundsOfAllAndNoBoundThatWasShownMoves) {
-  const auto old = segment_.family(test::histogram("h", {1, 5}));
+  const auto old = segment_.family(tests::histogram("h", {1, 5}));
   observe(old, {1, 2, 4}, 30);
   EXPECT_EQ(samples(), "h_bucket{le=\"1\"} 1\nh_bucket{le=\"5\"} 3\nh_bucket{le=\"+Inf\"} 7\nh_sum 30\nh_count 7\n");
-  const auto fresh = segment_.family(test::histogram("h", {2, 5, 9}));
+  const auto fresh = segment_.family(tests::histogram("h", {2, 5, 9}));
   observe(fresh, {10, 20, 40, 80}, 1000);
   EXPECT_EQ(samples(),
             "h_bucket{le=\"1\"} 1\nh_bucket{le=\"2\"} 11\nh_bucket{le=\"5\"} 33\nh_bucket{le=\"9\"} 73\n"
@@ -132,17 +132,17 @@ TEST_F(Generations, AHistogramHasTheBoundsOfAllAndNoBoundThatWasShownMoves) {
 }
 
 TEST_F(Generations, SummariesAddUp) {
-  observe(segment_.family(test::plain(MetricType::kSummary, "s")), {3}, 1.5);
-  const auto fresh = segment_.family(test::plain(MetricType::kSummary, "s", {"x"}));
+  observe(segment_.family(tests::plain(MetricType::kSummary, "s")), {3}, 1.5);
+  const auto fresh = segment_.family(tests::plain(MetricType::kSummary, "s", {"x"}));
   const std::uint32_t cell = segment_.series(fresh, {""});
   count(cell + shm::kHistogramBuckets, 4);
   EXPECT_EQ(samples(), "s_sum 1.5\ns_count 7\n");
 }
 
 TEST_F(Generations, OverflowSeriesAreShownOnceTheyHaveCountedAndTalliesAddUp) {
-  const auto old = segment_.family(test::counter("a_total", {"x"}));
-  const auto fresh = segment_.family(test::counter("a_total", {"x", "y"}));
-  const auto same = segment_.family(test::counter("a_total", {"y", "x"}));
+  const auto old = segment_.family(tests::counter("a_total", {"x"}));
+  const auto fresh = segment_.family(tests::counter("a_total", {"x", "y"}));
+  const auto same = segment_.family(tests::counter("a_total", {"y", "x"}));
   EXPECT_EQ(samples(), "");
   EXPECT_EQ(status_.series, 0u);
   segment_.spill(old.cell).store_relaxed(2);
@@ -157,7 +157,7 @@ TEST_F(Generations, OverflowSeriesAreShownOnceTheyHaveCountedAndTalliesAddUp) {
 }
 
 TEST_F(Generations, HelpAndUnitAreTheNewestsAndCreatedIsTheEarliest) {
-  auto schema = test::counter("a_seconds_total");
+  auto schema = tests::counter("a_seconds_total");
   segment_.family(schema, 5'000'000'000);
   schema.help = "New words.";
   schema.unit = "seconds";
@@ -176,11 +176,11 @@ TEST_F(Generations, AGaugeHasTheNewestsModeAndOfOlderOnesTheLivingAloneCount) {
   segment_.dead(1);
   for (const auto mode : {GaugeMode::kSum, GaugeMode::kMax, GaugeMode::kMostrecent}) {
     const std::string name(shm::mode_name(mode));
-    const auto old = segment_.family(test::gauge(name, mode));
+    const auto old = segment_.family(tests::gauge(name, mode));
     segment_.set_gauge(0, old.cell, 1, 10);
     segment_.set_gauge(1, old.cell, 100, 30);
     segment_.gauge_spill(old.cell + shm::kGaugeValue).store_double_relaxed(mode == GaugeMode::kMax ? 1000 : 0.0);
-    const auto fresh = segment_.family(test::gauge(name, mode, {"x"}));
+    const auto fresh = segment_.family(tests::gauge(name, mode, {"x"}));
     const std::uint32_t cell = segment_.series(fresh, {""});
     segment_.set_gauge(1, cell, 4, 20);
   }
@@ -189,8 +189,8 @@ TEST_F(Generations, AGaugeHasTheNewestsModeAndOfOlderOnesTheLivingAloneCount) {
 
 TEST_F(Generations, AnotherModeOfAGaugeIsAnotherGeneration) {
   const shm::Descriptor first = segment_.live(0), second = segment_.live(1);
-  const auto old = segment_.family(test::gauge("g", GaugeMode::kLivemax));
-  const auto fresh = segment_.family(test::gauge("g", GaugeMode::kLivesum));
+  const auto old = segment_.family(tests::gauge("g", GaugeMode::kLivemax));
+  const auto fresh = segment_.family(tests::gauge("g", GaugeMode::kLivesum));
   segment_.set_gauge(0, old.cell, 5);
   segment_.set_gauge(1, fresh.cell, 7);
   EXPECT_EQ(samples(), "g 12\n");
@@ -202,8 +202,8 @@ TEST_F(Generations, OneSeriesOfOneWorkerIsShownOnceWithTheNewestsValue) {
   segment_.dead(2);
   for (const auto mode : {GaugeMode::kAll, GaugeMode::kLiveall}) {
     const std::string name(shm::mode_name(mode));
-    const auto old = segment_.family(test::gauge(name, mode, {"x"}));
-    const auto fresh = segment_.family(test::gauge(name, mode));
+    const auto old = segment_.family(tests::gauge(name, mode, {"x"}));
+    const auto fresh = segment_.family(tests::gauge(name, mode));
     const std::uint32_t late = segment_.series(old, {""});  // registered behind the newest's
     for (std::uint32_t worker = 0; worker < 3; ++worker) segment_.set_gauge(worker, late, 10 + worker);
     segment_.set_gauge(1, fresh.cell, 1);
@@ -215,29 +215,29 @@ TEST_F(Generations, OneSeriesOfOneWorkerIsShownOnceWithTheNewestsValue) {
 
 TEST_F(Generations, ALabelWorkerOfAnOlderGenerationMakesRoomForTheExporters) {
   const shm::Descriptor alive = segment_.live(0);
-  const auto old = segment_.family(test::gauge("g", GaugeMode::kLivesum, {"worker"}));
+  const auto old = segment_.family(tests::gauge("g", GaugeMode::kLivesum, {"worker"}));
   segment_.set_gauge(0, segment_.series(old, {"own"}), 3);
-  segment_.family(test::gauge("g", GaugeMode::kLiveall));
+  segment_.family(tests::gauge("g", GaugeMode::kLiveall));
   EXPECT_EQ(samples(), "g{exported_worker=\"own\",worker=\"0\"} 3\n");
 }
 
 TEST_F(Generations, AnInfoOfTwoGenerationsIsOne) {
   const shm::Descriptor first = segment_.live(0), second = segment_.live(1);
-  const auto old = segment_.family(test::plain(MetricType::kInfo, "a_info", {"v", "w"}));
-  const auto fresh = segment_.family(test::plain(MetricType::kInfo, "a_info", {"w", "v"}));
+  const auto old = segment_.family(tests::plain(MetricType::kInfo, "a_info", {"v", "w"}));
+  const auto fresh = segment_.family(tests::plain(MetricType::kInfo, "a_info", {"w", "v"}));
   segment_.set_gauge(0, segment_.series(old, {"1", "2"}), 1);
   segment_.set_gauge(1, segment_.series(fresh, {"2", "1"}), 1);
   EXPECT_EQ(samples(), "a_info{v=\"1\",w=\"2\"} 1\n");
 }
 
 TEST_F(Generations, AnotherTypeEndsThem) {
-  segment_.family(test::histogram("a", {1}));
-  segment_.family(test::histogram("a", {2}));
+  segment_.family(tests::histogram("a", {1}));
+  segment_.family(tests::histogram("a", {2}));
   EXPECT_THAT(samples(), HasSubstr("a_bucket"));
-  segment_.family(test::gauge("a", GaugeMode::kSum));
+  segment_.family(tests::gauge("a", GaugeMode::kSum));
   EXPECT_EQ(samples(), "a 0\n");
-  segment_.family(test::gauge("a_count", GaugeMode::kSum, {"x"}));  // no name of the histogram is taken any more
-  segment_.family(test::histogram("a", {3}));
+  segment_.family(tests::gauge("a_count", GaugeMode::kSum, {"x"}));  // no name of the histogram is taken any more
+  segment_.family(tests::histogram("a", {3}));
   EXPECT_EQ(scrape(scraper_).find("le=\"1\""), std::string::npos);
   EXPECT_TRUE(status_.family_generations.empty());
 }
@@ -246,7 +246,7 @@ TEST_F(Generations, TheSeventeenthIsQuarantined) {
   std::uint32_t last = 0;
   for (std::uint32_t i = 0; i <= shm::kMaxGenerations; ++i) {
     const std::string label = "l" + std::to_string(i);
-    last = segment_.series(segment_.family(test::counter("a_total", {label})), {""});
+    last = segment_.series(segment_.family(tests::counter("a_total", {label})), {""});
     count(last, 1);
   }
   EXPECT_EQ(scrape(scraper_), "# HELP a_total Help.\n# TYPE a_total counter\na_total 16\n");
@@ -256,9 +256,9 @@ TEST_F(Generations, TheSeventeenthIsQuarantined) {
 }
 
 TEST_F(Generations, JsonShowsTheNameOnceAndTheGenerationsOfIt) {
-  segment_.series(segment_.family(test::histogram("h", {1}, {"x"})), {"1"});
-  segment_.family(test::histogram("h", {1, 2}));
-  segment_.family(test::counter("z_total"));
+  segment_.series(segment_.family(tests::histogram("h", {1}, {"x"})), {"1"});
+  segment_.family(tests::histogram("h", {1, 2}));
+  segment_.family(tests::counter("z_total"));
   std::string json;
   append_json(json, scraper_, scraper_.read());
   const auto families = nlohmann::json::parse(json)["families"];
@@ -271,8 +271,8 @@ TEST_F(Generations, JsonShowsTheNameOnceAndTheGenerationsOfIt) {
 }
 
 TEST_F(Generations, ASegmentsNameIsTheFirstLabelOfThemAll) {
-  segment_.series(segment_.family(test::counter("a_total", {"segment"})), {"own"});
-  segment_.family(test::counter("a_total"));
+  segment_.series(segment_.family(tests::counter("a_total", {"segment"})), {"own"});
+  segment_.family(tests::counter("a_total"));
   Scraper named(segment_.path(), "s");
   EXPECT_THAT(scrape(named),
               HasSubstr("\na_total{segment=\"s\"} 0\na_total{segment=\"s\",exported_segment=\"own\"} 0\n"));
@@ -286,7 +286,7 @@ TEST(GenerationsBounds, TextBeyondTheBoundIsLeftOutAndCounted) {
   for (int generation = 0; generation < 16; ++generation) {
     std::vector<double> bounds;
     for (int i = 0; i < 64; ++i) bounds.push_back(generation + i / 64.0);
-    const auto family = segment.family(test::histogram("h", bounds, {"x"}));
+    const auto family = segment.family(tests::histogram("h", bounds, {"x"}));
     for (std::uint64_t i = 0; generation == 0 && i < kSeries; ++i) {
       segment.series(family, {std::string(1000, 'a') + std::to_string(i)});
     }

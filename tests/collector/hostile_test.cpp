@@ -16,7 +16,7 @@ namespace {
 
 using shm::GaugeMode;
 using shm::MetricType;
-using test::SegmentBuilder;
+using tests::SegmentBuilder;
 
 constexpr int kRounds = 4000;  // seeded: the same ones every time
 
@@ -33,22 +33,22 @@ std::size_t families_missing(const std::string& sound, const std::string& text) 
 class Hostile : public ::testing::Test {
  protected:
   Hostile() {
-    const auto requests = segment_.family(test::counter("requests_total", {"method", "route"}));
+    const auto requests = segment_.family(tests::counter("requests_total", {"method", "route"}));
     for (const char* route : {"/", "/users", "a\\b\"c\n"}) {
       segment_.thread(0, segment_.series(requests, {"GET", route})).store_relaxed(3);
     }
-    segment_.thread(1, segment_.family(test::counter("cost_total", {}, shm::CellKind::kDouble)).cell)
+    segment_.thread(1, segment_.family(tests::counter("cost_total", {}, shm::CellKind::kDouble)).cell)
         .store_double_relaxed(1);
-    const auto times = segment_.family(test::histogram("seconds", {0.1, 1, 10}, {"route"}));
+    const auto times = segment_.family(tests::histogram("seconds", {0.1, 1, 10}, {"route"}));
     for (const char* route : {"/", "/users"}) {
       const std::uint32_t cell = segment_.series(times, {route});
       for (std::uint32_t i = 0; i < 4; ++i) segment_.thread(i % 3, cell + 2 + i).store_relaxed(i);
     }
-    segment_.family(test::plain(MetricType::kSummary, "bytes"));
-    segment_.series(segment_.family(test::plain(MetricType::kInfo, "build_info", {"version"})), {"1"});
+    segment_.family(tests::plain(MetricType::kSummary, "bytes"));
+    segment_.series(segment_.family(tests::plain(MetricType::kInfo, "build_info", {"version"})), {"1"});
     for (int mode = 0; mode <= static_cast<int>(GaugeMode::kAll); ++mode) {
       const std::string name = "gauge_" + std::to_string(mode);
-      const auto family = segment_.family(test::gauge(name, static_cast<GaugeMode>(mode)));
+      const auto family = segment_.family(tests::gauge(name, static_cast<GaugeMode>(mode)));
       for (std::uint32_t worker = 0; worker < 3; ++worker) segment_.set_gauge(worker, family.cell, worker);
       segment_.gauge_spill(family.cell + 1).store_relaxed(0);
     }
@@ -79,7 +79,7 @@ class Hostile : public ::testing::Test {
   void expect_well_formed(Scraper& scraper, const std::string& what) {
     std::string text;
     const SegmentStatus status = scraper.scrape(text);
-    ASSERT_EQ(test::TextChecker::problem(text), "") << what;
+    ASSERT_EQ(tests::TextChecker::problem(text), "") << what;
     ASSERT_TRUE(status.up || text.empty()) << what;
     ASSERT_EQ(status.up, status.problem.empty()) << what;
     plain_families(scraper.view());
@@ -101,7 +101,7 @@ class Hostile : public ::testing::Test {
 TEST_F(Hostile, TheSegmentItselfIsSound) {
   std::string text;
   EXPECT_TRUE(long_lived_.scrape(text).up);
-  EXPECT_EQ(test::TextChecker::problem(text), "") << text;
+  EXPECT_EQ(tests::TextChecker::problem(text), "") << text;
   EXPECT_TRUE(check_segment(segment_.path()).findings.empty()) << check_segment(segment_.path()).findings[0];
 }
 
@@ -187,8 +187,8 @@ TEST_F(Hostile, AnyIndexIsSurvived) {
 
 // The same record named again and again costs no more than the heap.
 TEST(HostileIndex, RecordsThatComeToMoreThanTheHeapAreLeftOut) {
-  test::SegmentBuilder segment;
-  segment.family(test::counter("a_total"));
+  tests::SegmentBuilder segment;
+  segment.family(tests::counter("a_total"));
   for (std::uint32_t entry = 1; entry < segment.geometry().index_entries(); ++entry) {
     segment.view().index(entry).store_relaxed(segment.view().index(0).load_relaxed());
   }
@@ -207,10 +207,10 @@ TEST(HostileIndex, RecordsThatComeToMoreThanTheHeapAreLeftOut) {
 // A few kilobytes on disk that speak of terabytes, in words and a header that are all sound.
 TEST(HostileGeometry, ClaimsOfTerabytesCostNeitherTimeNorMemory) {
   const shm::Geometry largest{1, shm::kMaxThreadSlots, shm::kMaxCells, shm::kMaxDirectoryBytes};
-  test::SegmentBuilder segment(largest);
+  tests::SegmentBuilder segment(largest);
   ASSERT_NE(segment.base(), MAP_FAILED);
-  segment.family(test::counter("a_total"));
-  segment.family(test::histogram("h", {1, 2}));
+  segment.family(tests::counter("a_total"));
+  segment.family(tests::histogram("h", {1, 2}));
   for (std::uint32_t slot = 0; slot < largest.thread_slots + 2; ++slot) {
     segment.view().slot(slot).cells_allocated.store_relaxed(largest.cells);
   }
@@ -265,11 +265,11 @@ TEST_F(Hostile, ADamagedWordOfTheDirectoryCostsItsOwnFamilyAlone) {
 
 TEST(HostileGeometry, CellsBeyondAllMeasureAreGivenUpInBoundedTime) {
   const shm::Geometry largest{1, shm::kMaxThreadSlots, shm::kMaxCells, shm::kPageBytes};
-  test::SegmentBuilder segment(largest);
+  tests::SegmentBuilder segment(largest);
   ASSERT_NE(segment.base(), MAP_FAILED);
   segment.append("damaged!damaged!damaged!");  // behind a defect cells may begin anywhere
   shm::CellCursor cells{shm::kMaxCells - 1, 0};
-  segment.append(shm::encode_family(test::counter("a_total"), 1, 1, cells));
+  segment.append(shm::encode_family(tests::counter("a_total"), 1, 1, cells));
   for (std::uint32_t slot = 0; slot < largest.thread_slots + 2; ++slot) {
     segment.view().slot(slot).cells_allocated.store_relaxed(largest.cells);
   }

@@ -17,8 +17,8 @@
 namespace shmetrics::collector {
 namespace {
 
-using test::SegmentBuilder;
 using ::testing::HasSubstr;
+using tests::SegmentBuilder;
 
 struct Scrape {
   std::string text;
@@ -44,8 +44,8 @@ TEST(Life, AMissingSegmentIsNoErrorAndMayCome) {
 
 TEST(Life, AReplacedFileIsFollowedAndNothingOfTheOldStays) {
   SegmentBuilder old, fresh;
-  old.thread(0, old.family(test::counter("old_total")).cell).store_relaxed(1);
-  fresh.thread(0, fresh.family(test::counter("new_total")).cell).store_relaxed(2);
+  old.thread(0, old.family(tests::counter("old_total")).cell).store_relaxed(1);
+  fresh.thread(0, fresh.family(tests::counter("new_total")).cell).store_relaxed(2);
   const shm::Descriptor alive = old.live(0);
   Scraper scraper(old.path());
   EXPECT_THAT(Scrape(scraper).text, HasSubstr("old_total 1\n"));
@@ -57,7 +57,7 @@ TEST(Life, AReplacedFileIsFollowedAndNothingOfTheOldStays) {
 
 TEST(Life, ARemovedFileIsServedAsLongAsItsWorkersLive) {
   SegmentBuilder segment;
-  const auto family = segment.family(test::counter("a_total"));
+  const auto family = segment.family(tests::counter("a_total"));
   shm::Descriptor alive = segment.live(0);
   Scraper scraper(segment.path());
   EXPECT_TRUE(Scrape(scraper).status.up);
@@ -74,7 +74,7 @@ TEST(Life, ARemovedFileIsServedAsLongAsItsWorkersLive) {
 
 TEST(Life, AFileThatIsNoSegmentDoesNotTakeThePlaceOfOneWithWorkers) {
   SegmentBuilder segment;
-  segment.family(test::counter("a_total"));
+  segment.family(tests::counter("a_total"));
   const shm::Descriptor alive = segment.live(0);
   Scraper scraper(segment.path());
   EXPECT_TRUE(Scrape(scraper).status.up);
@@ -85,8 +85,8 @@ TEST(Life, AFileThatIsNoSegmentDoesNotTakeThePlaceOfOneWithWorkers) {
 
 TEST(Life, AnotherSegmentWrittenIntoTheSameFileIsReadAnew) {
   SegmentBuilder segment, other;
-  segment.family(test::counter("a_total"));
-  other.family(test::counter("b_total"));
+  segment.family(tests::counter("a_total"));
+  other.family(tests::counter("b_total"));
   Scraper scraper(segment.path());
   EXPECT_THAT(Scrape(scraper).text, HasSubstr("a_total 0\n"));
   std::memcpy(segment.base(), other.base(), segment.geometry().file_bytes());
@@ -96,8 +96,8 @@ TEST(Life, AnotherSegmentWrittenIntoTheSameFileIsReadAnew) {
 
 TEST(Life, ADirectoryThatGotShorterIsReadAnew) {
   SegmentBuilder segment;
-  segment.family(test::counter("a_total"));
-  segment.family(test::counter("b_total"));
+  segment.family(tests::counter("a_total"));
+  segment.family(tests::counter("b_total"));
   Scraper scraper(segment.path());
   EXPECT_THAT(Scrape(scraper).text, HasSubstr("b_total 0\n"));
   segment.view().index(1).store_relaxed(0);
@@ -106,7 +106,7 @@ TEST(Life, ADirectoryThatGotShorterIsReadAnew) {
 
 TEST(Life, ATruncatedFileIsNotUpUntilItIsReplaced) {
   SegmentBuilder segment;
-  segment.family(test::counter("a_total"));
+  segment.family(tests::counter("a_total"));
   Scraper scraper(segment.path());
   EXPECT_TRUE(Scrape(scraper).status.up);
   ASSERT_EQ(truncate(segment.path().c_str(), 8192), 0);
@@ -138,7 +138,7 @@ TEST(Life, TruncationBetweenMappingAndCopyIsSeenByTheGuard) {
 
 TEST(Life, TruncationAtAnyMomentNeverKillsTheReaderNorSpoilsItsOutput) {
   SegmentBuilder segment;
-  const auto family = segment.family(test::counter("a_total", {"x"}));
+  const auto family = segment.family(tests::counter("a_total", {"x"}));
   for (int i = 0; i < 200; ++i) segment.series(family, {std::to_string(i)});
   const std::vector<std::byte> image(segment.base(), segment.base() + segment.geometry().spill_cells());
   std::atomic<bool> done{false};
@@ -152,7 +152,7 @@ TEST(Life, TruncationAtAnyMomentNeverKillsTheReaderNorSpoilsItsOutput) {
   Scraper scraper(segment.path());
   for (int i = 0; i < 3000; ++i) {
     const Scrape scrape(scraper);
-    EXPECT_EQ(test::TextChecker::problem(scrape.text), "");
+    EXPECT_EQ(tests::TextChecker::problem(scrape.text), "");
     EXPECT_TRUE(scrape.status.up || scrape.text.empty());
   }
   done = true;

@@ -15,9 +15,9 @@ namespace {
 constexpr int kScrapes = 5000;
 
 TEST(LiveWriter, AHistogramIsWholeAndNeverGoesBackWhileItIsWritten) {
-  test::SegmentBuilder segment;
-  const auto family = segment.family(test::histogram("h", {1, 2, 3}));
-  const auto counts = segment.family(test::counter("a_total"));
+  tests::SegmentBuilder segment;
+  const auto family = segment.family(tests::histogram("h", {1, 2, 3}));
+  const auto counts = segment.family(tests::counter("a_total"));
   segment.thread(0, family.cell);
   shm::SharedWord* cells = segment.view().thread_cells(0);
   std::atomic<bool> done{false};

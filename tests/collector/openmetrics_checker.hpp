@@ -4,16 +4,17 @@
 // Source: prometheus.io/docs/specs/om/open_metrics_spec.
 #pragma once
 
+#include <map>
 #include <set>
 #include <string>
 #include <string_view>
-#include <vector>
+#include <utility>
 
-#include "tests/collector/sample_line.hpp"
+#include "tests/collector/format_checker.hpp"
 
-namespace shmetrics::test {
+namespace shmetrics::tests {
 
-class OpenmetricsChecker {
+class OpenmetricsChecker : public FormatChecker {
  public:
   /// What is wrong with `text`, in one line; empty when it is well-formed and every histogram adds up.
   static std::string problem(std::string_view text) {
@@ -21,19 +22,11 @@ class OpenmetricsChecker {
     if (!text.ends_with(kEnd)) return "does not end in # EOF";
     text.remove_suffix(kEnd.size());
     if (!text.empty() && text.back() != '\n') return "# EOF is not a line of its own";
-    OpenmetricsChecker checker;
-    for (std::size_t number = 1; !text.empty(); ++number) {
-      const std::size_t end = text.find('\n');
-      if (const std::string what = checker.line(text.substr(0, end)); !what.empty()) {
-        return "line " + std::to_string(number) + ": " + what + ": " + std::string(text.substr(0, end));
-      }
-      text.remove_prefix(end + 1);
-    }
-    return checker.finish_family();
+    return OpenmetricsChecker().wrong_line(text);
   }
 
  private:
-  std::string line(std::string_view line) {
+  std::string line(std::string_view line) override {
     if (!line.starts_with('#')) return sample(line);
     for (const std::string_view word : {"TYPE", "UNIT", "HELP"}) {
       const std::string head = "# " + std::string(word) + " ";
@@ -54,6 +47,7 @@ class OpenmetricsChecker {
       if (!kTypes.contains(text)) return "unknown type";
       family_ = name;
       type_ = text;
+      heads_.clear();
       return {};
     }
     if (family_.empty() || name != family_ || !samples_.empty()) return "head out of place";
@@ -68,7 +62,6 @@ class OpenmetricsChecker {
     if (family_.empty() || !sample.name.starts_with(family_)) return "sample of another family";
     const std::string suffix = sample.name.substr(family_.size());
     if (!fits(suffix)) return "a suffix that the type does not have";
-    if (!seen_.insert(std::string(line.substr(0, line.rfind(' ')))).second) return "series is there twice";
     const auto owner = owners_.try_emplace(sample.name, family_).first;
     if (owner->second != family_) return "sample name of another family";
     const double value = *exposed_number(sample.value);
@@ -76,8 +69,7 @@ class OpenmetricsChecker {
                             (suffix == "_sum" && (type_ == "histogram" || type_ == "summary"));
     if (only_grows && !(value >= 0)) return "below 0, or no number";
     if (type_ == "info" && value != 1) return "an info that is not 1";
-    samples_.push_back(std::move(sample));
-    return {};
+    return add(line, std::move(sample)) ? "" : "series is there twice";
   }
 
   bool fits(std::string_view suffix) const {
@@ -88,48 +80,17 @@ class OpenmetricsChecker {
     return suffix.empty();
   }
 
-  std::string finish_family() {
-    std::string what;
-    if (!family_.empty() && samples_.empty()) what = "family " + family_ + " has a head and no sample";
-    if (type_ == "histogram" && what.empty()) what = check_histograms();
-    family_.clear();
-    type_.clear();
-    heads_.clear();
-    samples_.clear();
-    return what;
+  std::string wrong_bound(const std::string& le) const override {
+    return le.find_first_of(".eI") == std::string::npos ? "le is no canonical number" : "";
+  }
+  std::string wrong_end(const HistogramState& state) const override {
+    if (state.bound != INFINITY) return "no +Inf bucket";
+    if (state.has_sum != state.has_count) return "_sum and _count come together";
+    return state.has_sum && state.has_negative_bound ? "_sum of a histogram that goes below 0" : "";
   }
 
-  std::string check_histograms() {
-    std::map<std::map<std::string, std::string>, HistogramState> states;
-    for (const SampleLine& sample : samples_) {
-      auto labels = sample.labels;
-      const auto le = labels.extract("le");
-      HistogramState& state = states[labels];
-      const double value = *exposed_number(sample.value);
-      std::string what;
-      if (sample.name.ends_with("_bucket")) {
-        what = le.empty() || le.mapped().find_first_of(".eI") == std::string::npos
-                   ? "le is no canonical number"
-                   : state.bucket(exposed_number(le.mapped()), value);
-      } else if (sample.name.ends_with("_sum")) {
-        state.has_sum = true;
-      } else {
-        what = state.count(value);
-      }
-      if (!what.empty()) return family_ + ": " + what;
-    }
-    for (const auto& [labels, state] : states) {
-      if (state.bound != INFINITY) return family_ + ": no +Inf bucket";
-      if (state.has_sum != state.has_count) return family_ + ": _sum and _count come together";
-      if (state.has_sum && state.has_negative_bound) return family_ + ": _sum of a histogram that goes below 0";
-    }
-    return {};
-  }
-
-  std::string family_, type_;
-  std::set<std::string> families_, heads_, seen_;
+  std::set<std::string> heads_;  // of the family
   std::map<std::string, std::string> owners_;
-  std::vector<SampleLine> samples_;
 };
 
-}  // namespace shmetrics::test
+}  // namespace shmetrics::tests

@@ -14,12 +14,12 @@
 namespace shmetrics::collector {
 namespace {
 
-using test::judge_openmetrics;
-using test::Outcome;
-using test::SegmentBuilder;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using tests::judge_openmetrics;
+using tests::Outcome;
+using tests::SegmentBuilder;
 
 std::string rendered(Scraper& scraper, Created created = Created::kNo) {
   EXPECT_TRUE(scraper.read().up);
@@ -45,13 +45,13 @@ std::string head(std::string_view name, std::string_view type, std::string_view 
 }
 
 void add_histogram(SegmentBuilder& segment, std::string_view name, std::vector<double> bounds, double sum) {
-  const auto family = segment.family(test::histogram(name, std::move(bounds)));
+  const auto family = segment.family(tests::histogram(name, std::move(bounds)));
   segment.thread(0, family.cell + shm::kHistogramSum).store_double_relaxed(sum);
   segment.thread(0, family.cell + shm::kHistogramBuckets).store_relaxed(3);
 }
 
 void add_summary(SegmentBuilder& segment, std::string_view name, double sum) {
-  const auto family = segment.family(test::plain(shm::MetricType::kSummary, name));
+  const auto family = segment.family(tests::plain(shm::MetricType::kSummary, name));
   segment.thread(0, family.cell + shm::kHistogramSum).store_double_relaxed(sum);
   segment.thread(0, family.cell + shm::kHistogramBuckets).store_relaxed(2);
 }
@@ -60,17 +60,17 @@ void add_summary(SegmentBuilder& segment, std::string_view name, double sum) {
 class EveryKind {
  public:
   EveryKind() : alive_(segment.live(0)) {
-    const auto requests = segment.family(test::counter("app_requests_total", {"method"}));
+    const auto requests = segment.family(tests::counter("app_requests_total", {"method"}));
     segment.thread(0, segment.series(requests, {"GET"})).store_relaxed(UINT64_MAX);
-    shm::Schema cost = test::counter("app_cost_dollars_total", {}, shm::CellKind::kDouble);
+    shm::Schema cost = tests::counter("app_cost_dollars_total", {}, shm::CellKind::kDouble);
     cost.unit = "dollars";
     segment.thread(0, segment.family(cost).cell).store_double_relaxed(0.1);
-    segment.set_gauge(0, segment.family(test::gauge("app_load", shm::GaugeMode::kLivesum)).cell, -0.5);
-    segment.set_gauge(0, segment.family(test::gauge("app_odd", shm::GaugeMode::kLivemax)).cell, NAN);
-    segment.set_gauge(0, segment.family(test::gauge("app_per_worker", shm::GaugeMode::kLiveall)).cell, INFINITY);
+    segment.set_gauge(0, segment.family(tests::gauge("app_load", shm::GaugeMode::kLivesum)).cell, -0.5);
+    segment.set_gauge(0, segment.family(tests::gauge("app_odd", shm::GaugeMode::kLivemax)).cell, NAN);
+    segment.set_gauge(0, segment.family(tests::gauge("app_per_worker", shm::GaugeMode::kLiveall)).cell, INFINITY);
     add_histogram(segment, "app_seconds", {0.005, 1, 2.5, 1e6}, 0.003);
     add_summary(segment, "app_bytes", 12);
-    const auto build = segment.family(test::plain(shm::MetricType::kInfo, "app_build_info", {"version"}));
+    const auto build = segment.family(tests::plain(shm::MetricType::kInfo, "app_build_info", {"version"}));
     segment.set_gauge(0, segment.series(build, {"1.2.3"}), 1);
   }
   SegmentBuilder segment;
@@ -117,7 +117,7 @@ app_seconds_count 3
 }
 
 TEST(Openmetrics, AnIndependentParserReadsEveryKind) {
-  if (!test::has_openmetrics_judge()) GTEST_SKIP() << test::kNoJudge;
+  if (!tests::has_openmetrics_judge()) GTEST_SKIP() << tests::kNoJudge;
   const Outcome verdict = judge_openmetrics(rendered(EveryKind().segment));
   EXPECT_EQ(verdict.code, 0) << verdict.error;
   EXPECT_THAT(verdict.out, AllOf(HasSubstr(R"(["app_build", "info", "", "Help."])"),
@@ -127,7 +127,7 @@ TEST(Openmetrics, AnIndependentParserReadsEveryKind) {
 }
 
 TEST(Openmetrics, TheJudgeRefusesWhatIsWrong) {
-  if (!test::has_openmetrics_judge()) GTEST_SKIP() << test::kNoJudge;
+  if (!tests::has_openmetrics_judge()) GTEST_SKIP() << tests::kNoJudge;
   for (const char* text : {"", "# TYPE a gauge\na 1\n", "# EOF\n# EOF\n", "# TYPE a counter\na -1\n# EOF\n",
                            "# TYPE a gauge\na{b=\"c} 1\n# EOF\n",
                            "# TYPE a histogram\na_bucket{le=\"1.0\"} 1\na_bucket{le=\"+Inf\"} 1\na_sum 1\n# EOF\n"}) {
@@ -137,7 +137,7 @@ TEST(Openmetrics, TheJudgeRefusesWhatIsWrong) {
 }
 
 TEST(Openmetrics, AnyLabelValueAndAnyHelpComeBackAsTheyWere) {
-  if (!test::has_openmetrics_judge()) GTEST_SKIP() << test::kNoJudge;
+  if (!tests::has_openmetrics_judge()) GTEST_SKIP() << tests::kNoJudge;
   std::string all_bytes;
   for (char c = 1; c < 0x7f; ++c) all_bytes += c;
   all_bytes += '\x7f';
@@ -155,7 +155,7 @@ TEST(Openmetrics, AnyLabelValueAndAnyHelpComeBackAsTheyWere) {
                                      "{",
                                      "\u00e9\u0085\u2028\U0001f600"};
   SegmentBuilder segment;
-  shm::Schema schema = test::counter("app_total", {"a", "b"});
+  shm::Schema schema = tests::counter("app_total", {"a", "b"});
   const std::string help = "A \"help\" of \\ and\na second line, #1";
   schema.help = help;
   const auto family = segment.family(schema);
@@ -212,15 +212,15 @@ TEST(Openmetrics, ASumThatIsNoCounterIsLeftOutAndTheRestStays) {
     EXPECT_THAT(text, AllOf(HasSubstr(std::string(name) + "_count 2\n"), Not(HasSubstr(std::string(name) + "_sum"))));
   }
   EXPECT_THAT(text, AllOf(HasSubstr("f_infinite_sum +Inf\n"), HasSubstr("f_infinite_count 3\n")));
-  if (!test::has_openmetrics_judge()) GTEST_SKIP() << test::kNoJudge;
+  if (!tests::has_openmetrics_judge()) GTEST_SKIP() << tests::kNoJudge;
   const Outcome verdict = judge_openmetrics(text);
   EXPECT_EQ(verdict.code, 0) << verdict.error;
 }
 
 TEST(Openmetrics, AFamilyWithoutAnythingToShowHasNoHead) {
   SegmentBuilder segment;
-  segment.family(test::gauge("app_max", shm::GaugeMode::kMax));
-  segment.family(test::counter("app_total", {"a"}));
+  segment.family(tests::gauge("app_max", shm::GaugeMode::kMax));
+  segment.family(tests::counter("app_total", {"a"}));
   EXPECT_EQ(rendered(segment), "# EOF\n");
 }
 
@@ -239,7 +239,7 @@ TEST(Openmetrics, AFamilyOfSeveralSegmentsHasOneHead) {
   EXPECT_EQ(text.rfind("# TYPE"), 0u);
   EXPECT_THAT(text, AllOf(HasSubstr("app_seconds_bucket{segment=\"a\",le=\"1.0\"} 3\n"),
                           HasSubstr("app_seconds_bucket{segment=\"b\",le=\"1.0\"} 3\n")));
-  if (!test::has_openmetrics_judge()) GTEST_SKIP() << test::kNoJudge;
+  if (!tests::has_openmetrics_judge()) GTEST_SKIP() << tests::kNoJudge;
   EXPECT_EQ(judge_openmetrics(text).code, 0);
 }
 

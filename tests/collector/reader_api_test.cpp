@@ -27,18 +27,18 @@ int stop_at_once(void* calls, const char*, std::size_t) {
 class ReaderApi : public ::testing::Test {
  protected:
   ReaderApi() {
-    const auto hits = segment_.family(test::counter("hits_total", {"path", "code"}));
+    const auto hits = segment_.family(tests::counter("hits_total", {"path", "code"}));
     segment_.thread(0, segment_.series(hits, {"/a", "200"})).store_relaxed(3);
     segment_.thread(1, segment_.series(hits, {"/\"b\"\n", "500"})).store_relaxed((std::uint64_t{1} << 63) + 1);
-    const auto seconds = segment_.family(test::histogram("seconds", {0.5, 100000}));
+    const auto seconds = segment_.family(tests::histogram("seconds", {0.5, 100000}));
     for (std::uint32_t bucket = 0; bucket < 3; ++bucket) {
       segment_.thread(0, seconds.cell + shm::kHistogramBuckets + bucket).store_relaxed(bucket + 1);
     }
     segment_.thread(0, seconds.cell + shm::kHistogramSum).store_double_relaxed(7.25);
-    const auto size = segment_.family(test::plain(shm::MetricType::kSummary, "size_bytes"));
+    const auto size = segment_.family(tests::plain(shm::MetricType::kSummary, "size_bytes"));
     segment_.thread(1, size.cell + shm::kHistogramBuckets).store_relaxed(2);
     segment_.thread(1, size.cell + shm::kHistogramSum).store_double_relaxed(9);
-    const auto temperature = segment_.family(test::gauge("temperature", shm::GaugeMode::kLiveall));
+    const auto temperature = segment_.family(tests::gauge("temperature", shm::GaugeMode::kLiveall));
     live_ = segment_.live(2);
     segment_.set_gauge(2, temperature.cell, -0.5);
   }
@@ -69,7 +69,7 @@ class ReaderApi : public ::testing::Test {
     return count;
   }
 
-  test::SegmentBuilder segment_;
+  tests::SegmentBuilder segment_;
   shm::Descriptor live_;
   shmetrics_reading* reading_ = nullptr;
   shmetrics_reader_error error_{};
@@ -174,7 +174,7 @@ TEST_F(ReaderApi, WorkersAreListed) {
 TEST_F(ReaderApi, AReadingIsOfItsMomentAndTheNextIsNew) {
   const shmetrics_reading* const before = read();
   reading_ = nullptr;
-  segment_.thread(0, segment_.family(test::counter("late_total")).cell).store_relaxed(5);
+  segment_.thread(0, segment_.family(tests::counter("late_total")).cell).store_relaxed(5);
   double found = 0;
   EXPECT_EQ(shmetrics_reading_value(before, "late_total", nullptr, nullptr, 0, &found), 0);
   EXPECT_EQ(value("late_total"), 5);

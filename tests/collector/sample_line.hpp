@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-namespace shmetrics::test {
+namespace shmetrics::tests {
 
 struct SampleLine {
   std::string name;
@@ -105,4 +105,4 @@ struct HistogramState {
   }
 };
 
-}  // namespace shmetrics::test
+}  // namespace shmetrics::tests

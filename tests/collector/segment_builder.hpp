@@ -22,7 +22,7 @@
 #include "shm/segment.hpp"
 #include "shm/segment_view.hpp"
 
-namespace shmetrics::test {
+namespace shmetrics::tests {
 
 inline constexpr shm::Geometry kSmall{
     .workers = 4, .thread_slots = 4, .cells = 2 * shm::kGrowthCells, .directory_bytes = 65536};
@@ -183,4 +183,4 @@ class SegmentBuilder {
   std::uint32_t entries_ = 0;
 };
 
-}  // namespace shmetrics::test
+}  // namespace shmetrics::tests

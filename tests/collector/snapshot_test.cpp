@@ -18,11 +18,11 @@ namespace {
 
 using shm::GaugeMode;
 using shm::MetricType;
-using test::SegmentBuilder;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::Pair;
+using tests::SegmentBuilder;
 
 class Snapshot : public ::testing::Test {
  protected:
@@ -30,7 +30,7 @@ class Snapshot : public ::testing::Test {
     std::string text;
     status_ = scraper_.scrape(text);
     EXPECT_TRUE(status_.up) << status_.problem;
-    EXPECT_EQ(test::TextChecker::problem(text), "") << text;
+    EXPECT_EQ(tests::TextChecker::problem(text), "") << text;
     return text;
   }
   /// The lines that are no comment.
@@ -57,19 +57,19 @@ TEST_F(Snapshot, AnEmptySegmentIsUpAndSaysNothing) {
 }
 
 TEST_F(Snapshot, AFamilyWithoutLabelsIsShownAtZeroFromItsDeclaration) {
-  segment_.family(test::counter("a_total"));
+  segment_.family(tests::counter("a_total"));
   EXPECT_EQ(scrape(), "# HELP a_total Help.\n# TYPE a_total counter\na_total 0\n");
 }
 
 TEST_F(Snapshot, ALabelledFamilyIsShownFromItsFirstSeries) {
-  const auto family = segment_.family(test::counter("a_total", {"x"}));
+  const auto family = segment_.family(tests::counter("a_total", {"x"}));
   EXPECT_EQ(scrape(), "");
   segment_.series(family, {"1"});
   EXPECT_EQ(samples(), "a_total{x=\"1\"} 0\n");
 }
 
 TEST_F(Snapshot, CountersOfAllSlotsAndTheSpillAddUpWhoeverOwnsThem) {
-  const auto family = segment_.family(test::counter("a_total"));
+  const auto family = segment_.family(tests::counter("a_total"));
   segment_.thread(0, family.cell).store_relaxed(1);
   segment_.thread(3, family.cell).store_relaxed(20);
   segment_.spill(family.cell).store_relaxed(300);
@@ -77,14 +77,14 @@ TEST_F(Snapshot, CountersOfAllSlotsAndTheSpillAddUpWhoeverOwnsThem) {
 }
 
 TEST_F(Snapshot, FloatCountersAddUp) {
-  const auto family = segment_.family(test::counter("a_total", {}, shm::CellKind::kDouble));
+  const auto family = segment_.family(tests::counter("a_total", {}, shm::CellKind::kDouble));
   segment_.thread(0, family.cell).store_double_relaxed(0.5);
   segment_.spill(family.cell).store_double_relaxed(0.25);
   EXPECT_EQ(samples(), "a_total 0.75\n");
 }
 
 TEST_F(Snapshot, AFloatCounterThatNoWriterLeavesIsSkippedAndItsSlotCounted) {
-  const auto family = segment_.family(test::counter("a_total", {}, shm::CellKind::kDouble));
+  const auto family = segment_.family(tests::counter("a_total", {}, shm::CellKind::kDouble));
   segment_.thread(0, family.cell).store_double_relaxed(-1);
   segment_.thread(1, family.cell).store_double_relaxed(2);
   EXPECT_EQ(samples(), "a_total 2\n");
@@ -92,8 +92,8 @@ TEST_F(Snapshot, AFloatCounterThatNoWriterLeavesIsSkippedAndItsSlotCounted) {
 }
 
 TEST_F(Snapshot, TheOverflowSeriesIsShownOnceItHasCounted) {
-  const auto family = segment_.family(test::counter("a_total", {"x"}));
-  const auto times = segment_.family(test::histogram("h", {1}, {"x"}));
+  const auto family = segment_.family(tests::counter("a_total", {"x"}));
+  const auto times = segment_.family(tests::histogram("h", {1}, {"x"}));
   EXPECT_EQ(scrape(), "");
   segment_.spill(family.cell).store_relaxed(2);
   segment_.spill(family.tally).store_relaxed(1);
@@ -111,7 +111,7 @@ TEST_F(Snapshot, TheOverflowSeriesIsShownOnceItHasCounted) {
 }
 
 TEST_F(Snapshot, HistogramsAreCumulativeAndCountIsTheLastBucket) {
-  const auto family = segment_.family(test::histogram("h", {0.5, 1}));
+  const auto family = segment_.family(tests::histogram("h", {0.5, 1}));
   for (const std::uint32_t slot : {0u, 1u}) {
     segment_.thread(slot, family.cell + shm::kHistogramSum).store_double_relaxed(1.5);
     for (std::uint32_t bucket = 0; bucket < 3; ++bucket) {
@@ -122,14 +122,14 @@ TEST_F(Snapshot, HistogramsAreCumulativeAndCountIsTheLastBucket) {
 }
 
 TEST_F(Snapshot, ASummaryIsASumAndACount) {
-  const auto family = segment_.family(test::plain(MetricType::kSummary, "s"));
+  const auto family = segment_.family(tests::plain(MetricType::kSummary, "s"));
   segment_.thread(2, family.cell + shm::kHistogramSum).store_double_relaxed(-2.5);
   segment_.thread(2, family.cell + shm::kHistogramBuckets).store_relaxed(4);
   EXPECT_EQ(samples(), "s_sum -2.5\ns_count 4\n");
 }
 
 TEST_F(Snapshot, AnOpenObservationIsCompletedFromItsRedoRecord) {
-  const auto family = segment_.family(test::histogram("h", {1}));
+  const auto family = segment_.family(tests::histogram("h", {1}));
   const std::uint32_t bucket = family.cell + shm::kHistogramBuckets;
   segment_.thread(0, family.cell).store_relaxed(1);
   segment_.thread(0, bucket).store_relaxed(7);
@@ -141,8 +141,8 @@ TEST_F(Snapshot, AnOpenObservationIsCompletedFromItsRedoRecord) {
 }
 
 TEST_F(Snapshot, ARedoRecordOfAnotherHistogramOrOutOfBoundsIsIgnored) {
-  const auto other = segment_.family(test::histogram("a", {1}));
-  const auto family = segment_.family(test::histogram("h", {1}));
+  const auto other = segment_.family(tests::histogram("a", {1}));
+  const auto family = segment_.family(tests::histogram("h", {1}));
   segment_.thread(0, family.cell).store_relaxed(1);
   segment_.thread(0, 1).store_relaxed(1000);
   for (const std::uint64_t position :
@@ -154,7 +154,7 @@ TEST_F(Snapshot, ARedoRecordOfAnotherHistogramOrOutOfBoundsIsIgnored) {
 }
 
 TEST_F(Snapshot, AFinishedObservationIgnoresTheRedoRecord) {
-  const auto family = segment_.family(test::histogram("h", {1}));
+  const auto family = segment_.family(tests::histogram("h", {1}));
   const std::uint32_t bucket = family.cell + shm::kHistogramBuckets;
   segment_.thread(0, family.cell).store_relaxed(2);
   segment_.thread(0, bucket).store_relaxed(9);
@@ -164,10 +164,10 @@ TEST_F(Snapshot, AFinishedObservationIgnoresTheRedoRecord) {
 }
 
 TEST_F(Snapshot, CellsBeyondWhatASlotHasAllocatedDoNotExist) {
-  segment_.family(test::counter("a_total"));
+  segment_.family(tests::counter("a_total"));
   segment_.append("damaged!damaged!damaged!");            // behind a defect cells may begin anywhere
   segment_.cells().thread_cells = shm::kGrowthCells - 1;  // the histogram straddles two steps of growth
-  const auto family = segment_.family(test::histogram("h", {1}));
+  const auto family = segment_.family(tests::histogram("h", {1}));
   auto& entry = segment_.view().slot(0);
   entry.cells_allocated.store_relaxed(shm::kGrowthCells);
   segment_.view().thread_cells(0)[family.cell + shm::kHistogramBuckets].store_relaxed(5);
@@ -177,7 +177,7 @@ TEST_F(Snapshot, CellsBeyondWhatASlotHasAllocatedDoNotExist) {
 }
 
 TEST_F(Snapshot, ASlotWithAnImpossibleAllocationIsSkippedAndCounted) {
-  const auto family = segment_.family(test::counter("a_total"));
+  const auto family = segment_.family(tests::counter("a_total"));
   segment_.thread(0, family.cell).store_relaxed(1);
   segment_.thread(1, family.cell).store_relaxed(2);
   for (const std::uint64_t allocated : {std::uint64_t{1}, std::uint64_t{1} << 40, UINT64_MAX}) {
@@ -201,7 +201,7 @@ TEST_F(Snapshot, GaugesFollowTheirMode) {
   const shm::Descriptor first = segment_.live(0), second = segment_.live(2);
   segment_.dead(1);
   for (const auto& [mode, name] : modes) {
-    const auto family = segment_.family(test::gauge(name, mode));
+    const auto family = segment_.family(tests::gauge(name, mode));
     segment_.set_gauge(0, family.cell, 1, 10);
     segment_.set_gauge(1, family.cell, 100, 30);
     segment_.set_gauge(2, family.cell, 4, 20);
@@ -214,15 +214,15 @@ TEST_F(Snapshot, GaugesFollowTheirMode) {
 
 TEST_F(Snapshot, WithoutAContributionSumsShowZeroAndOthersNothing) {
   for (int mode = 0; mode <= static_cast<int>(GaugeMode::kAll); ++mode) {
-    segment_.family(test::gauge(std::string("g") + std::to_string(mode), static_cast<GaugeMode>(mode)));
+    segment_.family(tests::gauge(std::string("g") + std::to_string(mode), static_cast<GaugeMode>(mode)));
   }
   EXPECT_EQ(samples(), "g0 0\ng5 0\n");
 }
 
 TEST_F(Snapshot, WhatTheDeadLeftInTheSpillCountsForMinAndMaxAlone) {
-  const auto least = segment_.family(test::gauge("a", GaugeMode::kMin));
-  const auto greatest = segment_.family(test::gauge("b", GaugeMode::kMax));
-  const auto live = segment_.family(test::gauge("c", GaugeMode::kLivesum));
+  const auto least = segment_.family(tests::gauge("a", GaugeMode::kMin));
+  const auto greatest = segment_.family(tests::gauge("b", GaugeMode::kMax));
+  const auto live = segment_.family(tests::gauge("c", GaugeMode::kLivesum));
   for (const auto& family : {least, greatest, live}) segment_.gauge_spill(family.cell + 1).store_double_relaxed(-0.0);
   segment_.dead(0);
   segment_.set_gauge(0, least.cell, 7);
@@ -231,7 +231,7 @@ TEST_F(Snapshot, WhatTheDeadLeftInTheSpillCountsForMinAndMaxAlone) {
 }
 
 TEST_F(Snapshot, AnEntryThatIsBeingClaimedHasNoLiveGauge) {
-  const auto family = segment_.family(test::gauge("g", GaugeMode::kLivemax));
+  const auto family = segment_.family(tests::gauge("g", GaugeMode::kLivemax));
   const shm::Descriptor holder = segment_.live(0);
   segment_.set_gauge(0, family.cell, 5);
   EXPECT_EQ(samples(), "g 5\n");
@@ -240,7 +240,7 @@ TEST_F(Snapshot, AnEntryThatIsBeingClaimedHasNoLiveGauge) {
 }
 
 TEST_F(Snapshot, AWorkerThatReleasedIsNotLiveThoughItHoldsItsLocks) {
-  const auto family = segment_.family(test::gauge("g", GaugeMode::kLivemax));
+  const auto family = segment_.family(tests::gauge("g", GaugeMode::kLivemax));
   const shm::Descriptor holder = segment_.live(0);
   segment_.set_gauge(0, family.cell, 5);
   segment_.view().worker(0).released.store_relaxed(1);
@@ -249,7 +249,7 @@ TEST_F(Snapshot, AWorkerThatReleasedIsNotLiveThoughItHoldsItsLocks) {
 }
 
 TEST_F(Snapshot, InfoIsShownWhileAWorkerOfItIsAlive) {
-  const auto family = segment_.family(test::plain(MetricType::kInfo, "a_info", {"version"}));
+  const auto family = segment_.family(tests::plain(MetricType::kInfo, "a_info", {"version"}));
   const std::uint32_t cell = segment_.series(family, {"1.2"});
   segment_.set_gauge(0, cell, 42);
   segment_.dead(0);
@@ -291,7 +291,7 @@ TEST_F(Snapshot, TalliesComeFromTheSpillByTheirReason) {
 }
 
 TEST_F(Snapshot, AWorkerThatNeverUpdatedIsUnusedAndItsGaugesAreLiveAllTheSame) {
-  const auto family = segment_.family(test::gauge("g", GaugeMode::kLivemax));
+  const auto family = segment_.family(tests::gauge("g", GaugeMode::kLivemax));
   const shm::Descriptor holder = segment_.live(0);
   segment_.set_gauge(0, family.cell, 5);
   segment_.view().worker(0).counted.store_relaxed(0);
@@ -301,7 +301,7 @@ TEST_F(Snapshot, AWorkerThatNeverUpdatedIsUnusedAndItsGaugesAreLiveAllTheSame) {
 }
 
 TEST_F(Snapshot, FamiliesTellTheSameAsTheText) {
-  const auto family = segment_.family(test::histogram("h", {1}, {"x"}));
+  const auto family = segment_.family(tests::histogram("h", {1}, {"x"}));
   const std::uint32_t cell = segment_.series(family, {"y"});
   segment_.thread(0, cell + shm::kHistogramBuckets).store_relaxed(3);
   scrape();
@@ -313,8 +313,8 @@ TEST_F(Snapshot, FamiliesTellTheSameAsTheText) {
 }
 
 TEST_F(Snapshot, WantedFamiliesAloneAreTaken) {
-  segment_.family(test::counter("a_total"));
-  segment_.family(test::counter("b_total"));
+  segment_.family(tests::counter("a_total"));
+  segment_.family(tests::counter("b_total"));
   scrape();
   const auto families = plain_families(scraper_.view(), [](const auto& names) { return names.front() == "b_total"; });
   ASSERT_EQ(families.size(), 1u);
@@ -369,8 +369,8 @@ TEST_F(Snapshot, OfMappingsWithoutEndAMebibyteIsRead) {
 }
 
 TEST_F(Snapshot, AHoleIsNeverTouched) {
-  const auto family = segment_.family(test::counter("a_total"));
-  const auto gauge = segment_.family(test::gauge("g", GaugeMode::kMax));
+  const auto family = segment_.family(tests::counter("a_total"));
+  const auto gauge = segment_.family(tests::gauge("g", GaugeMode::kMax));
   segment_.thread(1, family.cell).store_relaxed(1);
   segment_.dead(2);
   segment_.set_gauge(2, gauge.cell, 1);

@@ -4,32 +4,22 @@
 #include <set>
 #include <string>
 #include <string_view>
-#include <vector>
+#include <utility>
 
-#include "tests/collector/sample_line.hpp"
+#include "tests/collector/format_checker.hpp"
 
-namespace shmetrics::test {
+namespace shmetrics::tests {
 
-class TextChecker {
+class TextChecker : public FormatChecker {
  public:
   /// What is wrong with `text`, in one line; empty when it is well-formed and every histogram adds up.
   static std::string problem(std::string_view text) {
-    TextChecker checker;
     if (!text.empty() && text.back() != '\n') return "does not end in a line feed";
-    std::size_t number = 0;
-    while (!text.empty()) {
-      const std::size_t end = text.find('\n');
-      ++number;
-      if (const std::string what = checker.line(text.substr(0, end)); !what.empty()) {
-        return "line " + std::to_string(number) + ": " + what + ": " + std::string(text.substr(0, end));
-      }
-      text.remove_prefix(end + 1);
-    }
-    return checker.finish_family();
+    return TextChecker().wrong_line(text);
   }
 
  private:
-  std::string line(std::string_view line) {
+  std::string line(std::string_view line) override {
     if (line.starts_with("# HELP ")) {
       if (const std::string what = finish_family(); !what.empty()) return what;
       const std::size_t blank = line.find(' ', 7);
@@ -53,49 +43,13 @@ class TextChecker {
                           ? suffix == "_sum" || suffix == "_count" || (type_ == "histogram" && suffix == "_bucket")
                           : suffix.empty();
     if (type_.empty() || !fits) return "sample of another family";
-    if (!seen_.insert(std::string(line.substr(0, line.rfind(' ')))).second) return "series is there twice";
     if (type_ == "counter" && !(*exposed_number(sample.value) >= 0)) return "counter below 0";
-    samples_.push_back(std::move(sample));
-    return {};
+    return add(line, std::move(sample)) ? "" : "series is there twice";
   }
 
-  // A histogram's series: bounds increase, counts do not decrease, the last bound is +Inf and its count is _count's.
-  std::string finish_family() {
-    std::string what;
-    if (!family_.empty() && samples_.empty()) what = "family " + family_ + " has a head and no sample";
-    if (type_ == "histogram") what = check_histograms();
-    family_.clear();
-    type_.clear();
-    samples_.clear();
-    return what;
+  std::string wrong_end(const HistogramState& state) const override {
+    return state.has_sum && state.has_count ? "" : "incomplete histogram";
   }
-
-  std::string check_histograms() {
-    std::map<std::map<std::string, std::string>, HistogramState> states;
-    for (const SampleLine& sample : samples_) {
-      auto labels = sample.labels;
-      const auto le = labels.extract("le");
-      HistogramState& state = states[labels];
-      const double value = *exposed_number(sample.value);
-      std::string what;
-      if (sample.name.ends_with("_bucket")) {
-        what = le.empty() ? "no le" : state.bucket(exposed_number(le.mapped()), value);
-      } else if (sample.name.ends_with("_sum")) {
-        state.has_sum = true;
-      } else {
-        what = state.count(value);
-      }
-      if (!what.empty()) return family_ + ": " + what;
-    }
-    for (const auto& [labels, state] : states) {
-      if (!state.has_sum || !state.has_count) return family_ + ": incomplete histogram";
-    }
-    return {};
-  }
-
-  std::string family_, type_;
-  std::set<std::string> families_, seen_;
-  std::vector<SampleLine> samples_;
 };
 
-}  // namespace shmetrics::test
+}  // namespace shmetrics::tests

@@ -11,7 +11,7 @@
 namespace shmetrics::collector {
 namespace {
 
-using test::TextChecker;
+using tests::TextChecker;
 
 std::string number(double value) {
   std::string text;

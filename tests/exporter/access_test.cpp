@@ -6,9 +6,9 @@
 #include <fstream>
 #include <iterator>
 
-#include "tests/exporter/running_exporter.hpp"
+#include "tests/running_exporter.hpp"
 
-namespace shmetrics::testing {
+namespace shmetrics::tests {
 namespace {
 
 using ::testing::HasSubstr;
@@ -119,7 +119,7 @@ TEST(Access, Http10IsNotLocal) {
 TEST(Access, Ipv6LoopbackAndUnixSocketsAreLocal) {
   const RunningExporter ipv6({.listen_address = "[::1]:0"});
   EXPECT_EQ(HttpClient::tcp6(ipv6.port()).exchange("GET /metrics HTTP/1.1\r\nHost: [::1]\r\n\r\n").status, 200);
-  const TemporaryDirectory directory;
+  const TemporaryFolder directory;
   const RunningExporter local({.listen_address = "unix:" + directory.file("a.sock")});
   auto client = HttpClient::unix_socket(directory.file("a.sock"));
   EXPECT_EQ(client.exchange("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").status, 200);
@@ -192,4 +192,4 @@ TEST(Access, RequestsByQueryTokenAreCountedAndWarnedOfOnce) {
 }
 
 }  // namespace
-}  // namespace shmetrics::testing
+}  // namespace shmetrics::tests

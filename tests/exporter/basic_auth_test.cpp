@@ -8,9 +8,9 @@
 #include <fstream>
 #include <thread>
 
-#include "tests/exporter/running_exporter.hpp"
+#include "tests/running_exporter.hpp"
 
-namespace shmetrics::testing {
+namespace shmetrics::tests {
 namespace {
 
 using ::testing::HasSubstr;
@@ -38,7 +38,7 @@ class BasicAuth : public ::testing::Test {
   }
   ExporterSetup setup() const { return {.flags = {"--web.config.file=" + directory_.file("web.yml")}}; }
 
-  TemporaryDirectory directory_;
+  TemporaryFolder directory_;
 };
 
 TEST_F(BasicAuth, TheRightPasswordIsLetInAndAnythingElseIsNotAlsoFromLocalhost) {
@@ -129,4 +129,4 @@ TEST_F(BasicAuth, NoPasswordIsLogged) {
 }
 
 }  // namespace
-}  // namespace shmetrics::testing
+}  // namespace shmetrics::tests

@@ -6,10 +6,10 @@
 #include <stdexcept>
 #include <string>
 
-#include "tests/command.hpp"
+#include "tests/child_process.hpp"
 #include "tests/temporary_folder.hpp"
 
-namespace shmetrics::testing {
+namespace shmetrics::tests {
 
 class Authority {
  public:
@@ -33,11 +33,11 @@ class Authority {
  private:
   static void openssl(std::vector<std::string> arguments) {
     arguments.insert(arguments.begin(), "/usr/bin/openssl");
-    const test::Outcome outcome = test::run_command(arguments);
+    const Outcome outcome = run_command(arguments);
     if (outcome.code != 0) throw std::runtime_error("openssl: " + outcome.error);
   }
   std::string name_;
-  tests::TemporaryFolder folder_;
+  TemporaryFolder folder_;
 };
 
-}  // namespace shmetrics::testing
+}  // namespace shmetrics::tests

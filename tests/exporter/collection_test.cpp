@@ -32,7 +32,7 @@ class CollectionTest : public ::testing::Test {
     collection.read();
     const std::string text = collection.render({}, counts_);
     log_ = GetCapturedStderr();
-    EXPECT_EQ(test::TextChecker::problem(text), "");
+    EXPECT_EQ(tests::TextChecker::problem(text), "");
     return without_times(text);
   }
   static std::string without_times(const std::string& text) {
@@ -53,7 +53,7 @@ class CollectionTest : public ::testing::Test {
 
   RequestCounts counts_;
   tests::TemporaryFolder folder_;
-  test::SegmentBuilder a_, b_;
+  tests::SegmentBuilder a_, b_;
   std::string log_;
 };
 
@@ -181,28 +181,28 @@ shmetrics_workers{segment="b",state="unused"} 4
 )";
 
 TEST_F(CollectionTest, TwoSegmentsAndAMissingOneAreOneText) {
-  a_.thread(0, a_.family(test::counter("jobs_total")).cell).store_relaxed(2);
-  a_.family(test::gauge("queue", shm::GaugeMode::kSum));
-  a_.family(test::histogram("h", {0.5}));
+  a_.thread(0, a_.family(tests::counter("jobs_total")).cell).store_relaxed(2);
+  a_.family(tests::gauge("queue", shm::GaugeMode::kSum));
+  a_.family(tests::histogram("h", {0.5}));
   const shm::Descriptor alive = a_.live(1);
-  const auto jobs = b_.family(test::counter("jobs_total", {"segment"}));
+  const auto jobs = b_.family(tests::counter("jobs_total", {"segment"}));
   b_.thread(0, b_.series(jobs, {"emea"})).store_relaxed(5);
-  b_.family(test::counter("h_sum_total"));                     // h_sum to OpenMetrics: clashes with the histogram of a
-  b_.family(test::gauge("h_created", shm::GaugeMode::kSum));   // so does this
-  b_.family(test::plain(shm::MetricType::kSummary, "queue"));  // another type
+  b_.family(tests::counter("h_sum_total"));                     // h_sum to OpenMetrics: clashes with the histogram of a
+  b_.family(tests::gauge("h_created", shm::GaugeMode::kSum));   // so does this
+  b_.family(tests::plain(shm::MetricType::kSummary, "queue"));  // another type
   Collection collection = collection_of({"a=" + a_.path(), "gone=" + folder_.file("x.seg"), "b=" + b_.path()});
   EXPECT_EQ(scrape(collection), kTwoSegments);
 }
 
 TEST_F(CollectionTest, OnePlainPathAddsNothing) {
-  a_.family(test::counter("jobs_total", {"segment"}));
+  a_.family(tests::counter("jobs_total", {"segment"}));
   Collection collection = collection_of({a_.path()});
   EXPECT_THAT(scrape(collection), Not(HasSubstr("segment=")));
   EXPECT_THAT(log_, HasSubstr("msg=\"the segment is up\" segment=" + a_.path() + "\n"));
 }
 
 TEST_F(CollectionTest, OneWithANameHasTheLabelEverywhere) {
-  a_.family(test::counter("jobs_total"));
+  a_.family(tests::counter("jobs_total"));
   Collection collection = collection_of({"crm=" + a_.path()});
   const std::string text = scrape(collection);
   EXPECT_THAT(text, HasSubstr("\njobs_total{segment=\"crm\"} 0\n"));
@@ -212,8 +212,8 @@ TEST_F(CollectionTest, OneWithANameHasTheLabelEverywhere) {
 }
 
 TEST_F(CollectionTest, AClashIsLoggedOnceWithTheSegmentsName) {
-  a_.family(test::gauge("x", shm::GaugeMode::kSum));
-  b_.family(test::histogram("x", {1}));
+  a_.family(tests::gauge("x", shm::GaugeMode::kSum));
+  b_.family(tests::histogram("x", {1}));
   Collection collection = collection_of({"a=" + a_.path(), "b=" + b_.path()});
   scrape(collection);
   EXPECT_THAT(log_, HasSubstr("level=warn msg=\"the segment is up, but\" segment=b path=" + b_.path() +
@@ -223,8 +223,8 @@ TEST_F(CollectionTest, AClashIsLoggedOnceWithTheSegmentsName) {
 }
 
 TEST_F(CollectionTest, ANoticeIsLoggedOnceForEachSegment) {
-  a_.family(test::counter("a_total"));
-  b_.family(test::counter("a_total"));
+  a_.family(tests::counter("a_total"));
+  b_.family(tests::counter("a_total"));
   const shm::Descriptor in_a = a_.live(0), in_b = b_.live(0);
   Collection collection = collection_of({"a=" + a_.path(), "b=" + b_.path()});
   scrape(collection);
@@ -239,7 +239,7 @@ TEST_F(CollectionTest, ANoticeIsLoggedOnceForEachSegment) {
 }
 
 TEST_F(CollectionTest, ADamagedSegmentDoesNotKeepTheOthersOut) {
-  a_.family(test::counter("jobs_total"));
+  a_.family(tests::counter("jobs_total"));
   std::ofstream(folder_.file("bad.seg")) << std::string(8192, 'x');
   Collection collection = collection_of({folder_.file("bad.seg"), "a=" + a_.path()});
   const std::string text = scrape(collection);
@@ -249,8 +249,8 @@ TEST_F(CollectionTest, ADamagedSegmentDoesNotKeepTheOthersOut) {
 }
 
 TEST_F(CollectionTest, ASnapshotIsOfTheFirstSegmentOrTheNamedOneAndSaysWhenItIsDown) {
-  a_.family(test::counter("jobs_total"));
-  b_.family(test::counter("mails_total"));
+  a_.family(tests::counter("jobs_total"));
+  b_.family(tests::counter("mails_total"));
   Collection collection = collection_of({"a=" + a_.path(), "gone=" + folder_.file("x.seg"), "b=" + b_.path()});
   collection.read();
   const auto of = [&](const char* segment) {
@@ -265,8 +265,8 @@ TEST_F(CollectionTest, ASnapshotIsOfTheFirstSegmentOrTheNamedOneAndSaysWhenItIsD
 }
 
 TEST_F(CollectionTest, ASnapshotHasWhatCannotStandBesideTheFirstSegmentAndIsNotDamaged) {
-  a_.family(test::gauge("queue", shm::GaugeMode::kSum));
-  b_.family(test::plain(shm::MetricType::kSummary, "queue"));
+  a_.family(tests::gauge("queue", shm::GaugeMode::kSum));
+  b_.family(tests::plain(shm::MetricType::kSummary, "queue"));
   Collection collection = collection_of({"a=" + a_.path(), "b=" + b_.path()});
   EXPECT_THAT(scrape(collection), HasSubstr("shmetrics_quarantined{segment=\"b\",what=\"family\"} 1\n"));
   const std::string json = collection.render({.representation = {}, .snapshot_of = "b"}, counts_);
@@ -275,7 +275,7 @@ TEST_F(CollectionTest, ASnapshotHasWhatCannotStandBesideTheFirstSegmentAndIsNotD
 }
 
 TEST_F(CollectionTest, ASnapshotEndsWithTheSeriesThatFillsItAndLeavesOutTheRestOfTheFamily) {
-  const auto jobs = a_.family(test::counter("jobs_total", {"x"}));
+  const auto jobs = a_.family(tests::counter("jobs_total", {"x"}));
   for (const char* value : {"1", "2", "3"}) a_.series(jobs, {std::string(1000, 'y') + value});
   Collection collection(parse_segments({a_.path()}), {.exporter_metrics = false, .max_bytes = 1500});
   collection.read();
@@ -286,8 +286,8 @@ TEST_F(CollectionTest, ASnapshotEndsWithTheSeriesThatFillsItAndLeavesOutTheRestO
 }
 
 TEST_F(CollectionTest, FamiliesThatASnapshotHasNoRoomForAreLeftOutWholeAndSaid) {
-  a_.family(test::counter("a_total"));
-  a_.family(test::counter("b_total"));
+  a_.family(tests::counter("a_total"));
+  a_.family(tests::counter("b_total"));
   Collection collection(parse_segments({a_.path()}), {.exporter_metrics = false, .max_bytes = 1});
   collection.read();
   CaptureStderr();

@@ -7,9 +7,9 @@
 #include <fstream>
 #include <sstream>
 
-#include "tests/exporter/running_exporter.hpp"
+#include "tests/running_exporter.hpp"
 
-namespace shmetrics::testing {
+namespace shmetrics::tests {
 namespace {
 
 const std::string kUnits = SHMETRICS_SOURCE_DIR "/deploy/systemd/";
@@ -37,7 +37,7 @@ class Units : public ::testing::Test {
   void SetUp() override {
     if (access("/usr/bin/systemd-analyze", X_OK) != 0) GTEST_SKIP() << "no systemd-analyze here";
   }
-  TemporaryDirectory directory_;
+  TemporaryFolder directory_;
 };
 
 TEST_F(Units, AreValid) {
@@ -74,4 +74,4 @@ TEST(Deploy, EveryProductionFileSwitchesTheBypassOff) {
 }
 
 }  // namespace
-}  // namespace shmetrics::testing
+}  // namespace shmetrics::tests

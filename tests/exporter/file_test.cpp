@@ -10,36 +10,29 @@
 #include <string>
 #include <thread>
 
+#include "tests/child_process.hpp"
 #include "tests/collector/text_checker.hpp"
-#include "tests/command.hpp"
-#include "tests/exporter/running_exporter.hpp"
 #include "tests/file_states.hpp"
 #include "tests/forked.hpp"
+#include "tests/running_exporter.hpp"
 #include "tests/small_tmpfs.hpp"
 #include "tests/temporary_folder.hpp"
 
-namespace shmetrics::testing {
+namespace shmetrics::tests {
 namespace {
 
 using ::testing::HasSubstr;
 using ::testing::Not;
 using std::literals::operator""sv;
-using tests::FileState;
 
 /// A worker that has counted to three and lives until the object ends.
 class Worker {
  public:
   explicit Worker(const std::string& path) {
-    const tests::Baton counted;
-    pid_ = tests::forked([&] {
+    const Baton counted;
+    pid_ = forked([&] {
       prctl(PR_SET_PDEATHSIG, SIGKILL);
-      Options options;
-      options.path = path;
-      options.workers = tests::kSmallGeometry.workers;
-      options.slots = tests::kSmallGeometry.thread_slots;
-      options.cells = tests::kSmallGeometry.cells;
-      options.directory_bytes = tests::kSmallGeometry.directory_bytes;
-      const Registry registry = Registry::open(options);
+      const Registry registry = Registry::open(small_options(path));
       registry.counter("crm_things_total", "Things done").inc(3);
       registry.histogram("crm_seconds", "Times", {"kind"}).with("a").observe(1);
       registry.gauge("crm_depth", "Depth").set(1);
@@ -49,7 +42,7 @@ class Worker {
     });
     counted.receive();
   }
-  ~Worker() { tests::kill_and_wait(pid_); }
+  ~Worker() { kill_and_wait(pid_); }
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
@@ -58,10 +51,9 @@ class Worker {
 };
 
 std::string scrape(const RunningExporter& exporter) {
-  const HttpResponse response = exporter.get("/metrics");
-  EXPECT_EQ(response.status, 200);
-  EXPECT_EQ(test::TextChecker::problem(response.body), "");
-  return response.body;
+  const std::string text = exporter.text();
+  EXPECT_EQ(TextChecker::problem(text), "");
+  return text;
 }
 
 constexpr const char* kUp = "\nshmetrics_segment_up 1\n";
@@ -72,7 +64,7 @@ constexpr const char* kThings = "\ncrm_things_total 3\n";
 void expect_tool(const std::vector<std::string>& arguments, int code) {
   std::vector<std::string> command{SHMETRICS_PROGRAM};
   command.insert(command.end(), arguments.begin(), arguments.end());
-  const test::Outcome outcome = test::run_command(command);
+  const Outcome outcome = run_command(command);
   EXPECT_EQ(outcome.code, code) << arguments[0] << ": " << outcome.error;
   const auto lines = std::count(outcome.error.begin(), outcome.error.end(), '\n');
   EXPECT_LE(lines, 1) << outcome.error;
@@ -94,12 +86,12 @@ class FilePrograms : public ::testing::Test {
     std::filesystem::remove(path_);
     std::filesystem::remove(path_ + ".target");
   }
-  tests::TemporaryFolder folder_;
+  TemporaryFolder folder_;
   std::string path_ = folder_.file("a.seg");
 };
 
 TEST_F(FilePrograms, WhateverIsAtThePathTheExporterServesAndSaysWhatIsWrong) {
-  for (const FileState& state : tests::file_states()) {
+  for (const FileState& state : file_states()) {
     SCOPED_TRACE(state.name);
     state.make(path_);
     RunningExporter exporter({.segment = path_});
@@ -115,7 +107,7 @@ TEST_F(FilePrograms, WhateverIsAtThePathTheExporterServesAndSaysWhatIsWrong) {
 }
 
 TEST_F(FilePrograms, WhateverIsAtThePathTheToolsAnswerByTheirCodes) {
-  for (const FileState& state : tests::file_states()) {
+  for (const FileState& state : file_states()) {
     SCOPED_TRACE(state.name);
     state.make(path_);
     expect_tools(path_, state);
@@ -129,11 +121,11 @@ TEST_F(FilePrograms, WhateverIsAtThePathTheToolsAnswerByTheirCodes) {
 
 TEST_F(FilePrograms, EveryLengthHasItsAnswer) {
   RunningExporter exporter({.segment = path_});
-  for (const std::uint64_t length : tests::telling_lengths()) {
+  for (const std::uint64_t length : telling_lengths()) {
     SCOPED_TRACE(length);
-    tests::make_segment(path_);
+    make_segment(path_);
     ASSERT_EQ(truncate(path_.c_str(), static_cast<off_t>(length)), 0);
-    const bool is_whole = length >= tests::kSmallGeometry.file_bytes();
+    const bool is_whole = length >= kSmallGeometry.file_bytes();
     EXPECT_THAT(scrape(exporter), HasSubstr(is_whole ? kUp : kDown));
     expect_tool({"check", path_}, is_whole ? 0 : length < 8 ? 2 : 1);
     expect_tool({"dump", path_}, is_whole ? 0 : 1);
@@ -142,7 +134,7 @@ TEST_F(FilePrograms, EveryLengthHasItsAnswer) {
 }
 
 TEST_F(FilePrograms, WhateverTakesThePathInUseLiveWorkersAreServedOnUntilTheyAreGone) {
-  for (const FileState& state : tests::file_states()) {
+  for (const FileState& state : file_states()) {
     SCOPED_TRACE(state.name);
     RunningExporter exporter({.segment = path_});
     {
@@ -183,14 +175,14 @@ TEST_F(FilePrograms, ARemovedSegmentIsServedUntilANewOneIsThere) {
 
 TEST_F(FilePrograms, AFileCutAndMadeLongerInALoopNeitherEndsNorSpoilsAnything) {
   RunningExporter exporter({.segment = path_});
-  tests::make_segment(path_);
+  make_segment(path_);
   { const Worker worker(path_); }
-  std::vector<char> image(tests::kSmallGeometry.spill_cells());
+  std::vector<char> image(kSmallGeometry.spill_cells());
   const shm::Descriptor file(open(path_.c_str(), O_RDWR | O_CLOEXEC));
   ASSERT_EQ(pread(file.get(), image.data(), image.size(), 0), static_cast<ssize_t>(image.size()));
   std::atomic<bool> is_over{false};
   std::thread villain([&] {
-    const auto size = static_cast<off_t>(tests::kSmallGeometry.file_bytes());
+    const auto size = static_cast<off_t>(kSmallGeometry.file_bytes());
     for (off_t i = 0; !is_over; ++i) {
       if (ftruncate(file.get(), i * 4096 % size) != 0 || ftruncate(file.get(), size) != 0) break;
       if (i % 3 == 0 && pwrite(file.get(), image.data(), image.size(), 0) < 0) break;
@@ -199,7 +191,7 @@ TEST_F(FilePrograms, AFileCutAndMadeLongerInALoopNeitherEndsNorSpoilsAnything) {
   for (int i = 0; i < 300; ++i) scrape(exporter);
   for (int i = 0; i < 10; ++i) {
     for (const char* command : {"check", "dump"}) {
-      EXPECT_LE(test::run_command({SHMETRICS_PROGRAM, command, path_}).code, 2) << "no signal";
+      EXPECT_LE(run_command({SHMETRICS_PROGRAM, command, path_}).code, 2) << "no signal";
     }
   }
   is_over = true;
@@ -210,7 +202,7 @@ TEST_F(FilePrograms, AFileCutAndMadeLongerInALoopNeitherEndsNorSpoilsAnything) {
 }
 
 TEST_F(FilePrograms, AFullDiskIsReadWithoutTakingAPage) {
-  const tests::SmallTmpfs disk;
+  const SmallTmpfs disk;
   if (!disk.refusal().empty()) GTEST_SKIP() << disk.refusal();
   const std::string path = disk.file("a.seg");
   const Worker worker(path);
@@ -221,7 +213,7 @@ TEST_F(FilePrograms, AFullDiskIsReadWithoutTakingAPage) {
   expect_tool({"dump", path}, 0);
   EXPECT_EQ(disk.free_bytes(), 4096u);
   disk.fill();
-  tests::punch(path, tests::kSmallGeometry.thread_slot(0), 4096);
+  punch(path, kSmallGeometry.thread_slot(0), 4096);
   disk.fill();  // its page too: whoever reads the hole now gets SIGBUS
   for (int i = 0; i < 50; ++i) EXPECT_THAT(scrape(exporter), HasSubstr(kUp));
   expect_tool({"check", path}, 0);
@@ -229,7 +221,7 @@ TEST_F(FilePrograms, AFullDiskIsReadWithoutTakingAPage) {
 }
 
 TEST_F(FilePrograms, ARemovedSegmentWithoutWorkersGivesItsRoomBackAtTheNextScrape) {
-  const tests::SmallTmpfs disk;
+  const SmallTmpfs disk;
   if (!disk.refusal().empty()) GTEST_SKIP() << disk.refusal();
   const std::string path = disk.file("a.seg");
   const std::uint64_t empty_bytes = disk.free_bytes();
@@ -240,7 +232,7 @@ TEST_F(FilePrograms, ARemovedSegmentWithoutWorkersGivesItsRoomBackAtTheNextScrap
       EXPECT_THAT(scrape(exporter), HasSubstr(kThings));
     }
     if (is_replaced) {
-      tests::make_segment(path + ".next");
+      make_segment(path + ".next");
       std::filesystem::rename(path + ".next", path);
     } else {
       std::filesystem::remove(path);
@@ -253,7 +245,7 @@ TEST_F(FilePrograms, ARemovedSegmentWithoutWorkersGivesItsRoomBackAtTheNextScrap
 }
 
 TEST_F(FilePrograms, AReadOnlyMountIsReadAsAnyOther) {
-  const tests::SmallTmpfs disk;
+  const SmallTmpfs disk;
   if (!disk.refusal().empty()) GTEST_SKIP() << disk.refusal();
   const std::string path = disk.file("a.seg");
   { const Worker worker(path); }
@@ -266,4 +258,4 @@ TEST_F(FilePrograms, AReadOnlyMountIsReadAsAnyOther) {
 }
 
 }  // namespace
-}  // namespace shmetrics::testing
+}  // namespace shmetrics::tests

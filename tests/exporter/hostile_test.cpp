@@ -10,9 +10,9 @@
 #include <list>
 
 #include "tests/exporter/large_segment.hpp"
-#include "tests/exporter/running_exporter.hpp"
+#include "tests/running_exporter.hpp"
 
-namespace shmetrics::testing {
+namespace shmetrics::tests {
 namespace {
 
 const std::string kBearer = std::string("Authorization: Bearer ") + kToken + "\r\n";
@@ -202,7 +202,7 @@ TEST_F(Hostile, APipelineIsAnsweredInOrderAndEnds) {
 }
 
 TEST(HostileReaders, ThatTakeNothingDoNotMultiplyALargeResponse) {
-  const TemporaryDirectory directory("/dev/shm");
+  const TemporaryFolder directory;
   const LargeSegment segment(directory.file("large.seg"));
   RunningExporter exporter({.segment = directory.file("large.seg")});
   EXPECT_EQ(exporter.get("/metrics").status, 200);
@@ -221,4 +221,4 @@ TEST(HostileReaders, ThatTakeNothingDoNotMultiplyALargeResponse) {
 }
 
 }  // namespace
-}  // namespace shmetrics::testing
+}  // namespace shmetrics::tests

@@ -1,14 +1,13 @@
 // A segment whose text is larger than what the kernel keeps of a response for a peer that does not read.
 #pragma once
 
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <shmetrics/shmetrics.hpp>
 #include <stdexcept>
 #include <string>
 
-namespace shmetrics::testing {
+#include "tests/forked.hpp"
+
+namespace shmetrics::tests {
 
 class LargeSegment {
  public:
@@ -17,10 +16,7 @@ class LargeSegment {
 
   /// Written by a process of its own, so that this one is no worker.
   explicit LargeSegment(const std::string& path) {
-    const pid_t child = fork();
-    if (child == 0) _exit(write(path) ? 0 : 1);
-    int status = 0;
-    if (waitpid(child, &status, 0) != child || status != 0) throw std::runtime_error("cannot make " + path);
+    if (wait_for(forked([&] { return write(path) ? 0 : 1; })) != 0) throw std::runtime_error("cannot make " + path);
   }
 
  private:
@@ -37,4 +33,4 @@ class LargeSegment {
   }
 };
 
-}  // namespace shmetrics::testing
+}  // namespace shmetrics::tests

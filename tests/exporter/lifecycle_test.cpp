@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <fstream>
 
-#include "tests/exporter/running_exporter.hpp"
+#include "tests/running_exporter.hpp"
 
-namespace shmetrics::testing {
+namespace shmetrics::tests {
 namespace {
 
 using ::testing::HasSubstr;
@@ -101,7 +101,7 @@ TEST(Lifecycle, AMissingSegmentIsNoError) {
 }
 
 TEST(Lifecycle, ASegmentOfRubbishIsNotUpAndSaidOnce) {
-  const TemporaryDirectory directory;
+  const TemporaryFolder directory;
   std::ofstream(directory.file("a.seg")) << std::string(100000, 'x');
   RunningExporter exporter({.segment = directory.file("a.seg")});
   for (int i = 0; i < 5; ++i) EXPECT_THAT(exporter.get("/metrics").body, HasSubstr("\nshmetrics_segment_up 0\n"));
@@ -167,7 +167,7 @@ TEST(Lifecycle, ASecondSignalEndsItAtOnce) {
 }
 
 TEST(Lifecycle, TheUnixSocketHasMode0660AndIsRemoved) {
-  const TemporaryDirectory directory;
+  const TemporaryFolder directory;
   const std::string path = directory.file("a.sock");
   RunningExporter exporter({.listen_address = "unix:" + path});
   struct stat file {};
@@ -180,7 +180,7 @@ TEST(Lifecycle, TheUnixSocketHasMode0660AndIsRemoved) {
 }
 
 TEST(Lifecycle, ASocketLeftByAKilledExporterIsReplacedAndAnotherFileIsNot) {
-  const TemporaryDirectory directory;
+  const TemporaryFolder directory;
   const std::string path = directory.file("a.sock");
   {
     RunningExporter killed({.listen_address = "unix:" + path});
@@ -197,7 +197,7 @@ TEST(Lifecycle, ASocketLeftByAKilledExporterIsReplacedAndAnotherFileIsNot) {
 }
 
 TEST(Lifecycle, SeveralAddressesAreServedAtOnce) {
-  const TemporaryDirectory directory;
+  const TemporaryFolder directory;
   const RunningExporter exporter({.flags = {"--web.listen-address=unix:" + directory.file("a.sock")}});
   EXPECT_TRUE(exporter.is_healthy());
   EXPECT_EQ(
@@ -212,4 +212,4 @@ TEST(Lifecycle, JsonLinesAreObjects) {
 }
 
 }  // namespace
-}  // namespace shmetrics::testing
+}  // namespace shmetrics::tests

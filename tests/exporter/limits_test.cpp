@@ -5,9 +5,9 @@
 #include <list>
 
 #include "tests/exporter/large_segment.hpp"
-#include "tests/exporter/running_exporter.hpp"
+#include "tests/running_exporter.hpp"
 
-namespace shmetrics::testing {
+namespace shmetrics::tests {
 namespace {
 
 using ::testing::HasSubstr;
@@ -79,7 +79,7 @@ TEST(Limits, AConnectionEndsInOrderAfterAThousandRequests) {
 
 class LargeResponse : public ::testing::Test {
  protected:
-  TemporaryDirectory directory_{"/dev/shm"};
+  TemporaryFolder directory_;
   LargeSegment segment_{directory_.file("large.seg")};
   RunningExporter exporter_{{.flags = {"--web.write-timeout=1200ms"}, .segment = directory_.file("large.seg")}};
 };
@@ -116,4 +116,4 @@ TEST_F(LargeResponse, IsFinishedBeforeTheEnd) {
 }
 
 }  // namespace
-}  // namespace shmetrics::testing
+}  // namespace shmetrics::tests

@@ -5,9 +5,9 @@
 #include <fstream>
 #include <sstream>
 
-#include "tests/exporter/running_exporter.hpp"
+#include "tests/running_exporter.hpp"
 
-namespace shmetrics::testing {
+namespace shmetrics::tests {
 namespace {
 
 using ::testing::HasSubstr;
@@ -29,7 +29,7 @@ std::string shipped_configuration(const std::string& exporter_socket) {
 /// One process in the foreground, on a unix socket in `directory`.
 class RunningNginx {
  public:
-  RunningNginx(const TemporaryDirectory& directory, const std::string& location)
+  RunningNginx(const TemporaryFolder& directory, const std::string& location)
       : socket_(directory.file("nginx.sock")), child_(command_of(directory, location, socket_)) {
     if (!eventually([this] { return access(socket_.c_str(), F_OK) == 0 || !child_.runs(); }) || !child_.runs()) {
       throw std::runtime_error("nginx does not start: " + child_.err());
@@ -41,7 +41,7 @@ class RunningNginx {
   }
 
  private:
-  static ChildProcess::Command command_of(const TemporaryDirectory& directory, const std::string& location,
+  static ChildProcess::Command command_of(const TemporaryFolder& directory, const std::string& location,
                                           const std::string& socket) {
     std::ofstream(directory.file("nginx.conf"))
         << "daemon off;\nmaster_process off;\nerror_log stderr;\npid " << directory.file("nginx.pid")
@@ -61,14 +61,14 @@ class Nginx : public ::testing::Test {
   void SetUp() override {
     if (access(kNginx, X_OK) != 0) GTEST_SKIP() << "no nginx here";
   }
-  TemporaryDirectory directory_;
+  TemporaryFolder directory_;
 };
 
 TEST_F(Nginx, WithOurFileNobodyIsLetInWithoutAToken) {
   const std::string socket = directory_.file("exporter.sock");
   // Also with the bypass on, which is how it must not be run behind a proxy.
   for (const char* bypass : {"--no-web.localhost-bypass", "--web.localhost-bypass"}) {
-    const TemporaryDirectory place;
+    const TemporaryFolder place;
     const RunningExporter exporter({.flags = {bypass}, .listen_address = "unix:" + socket});
     const RunningNginx nginx(place, shipped_configuration(socket));
     EXPECT_EQ(nginx.get("").status, 401) << bypass;
@@ -84,7 +84,7 @@ TEST_F(Nginx, WithOurFileNobodyIsLetInWithoutAToken) {
 
 TEST_F(Nginx, WithABareProxyPassNobodyIsLetInWithoutAToken) {
   for (const char* bypass : {"--no-web.localhost-bypass", "--web.localhost-bypass"}) {
-    const TemporaryDirectory place;
+    const TemporaryFolder place;
     const RunningExporter exporter({.flags = {bypass}});
     const RunningNginx nginx(place,
                              "location / { proxy_pass http://127.0.0.1:" + std::to_string(exporter.port()) + "; }");
@@ -97,4 +97,4 @@ TEST_F(Nginx, WithABareProxyPassNobodyIsLetInWithoutAToken) {
 }
 
 }  // namespace
-}  // namespace shmetrics::testing
+}  // namespace shmetrics::tests

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "tests/allocations.hpp"
-#include "tests/exporter/child_process.hpp"
+#include "tests/child_process.hpp"
 
 namespace shmetrics::exporter {
 namespace {
@@ -20,7 +20,7 @@ std::string hashed(const std::string& password, const char* cost = "04") {
 
 bool is_right(PasswordChecker& checker, const Login& login) {
   const auto check = checker.check(login);
-  return check && testing::eventually([&] { return *check != Outcome::kPending; }) && *check == Outcome::kRight;
+  return check && tests::eventually([&] { return *check != Outcome::kPending; }) && *check == Outcome::kRight;
 }
 
 TEST(PasswordChecker, TheRightPasswordIsRightAndRememberedAndAWrongOneIsNot) {
@@ -50,7 +50,7 @@ TEST(PasswordChecker, AReloadForgets) {
   checker.forget();
   const auto check = checker.check(login);
   EXPECT_EQ(*check, Outcome::kPending);
-  EXPECT_TRUE(testing::eventually([&] { return *check == Outcome::kRight; }));
+  EXPECT_TRUE(tests::eventually([&] { return *check == Outcome::kRight; }));
 }
 
 TEST(PasswordChecker, WhenManyWaitMoreAreTurnedAwayAndTheEndDoesNotWaitForThem) {
@@ -69,13 +69,13 @@ TEST(PasswordChecker, WithoutMemoryNobodyKnowsWhetherAPasswordIsRightAndTheNextC
   for (std::size_t nth = 1; nth < 40; ++nth) {
     const Login login{"prom", "pass" + std::to_string(nth), hash};
     std::shared_ptr<const PasswordChecker::Check> check;
-    test::fail_allocation(nth);
+    tests::fail_allocation(nth);
     try {
       check = checker.check(login);
-      EXPECT_TRUE(testing::eventually([&] { return *check != Outcome::kPending; }));
+      EXPECT_TRUE(tests::eventually([&] { return *check != Outcome::kPending; }));
     } catch (const std::bad_alloc&) {
     }
-    test::fail_allocation(0);
+    tests::fail_allocation(0);
     if (check) failed += *check == Outcome::kFailed ? 1 : 0;
   }
   EXPECT_GT(failed, 0);

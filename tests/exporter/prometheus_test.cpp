@@ -9,9 +9,9 @@
 
 #include "tests/collector/segment_builder.hpp"
 #include "tests/exporter/certificates.hpp"
-#include "tests/exporter/running_exporter.hpp"
+#include "tests/running_exporter.hpp"
 
-namespace shmetrics::testing {
+namespace shmetrics::tests {
 namespace {
 
 using ::testing::HasSubstr;
@@ -69,7 +69,7 @@ class RunningPrometheus {
             "--web.listen-address=127.0.0.1:" + std::to_string(port_)};
   }
 
-  TemporaryDirectory directory_;
+  TemporaryFolder directory_;
   std::uint16_t port_;
   ChildProcess child_;
 };
@@ -91,39 +91,35 @@ class WorkerSegment {
   const std::string& path() const { return path_; }
 
  private:
-  TemporaryDirectory directory_;
+  TemporaryFolder directory_;
   std::string path_ = directory_.file("crm.seg");
 };
 
 TEST(Promtool, AcceptsAScrape) {
   if (!is_installed(kPromtool)) GTEST_SKIP() << kPromtool << " is not installed";
-  const TemporaryDirectory directory;
   const WorkerSegment segment;
   const RunningExporter exporter({.segment = segment.path()});
   EXPECT_THAT(exporter.get("/api/metrics").body, HasSubstr("crm_wait_seconds_bucket{queue=\"mail\",le=\"+Inf\"} 1\n"));
-  std::ofstream(directory.file("scrape")) << exporter.get("/api/metrics").body;
-  ChildProcess promtool({.argv = {kPromtool, "check", "metrics"}, .input_path = directory.file("scrape")});
-  EXPECT_EQ(promtool.exit_code(), 0) << promtool.out() << promtool.err();
+  const Outcome promtool = run_command({kPromtool, "check", "metrics"}, exporter.get("/api/metrics").body);
+  EXPECT_EQ(promtool.code, 0) << promtool.out << promtool.error;
 }
 
 TEST(Promtool, AcceptsAScrapeOfTwoSegmentsAndAMissingOne) {
   if (!is_installed(kPromtool)) GTEST_SKIP() << kPromtool << " is not installed";
-  test::SegmentBuilder a, b;
-  const auto things = test::counter("crm_things_total", {"segment"});
+  SegmentBuilder a, b;
+  const auto things = counter("crm_things_total", {"segment"});
   a.series(a.family(things), {"own"});
   b.series(b.family(things), {"own"});
-  a.family(test::histogram("crm_wait_seconds", {0.1, 1}));
-  b.family(test::histogram("crm_wait_seconds", {0.2}));
-  b.family(test::gauge("crm_wait_seconds_created", shm::GaugeMode::kSum));
-  const TemporaryDirectory directory;
+  a.family(histogram("crm_wait_seconds", {0.1, 1}));
+  b.family(histogram("crm_wait_seconds", {0.2}));
+  b.family(gauge("crm_wait_seconds_created", shm::GaugeMode::kSum));
   const RunningExporter exporter(
       {.flags = {"--segment=b=" + b.path(), "--segment=c=/nowhere"}, .segment = "a=" + a.path()});
   const std::string text = exporter.get("/api/metrics").body;
   EXPECT_THAT(text, HasSubstr("crm_things_total{segment=\"b\",exported_segment=\"own\"} 0\n"));
   EXPECT_THAT(text, HasSubstr("shmetrics_quarantined{segment=\"b\",what=\"family\"} 1\n"));
-  std::ofstream(directory.file("scrape")) << text;
-  ChildProcess promtool({.argv = {kPromtool, "check", "metrics"}, .input_path = directory.file("scrape")});
-  EXPECT_EQ(promtool.exit_code(), 0) << promtool.out() << promtool.err();
+  const Outcome promtool = run_command({kPromtool, "check", "metrics"}, text);
+  EXPECT_EQ(promtool.code, 0) << promtool.out << promtool.error;
 }
 
 TEST(Prometheus, ScrapesWithABearerToken) {
@@ -189,4 +185,4 @@ TEST(Prometheus, WithAWrongTokenTheTargetIsDownAndSaysWhy) {
 }
 
 }  // namespace
-}  // namespace shmetrics::testing
+}  // namespace shmetrics::tests

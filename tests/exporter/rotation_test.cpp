@@ -7,9 +7,9 @@
 #include <fstream>
 #include <thread>
 
-#include "tests/exporter/running_exporter.hpp"
+#include "tests/running_exporter.hpp"
 
-namespace shmetrics::testing {
+namespace shmetrics::tests {
 namespace {
 
 using ::testing::HasSubstr;
@@ -30,7 +30,7 @@ class TokenFile {
   std::string flag() const { return "--web.token-file=" + path(); }
 
  private:
-  TemporaryDirectory directory_;
+  TemporaryFolder directory_;
 };
 
 TEST(Rotation, ANewTokenFileIsUsedWithoutASignal) {
@@ -135,4 +135,4 @@ TEST(Rotation, UnderFiftyScrapesASecondNoHolderOfAValidTokenIsRefused) {
 }
 
 }  // namespace
-}  // namespace shmetrics::testing
+}  // namespace shmetrics::tests

@@ -7,10 +7,10 @@
 #include <shmetrics/shmetrics.hpp>
 
 #include "tests/collector/text_checker.hpp"
-#include "tests/exporter/running_exporter.hpp"
 #include "tests/openmetrics_judge.hpp"
+#include "tests/running_exporter.hpp"
 
-namespace shmetrics::testing {
+namespace shmetrics::tests {
 namespace {
 
 using ::testing::HasSubstr;
@@ -31,7 +31,7 @@ std::string scrape_request(const std::string& more = {}, const std::string& quer
 class ScrapeTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    directory_ = std::make_unique<TemporaryDirectory>();
+    directory_ = std::make_unique<TemporaryFolder>();
     const Registry registry = open("crm.seg");
     registry.counter("crm_requests_total", "Requests \"in\"", {"route"}).with("/a\"\\\n").inc(7);
     registry.gauge("crm_active", "Active", {}, GaugeMode::liveall).set(3);
@@ -57,14 +57,14 @@ class ScrapeTest : public ::testing::Test {
     return {.flags = std::move(flags), .segment = directory_->file("crm.seg")};
   }
 
-  static inline std::unique_ptr<TemporaryDirectory> directory_;
+  static inline std::unique_ptr<TemporaryFolder> directory_;
 };
 
 TEST_F(ScrapeTest, EachFormatHasItsExactTypeAndItsOwnText) {
   const RunningExporter exporter(setup());
   const HttpResponse text = exporter.get("/metrics");
   EXPECT_EQ(text.header("Content-Type"), "text/plain; version=0.0.4; charset=utf-8");
-  EXPECT_EQ(test::TextChecker::problem(text.body), "");
+  EXPECT_EQ(TextChecker::problem(text.body), "");
   const HttpResponse old = exporter.get("/metrics", fields("Accept: application/openmetrics-text\r\n"));
   EXPECT_EQ(old.header("Content-Type"), "application/openmetrics-text; version=0.0.1; charset=utf-8");
   const HttpResponse open = exporter.get("/metrics", fields(kOpenmetrics));
@@ -82,10 +82,10 @@ TEST_F(ScrapeTest, EachFormatHasItsExactTypeAndItsOwnText) {
 }
 
 TEST_F(ScrapeTest, AnIndependentParserReadsAllOfItWithAndWithoutCreatedSeries) {
-  if (!test::has_openmetrics_judge()) GTEST_SKIP() << test::kNoJudge;
+  if (!has_openmetrics_judge()) GTEST_SKIP() << kNoJudge;
   for (const char* flag : {"--no-web.created-series", "--web.created-series"}) {
     const RunningExporter exporter(setup({flag}));
-    const test::Outcome judged = test::judge_openmetrics(exporter.get("/metrics", fields(kOpenmetrics)).body);
+    const Outcome judged = judge_openmetrics(exporter.get("/metrics", fields(kOpenmetrics)).body);
     EXPECT_EQ(judged.code, 0) << judged.error;
     EXPECT_THAT(judged.out, HasSubstr("[\"crm_requests\", \"counter\", \"\", \"Requests \\\"in\\\"\"]\n"));
     EXPECT_THAT(judged.out, HasSubstr("[\"process_resident_memory_bytes\", \"gauge\", \"bytes\", "));
@@ -115,7 +115,7 @@ TEST_F(ScrapeTest, GzipIsTheSameBytesForThoseWhoAskUnlessItIsOff) {
   const HttpResponse zipped = exporter.get("/metrics" + query, ask);
   EXPECT_EQ(zipped.header("Content-Encoding"), "gzip");
   const char* script = "import gzip, sys; sys.stdout.buffer.write(gzip.decompress(sys.stdin.buffer.read()))";
-  EXPECT_EQ(test::run_command({test::kPython, "-c", script}, zipped.body).out, plain);
+  EXPECT_EQ(run_command({kPython, "-c", script}, zipped.body).out, plain);
   EXPECT_EQ(exporter.get("/metrics" + query, fields("Accept-Encoding: gzip;q=0\r\n")).body, plain);
   const RunningExporter other(setup({"--no-web.compression"}));
   EXPECT_EQ(other.get("/metrics" + query, ask).header("Content-Encoding"), "");
@@ -206,7 +206,7 @@ TEST_F(ScrapeTest, TwoHundredAtOnceAreAllServedWhereThereIsNoLimit) {
 TEST_F(ScrapeTest, WhatTheResponseHasNoRoomForIsLeftOutWholeAndCounted) {
   RunningExporter exporter({.flags = {"--web.max-response-bytes=100k"}, .segment = big_segment()});
   const std::string body = exporter.get("/metrics").body;
-  EXPECT_EQ(test::TextChecker::problem(body), "");
+  EXPECT_EQ(TextChecker::problem(body), "");
   EXPECT_LT(body.size(), 120'000U);
   EXPECT_THAT(body, HasSubstr("shmetrics_quarantined{what=\"series\"} 19"));
   EXPECT_THAT(body, HasSubstr("\nprocess_start_time_seconds "));
@@ -214,4 +214,4 @@ TEST_F(ScrapeTest, WhatTheResponseHasNoRoomForIsLeftOutWholeAndCounted) {
 }
 
 }  // namespace
-}  // namespace shmetrics::testing
+}  // namespace shmetrics::tests

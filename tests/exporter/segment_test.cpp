@@ -5,9 +5,9 @@
 #include <fstream>
 #include <shmetrics/shmetrics.hpp>
 
-#include "tests/exporter/running_exporter.hpp"
+#include "tests/running_exporter.hpp"
 
-namespace shmetrics::testing {
+namespace shmetrics::tests {
 namespace {
 
 using ::testing::HasSubstr;
@@ -37,7 +37,7 @@ class SegmentTest : public ::testing::Test {
   }
   std::string scrape() { return exporter_.get("/metrics").body; }
 
-  TemporaryDirectory directory_{"/dev/shm"};
+  TemporaryFolder directory_;
   std::string path_ = directory_.file("a.seg");
   RunningExporter exporter_;
 };
@@ -75,4 +75,4 @@ TEST_F(SegmentTest, ThatIsRemovedWhileAWorkerLivesIsServedOnAndThatIsSaidOnce) {
 }
 
 }  // namespace
-}  // namespace shmetrics::testing
+}  // namespace shmetrics::tests

@@ -7,10 +7,10 @@
 #include <shmetrics/shmetrics.hpp>
 
 #include "tests/collector/text_checker.hpp"
-#include "tests/exporter/running_exporter.hpp"
+#include "tests/running_exporter.hpp"
 #include "tests/temporary_folder.hpp"
 
-namespace shmetrics::testing {
+namespace shmetrics::tests {
 namespace {
 
 using ::testing::HasSubstr;
@@ -50,14 +50,13 @@ class LiveWorker {
 };
 
 std::string scrape(const RunningExporter& exporter) {
-  const HttpResponse response = exporter.get("/metrics");
-  EXPECT_EQ(response.status, 200);
-  EXPECT_EQ(test::TextChecker::problem(response.body), "");
-  return response.body;
+  const std::string text = exporter.text();
+  EXPECT_EQ(TextChecker::problem(text), "");
+  return text;
 }
 
 TEST(Segments, TwoLiveOnesAreServedSideBySideAndAMissingOneIsSaid) {
-  const tests::TemporaryFolder folder;
+  const TemporaryFolder folder;
   const LiveWorker in_a(folder.file("a.seg"), 3), in_b(folder.file("b.seg"), 4);
   RunningExporter exporter({.flags = {"--segment", "crm=" + folder.file("b.seg"), "--segment=" + folder.file("c.seg")},
                             .segment = folder.file("a.seg")});
@@ -77,7 +76,7 @@ TEST(Segments, TwoLiveOnesAreServedSideBySideAndAMissingOneIsSaid) {
 }
 
 TEST(Segments, FilesOfAGlobComeAndGo) {
-  const tests::TemporaryFolder folder;
+  const TemporaryFolder folder;
   RunningExporter exporter({.segment = folder.file("*.seg")});
   EXPECT_THAT(scrape(exporter), Not(HasSubstr("shmetrics_segment_up")));
   const LiveWorker in_b(folder.file("b.seg"), 4);
@@ -96,7 +95,7 @@ TEST(Segments, FilesOfAGlobComeAndGo) {
 }
 
 TEST(Segments, OfEqualStemsOneIsServedAndTheLogSaysWhatToDo) {
-  const tests::TemporaryFolder folder;
+  const TemporaryFolder folder;
   for (const char* name : {"a", "b"}) std::filesystem::create_directory(folder.file(name));
   const LiveWorker in_a(folder.file("a/metrics.seg"), 3), in_b(folder.file("b/metrics.seg"), 4);
   RunningExporter exporter({.segment = folder.file("*/metrics.seg")});
@@ -120,20 +119,20 @@ TEST(Segments, EqualNamesAreExitCode2AndOneLine) {
 }
 
 TEST(Segments, EveryLineOfAJsonLogIsAnObject) {
-  const tests::TemporaryFolder folder;
+  const TemporaryFolder folder;
   const LiveWorker worker(folder.file("a.seg"), 3);
   RunningExporter exporter({.flags = {"--log.format=json", "--segment=\"\xc3\xa9\x01=" + folder.file("no.seg")},
                             .segment = folder.file("a.seg")});
   scrape(exporter);
   EXPECT_TRUE(exporter.child().says("\"msg\":\"the segment is up\",\"segment\":\"a\",\"path\":"));
-  std::ofstream(folder.file("log")) << exporter.child().err();
   const char* program =
       "import json, sys\n"
       "lines = [json.loads(line) for line in sys.stdin]\n"
       "assert len(lines) >= 3 and all({'ts', 'level', 'msg'} <= set(line) for line in lines), lines\n";
-  ChildProcess python({.argv = {"python3", "-c", program}, .input_path = folder.file("log")});
-  EXPECT_EQ(python.exit_code(), 0) << python.err() << exporter.child().err();
+  const std::string log = exporter.child().err();
+  const Outcome python = run_command({"python3", "-c", program}, log);
+  EXPECT_EQ(python.code, 0) << python.error << log;
 }
 
 }  // namespace
-}  // namespace shmetrics::testing
+}  // namespace shmetrics::tests

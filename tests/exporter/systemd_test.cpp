@@ -2,9 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/exporter/running_exporter.hpp"
+#include "tests/running_exporter.hpp"
 
-namespace shmetrics::testing {
+namespace shmetrics::tests {
 namespace {
 
 using ::testing::HasSubstr;
@@ -38,7 +38,7 @@ class NotifySocket {
 };
 
 TEST(Systemd, IsToldOfReadinessReloadAndEnd) {
-  const TemporaryDirectory directory;
+  const TemporaryFolder directory;
   const NotifySocket systemd(directory.file("notify"));
   RunningExporter exporter({.environment = {systemd.environment()}});
   EXPECT_EQ(systemd.next(), "READY=1");
@@ -75,7 +75,7 @@ bool has_program(const char* path) {
 
 TEST(Systemd, PassesSocketsOfEveryKindWithNamesOrWithout) {
   if (!has_program("/usr/bin/systemd-socket-activate")) GTEST_SKIP() << "no systemd-socket-activate here";
-  const TemporaryDirectory directory;
+  const TemporaryFolder directory;
   const std::string path = directory.file("a.sock");
   for (const std::string names : {"", "--fdname=web:local"}) {
     std::vector<std::string> flags{"-l", "127.0.0.1:17391", "-l", path};
@@ -100,7 +100,7 @@ TEST(Systemd, WithoutASocketTheStartFailsAndSaysWhatToDo) {
 
 TEST(Systemd, ASocketThatDoesNotListenIsRefused) {
   if (!has_program("/usr/bin/systemd-socket-activate")) GTEST_SKIP() << "no systemd-socket-activate here";
-  const TemporaryDirectory directory;
+  const TemporaryFolder directory;
   const std::string path = directory.file("datagram.sock");
   ChildProcess child({.argv = {"systemd-socket-activate", "--datagram", "-l", path, SHMETRICS_EXPORTER_PROGRAM,
                                "--web.systemd-socket"}});
@@ -116,4 +116,4 @@ TEST(Systemd, ASocketThatDoesNotListenIsRefused) {
 }
 
 }  // namespace
-}  // namespace shmetrics::testing
+}  // namespace shmetrics::tests

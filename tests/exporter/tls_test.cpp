@@ -6,9 +6,9 @@
 #include <thread>
 
 #include "tests/exporter/certificates.hpp"
-#include "tests/exporter/running_exporter.hpp"
+#include "tests/running_exporter.hpp"
 
-namespace shmetrics::testing {
+namespace shmetrics::tests {
 namespace {
 
 using ::testing::HasSubstr;
@@ -31,10 +31,10 @@ class TlsTest : public ::testing::Test {
   static std::string url(const RunningExporter& exporter, const std::string& path = "/metrics") {
     return "https://localhost:" + std::to_string(exporter.port()) + path;
   }
-  test::Outcome curl(std::vector<std::string> arguments) const {
+  Outcome curl(std::vector<std::string> arguments) const {
     const std::vector<std::string> first{"/usr/bin/curl", "-sS", "--max-time", "30", "--cacert", ca_.certificate("ca")};
     arguments.insert(arguments.begin(), first.begin(), first.end());
-    return test::run_command(arguments);
+    return run_command(arguments);
   }
   /// The status that curl gets; 000 when there is no connection.
   std::string status(std::vector<std::string> arguments) const {
@@ -50,7 +50,7 @@ class TlsTest : public ::testing::Test {
     const std::vector<std::string> first{"/usr/bin/openssl", "s_client", "-connect", to, "-ign_eof"};
     arguments.insert(arguments.begin(), first.begin(), first.end());
     const std::string request = "GET /-/healthy HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-    const test::Outcome outcome = test::run_command(arguments, request);
+    const Outcome outcome = run_command(arguments, request);
     return outcome.out + outcome.error;
   }
 
@@ -66,7 +66,7 @@ TEST_F(TlsTest, ACurlThatTrustsTheAuthorityIsServedAndAnotherIsNot) {
       status({"-H", "X-Forwarded-For: 1.2.3.4", "-H", std::string("Authorization: Bearer ") + kToken, url(exporter)}),
       "200");
   const Authority other;
-  EXPECT_EQ(test::run_command({"/usr/bin/curl", "-sS", "--cacert", other.certificate("ca"), url(exporter)}).code, 60);
+  EXPECT_EQ(run_command({"/usr/bin/curl", "-sS", "--cacert", other.certificate("ca"), url(exporter)}).code, 60);
   EXPECT_TRUE(exporter.child().says("msg=\"TLS handshake refused\""));
 }
 
@@ -103,7 +103,7 @@ TEST_F(TlsTest, VersionsAndCiphersAreThoseOfTheFile) {
 TEST_F(TlsTest, ARenegotiationIsRefused) {
   configure();
   const RunningExporter exporter(setup());
-  const test::Outcome outcome = test::run_command(
+  const Outcome outcome = run_command(
       {"/usr/bin/openssl", "s_client", "-tls1_2", "-connect", "127.0.0.1:" + std::to_string(exporter.port())}, "R\n");
   EXPECT_THAT(outcome.out + outcome.error, HasSubstr("no renegotiation"));
 }
@@ -269,4 +269,4 @@ TEST_F(TlsTest, UnderFiftyScrapesASecondNewCertificatesFailNobodyAndABadOneStays
 }
 
 }  // namespace
-}  // namespace shmetrics::testing
+}  // namespace shmetrics::tests

@@ -151,7 +151,7 @@ class WebConfigTest : public ::testing::Test {
       command.push_back(ca_.file("case-" + std::to_string(i) + ".yml"));
       std::ofstream(command.back(), std::ios::binary) << texts[i];
     }
-    const test::Outcome outcome = test::run_command(command);
+    const tests::Outcome outcome = tests::run_command(command);
     std::vector<bool> accepted;
     for (std::size_t i = 0; i < texts.size(); ++i) {
       const std::string name = ca_.file("case-" + std::to_string(i) + ".yml");
@@ -162,7 +162,7 @@ class WebConfigTest : public ::testing::Test {
     return accepted;
   }
 
-  testing::Authority ca_;
+  tests::Authority ca_;
 };
 
 TEST_F(WebConfigTest, WhatTheToolkitTakesIsTaken) {

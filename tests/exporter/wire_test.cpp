@@ -2,9 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/exporter/running_exporter.hpp"
+#include "tests/running_exporter.hpp"
 
-namespace shmetrics::testing {
+namespace shmetrics::tests {
 namespace {
 
 using ::testing::HasSubstr;
@@ -172,4 +172,4 @@ TEST(Wire, ThePagesAreThere) {
 }
 
 }  // namespace
-}  // namespace shmetrics::testing
+}  // namespace shmetrics::tests

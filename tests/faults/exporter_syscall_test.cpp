@@ -7,9 +7,9 @@
 
 #include <algorithm>
 
-#include "tests/exporter/running_exporter.hpp"
 #include "tests/faults/syscall_fault.hpp"
 #include "tests/forked.hpp"
+#include "tests/running_exporter.hpp"
 #include "tests/temporary_folder.hpp"
 
 namespace shmetrics::tests {
@@ -31,8 +31,8 @@ class ExporterSyscallTest : public ::testing::Test {
 
   std::string body_of(std::uint16_t port) {
     try {
-      const auto response = shmetrics::testing::HttpClient::tcp4(port).exchange(
-          "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+      const auto response =
+          HttpClient::tcp4(port).exchange("GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
       EXPECT_EQ(response.status, 200);
       return response.body;
     } catch (const std::runtime_error&) {
@@ -44,7 +44,7 @@ class ExporterSyscallTest : public ::testing::Test {
   bool fail(const char* function, std::uint64_t nth, int error) {
     plan_->begin(function, nth, error);
     count(3);
-    shmetrics::testing::ChildProcess exporter(
+    ChildProcess exporter(
         {.argv = {SHMETRICS_EXPORTER_PROGRAM, "--segment", segment_, "--web.listen-address=127.0.0.1:0"},
          .environment = {"SHMETRICS_FAULT_PLAN=" + plan_path_, "LD_PRELOAD=" SHMETRICS_FAULT_LIBRARY}});
     if (!exporter.says("\"listening\"")) {
@@ -53,9 +53,7 @@ class ExporterSyscallTest : public ::testing::Test {
       EXPECT_GT(plan_->hits, 0u);
       return true;
     }
-    const std::string log = exporter.err();
-    const std::size_t colon = log.rfind(':', log.find('\n', log.find("\"listening\"")));
-    const auto port = static_cast<std::uint16_t>(std::stoul(log.substr(colon + 1)));
+    const std::uint16_t port = listening_port(exporter.err());
     body_of(port);
     count(5);
     body_of(port);

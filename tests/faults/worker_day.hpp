@@ -2,15 +2,14 @@
 // all, and ends. So it comes past every failpoint of its way, and writes down what it has done for sure.
 #pragma once
 
-#include <sys/mman.h>
 #include <shmetrics/shmetrics.hpp>
 
 #include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <new>
 
 #include "tests/faults/failpoint_action.hpp"
+#include "tests/shared_memory.hpp"
 
 namespace shmetrics::tests {
 
@@ -25,11 +24,6 @@ struct Ledger {
   Passes passes;
   std::atomic<std::int64_t> longest_open_ns, longest_declaration_ns, longest_with_ns, longest_update_ns;
 };
-
-template <typename T>
-T& shared() {
-  return *new (mmap(nullptr, sizeof(T), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) T{};
-}
 
 /// Slots for two threads of the three; cells for seven days, each of which needs more than a growth step.
 inline Options day_options(const std::string& path) {

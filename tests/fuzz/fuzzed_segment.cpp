@@ -56,12 +56,12 @@ FuzzedSegment::FuzzedSegment() {
 }
 
 void FuzzedSegment::fill() {
-  const auto requests = add_family(test::counter("requests_total", {"method", "route"}));
-  const auto times = add_family(test::histogram("seconds", {0.1, 1, 10}, {"route"}));
-  const auto below = add_family(test::histogram("degrees", {-5, 0}));
-  const auto cost = add_family(test::counter("cost_total", {}, shm::CellKind::kDouble));
-  const auto sizes = add_family(test::plain(shm::MetricType::kSummary, "bytes"));
-  const auto build = add_family(test::plain(shm::MetricType::kInfo, "build_info", {"version"}));
+  const auto requests = add_family(tests::counter("requests_total", {"method", "route"}));
+  const auto times = add_family(tests::histogram("seconds", {0.1, 1, 10}, {"route"}));
+  const auto below = add_family(tests::histogram("degrees", {-5, 0}));
+  const auto cost = add_family(tests::counter("cost_total", {}, shm::CellKind::kDouble));
+  const auto sizes = add_family(tests::plain(shm::MetricType::kSummary, "bytes"));
+  const auto build = add_family(tests::plain(shm::MetricType::kInfo, "build_info", {"version"}));
   for (const char* route : {"/", "/users", "a\\b\"c\n"}) {
     segment_.thread(0, add_series(requests, "requests_total", {"GET", route})).store_relaxed(3);
     const std::uint32_t first = add_series(times, "seconds", {route});
@@ -75,14 +75,14 @@ void FuzzedSegment::fill() {
   segment_.spill(cost.cell).store_double_relaxed(0.25);
   for (int mode = 0; mode <= static_cast<int>(shm::GaugeMode::kAll); ++mode) {
     const std::string name = "gauge_" + std::to_string(mode);
-    const auto family = add_family(test::gauge(name, static_cast<shm::GaugeMode>(mode)));
+    const auto family = add_family(tests::gauge(name, static_cast<shm::GaugeMode>(mode)));
     for (std::uint32_t worker = 0; worker < 3; ++worker) segment_.set_gauge(worker, family.cell, worker, worker + 1);
   }
   // Another release of three of them.
-  const auto swapped = add_family(test::counter("requests_total", {"route", "method"}));
+  const auto swapped = add_family(tests::counter("requests_total", {"route", "method"}));
   segment_.thread(1, add_series(swapped, "requests_total", {"/", "GET"})).store_relaxed(4);
-  segment_.thread(1, add_family(test::histogram("degrees", {0, 7})).cell + 4).store_relaxed(2);
-  const auto mode = add_family(test::gauge("gauge_9", shm::GaugeMode::kLiveall));
+  segment_.thread(1, add_family(tests::histogram("degrees", {0, 7})).cell + 4).store_relaxed(2);
+  const auto mode = add_family(tests::gauge("gauge_9", shm::GaugeMode::kLiveall));
   segment_.set_gauge(0, mode.cell, 8, 9);
   segment_.gauge_spill(0);
   segment_.dead(1);
@@ -90,7 +90,7 @@ void FuzzedSegment::fill() {
   alive_ = segment_.live(0);
 }
 
-test::SegmentBuilder::Family FuzzedSegment::add_family(const shm::Schema& schema) {
+tests::SegmentBuilder::Family FuzzedSegment::add_family(const shm::Schema& schema) {
   const auto family = segment_.family(schema);
   const std::string name(schema.name);
   owners_.push_back(name);
@@ -100,7 +100,7 @@ test::SegmentBuilder::Family FuzzedSegment::add_family(const shm::Schema& schema
   return family;
 }
 
-std::uint32_t FuzzedSegment::add_series(const test::SegmentBuilder::Family& family, const std::string& name,
+std::uint32_t FuzzedSegment::add_series(const tests::SegmentBuilder::Family& family, const std::string& name,
                                         std::vector<std::string_view> values) {
   const std::uint32_t first = segment_.series(family, std::move(values));
   owners_.push_back(name);

@@ -40,8 +40,8 @@ class FuzzedSegment {
     std::uint64_t offset = 0, bytes = 0;
   };
 
-  test::SegmentBuilder::Family add_family(const shm::Schema& schema);
-  std::uint32_t add_series(const test::SegmentBuilder::Family& family, const std::string& name,
+  tests::SegmentBuilder::Family add_family(const shm::Schema& schema);
+  std::uint32_t add_series(const tests::SegmentBuilder::Family& family, const std::string& name,
                            std::vector<std::string_view> values);
   void fill();
   void note_cells(std::uint32_t first, std::uint32_t count, const std::string& family, shm::MetricType type);
@@ -61,7 +61,7 @@ class FuzzedSegment {
   void append(std::string record);
   void store(std::uint64_t offset, std::uint64_t word);
 
-  test::SegmentBuilder segment_;
+  tests::SegmentBuilder segment_;
   shm::Descriptor alive_;
   std::vector<std::string> owners_;            // by entry: the family
   std::vector<std::span<std::byte>> records_;  // by entry, while they were sound

@@ -33,13 +33,13 @@ void demand(bool holds, std::string_view what, std::string_view detail) {
 
 void demand_text(std::string_view text) {
   demand(text.size() <= collector::kMaxTextBytes, "text 0.0.4 keeps its limit");
-  const std::string problem = test::TextChecker::problem(text);
+  const std::string problem = tests::TextChecker::problem(text);
   demand(problem.empty(), "text 0.0.4 is well-formed: " + problem, text);
   keep(text, ".txt");
 }
 
 void demand_openmetrics(std::string_view text) {
-  const std::string problem = test::OpenmetricsChecker::problem(text);
+  const std::string problem = tests::OpenmetricsChecker::problem(text);
   demand(problem.empty(), "OpenMetrics is well-formed: " + problem, text);
   keep(text, ".om");
 }

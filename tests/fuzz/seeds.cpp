@@ -9,7 +9,7 @@
 namespace {
 
 using namespace shmetrics;
-using test::SegmentBuilder;
+using tests::SegmentBuilder;
 
 constexpr shm::Geometry kLeast{.workers = 1, .thread_slots = 1, .cells = shm::kGrowthCells, .directory_bytes = 4096};
 
@@ -23,30 +23,31 @@ void write(const std::string& path, const std::function<void(SegmentBuilder&)>& 
 }
 
 void fill_with_counters(SegmentBuilder& segment) {
-  const auto requests = segment.family(test::counter("requests_total", {"method"}));
+  const auto requests = segment.family(tests::counter("requests_total", {"method"}));
   segment.spill(segment.series(requests, {"GET"})).store_relaxed(3);
-  segment.spill(segment.family(test::counter("cost_total", {}, shm::CellKind::kDouble)).cell).store_double_relaxed(1.5);
+  segment.spill(segment.family(tests::counter("cost_total", {}, shm::CellKind::kDouble)).cell)
+      .store_double_relaxed(1.5);
 }
 
 void fill_with_distributions(SegmentBuilder& segment) {
-  const auto times = segment.family(test::histogram("seconds", {0.1, 1}, {"route"}));
+  const auto times = segment.family(tests::histogram("seconds", {0.1, 1}, {"route"}));
   segment.spill(segment.series(times, {"/"}) + 2).store_relaxed(5);
-  segment.spill(segment.family(test::plain(shm::MetricType::kSummary, "bytes")).cell + 2).store_relaxed(2);
+  segment.spill(segment.family(tests::plain(shm::MetricType::kSummary, "bytes")).cell + 2).store_relaxed(2);
 }
 
 void fill_with_gauges(SegmentBuilder& segment) {
   for (const auto mode : {shm::GaugeMode::kSum, shm::GaugeMode::kAll, shm::GaugeMode::kMin}) {
-    const auto family = segment.family(test::gauge(shm::mode_name(mode), mode));
+    const auto family = segment.family(tests::gauge(shm::mode_name(mode), mode));
     segment.set_gauge(0, family.cell, 2);
     segment.gauge_spill(family.cell + 1).store_double_relaxed(1);
   }
-  const auto build = segment.family(test::plain(shm::MetricType::kInfo, "build_info", {"version"}));
+  const auto build = segment.family(tests::plain(shm::MetricType::kInfo, "build_info", {"version"}));
   segment.set_gauge(0, segment.series(build, {"1.2.3"}), 1);
   segment.dead(0);
 }
 
 void fill_a_slot(SegmentBuilder& segment) {
-  const auto times = segment.family(test::histogram("seconds", {1}));
+  const auto times = segment.family(tests::histogram("seconds", {1}));
   segment.thread(0, times.cell).store_relaxed(1);  // odd: a redo record speaks of it
   segment.thread(0, 0).store_relaxed(times.cell | std::uint64_t{times.cell + 2} << 32);
   segment.thread(0, 1).store_relaxed(4);

@@ -13,7 +13,7 @@
 
 #include "collector/family.hpp"
 #include "tests/forked.hpp"
-#include "tests/multiprocess/launched_exporter.hpp"
+#include "tests/running_exporter.hpp"
 #include "tests/scrape.hpp"
 #include "tests/temporary_folder.hpp"
 
@@ -36,7 +36,7 @@ class ClockTest : public ::testing::Test {
     if (!shmetrics_test_clock_attach()) throw std::runtime_error("no clock");
   }
 
-  LaunchedExporter::Setup exporter_setup() const {
+  ExporterSetup exporter_setup() const {
     return {.segment = path_,
             .environment = {"LD_PRELOAD=" SHMETRICS_CLOCK_SHIM, "SHMETRICS_TEST_CLOCK=" + clock_,
                             "ASAN_OPTIONS=verify_asan_link_order=0"}};
@@ -87,13 +87,13 @@ TEST_F(ClockTest, IsFakedForTheLibraryAndTheExporter) {
               static_cast<double>(before + kDay), 60)
       << "what the library reads";
   kill_and_wait(worker(1));
-  const LaunchedExporter exporter(exporter_setup());
+  const RunningExporter exporter(exporter_setup());
   EXPECT_NEAR(exporter.values()["shmetrics_segment_created_timestamp_seconds"], static_cast<double>(before + kDay), 60);
 }
 
 TEST_F(ClockTest, StepsOfADayMakeNobodyDeadOrAliveAndTheLatestIsTheLatest) {
   const pid_t first = worker(1);
-  const LaunchedExporter exporter(exporter_setup());
+  const RunningExporter exporter(exporter_setup());
   const double created = exporter.values()["shmetrics_segment_created_timestamp_seconds"];
   const double series_created = hits_created();
   EXPECT_NEAR(series_created, static_cast<double>(std::time(nullptr)), 60);
@@ -132,7 +132,7 @@ TEST_F(ClockTest, AClockThatJumpsAllTheTimeCostsNoRegistrationAndNoScrape) {
       usleep(300);
     }
   });
-  const LaunchedExporter exporter(exporter_setup());
+  const RunningExporter exporter(exporter_setup());
   std::vector<pid_t> workers;
   for (int w = 0; w < kWorkers; ++w) {
     workers.push_back(forked([&, w] {

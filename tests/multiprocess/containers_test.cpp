@@ -13,9 +13,9 @@
 #include <set>
 
 #include "tests/forked.hpp"
-#include "tests/multiprocess/launched_exporter.hpp"
-#include "tests/multiprocess/shared_memory.hpp"
+#include "tests/running_exporter.hpp"
 #include "tests/scrape.hpp"
+#include "tests/shared_memory.hpp"
 #include "tests/temporary_folder.hpp"
 
 namespace shmetrics::tests {
@@ -75,6 +75,14 @@ class ContainersTest : public ::testing::Test {
     chmod(folder_.file("").c_str(), 0755);
     return copy;
   }
+  /// An exporter of another user, in the group that tests give to files.
+  ExporterSetup as_nobody(std::vector<std::string> flags = {}) {
+    return {.flags = std::move(flags),
+            .segment = path_,
+            .launcher = {"setpriv", "--reuid", std::to_string(kNobody), "--regid", std::to_string(kGroup),
+                         "--clear-groups"},
+            .program = public_program()};
+  }
   ~ContainersTest() override {
     std::error_code ignored;
     std::filesystem::remove_all(programs_, ignored);
@@ -93,7 +101,7 @@ TEST_F(ContainersTest, TwoWorkersThatAreBothPid1AreTwoAndTheExporterIsInAThirdNa
   const pid_t first = container([&] { return work(2, 1000); });
   const pid_t second = container([&] { return work(3, 500); });
   ready_.receive(2);
-  const LaunchedExporter exporter(
+  const RunningExporter exporter(
       {.segment = path_, .launcher = {"unshare", "--pid", "--fork", "--kill-child", "--mount-proc"}});
   auto values = exporter.values();
   EXPECT_EQ(values["hits_total{l=\"v\"}"], 1500);
@@ -149,7 +157,7 @@ TEST_F(ContainersTest, ProcessMetricsAreOfTheEntrysOwnerAndNeverOfAnotherWithIts
   });
   const std::uint32_t twin_entry = entry_of_newcomer(counting);  // which it is in its own namespace
 
-  const LaunchedExporter exporter({.segment = path_, .flags = {"--collector.worker-process"}});
+  const RunningExporter exporter({.segment = path_, .flags = {"--collector.worker-process"}});
   const auto shown = [&](std::uint32_t worker) {
     return exporter.values().contains("shmetrics_worker_threads{worker=\"" + std::to_string(worker) + "\"}");
   };
@@ -192,7 +200,7 @@ TEST_F(ContainersTest, WithoutProcTheExporterServesTheSegmentAndLeavesOutWhatItC
   ready_.receive();
   for (const char* hide : {"umount -l /proc", "mount -t tmpfs none /proc"}) {
     const std::string script = std::string(hide) + " && exec \"$0\" \"$@\"";
-    const LaunchedExporter exporter({.segment = path_, .launcher = {"unshare", "--mount", "sh", "-c", script}});
+    const RunningExporter exporter({.segment = path_, .launcher = {"unshare", "--mount", "sh", "-c", script}});
     auto values = exporter.values();
     EXPECT_EQ(values["hits_total{l=\"v\"}"], 10) << hide;
     EXPECT_EQ(values["active"], 2);
@@ -225,11 +233,7 @@ TEST_F(ContainersTest, AnExporterOfTheGroupReadsWhatTheUmaskWouldHaveForbidden) 
   struct stat file {};
   stat(path_.c_str(), &file);
   EXPECT_EQ(file.st_mode & 0777, 0640u);
-  const LaunchedExporter exporter(
-      {.segment = path_,
-       .launcher = {"setpriv", "--reuid", std::to_string(kNobody), "--regid", std::to_string(kGroup), "--clear-groups"},
-       .flags = {"--collector.worker-process"},
-       .program = public_program()});
+  const RunningExporter exporter(as_nobody({"--collector.worker-process"}));
   auto values = exporter.values();
   EXPECT_FALSE(values.contains("shmetrics_worker_threads{worker=\"0\"}")) << "it may not look into the process";
   EXPECT_EQ(values["hits_total{l=\"v\"}"], 10);
@@ -240,10 +244,7 @@ TEST_F(ContainersTest, AnExporterOfTheGroupReadsWhatTheUmaskWouldHaveForbidden) 
 TEST_F(ContainersTest, AnExporterWithoutPermissionSaysWhoseFileItIsAndWhatToDo) {
   const pid_t worker = container([&] { return work(2, 10); });
   ready_.receive();
-  LaunchedExporter exporter(
-      {.segment = path_,
-       .launcher = {"setpriv", "--reuid", std::to_string(kNobody), "--regid", std::to_string(kGroup), "--clear-groups"},
-       .program = public_program()});
+  RunningExporter exporter(as_nobody());
   const std::string text = exporter.text();
   EXPECT_THAT(text, HasSubstr("\nshmetrics_segment_up 0\n"));
   EXPECT_THAT(text, Not(HasSubstr("hits_total")));
@@ -257,10 +258,7 @@ TEST_F(ContainersTest, AnExporterThatMayNoLongerEnterTheFolderServesOnAndSaysWhy
   group_ = kGroup;
   const pid_t worker = container([&] { return work(2, 10); });
   ready_.receive();
-  LaunchedExporter exporter(
-      {.segment = path_,
-       .launcher = {"setpriv", "--reuid", std::to_string(kNobody), "--regid", std::to_string(kGroup), "--clear-groups"},
-       .program = public_program()});
+  RunningExporter exporter(as_nobody());
   EXPECT_EQ(exporter.values()["active"], 2);
   chmod(folder_.file("").c_str(), 0700);
   EXPECT_EQ(exporter.values()["active"], 2);

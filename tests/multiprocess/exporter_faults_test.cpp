@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "tests/forked.hpp"
-#include "tests/multiprocess/launched_exporter.hpp"
-#include "tests/multiprocess/shared_memory.hpp"
+#include "tests/running_exporter.hpp"
 #include "tests/scrape.hpp"
+#include "tests/shared_memory.hpp"
 #include "tests/temporary_folder.hpp"
 
 namespace shmetrics::tests {
@@ -84,7 +84,7 @@ class ExporterFaultsTest : public ::testing::Test {
     const char* const overflow = "sets_total{worker=\"__overflow__\",n=\"__overflow__\"}";
     EXPECT_TRUE(!result.has(overflow) || result[overflow] < registered);
   }
-  void check(const LaunchedExporter& exporter) {
+  void check(const RunningExporter& exporter) {
     auto values = exporter.values();
     ASSERT_EQ(values["shmetrics_segment_up"], 1);
     ASSERT_EQ(values["active"], kWorkers);
@@ -102,10 +102,10 @@ class ExporterFaultsTest : public ::testing::Test {
 TEST_F(ExporterFaultsTest, KilledAndStartedAgainUnderLoadItServesAtOnceAndWorkersNeverNotice) {
   start_workers();
   for (int i = 0; i < kRestarts; ++i) {
-    LaunchedExporter exporter({.segment = path_});
+    RunningExporter exporter({.segment = path_});
     ASSERT_NO_FATAL_FAILURE(check(exporter));
     // Mostly in the middle of a scrape.
-    auto client = testing::HttpClient::tcp4(exporter.port());
+    auto client = HttpClient::tcp4(exporter.port());
     client.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
     usleep(i * 20);
     exporter.child().send_signal(SIGKILL);
@@ -118,10 +118,10 @@ TEST_F(ExporterFaultsTest, KilledAndStartedAgainUnderLoadItServesAtOnceAndWorker
 
 TEST_F(ExporterFaultsTest, WhileItIsStoppedWorkersCountAndRegisterAndItGoesOnAfterwards) {
   start_workers();
-  LaunchedExporter exporter({.segment = path_});
+  RunningExporter exporter({.segment = path_});
   ASSERT_NO_FATAL_FAILURE(check(exporter));
   for (int i = 0; i < 5; ++i) {
-    auto client = testing::HttpClient::tcp4(exporter.port());
+    auto client = HttpClient::tcp4(exporter.port());
     client.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
     usleep(i * 100);
     exporter.child().send_signal(SIGSTOP);
@@ -136,7 +136,7 @@ TEST_F(ExporterFaultsTest, WhileItIsStoppedWorkersCountAndRegisterAndItGoesOnAft
 
 TEST_F(ExporterFaultsTest, WithAllWorkersStoppedScrapesAreCompleteAndTheSame) {
   start_workers();
-  const LaunchedExporter exporter({.segment = path_});
+  const RunningExporter exporter({.segment = path_});
   for (int i = 0; i < 20; ++i) {
     usleep(i * 50);
     for (const pid_t worker : workers_) kill(worker, SIGSTOP);

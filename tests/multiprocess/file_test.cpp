@@ -19,16 +19,7 @@ namespace shmetrics {
 namespace {
 
 using tests::FileState;
-
-Options small_options(const std::string& path) {
-  Options options;
-  options.path = path;
-  options.workers = tests::kSmallGeometry.workers;
-  options.slots = tests::kSmallGeometry.thread_slots;
-  options.cells = tests::kSmallGeometry.cells;
-  options.directory_bytes = tests::kSmallGeometry.directory_bytes;
-  return options;
-}
+using tests::small_options;
 
 /// A worker in a process of its own. It counts in "a_total" and its series once at its start, and once more whenever it
 /// is told to.

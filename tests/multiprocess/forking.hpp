@@ -8,8 +8,8 @@
 #include <string>
 
 #include "tests/forked.hpp"
-#include "tests/multiprocess/shared_memory.hpp"
 #include "tests/scrape.hpp"
+#include "tests/shared_memory.hpp"
 #include "tests/temporary_folder.hpp"
 
 namespace shmetrics::tests {

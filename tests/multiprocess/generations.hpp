@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "tests/forked.hpp"
-#include "tests/multiprocess/launched_exporter.hpp"
+#include "tests/running_exporter.hpp"
 #include "tests/temporary_folder.hpp"
 
 namespace shmetrics::tests {
@@ -110,7 +110,7 @@ class Generations : public ::testing::Test {
   Family<Counter, 1> hits_;
   Family<Histogram, 0> duration_;
   Family<Gauge, 0> active_;
-  LaunchedExporter exporter_{{.segment = path_, .flags = {"--web.disable-exporter-metrics"}}};
+  RunningExporter exporter_{{.segment = path_, .flags = {"--web.disable-exporter-metrics"}}};
   int generations_ = 0;
 };
 

@@ -66,13 +66,13 @@ TEST_P(GrowthTest, AnUpdateThatHasNoPlaceAtAllIsCountedAsDropped) {
             0);
   const Counter high = family.with(std::to_string(kStep - 1));
   const Histogram h = histograms.with("high");
-  test::populate_is_known = test::populate_finds_no_room = true;  // although the memory of the spill is there
+  tests::populate_is_known = tests::populate_finds_no_room = true;  // although the memory of the spill is there
   high.inc();
   h.observe(1);
-  test::populate_finds_no_room = false;
+  tests::populate_finds_no_room = false;
   EXPECT_EQ(tests::count_of(scrape().status.updates_dropped, "no_memory"), 2u);
   pass_a_second();
-  test::populate_is_known = GetParam();
+  tests::populate_is_known = GetParam();
   high.inc();
   EXPECT_EQ(scrape()["a_total{n=\"" + std::to_string(kStep - 1) + "\"}"], 1);
 }

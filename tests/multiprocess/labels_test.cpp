@@ -30,7 +30,7 @@ class LabelsTest : public ::testing::Test {
  protected:
   LabelsTest() { options_.path = folder_.file("a.seg"); }
   void SetUp() override {
-    if (!test::has_text_judges()) GTEST_SKIP() << test::kNoTextJudges;
+    if (!tests::has_text_judges()) GTEST_SKIP() << tests::kNoTextJudges;
   }
 
   /// Gives each value to one counter, a histogram and a gauge; the scrape must show the valid ones unchanged, and of
@@ -48,9 +48,9 @@ class LabelsTest : public ::testing::Test {
       }
     }
     const tests::Scrape scrape = tests::scrape(options_.path);
-    EXPECT_EQ(test::objection(scrape.text), "");
+    EXPECT_EQ(tests::objection(scrape.text), "");
     std::string refusal;
-    const auto samples = test::parsed_samples(scrape.text, refusal);
+    const auto samples = tests::parsed_samples(scrape.text, refusal);
     ASSERT_EQ(refusal, "");
     expect_values(samples, "app_hits_total", valid, static_cast<double>(invalid.size()));
     expect_values(samples, "app_size_bytes_count", valid, static_cast<double>(invalid.size()));
@@ -59,11 +59,11 @@ class LabelsTest : public ::testing::Test {
     EXPECT_EQ(scrape.status.quarantined_series, 0u);
   }
 
-  static void expect_values(const std::vector<test::ParsedSample>& samples, const std::string& name,
+  static void expect_values(const std::vector<tests::ParsedSample>& samples, const std::string& name,
                             const std::vector<std::string>& valid, double overflow) {
     std::multiset<std::string> seen;
     double overflowed = 0;
-    for (const test::ParsedSample& sample : samples) {
+    for (const tests::ParsedSample& sample : samples) {
       if (sample.name != name) continue;
       const std::string& value = sample.labels.at("value");
       if (value == kOverflow) {
@@ -175,12 +175,12 @@ int throw_a_million(const Family<Counter, 1>& hits, int process, Report& report,
   usleep(1'100'000);                     // should the directory have been busy: no new attempt in this process for 1 s
   static_cast<void>(hits.with("last"));  // learns what the others registered, and that the cap is reached
   const long rss_at_the_cap = resident_bytes();
-  const std::size_t allocations_at_the_cap = test::allocations();
+  const std::size_t allocations_at_the_cap = tests::allocations();
   report.new_set_ns =
       seconds_of([&] { throw_sets(hits, process, kFirstSets, kSetsEach); }) / (kSetsEach - kFirstSets) * 1e9;
   const Counter again = hits.with("old");
   report.old_update_ns_after = seconds_of(update_old) / kOldUpdates * 1e9;
-  report.allocations_at_the_cap = test::allocations() - allocations_at_the_cap;
+  report.allocations_at_the_cap = tests::allocations() - allocations_at_the_cap;
   report.rss_growth_at_the_cap_bytes = resident_bytes() - rss_at_the_cap;
   report.rss_growth_bytes = resident_bytes() - rss;
   report.is_old_handle_the_same = std::memcmp(&old, &again, sizeof old) == 0;
@@ -235,7 +235,7 @@ TEST_F(LabelsTest, AMillionLabelSetsCostNothingPastTheCap) {
   EXPECT_EQ(total, kProcesses * (kSetsEach + 2.0 * kOldUpdates));
   EXPECT_EQ(scrape["app_hits_total{user=\"old\"}"], kProcesses * 2.0 * kOldUpdates);
   EXPECT_GE(scrape["app_hits_total{user=\"__overflow__\"}"], kProcesses * (kSetsEach - kFirstSets));
-  EXPECT_EQ(test::objection(scrape.text), "");
+  EXPECT_EQ(tests::objection(scrape.text), "");
 
   for (int i = 0; i < kProcesses; ++i) {
     const Report& report = reports[i];

@@ -228,7 +228,7 @@ class MistakesTest : public ::testing::Test {
  protected:
   MistakesTest() { options_.path = folder_.file("a.seg"); }
   void SetUp() override {
-    if (!test::has_text_judges()) GTEST_SKIP() << test::kNoTextJudges;
+    if (!tests::has_text_judges()) GTEST_SKIP() << tests::kNoTextJudges;
   }
 
   /// The application: makes a mistake, goes on with its job, and so on. Notes a line a mistake: whether the code was
@@ -285,7 +285,7 @@ TEST_F(MistakesTest, EachMessageNamesTheFixAndTheApplicationRunsOn) {
     }
   }
 
-  EXPECT_EQ(test::objection(scrape.text), "");
+  EXPECT_EQ(tests::objection(scrape.text), "");
   const auto count = static_cast<double>(mistakes.size());
   EXPECT_EQ(scrape.values, (std::map<std::string, double>{{"good_jobs_total", count},
                                                           {"good_depth", count},
@@ -318,7 +318,7 @@ TEST_F(MistakesTest, ValuesThatNoMetricTakesAreCountedAndChangeNothing) {
   });
   EXPECT_EQ(tests::wait_for(application), 0);
   const tests::Scrape scrape = tests::scrape(options_.path);
-  EXPECT_EQ(test::objection(scrape.text), "");
+  EXPECT_EQ(tests::objection(scrape.text), "");
   EXPECT_EQ(scrape["good_jobs_total"], 1);
   EXPECT_EQ(scrape["good_cost_total"], 0.5);
   EXPECT_EQ(scrape["good_seconds_count"], 1);
@@ -344,7 +344,7 @@ TEST_F(MistakesTest, AWrongNumberOfValuesGivesAHandleThatDoesNothingAndIsCounted
   EXPECT_EQ(scrape.values, (std::map<std::string, double>{{"good_jobs_total{a=\"1\",b=\"2\"}", 1}})) << scrape.text;
   EXPECT_EQ(scrape.status.series_overflow.size(), 1u);
   EXPECT_EQ(tests::overflow_of(scrape.status, "good_jobs_total", "invalid_value"), 3u);
-  EXPECT_EQ(test::objection(scrape.text), "");
+  EXPECT_EQ(tests::objection(scrape.text), "");
 }
 
 }  // namespace

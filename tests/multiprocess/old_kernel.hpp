@@ -2,7 +2,7 @@
 // --wrap=madvise and --wrap=fallocate, so that what the library calls comes here first.
 #pragma once
 
-namespace shmetrics::test {
+namespace shmetrics::tests {
 
 /// While it is false, MADV_POPULATE_READ and MADV_POPULATE_WRITE give EINVAL.
 inline bool populate_is_known = true;
@@ -11,4 +11,4 @@ inline bool populate_finds_no_room = false;
 /// What has grown by fallocate() so far; a segment's creation is not among it.
 inline int growth_by_fallocate = 0;
 
-}  // namespace shmetrics::test
+}  // namespace shmetrics::tests

@@ -17,8 +17,8 @@
 #include <vector>
 
 #include "tests/forked.hpp"
-#include "tests/multiprocess/shared_memory.hpp"
 #include "tests/scrape.hpp"
+#include "tests/shared_memory.hpp"
 #include "tests/temporary_folder.hpp"
 
 namespace shmetrics::tests {

@@ -19,8 +19,8 @@
 #include "collector/check.hpp"
 #include "tests/forked.hpp"
 #include "tests/multiprocess/directory_log.hpp"
-#include "tests/multiprocess/shared_memory.hpp"
 #include "tests/scrape.hpp"
+#include "tests/shared_memory.hpp"
 #include "tests/temporary_folder.hpp"
 
 namespace shmetrics::tests {

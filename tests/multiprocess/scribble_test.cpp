@@ -59,11 +59,11 @@ void work(const Registry& registry, int round) {
   }
 }
 
-int work_until(const std::string& path, const SharedFlag& end) {
+int work_until(const std::string& path, const std::atomic<bool>& end) {
   alarm(kPatienceSeconds);
   std::error_code error;
   const Registry registry = Registry::open(options_of(path), error);
-  for (int round = 0; !end.is_raised(); ++round) {
+  for (int round = 0; !end; ++round) {
     std::thread other([&] { work(registry, round); });
     work(registry, round + 1);
     other.join();
@@ -76,7 +76,7 @@ bool expect_well_formed_scrape(collector::Scraper& scraper) {
   const auto begin = Clock::now();
   std::string text;
   const collector::SegmentStatus status = scraper.scrape(text);
-  EXPECT_EQ(test::TextChecker::problem(text), "");
+  EXPECT_EQ(TextChecker::problem(text), "");
   EXPECT_TRUE(status.up || text.empty());
   plain_families(scraper.view());
   scraper.workers();
@@ -89,7 +89,7 @@ class ScribbleTest : public ::testing::TestWithParam<std::uint64_t> {
   ~ScribbleTest() override { std::filesystem::remove(path_); }
 
   const std::string path_ = own_path("scribble");
-  SharedFlag end_;
+  std::atomic<bool>& end_ = shared<std::atomic<bool>>();
 };
 
 TEST_P(ScribbleTest, WorkersCountAndScrapesAreWellFormedWhileWordsAreScribbled) {
@@ -107,7 +107,7 @@ TEST_P(ScribbleTest, WorkersCountAndScrapesAreWellFormedWhileWordsAreScribbled) 
     up += expect_well_formed_scrape(fresh);
     collector::check_segment(path_);
   }
-  end_.raise();
+  end_ = true;
   for (const pid_t worker : workers) EXPECT_EQ(wait_for(worker), 0) << "a worker died of what it read";
   EXPECT_EQ(wait_for(scribbler), 0);
   EXPECT_GT(up, 0) << "of " << scrapes << " scrapes";

@@ -29,7 +29,7 @@ class SpaceTest : public ::testing::TestWithParam<bool> {
  protected:
   void SetUp() override {
     if (!disk_.refusal().empty()) GTEST_SKIP() << disk_.refusal();
-    test::populate_is_known = GetParam();
+    tests::populate_is_known = GetParam();
     options_.path = disk_.file("a.seg");
     options_.workers = 4;
     options_.slots = 4;
@@ -41,7 +41,7 @@ class SpaceTest : public ::testing::TestWithParam<bool> {
     if (!disk_.refusal().empty() || !std::filesystem::exists(options_.path)) return;
     const collector::CheckReport report = collector::check_segment(options_.path);
     EXPECT_EQ(report.verdict, collector::CheckReport::Verdict::kSound) << report.findings.at(0);
-    EXPECT_EQ(test::growth_by_fallocate > 0, !GetParam()) << "this kernel's own way was tested";
+    EXPECT_EQ(tests::growth_by_fallocate > 0, !GetParam()) << "this kernel's own way was tested";
   }
 
   Registry open() const { return Registry::open(options_); }

@@ -23,8 +23,8 @@
 #include "tests/forked.hpp"
 #include "tests/multiprocess/busy_loops.hpp"
 #include "tests/multiprocess/directory_log.hpp"
-#include "tests/multiprocess/shared_memory.hpp"
 #include "tests/scrape.hpp"
+#include "tests/shared_memory.hpp"
 #include "tests/temporary_folder.hpp"
 
 namespace shmetrics::tests {

@@ -8,10 +8,10 @@
 #include <string>
 #include <vector>
 
+#include "tests/child_process.hpp"
 #include "tests/collector/text_checker.hpp"
-#include "tests/command.hpp"
 
-namespace shmetrics::test {
+namespace shmetrics::tests {
 
 inline constexpr const char* kPromtool = "/usr/bin/promtool";
 inline constexpr const char* kSystemPython = "/usr/bin/python3";
@@ -65,4 +65,4 @@ inline std::vector<ParsedSample> parsed_samples(const std::string& text, std::st
   return samples;
 }
 
-}  // namespace shmetrics::test
+}  // namespace shmetrics::tests

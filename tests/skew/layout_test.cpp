@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "shm/segment.hpp"
-#include "tests/command.hpp"
-#include "tests/exporter/running_exporter.hpp"
+#include "tests/child_process.hpp"
+#include "tests/running_exporter.hpp"
 #include "tests/scrape.hpp"
 #include "tests/skew/worker_process.hpp"
 #include "tests/temporary_folder.hpp"
@@ -39,7 +39,7 @@ class LayoutSkewTest : public ::testing::Test {
     return pread(file.get(), &header, sizeof header, 0) == sizeof header ? header.layout_version : 0;
   }
   static auto names_both_versions() { return AllOf(HasSubstr("version 2"), HasSubstr("version 3")); }
-  std::string scraped(const testing::RunningExporter& exporter) const { return exporter.get("/metrics").body; }
+  std::string scraped(const tests::RunningExporter& exporter) const { return exporter.get("/metrics").body; }
 
   tests::TemporaryFolder folder_;
   std::string path_ = folder_.file("a.seg");
@@ -102,7 +102,7 @@ TEST_F(LayoutSkewTest, FreshPutsTheNewReleaseBesideTheOldOnesWorkers) {
     EXPECT_EQ(old_master.ask("fork"), "ok");
     EXPECT_EQ(new_master.ask("fork"), "ok");
   }
-  const auto dump = test::run_command({SHMETRICS_PROGRAM_NEXT, "dump", path_, "--format", "text"});
+  const auto dump = tests::run_command({SHMETRICS_PROGRAM_NEXT, "dump", path_, "--format", "text"});
   EXPECT_EQ(dump.code, 0) << dump.error;
   EXPECT_THAT(dump.out, HasSubstr("hits_total 5\n")) << "the new release's children, and none of the old one's";
   const std::string saved = folder_.file("old.seg");
@@ -135,7 +135,7 @@ TEST_F(LayoutSkewTest, OfManyThatStartAtOnceOneReleaseWinsAndTheOtherIsRefused) 
       if (is_next == next_won) expected += 1;
     }
     EXPECT_TRUE(next_won) << "with nobody counting, the newer one replaces";
-    const auto dump = test::run_command({SHMETRICS_PROGRAM_NEXT, "dump", path_, "--format", "text"});
+    const auto dump = tests::run_command({SHMETRICS_PROGRAM_NEXT, "dump", path_, "--format", "text"});
     EXPECT_THAT(dump.out, HasSubstr("hits_total 3\n")) << dump.error;
     EXPECT_EQ(expected, 3);
   }
@@ -152,7 +152,7 @@ TEST_F(LayoutSkewTest, AnExporterOfTheOtherReleaseSaysDownAndWhy) {
         Pair{SHMETRICS_WORKER, SHMETRICS_WORKER_NEXT, SHMETRICS_EXPORTER_NEXT}}) {
     std::filesystem::remove(path_);
     const auto alive = counting(worker);
-    testing::RunningExporter exporter({.segment = path_, .program = program});
+    tests::RunningExporter exporter({.segment = path_, .program = program});
     const std::string body = scraped(exporter);
     EXPECT_THAT(body, HasSubstr("\nshmetrics_segment_up 0\n"));
     EXPECT_THAT(body, Not(HasSubstr("hits_total")));
@@ -168,13 +168,13 @@ TEST_F(LayoutSkewTest, AnExporterOfTheOtherReleaseSaysDownAndWhy) {
 
 TEST_F(LayoutSkewTest, ARollForwardUnderARunningExporterIsDownUntilTheExporterFollows) {
   auto old = counting(SHMETRICS_WORKER);
-  testing::RunningExporter exporter({.segment = path_});
+  tests::RunningExporter exporter({.segment = path_});
   EXPECT_THAT(scraped(exporter), HasSubstr("\nhits_total 1\n"));
   old->finish();
   const auto next = counting(SHMETRICS_WORKER_NEXT);
   EXPECT_THAT(scraped(exporter), AllOf(HasSubstr("\nshmetrics_segment_up 0\n"), Not(HasSubstr("hits_total"))))
       << "old values are not served on";
-  testing::RunningExporter follower({.segment = path_, .program = SHMETRICS_EXPORTER_NEXT});
+  tests::RunningExporter follower({.segment = path_, .program = SHMETRICS_EXPORTER_NEXT});
   EXPECT_THAT(scraped(follower), HasSubstr("\nhits_total 1\n"));
 }
 
@@ -189,7 +189,7 @@ TEST_F(LayoutSkewTest, ToolsOfTheOtherReleaseGiveNoAnswer) {
     for (const char* program : {SHMETRICS_PROGRAM, SHMETRICS_PROGRAM_NEXT}) {
       std::vector<std::string> command{program};
       command.insert(command.end(), tool.arguments.begin(), tool.arguments.end());
-      const auto outcome = test::run_command(command);
+      const auto outcome = tests::run_command(command);
       if (program == std::string(SHMETRICS_PROGRAM_NEXT)) {
         EXPECT_EQ(outcome.code, 0) << tool.arguments[0] << outcome.error;
         continue;

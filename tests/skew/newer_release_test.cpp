@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "shm/segment.hpp"
-#include "tests/command.hpp"
+#include "tests/child_process.hpp"
 #include "tests/raw_log.hpp"
 #include "tests/scrape.hpp"
 #include "tests/skew/worker_process.hpp"
@@ -68,7 +68,7 @@ class NewerReleaseTest : public ::testing::Test {
   }
   /// Nothing is wrong with the file, however much of it is not known.
   void expect_sound_and_newer() {
-    const auto check = test::run_command({SHMETRICS_PROGRAM, "check", path_});
+    const auto check = tests::run_command({SHMETRICS_PROGRAM, "check", path_});
     EXPECT_EQ(check.code, 0) << check.out << check.error;
     EXPECT_THAT(check.out, HasSubstr("was written by a newer release"));
     EXPECT_THAT(check.out, Not(HasSubstr("checksum")));
@@ -130,11 +130,11 @@ TEST_F(NewerReleaseTest, ToolsShowTheRestAndDoNotCallItDamaged) {
   EXPECT_EQ(next->ask("gauge late Help"), "ok");
   next->ask("count 4");
   expect_sound_and_newer();
-  const auto check = test::run_command({SHMETRICS_PROGRAM, "check", path_});
+  const auto check = tests::run_command({SHMETRICS_PROGRAM, "check", path_});
   EXPECT_THAT(check.out,
               AllOf(HasSubstr("directory entry 1: "), HasSubstr("'app_news'"), HasSubstr("directory entry 2: ")));
   for (const char* const format : {"text", "openmetrics", "table", "json"}) {
-    const auto dump = test::run_command({SHMETRICS_PROGRAM, "dump", path_, "--format", format});
+    const auto dump = tests::run_command({SHMETRICS_PROGRAM, "dump", path_, "--format", format});
     EXPECT_EQ(dump.code, 0) << format << dump.error;
     EXPECT_THAT(dump.out, AllOf(HasSubstr("steady"), HasSubstr("late"), Not(HasSubstr("app_news")))) << format;
   }

@@ -11,10 +11,10 @@
 namespace shmetrics::tools {
 namespace {
 
-using test::Outcome;
-using test::run_program;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
+using tests::Outcome;
+using tests::run_program;
 
 TEST(Delta, WholeNumbersAreExactOthersAreDoubles) {
   EXPECT_EQ(delta("3", "10"), "7");
@@ -34,9 +34,9 @@ TEST(Delta, WithoutANumberThereIsNone) {
 
 class Diff : public ::testing::Test {
  protected:
-  std::uint32_t add_counter(test::SegmentBuilder& segment, std::string_view name, std::uint64_t value,
+  std::uint32_t add_counter(tests::SegmentBuilder& segment, std::string_view name, std::uint64_t value,
                             std::string_view method = "GET") {
-    const auto family = segment.family(test::counter(name, {"method"}));
+    const auto family = segment.family(tests::counter(name, {"method"}));
     const std::uint32_t cell = segment.series(family, {method});
     segment.thread(0, cell).store_relaxed(value);
     return cell;
@@ -48,7 +48,7 @@ class Diff : public ::testing::Test {
     EXPECT_EQ(outcome.error, "");
     EXPECT_EQ(outcome.code, lines.empty() ? 0 : 1);
   }
-  test::SegmentBuilder a_, b_;
+  tests::SegmentBuilder a_, b_;
 };
 
 TEST_F(Diff, EqualSegmentsSayNothing) {
@@ -65,7 +65,7 @@ TEST_F(Diff, ADifferenceIsALineWithBothValuesAndTheDelta) {
 }
 
 TEST_F(Diff, WhatOneSegmentLacksIsADash) {
-  const auto family = a_.family(test::counter("app_total", {"method"}));
+  const auto family = a_.family(tests::counter("app_total", {"method"}));
   a_.series(family, {"A B"});
   a_.series(family, {"C"});
   add_counter(b_, "app_total", 1, "D");
@@ -76,7 +76,7 @@ TEST_F(Diff, WhatOneSegmentLacksIsADash) {
 }
 
 TEST_F(Diff, HistogramsAreComparedLineByLine) {
-  for (test::SegmentBuilder* segment : {&a_, &b_}) segment->family(test::histogram("app_seconds", {0.5}));
+  for (tests::SegmentBuilder* segment : {&a_, &b_}) segment->family(tests::histogram("app_seconds", {0.5}));
   const std::uint32_t cell = shm::kPrefixCells;
   b_.thread(0, cell + shm::kHistogramSum).store_double_relaxed(1.5);
   b_.thread(0, cell + shm::kHistogramBuckets + 1).store_relaxed(1);
@@ -84,12 +84,12 @@ TEST_F(Diff, HistogramsAreComparedLineByLine) {
 }
 
 TEST_F(Diff, TheSameNumberOfAnotherKindIsEqual) {
-  a_.thread(0, a_.family(test::counter("app_total")).cell).store_relaxed(1'000'000);
-  b_.thread(0, b_.family(test::counter("app_total", {}, shm::CellKind::kDouble)).cell).store_double_relaxed(1e6);
-  for (test::SegmentBuilder* segment : {&a_, &b_}) {
-    const auto gauge = segment->family(test::gauge("g", shm::GaugeMode::kMax));
+  a_.thread(0, a_.family(tests::counter("app_total")).cell).store_relaxed(1'000'000);
+  b_.thread(0, b_.family(tests::counter("app_total", {}, shm::CellKind::kDouble)).cell).store_double_relaxed(1e6);
+  for (tests::SegmentBuilder* segment : {&a_, &b_}) {
+    const auto gauge = segment->family(tests::gauge("g", shm::GaugeMode::kMax));
     segment->set_gauge(0, gauge.cell, segment == &a_ ? 0.0 : -0.0);
-    const auto odd = segment->family(test::gauge("odd", shm::GaugeMode::kMax));
+    const auto odd = segment->family(tests::gauge("odd", shm::GaugeMode::kMax));
     segment->set_gauge(0, odd.cell, std::nan(""));
     segment->dead(0);
   }

@@ -12,11 +12,11 @@
 namespace shmetrics {
 namespace {
 
-using test::Outcome;
-using test::run_program;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using tests::Outcome;
+using tests::run_program;
 
 class Dump : public ::testing::Test {
  protected:
@@ -25,21 +25,21 @@ class Dump : public ::testing::Test {
     segment_.view().worker(1).pid.store_relaxed(4711);
     segment_.view().worker(1).start_unix_ns.store_relaxed(1'700'000'000'000'000'000);
     segment_.view().worker(1).adoptions.store_relaxed(3);
-    const auto requests = segment_.family(test::counter("app_requests_total", {"method", "path"}));
+    const auto requests = segment_.family(tests::counter("app_requests_total", {"method", "path"}));
     segment_.thread(0, segment_.series(requests, {"GET", odd_})).store_relaxed(UINT64_MAX);
-    const auto cost = segment_.family(test::counter("app_cost_total", {}, shm::CellKind::kDouble));
+    const auto cost = segment_.family(tests::counter("app_cost_total", {}, shm::CellKind::kDouble));
     segment_.thread(0, cost.cell).store_double_relaxed(0.1);
-    shm::Schema schema = test::histogram("app_wait_seconds", {0.5, 1});
+    shm::Schema schema = tests::histogram("app_wait_seconds", {0.5, 1});
     schema.unit = "seconds";
     const auto wait = segment_.family(schema);
     segment_.thread(0, wait.cell + shm::kHistogramSum).store_double_relaxed(3.5);
     segment_.thread(0, wait.cell + shm::kHistogramBuckets + 1).store_relaxed(2);
     segment_.thread(0, wait.cell + shm::kHistogramBuckets + 2).store_relaxed(1);
-    segment_.family(test::plain(shm::MetricType::kSummary, "app_bytes"));
-    segment_.set_gauge(1, segment_.family(test::gauge("app_odd", shm::GaugeMode::kMax)).cell, NAN);
-    segment_.set_gauge(1, segment_.family(test::gauge("app_each", shm::GaugeMode::kLiveall)).cell, -INFINITY);
-    segment_.family(test::gauge("app_unset", shm::GaugeMode::kMin));
-    const auto build = segment_.family(test::plain(shm::MetricType::kInfo, "app_build_info", {"version"}));
+    segment_.family(tests::plain(shm::MetricType::kSummary, "app_bytes"));
+    segment_.set_gauge(1, segment_.family(tests::gauge("app_odd", shm::GaugeMode::kMax)).cell, NAN);
+    segment_.set_gauge(1, segment_.family(tests::gauge("app_each", shm::GaugeMode::kLiveall)).cell, -INFINITY);
+    segment_.family(tests::gauge("app_unset", shm::GaugeMode::kMin));
+    const auto build = segment_.family(tests::plain(shm::MetricType::kInfo, "app_build_info", {"version"}));
     segment_.set_gauge(1, segment_.series(build, {"1.2.3"}), 1);
   }
   Outcome dump(std::string format, std::vector<std::string> more = {}) const {
@@ -56,12 +56,12 @@ class Dump : public ::testing::Test {
         "def refuse(word): raise ValueError(word)\n"  // NaN and Infinity are no JSON, though python takes them
         "d = json.load(sys.stdin, parse_constant=refuse)\n"
         "families = {family['name']: family for family in d['families']}\n";
-    const Outcome verdict = test::run_command({test::kPython, "-c", script + claims}, json.out);
+    const Outcome verdict = tests::run_command({tests::kPython, "-c", script + claims}, json.out);
     EXPECT_EQ(verdict.code, 0) << verdict.error << json.out;
   }
 
   const std::string odd_ = "a \"b\" \\ \n\x1b \u00e9";
-  test::SegmentBuilder segment_;
+  tests::SegmentBuilder segment_;
   shm::Descriptor alive_;
 };
 
@@ -133,14 +133,14 @@ TEST_F(Dump, JsonOfAPathThatIsNoUtf8IsStillJson) {
   const Outcome json = run_program({"dump", odd, "--format", "json"});
   unlink(odd.c_str());
   EXPECT_EQ(json.code, 0);
-  EXPECT_EQ(test::run_command({test::kPython, "-c", "import json, sys; json.load(sys.stdin)"}, json.out).code, 0);
+  EXPECT_EQ(tests::run_command({tests::kPython, "-c", "import json, sys; json.load(sys.stdin)"}, json.out).code, 0);
 }
 
 TEST_F(Dump, OpenmetricsIsReadByAnIndependentParser) {
-  if (!test::has_openmetrics_judge()) GTEST_SKIP() << test::kNoJudge;
+  if (!tests::has_openmetrics_judge()) GTEST_SKIP() << tests::kNoJudge;
   const Outcome text = dump("openmetrics");
   EXPECT_EQ(text.code, 0);
-  const Outcome verdict = test::judge_openmetrics(text.out);
+  const Outcome verdict = tests::judge_openmetrics(text.out);
   EXPECT_EQ(verdict.code, 0) << verdict.error;
   EXPECT_THAT(verdict.out,
               AllOf(HasSubstr(R"(["app_requests_total", {"method": "GET", "path": "a \"b\" \\ \n\u001b \u00e9"}, )"),

@@ -13,7 +13,7 @@
 #include <string_view>
 #include <vector>
 
-namespace shmetrics::test {
+namespace shmetrics::tests {
 
 struct TerminalSize {
   unsigned short rows = 24, columns = 80;
@@ -102,4 +102,4 @@ class PseudoTerminal {
   std::size_t from_ = 0;
 };
 
-}  // namespace shmetrics::test
+}  // namespace shmetrics::tests

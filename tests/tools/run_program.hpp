@@ -1,9 +1,9 @@
 // Runs the built `shmetrics` as a script would.
 #pragma once
 
-#include "tests/command.hpp"
+#include "tests/child_process.hpp"
 
-namespace shmetrics::test {
+namespace shmetrics::tests {
 
 /// `stdout_fd` < 0: standard output is collected.
 inline Outcome run_program(std::vector<std::string> arguments, int stdout_fd = -1) {
@@ -11,4 +11,4 @@ inline Outcome run_program(std::vector<std::string> arguments, int stdout_fd = -
   return run_command(std::move(arguments), {}, stdout_fd);
 }
 
-}  // namespace shmetrics::test
+}  // namespace shmetrics::tests

@@ -13,20 +13,20 @@
 namespace shmetrics {
 namespace {
 
-using test::Outcome;
-using test::run_program;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
+using tests::Outcome;
+using tests::run_program;
 
 class Program : public ::testing::Test {
  protected:
   Program() {
-    const auto requests = segment_.family(test::counter("app_requests_total", {"method"}));
+    const auto requests = segment_.family(tests::counter("app_requests_total", {"method"}));
     segment_.thread(0, segment_.series(requests, {"GET"})).store_relaxed(7);
-    segment_.family(test::histogram("app_seconds", {0.5}));
-    segment_.family(test::counter("other_total"));
+    segment_.family(tests::histogram("app_seconds", {0.5}));
+    segment_.family(tests::counter("other_total"));
     alive_ = segment_.live(0);
     segment_.view().worker(0).pid.store_relaxed(4711);
   }
@@ -37,7 +37,7 @@ class Program : public ::testing::Test {
     EXPECT_EQ(std::count(outcome.error.begin(), outcome.error.end(), '\n'), 1) << outcome.error;
   }
 
-  test::SegmentBuilder segment_;
+  tests::SegmentBuilder segment_;
   shm::Descriptor alive_;
 };
 
@@ -56,7 +56,7 @@ TEST_F(Program, DumpShowsWorkersWhenAsked) {
 TEST_F(Program, DumpTextIsTheTextFormatAndNothingElse) {
   const Outcome outcome = run_program({"dump", segment_.path(), "--format", "text"});
   EXPECT_EQ(outcome.code, 0);
-  EXPECT_EQ(test::TextChecker::problem(outcome.out), "");
+  EXPECT_EQ(tests::TextChecker::problem(outcome.out), "");
   EXPECT_THAT(outcome.out, AllOf(StartsWith("# HELP app_requests_total Help.\n"), Not(HasSubstr("shmetrics_"))));
 }
 

@@ -16,15 +16,15 @@ namespace shmetrics::tools {
 namespace {
 
 using namespace std::chrono_literals;
-using test::Outcome;
-using test::PseudoTerminal;
-using test::run_program;
 using ::testing::AllOf;
 using ::testing::ContainsRegex;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
+using tests::Outcome;
+using tests::PseudoTerminal;
+using tests::run_program;
 
 constexpr char kEnter[] = "\x1b[?1049h", kLeave[] = "\x1b[?1049l", kFrameEnd[] = "\x1b[J";
 
@@ -216,17 +216,17 @@ TEST(Frame, NumbersAreShortAndOddOnesAreNamed) {
 class Top : public ::testing::Test {
  protected:
   Top() {
-    const auto requests = segment_.family(test::counter("app_requests_total", {"method"}));
+    const auto requests = segment_.family(tests::counter("app_requests_total", {"method"}));
     cell_ = segment_.series(requests, {"GET"});
     segment_.thread(0, cell_).store_relaxed(7);
-    segment_.family(test::histogram("app_seconds", {0.5}));
-    segment_.set_gauge(0, segment_.family(test::gauge("app_load", shm::GaugeMode::kSum)).cell, 2.5);
+    segment_.family(tests::histogram("app_seconds", {0.5}));
+    segment_.set_gauge(0, segment_.family(tests::gauge("app_load", shm::GaugeMode::kSum)).cell, 2.5);
     segment_.dead(0);
   }
   std::vector<std::string> arguments(std::string interval = "20ms") const {
     return {"top", segment_.path(), "--interval", interval};
   }
-  test::SegmentBuilder segment_;
+  tests::SegmentBuilder segment_;
   std::uint32_t cell_ = 0;
 };
 

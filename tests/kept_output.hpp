@@ -12,7 +12,7 @@
 #include <string>
 #include <string_view>
 
-namespace shmetrics::testing {
+namespace shmetrics::tests {
 
 inline void keep_output(std::string_view content_type, const std::string& text) {
   constexpr int kMostOfAProcess = 100;
@@ -32,4 +32,4 @@ inline void keep_output(std::string_view content_type, const std::string& text) 
   std::filesystem::rename(half, name);
 }
 
-}  // namespace shmetrics::testing
+}  // namespace shmetrics::tests

@@ -18,9 +18,9 @@
 #include <utility>
 #include <vector>
 
-#include "tests/exporter/kept_output.hpp"
+#include "tests/kept_output.hpp"
 
-namespace shmetrics::testing {
+namespace shmetrics::tests {
 
 struct HttpResponse {
   int status = 0;
@@ -158,4 +158,4 @@ class HttpClient {
   std::chrono::steady_clock::time_point next_read_{};
 };
 
-}  // namespace shmetrics::testing
+}  // namespace shmetrics::tests

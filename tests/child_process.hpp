@@ -1,4 +1,5 @@
-// A program run by a test: started, watched, ended. Its output is kept in memory files, so that it never blocks on us.
+// A program run by a test: started, watched, ended; or run to its end, as a script would. Its output is kept in memory
+// files, so that it never blocks on us.
 #pragma once
 
 #include <fcntl.h>
@@ -16,10 +17,12 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
-namespace shmetrics::testing {
+namespace shmetrics::tests {
 
 /// Asks again every few milliseconds; false when `done` stayed false for the whole time.
 inline bool eventually(const std::function<bool()>& done,
@@ -37,13 +40,17 @@ class ChildProcess {
   struct Command {
     std::vector<std::string> argv;
     std::vector<std::string> environment = {};  // NAME=VALUE, and nothing else but PATH
-    rlim_t max_fds = 0;                         // 0: as here
-    std::string input_path = "/dev/null";
+    bool inherits_environment = false;
+    rlim_t max_fds = 0;  // 0: as here
+    std::string_view input = {};
+    int stdout_fd = -1;              // < 0: out()
     std::optional<uid_t> user = {};  // runs as this one, without any group; only root may
   };
 
-  explicit ChildProcess(const Command& command)
-      : out_(memfd_create("out", MFD_CLOEXEC)), err_(memfd_create("err", MFD_CLOEXEC)) {
+  explicit ChildProcess(const Command& command) {
+    if (write(in_, command.input.data(), command.input.size()) < 0 || lseek(in_, 0, SEEK_SET) != 0) {
+      throw std::runtime_error("no input");
+    }
     pid_ = fork();
     if (pid_ < 0) throw std::runtime_error("fork failed");
     if (pid_ == 0) execute(command);
@@ -53,8 +60,7 @@ class ChildProcess {
       ::kill(pid_, SIGKILL);
       waitpid(pid_, nullptr, 0);
     }
-    close(out_);
-    close(err_);
+    for (const int fd : {in_, out_, err_}) close(fd);
   }
   ChildProcess(const ChildProcess&) = delete;
   ChildProcess& operator=(const ChildProcess&) = delete;
@@ -74,6 +80,12 @@ class ChildProcess {
     if (!eventually([this] { return !runs(); }, patience)) return std::nullopt;
     return WIFEXITED(*status_) ? WEXITSTATUS(*status_) : 128 + WTERMSIG(*status_);
   }
+  /// The same, however long it takes.
+  int wait() {
+    int status = 0;
+    if (!status_ && waitpid(pid_, &status, 0) == pid_) status_ = status;
+    return *exit_code();
+  }
   /// Whether `text` comes on stderr before the child ends or patience does.
   bool says(const std::string& text) {
     const auto has_said = [&] { return err().find(text) != std::string::npos; };
@@ -88,9 +100,9 @@ class ChildProcess {
       _exit(126);
     }
     prctl(PR_SET_PDEATHSIG, SIGKILL);  // again: another user's has been forgotten
-    dup2(open(command.input_path.c_str(), O_RDONLY), 0);
-    dup2(out_, 1);
-    dup2(err_, 2);
+    dup2(in_, STDIN_FILENO);
+    dup2(command.stdout_fd < 0 ? out_ : command.stdout_fd, STDOUT_FILENO);
+    dup2(err_, STDERR_FILENO);
     if (command.max_fds != 0) {
       const rlimit limit{command.max_fds, command.max_fds};
       setrlimit(RLIMIT_NOFILE, &limit);
@@ -102,7 +114,7 @@ class ChildProcess {
     for (const std::string& text : environment) envp.push_back(const_cast<char*>(text.c_str()));
     argv.push_back(nullptr);
     envp.push_back(nullptr);
-    execvpe(argv[0], argv.data(), envp.data());
+    execvpe(argv[0], argv.data(), command.inherits_environment ? environ : envp.data());
     _exit(127);
   }
 
@@ -116,9 +128,25 @@ class ChildProcess {
     return text;
   }
 
-  int out_, err_;
+  const int in_ = memfd_create("in", MFD_CLOEXEC);
+  const int out_ = memfd_create("out", MFD_CLOEXEC);
+  const int err_ = memfd_create("err", MFD_CLOEXEC);
   pid_t pid_ = -1;
   std::optional<int> status_;
 };
 
-}  // namespace shmetrics::testing
+struct Outcome {
+  int code = -1;  // 128 + n when a signal ended it, as a shell says it
+  std::string out;
+  std::string error;
+};
+
+/// Runs a program to its end, in the environment of this one. `stdout_fd` < 0: standard output is collected.
+inline Outcome run_command(std::vector<std::string> command, std::string_view input = {}, int stdout_fd = -1) {
+  ChildProcess child(
+      {.argv = std::move(command), .inherits_environment = true, .input = input, .stdout_fd = stdout_fd});
+  const int code = child.wait();
+  return {code, child.out(), child.err()};
+}
+
+}  // namespace shmetrics::tests
