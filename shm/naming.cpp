@@ -1,6 +1,7 @@
 #include "shm/naming.hpp"
 
 #include <algorithm>
+#include <boost/nowide/utf/utf.hpp>
 #include <cmath>
 #include <cstring>
 
@@ -17,29 +18,6 @@ bool is_digit(char c) {
 bool is_identifier(std::string_view text) {
   return !text.empty() && is_letter(text[0]) &&
          std::all_of(text.begin(), text.end(), [](char c) { return is_letter(c) || is_digit(c); });
-}
-
-// Bytes of the UTF-8 sequence that begins at text[at], 0 if there is none. Overlong forms and surrogates are recognised
-// by the range of the second byte (RFC 3629, section 4).
-std::size_t sequence_length(std::string_view text, std::size_t at) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[at + i]); };
-  const auto continues = [&](std::size_t i, unsigned low, unsigned high) {
-    return at + i < text.size() && byte(i) >= low && byte(i) <= high;
-  };
-  const unsigned lead = byte(0);
-  if (lead < 0x80) return lead == 0 ? 0 : 1;
-  if (lead >= 0xc2 && lead <= 0xdf) return continues(1, 0x80, 0xbf) ? 2 : 0;
-  if (lead >= 0xe0 && lead <= 0xef) {
-    const unsigned low = lead == 0xe0 ? 0xa0 : 0x80;
-    const unsigned high = lead == 0xed ? 0x9f : 0xbf;
-    return continues(1, low, high) && continues(2, 0x80, 0xbf) ? 3 : 0;
-  }
-  if (lead >= 0xf0 && lead <= 0xf4) {
-    const unsigned low = lead == 0xf0 ? 0x90 : 0x80;
-    const unsigned high = lead == 0xf4 ? 0x8f : 0xbf;
-    return continues(1, low, high) && continues(2, 0x80, 0xbf) && continues(3, 0x80, 0xbf) ? 4 : 0;
-  }
-  return 0;
 }
 
 // The nearest identifier, as advice. Made of its own characters alone: the name may come from anywhere.
@@ -145,10 +123,11 @@ bool is_valid_text(std::string_view text) {
     std::memcpy(&eight, text.data() + at, std::min(text.size() - at, sizeof eight));
     if (((eight | (eight - kOnes)) & (kOnes << 7)) != 0) break;
   }
-  while (at < text.size()) {
-    const std::size_t length = sequence_length(text, at);
-    if (length == 0) return false;
-    at += length;
+  using Utf8 = boost::nowide::utf::utf_traits<char>;
+  const char* const end = text.data() + text.size();
+  for (const char* next = text.data() + std::min(at, text.size()); next != end;) {
+    const auto point = Utf8::decode(next, end);
+    if (point == 0 || point == boost::nowide::utf::illegal || point == boost::nowide::utf::incomplete) return false;
   }
   return true;
 }

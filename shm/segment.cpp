@@ -8,7 +8,8 @@
 #include <sys/vfs.h>
 
 #include <algorithm>
-#include <array>
+#include <boost/uuid/string_generator.hpp>
+#include <boost/uuid/uuid.hpp>
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
@@ -82,28 +83,20 @@ std::uint64_t header_checksum(const Header& header) {
   return xxh3(reinterpret_cast<const char*>(&header) + kFrom, sizeof header - kFrom, 0);
 }
 
-std::array<std::uint8_t, 16> this_boot() {
-  std::array<std::uint8_t, 16> id{};
-  char text[64] = {};
+// Nil without /proc.
+boost::uuids::uuid this_boot() {
+  char text[36];
   const Descriptor file(open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
-  if (!file || read(file.get(), text, sizeof text - 1) < 36) return id;
-  std::size_t nibble = 0;
-  for (const char* at = text; *at != '\0' && nibble < 32; ++at) {
-    const int digit = *at >= '0' && *at <= '9' ? *at - '0' : *at >= 'a' && *at <= 'f' ? *at - 'a' + 10 : -1;
-    if (digit < 0) continue;
-    id[nibble / 2] = static_cast<std::uint8_t>(id[nibble / 2] << 4 | digit);
-    ++nibble;
-  }
-  return id;
+  if (!file || read(file.get(), text, sizeof text) != sizeof text) return {};
+  return boost::uuids::string_generator()(std::begin(text), std::end(text));
 }
 
-// Without /proc nobody can tell the boots apart, and the segment gets the benefit of the doubt.
+// Without /proc the boots cannot be told apart; then the segment is taken to be of this boot.
 bool of_this_boot(const Header& header) {
-  const auto boot = this_boot();
-  const auto unknown = [](const auto& id) {
-    return std::all_of(std::begin(id), std::end(id), [](auto byte) { return byte == 0; });
-  };
-  return unknown(boot) || unknown(header.boot_id) || std::equal(boot.begin(), boot.end(), header.boot_id);
+  const boost::uuids::uuid boot = this_boot();
+  boost::uuids::uuid its{};
+  std::copy(std::begin(header.boot_id), std::end(header.boot_id), its.begin());
+  return boot.is_nil() || its.is_nil() || boot == its;
 }
 
 Header make_header(const Geometry& geometry) {
