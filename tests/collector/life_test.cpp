@@ -142,21 +142,27 @@ TEST(Life, TruncationAtAnyMomentNeverKillsTheReaderNorSpoilsItsOutput) {
   for (int i = 0; i < 200; ++i) segment.series(family, {std::to_string(i)});
   const std::vector<std::byte> image(segment.base(), segment.base() + segment.geometry().spill_cells());
   std::atomic<bool> done{false};
+  std::atomic<bool> failed{false};
   std::thread villain([&] {
     const shm::Descriptor file(open(segment.path().c_str(), O_RDWR));
-    while (!done) {
-      if (ftruncate(file.get(), 4096) != 0 || ftruncate(file.get(), segment.geometry().file_bytes()) != 0) break;
-      if (pwrite(file.get(), image.data(), image.size(), 0) < 0) break;
+    while (!done && !failed) {
+      failed = ftruncate(file.get(), 4096) != 0 || ftruncate(file.get(), segment.geometry().file_bytes()) != 0 ||
+               pwrite(file.get(), image.data(), image.size(), 0) < 0;
     }
   });
   Scraper scraper(segment.path());
+  int times_up = 0, times_down = 0;
   for (int i = 0; i < 3000; ++i) {
     const Scrape scrape(scraper);
     EXPECT_EQ(tests::TextChecker::problem(scrape.text), "");
     EXPECT_TRUE(scrape.status.up || scrape.text.empty());
+    ++(scrape.status.up ? times_up : times_down);
   }
   done = true;
   villain.join();
+  EXPECT_FALSE(failed);
+  EXPECT_GT(times_up, 0) << "it was never whole when it was read";
+  EXPECT_GT(times_down, 0) << "it was never cut when it was read";
 }
 
 TEST(Life, ABlockedSignalDoesNotDisarmTheGuard) {

@@ -5,9 +5,9 @@
 
 #include <fstream>
 
-#include "tests/exporter/running_exporter.hpp"
+#include "tests/running_exporter.hpp"
 
-namespace shmetrics::testing {
+namespace shmetrics::tests {
 namespace {
 
 using ::testing::HasSubstr;
@@ -61,7 +61,7 @@ class LocalPeer : public ::testing::Test {
     return path;
   }
 
-  TemporaryDirectory directory_;
+  TemporaryFolder directory_;
   std::string socket_ = directory_.file("proxy.sock");
 };
 
@@ -152,4 +152,4 @@ TEST_F(LocalPeer, SocatIsAStranger) {
 }
 
 }  // namespace
-}  // namespace shmetrics::testing
+}  // namespace shmetrics::tests

@@ -10,6 +10,7 @@
 #include <stdexcept>
 
 #include "exporter/scrape/self_metrics.hpp"
+#include "tests/child_process.hpp"
 
 namespace shmetrics::exporter {
 namespace {
@@ -159,13 +160,19 @@ TEST_F(SharedScrapesTest, TheCountsAreThoseOfTheIoThread) {
 TEST_F(SharedScrapesTest, ItsEndDoesNotNeedThoseThatWait) {
   auto other = std::make_unique<asio::io_context>(1);
   auto scrapes = std::make_unique<SharedScrapes>(*other, source_, counts_);
-  during_read_ = [] { std::this_thread::sleep_for(std::chrono::milliseconds(100)); };
+  std::atomic<bool> is_over = false;
+  during_read_ = [&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    is_over = true;
+  };
   asio::co_spawn(*other, scrapes->get({}, std::chrono::steady_clock::now() + std::chrono::seconds(20)),
                  [](const std::exception_ptr&, const SharedScrapes::Outcome&) { FAIL(); });
   other->run_one_for(std::chrono::milliseconds(10));
+  ASSERT_TRUE(tests::eventually([&] { return reads_ == 1; })) << "it is at work when it ends";
   scrapes.reset();
+  EXPECT_TRUE(is_over.load()) << "it waits for the read that is under way";
   other.reset();
-  EXPECT_LE(reads_, 1);
+  EXPECT_EQ(reads_, 1) << "and begins no other";
 }
 
 }  // namespace

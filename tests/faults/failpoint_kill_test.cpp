@@ -74,6 +74,7 @@ TEST_P(FailpointKillTest, TheNextWorkerGoesOnWhereverTheLastWasKilled) {
   }
   std::printf("%d kills; ", kills);
   waits.print();
+  EXPECT_GT(kills, static_cast<int>(kFailpoints)) << "each point three times, where this ground comes there";
 }
 
 INSTANTIATE_TEST_SUITE_P(On, FailpointKillTest, ::testing::ValuesIn(kGrounds),

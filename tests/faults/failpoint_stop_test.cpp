@@ -58,6 +58,7 @@ TEST_P(FailpointStopTest, AStoppedWorkerKeepsNobodyWaiting) {
   }
   std::printf("%d stops; ", stops_);
   waits_.print();
+  EXPECT_GT(stops_, static_cast<int>(kFailpoints)) << "each point twice, where this ground comes there";
 }
 
 TEST_P(FailpointStopTest, AStoppedAppendLosesItsSwapAndGoesOnOrIsKilledBehindIt) {

@@ -1,4 +1,5 @@
-// Bounded by concurrency, never by churn: the two-thousandth generation of workers leaves what the twentieth left.
+// Bounded by concurrency, never by churn: the ten-thousandth thread leaves what the first eight left. The same of
+// processes: generations.hpp.
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <shmetrics/shmetrics.hpp>
@@ -9,7 +10,6 @@
 
 #include "shm/segment.hpp"
 #include "shm/segment_view.hpp"
-#include "tests/forked.hpp"
 #include "tests/scrape.hpp"
 #include "tests/temporary_folder.hpp"
 
@@ -17,11 +17,6 @@ namespace shmetrics {
 namespace {
 
 constexpr int kAtOnce = 8;
-#if defined(__SANITIZE_ADDRESS__)
-constexpr int kGenerations = 200;  // a fork costs twenty times as much there
-#else
-constexpr int kGenerations = 2000;
-#endif
 
 struct Footprint {
   long allocated_bytes;
@@ -38,31 +33,6 @@ void PrintTo(const Footprint& print, std::ostream* out) {
 class ChurnTest : public ::testing::Test {
  protected:
   ChurnTest() { options_.path = folder_.file("a.seg"); }
-
-  /// Eight workers that live together; some end in order, some by _exit, some by kill -9.
-  void run_generation(const Counter& hits, const Histogram& duration, const Gauge& active) {
-    const tests::Baton counted;
-    const tests::Baton stop;
-    std::vector<pid_t> workers;
-    for (int i = 0; i < kAtOnce; ++i) {
-      workers.push_back(tests::forked([&, i] {
-        hits.inc();
-        duration.observe(1);
-        active.set(1);
-        counted.pass();
-        stop.receive();
-        if (i % 3 == 1) _exit(0);
-        return 0;
-      }));
-    }
-    counted.receive(kAtOnce);
-    for (int i = 2; i < kAtOnce; i += 3) tests::kill_and_wait(workers[i]);
-    for (int i = 0; i < kAtOnce; ++i) stop.pass();
-    for (int i = 0; i < kAtOnce; ++i) {
-      if (i % 3 == 2) continue;
-      EXPECT_EQ(tests::wait_for(workers[i]), 0);
-    }
-  }
 
   std::uint64_t slots_ever_used() const {
     const shm::OpenedSegment segment = shm::open_for_reading(options_.path);
@@ -86,24 +56,6 @@ class ChurnTest : public ::testing::Test {
   tests::TemporaryFolder folder_;
   Options options_;
 };
-
-TEST_F(ChurnTest, TwoThousandGenerationsLeaveWhatTwentyLeave) {
-  const Registry registry = Registry::open(options_);
-  const Counter hits = registry.counter("a_total", "A", {"l"}).with("v");
-  const Histogram duration = registry.histogram("d_seconds", "D");
-  const Gauge active = registry.gauge("active", "A");
-  int generations = 0;
-  for (; generations < 20; ++generations) run_generation(hits, duration, active);
-  const Footprint after_twenty = footprint();
-  EXPECT_EQ(after_twenty.slots_ever_used, kAtOnce);
-  for (; generations < kGenerations; ++generations) run_generation(hits, duration, active);
-  EXPECT_EQ(footprint(), after_twenty);
-  const tests::Scrape scrape = tests::scrape(options_.path);
-  EXPECT_EQ(scrape["a_total{l=\"v\"}"], generations * kAtOnce);
-  EXPECT_EQ(scrape["d_seconds_count"], generations * kAtOnce);
-  EXPECT_EQ(scrape["active"], 0);
-  std::printf("%d workers: %s\n", generations * kAtOnce, ::testing::PrintToString(footprint()).c_str());
-}
 
 TEST_F(ChurnTest, TenThousandThreadsEightAtATimeLeaveWhatEightLeave) {
   const Registry registry = Registry::open(options_);
@@ -143,42 +95,6 @@ TEST_F(ChurnTest, TenThousandThreadsEightAtATimeLeaveWhatEightLeave) {
   EXPECT_EQ(scrape["size_bytes_sum"], threads * 2);
   EXPECT_EQ(scrape.status.slots_used, 0u);
   std::printf("%d threads: %s\n", threads, ::testing::PrintToString(footprint()).c_str());
-}
-
-TEST_F(ChurnTest, MoreWorkersAtOnceThanEntriesCountEverythingAndTheirDroppedGaugesAreCounted) {
-  constexpr int kWorkers = 80;
-  options_.workers = 64;
-  options_.slots = 64;
-  const Registry registry = Registry::open(options_);
-  const Counter hits = registry.counter("a_total", "A");
-  const Histogram duration = registry.histogram("d_seconds", "D");
-  const Gauge active = registry.gauge("active", "A");
-  const tests::Baton counted;
-  const tests::Baton stop;
-  std::vector<pid_t> workers;
-  for (int i = 0; i < kWorkers; ++i) {
-    workers.push_back(tests::forked([&] {
-      for (int n = 0; n < 100; ++n) {
-        hits.inc();
-        duration.observe(1);
-      }
-      active.set(1);
-      counted.pass();
-      stop.receive();
-      return 0;
-    }));
-  }
-  counted.receive(kWorkers);
-  const tests::Scrape scrape = tests::scrape(options_.path);
-  EXPECT_EQ(scrape["a_total"], kWorkers * 100);
-  EXPECT_EQ(scrape["d_seconds_count"], kWorkers * 100);
-  EXPECT_EQ(scrape["d_seconds_sum"], kWorkers * 100);
-  // One is the parent's, who has declared.
-  EXPECT_EQ(scrape["active"], 63);
-  EXPECT_EQ(scrape.status.workers_live, 63u);
-  EXPECT_EQ(tests::count_of(scrape.status.updates_dropped, "no_entry"), static_cast<std::uint64_t>(kWorkers - 63));
-  for (int i = 0; i < kWorkers; ++i) stop.pass();
-  for (const pid_t worker : workers) EXPECT_EQ(tests::wait_for(worker), 0);
 }
 
 }  // namespace

@@ -7,12 +7,15 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <optional>
 
 #include "shm/lock_byte.hpp"
+#include "tests/child_process.hpp"
 #include "tests/forked.hpp"
+#include "tests/shared_memory.hpp"
 #include "tests/temporary_folder.hpp"
 
 namespace {
@@ -274,22 +277,29 @@ TEST_F(SegmentTest, ReopenFindsTheSameFileOrNone) {
 }
 
 TEST_F(SegmentTest, KilledCreatorsLeaveNothing) {
+  auto& steps = tests::shared<std::atomic<std::uint64_t>>();  // odd: within create()
+  int killed_within = 0;
   for (int microseconds = 0; microseconds < 400; microseconds += 10) {
     const pid_t child = tests::forked([&] {
       for (;;) {
         std::filesystem::remove(path_);
+        ++steps;
         create();
+        ++steps;
       }
       return 0;
     });
+    ASSERT_TRUE(tests::eventually([&] { return steps > 0; }));
     usleep(static_cast<useconds_t>(microseconds));
     EXPECT_EQ(tests::kill_and_wait(child), -SIGKILL);
+    killed_within += static_cast<int>(steps.exchange(0) % 2);
     if (std::filesystem::exists(path_)) {
       EXPECT_NO_THROW(open_for_reading(path_));
     }
     std::filesystem::remove(path_);
     EXPECT_TRUE(std::filesystem::is_empty(std::filesystem::path(path_).parent_path()));
   }
+  EXPECT_GT(killed_within, 4) << "of 40 kills";
 }
 
 }  // namespace

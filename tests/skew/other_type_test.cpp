@@ -89,18 +89,8 @@ TEST_F(OtherTypeSkewTest, WhenNobodyLivesAnotherTypeTakesTheNameAndStartsAtZero)
 // Two that live refuse each other's type, or one was there before the other looked: never both, and never a mixture.
 TEST_F(OtherTypeSkewTest, OfTwoOtherTypesThatComeAtOnceAtMostOneIsServed) {
   for (int round = 0; round < 10; ++round) {
-    std::filesystem::remove(path_);
-    auto old = started("histogram job Help 1 2");
-    old->ask("count");
-    old->finish();
-    const auto one = started();
-    const auto two = started();
-    one->send("gauge job Help");
-    two->send("summary job Help");
-    const std::string answers[] = {one->answer(), two->answer()};
+    const auto answers = come_at_once("histogram job Help 1 2", "gauge job Help", "summary job Help");
     EXPECT_FALSE(answers[0] == "ok" && answers[1] == "ok");
-    one->ask("count");
-    two->ask("count");
     const tests::Scrape scrape = scraped();
     EXPECT_EQ(scrape.has("job"), answers[0] == "ok") << scrape.text;
     EXPECT_EQ(scrape["steady_total"], 3);

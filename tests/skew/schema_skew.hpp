@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <set>
@@ -30,6 +32,19 @@ class SchemaSkewTest : public ::testing::Test {
       EXPECT_EQ(worker->ask(declaration), "ok");
     }
     return worker;
+  }
+  /// Two that come at once, after a worker of the release before has counted and ended. They count, too. Their answers.
+  std::array<std::string, 2> come_at_once(const std::string& before, const std::string& one, const std::string& two) {
+    std::filesystem::remove(path_);
+    auto old = started(before);
+    old->ask("count");
+    old->finish();
+    const std::unique_ptr<WorkerProcess> workers[] = {started(), started()};
+    workers[0]->send(one);
+    workers[1]->send(two);
+    const std::array answers{workers[0]->answer(), workers[1]->answer()};
+    for (const auto& worker : workers) worker->ask("count");
+    return answers;
   }
   static std::size_t times(const std::string& text, const std::string& part) {
     std::size_t count = 0;

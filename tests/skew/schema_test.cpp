@@ -9,6 +9,7 @@
 namespace shmetrics {
 namespace {
 
+using ::testing::Each;
 using ::testing::HasSubstr;
 using tests::Samples;
 using tests::SchemaSkewTest;
@@ -194,18 +195,8 @@ TEST_F(SchemaSkewTest, InARollingDeployAndItsRollBackCountsAreExactAllTheTime) {
 
 TEST_F(SchemaSkewTest, OfTwoNewSchemasThatComeAtOnceBothAreServed) {
   for (int round = 0; round < 10; ++round) {
-    std::filesystem::remove(path_);
-    auto old = started("histogram job Help 1 2");
-    old->ask("count");
-    old->finish();
-    const auto one = started();
-    const auto two = started();
-    one->send("histogram job Help 1 3");
-    two->send("histogram job Help 1 4");
-    EXPECT_EQ(one->answer(), "ok");
-    EXPECT_EQ(two->answer(), "ok");
-    one->ask("count");
-    two->ask("count");
+    const auto answers = come_at_once("histogram job Help 1 2", "histogram job Help 1 3", "histogram job Help 1 4");
+    EXPECT_THAT(answers, Each("ok"));
     const tests::Scrape scrape = scraped();
     for (const char* const bound : {"1", "2", "3", "4", "+Inf"}) {
       EXPECT_EQ(scrape["job_bucket{le=\"" + std::string(bound) + "\"}"], 3);
