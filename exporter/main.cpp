@@ -30,7 +30,7 @@ void log_who_is_let_in(const AuthPolicy& auth) {
                                              : "no token and no localhost bypass: nobody is let in");
 }
 
-int serve(const Options& options, std::string& token_list) {
+[[noreturn]] void serve(const Options& options, std::string& token_list) {
   RequestCounts counts;
   PasswordChecker passwords;
   Collection collection(options.segments, {.exporter_metrics = !options.disable_exporter_metrics,
@@ -64,7 +64,7 @@ int serve(const Options& options, std::string& token_list) {
   log_who_is_let_in(site.settings->auth);
   collection.read();  // the log says at once which segments there are, and the first scrape finds it mapped
   server.run();
-  return 0;
+  server.end_process();
 }
 
 }  // namespace
@@ -84,7 +84,7 @@ int main(int argc, char** argv) {
   }
   start_log(options.log_level, options.log_format);
   try {
-    return serve(options, token_list);
+    serve(options, token_list);
   } catch (const std::exception& error) {
     log(LogLevel::kError, error.what());
     return 1;

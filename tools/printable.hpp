@@ -9,7 +9,7 @@
 namespace shmetrics::tools {
 
 /// Replaces control characters (C0, DEL, and C1 in UTF-8) by '?': a label value may hold any of them, and a terminal
-/// would obey.
+/// would obey. Shows what would not be seen, or would turn around what stands beside it, by its number: `<U+202E>`.
 std::string printable(std::string_view text);
 
 /// `name` or `name{a="1"}` as the text format spells it, made printable.

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "exporter/request/head.hpp"
+
 namespace shmetrics::exporter {
 namespace {
 
@@ -18,6 +20,17 @@ std::string_view trimmed(std::string_view text) {
   const std::size_t first = text.find_first_not_of(kBlanks);
   if (first == std::string_view::npos) return {};
   return text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
+}
+
+/// Not what an unexpanded template, an unset variable or the quotes of an environment file leave behind: everybody can
+/// guess that.
+bool is_token(std::string_view text) {
+  constexpr std::string_view kQuotes = "\"'`";
+  const bool is_visible =
+      std::all_of(text.begin(), text.end(), [](char c) { return c > 0x20 && c < 0x7f && c != ','; });
+  if (!is_visible || text.size() < kMinTokenLength || text.size() > kMaxTokenLength) return false;
+  if (kQuotes.find(text.front()) != kQuotes.npos || kQuotes.find(text.back()) != kQuotes.npos) return false;
+  return !same_name(text, "undefined") && text.find("${") == text.npos;  // `null` is too short already
 }
 
 }  // namespace
@@ -56,11 +69,11 @@ void TokenSet::add(const TokenSet& other) {
 }
 
 void TokenSet::add(std::string_view token, const std::string& where) {
-  const bool is_token =
-      std::all_of(token.begin(), token.end(), [](char c) { return c > 0x20 && c < 0x7f && c != ','; });
-  if (!is_token || token.size() > kMaxTokenLength) {
+  if (!is_token(token)) {
     throw std::invalid_argument(
-        fmt::format("{} is not 1 to {} visible ASCII characters without comma; correct it", where, kMaxTokenLength));
+        fmt::format("{} is not {} to {} visible ASCII characters without comma, or is quoted or a "
+                    "placeholder; make one with: openssl rand -hex 32",
+                    where, kMinTokenLength, kMaxTokenLength));
   }
   if (token.size() < kShortToken) ++short_ones_;
   digests_.push_back(sha256(token));

@@ -13,14 +13,14 @@
 
 namespace shmetrics::exporter {
 
-inline constexpr std::size_t kMaxTokenLength = 1024;
+inline constexpr std::size_t kMinTokenLength = 8, kMaxTokenLength = 1024;
 inline constexpr std::size_t kShortToken = 16;  // below this a warning is due
 
 class TokenSet {
  public:
   /// From a list as METRICS_TOKEN has it: split at commas, blanks around a token dropped, empty ones ignored. A token
-  /// is 1 to kMaxTokenLength visible ASCII characters; another throws std::invalid_argument that tells its position,
-  /// not its text.
+  /// is kMinTokenLength to kMaxTokenLength visible ASCII characters, without quotes around it and no placeholder
+  /// (`undefined`, `${...}`). Another throws std::invalid_argument that tells its position, not its text.
   static TokenSet from_list(std::string_view list);
 
   /// One a line; blank lines and those that begin with # are ignored, so is a carriage return at the end. `source` is

@@ -13,7 +13,8 @@ Answer make_answer(unsigned status, std::string type, std::string body, Route ro
           .headers = {{"Content-Type", std::move(type)},
                       {"Cache-Control", "no-store"},
                       {"X-Content-Type-Options", "nosniff"},
-                      {"Referrer-Policy", "no-referrer"}},
+                      {"Referrer-Policy", "no-referrer"},
+                      {"Cross-Origin-Resource-Policy", "same-origin"}},
           .body = std::make_shared<const std::string>(std::move(body)),
           .route = route};
 }
@@ -54,7 +55,7 @@ Answer landing_page(const Site& site) {
   body +=
       "<li><a href=\"/-/healthy\">Healthy</a></li>\n<li><a href=\"/-/ready\">Ready</a></li>\n</ul>\n</body>\n</html>\n";
   Answer answer = make_answer(200, "text/html; charset=utf-8", std::move(body), Route::kIndex);
-  answer.headers.emplace_back("Content-Security-Policy", "default-src 'none'");
+  answer.headers.emplace_back("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
   return answer;
 }
 

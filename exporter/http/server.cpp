@@ -10,6 +10,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <csignal>
+#include <cstdlib>
 #include <list>
 #include <optional>
 
@@ -206,6 +207,11 @@ void Server::run() {
       log(LogLevel::kError, "an exception left the io loop", {{"error", error.what()}});
     }
   }
+}
+
+void Server::end_process() {
+  state_->socket_files.clear();
+  std::_Exit(0);
 }
 
 }  // namespace shmetrics::exporter

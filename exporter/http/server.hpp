@@ -35,6 +35,10 @@ class Server {
   /// returns. A second signal ends it at once.
   void run();
 
+  /// Ends the process with exit code 0, as returning from main would, but without waiting for threads that are in the
+  /// middle of a look at a segment or of a password: neither can be stopped, and both only read.
+  [[noreturn]] void end_process();
+
  private:
   struct State;
   std::unique_ptr<State> state_;

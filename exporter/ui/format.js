@@ -66,9 +66,15 @@ export function bytes(size) {
   return size < 1 << 20 ? `${(size / 1024).toFixed(1)} KiB` : `${(size / (1 << 20)).toFixed(1)} MiB`;
 }
 
-/** A control character would be seen as nothing: it is shown by its picture. */
+/**
+ * What would be seen as nothing, or turn around what stands beside it, is shown: control characters by their picture,
+ * others by their number.
+ */
 export function visible(text) {
-  return text.replace(/[\u0000-\u001f]/g, (c) => String.fromCharCode(0x2400 + c.charCodeAt(0)));
+  return text
+    .replace(/[\u0000-\u001f]/g, (c) => String.fromCharCode(0x2400 + c.charCodeAt(0)))
+    .replace(/[\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g,
+      (c) => `<U+${c.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}>`);
 }
 
 /** An element with attributes and children; a string is text, never markup. */

@@ -309,7 +309,7 @@ class ExporterFlags(unittest.TestCase):
                 self.assertEqual((1, ""), (result.returncode, result.stdout), address)
                 self.assertRegex(result.stderr, r"\A[^\n]+\n\Z")
                 self.assertIn(address, result.stderr)
-        for tokens in ("two words", "a" * 1025, "caf\u00e9"):
+        for tokens in ("two words", "a" * 1025, "caf\u00e9", "seven77", '"quoted-token"', "undefined", "${TOKEN}-long"):
             environment = programs.clean_environment(METRICS_TOKEN="fine-token-of-length," + tokens)
             result = run(Programs.exporter, env=environment)
             self.assertEqual((1, ""), (result.returncode, result.stdout), tokens)

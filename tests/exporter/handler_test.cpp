@@ -58,6 +58,7 @@ TEST_F(HandlerTest, EveryResponseForbidsCachingSniffingAndReferrers) {
     EXPECT_EQ(header(response, "Cache-Control"), "no-store");
     EXPECT_EQ(header(response, "X-Content-Type-Options"), "nosniff");
     EXPECT_EQ(header(response, "Referrer-Policy"), "no-referrer");
+    EXPECT_EQ(header(response, "Cross-Origin-Resource-Policy"), "same-origin");
   }
 }
 
@@ -117,6 +118,7 @@ TEST_F(HandlerTest, TheLandingPageLinksWhatThereIsAndEscapesIt) {
   const Response response = local("GET", "/");
   EXPECT_EQ(header(response, "Content-Type"), "text/html; charset=utf-8");
   EXPECT_EQ(answer_of(response).route, Route::kIndex);
+  EXPECT_NE(header(response, "Content-Security-Policy").find("frame-ancestors 'none'"), std::string::npos);
   EXPECT_NE(answer_of(response).body->find("href=\"/a&quot;&lt;b&gt;&amp;&#39;c\""), std::string::npos);
   EXPECT_NE(answer_of(response).body->find("1.2.3"), std::string::npos);
   EXPECT_NE(answer_of(response).body->find("/-/healthy"), std::string::npos);

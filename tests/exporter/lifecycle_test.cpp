@@ -73,7 +73,7 @@ TEST(Lifecycle, ATokenThatIsNoneIsExitCode1AndNotRepeated) {
 }
 
 TEST(Lifecycle, WeakSpotsAreWarnedOf) {
-  RunningExporter exporter({.token = "short"});
+  RunningExporter exporter({.token = "short-one"});
   EXPECT_THAT(exporter.child().err(), HasSubstr("level=warn msg=\"a token is shorter than 16 characters"));
   EXPECT_THAT(exporter.child().err(), HasSubstr("--no-web.localhost-bypass"));
   RunningExporter sound({.flags = {"--no-web.localhost-bypass"}});
@@ -151,6 +151,18 @@ TEST(Lifecycle, DrainingEndsAfterFiveSecondsWhateverPeersDo) {
   auto client = exporter.connect();
   client.send("GET /metrics HTTP/1.1\r\n");
   EXPECT_TRUE(exporter.is_healthy());
+  exporter.child().send_signal(SIGTERM);
+  EXPECT_EQ(exporter.child().exit_code(std::chrono::seconds(8)), 0);
+}
+
+TEST(Lifecycle, DrainingEndsAfterFiveSecondsAlsoWhileASegmentIsRead) {
+  const TemporaryDirectory directory;
+  const std::string marker = directory.file("slow");
+  RunningExporter exporter({.environment = {"LD_PRELOAD=" SHMETRICS_SLOW_OPEN, "SLOW_WHILE=" + marker}});
+  std::ofstream(marker) << "x";
+  auto client = exporter.connect();
+  client.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  ASSERT_TRUE(eventually([&] { return std::filesystem::exists(marker + ".asleep"); }));
   exporter.child().send_signal(SIGTERM);
   EXPECT_EQ(exporter.child().exit_code(std::chrono::seconds(8)), 0);
 }

@@ -16,13 +16,13 @@ std::string complaint_about(const std::string& list) {
 }
 
 TEST(TokenSet, AListIsSplitAtCommasTrimmedAndEmptyOnesIgnored) {
-  const TokenSet tokens = TokenSet::from_list(" first-token-of-some-length ,, \tsecond\r\n, ");
+  const TokenSet tokens = TokenSet::from_list(" first-token-of-some-length ,, \tsecond-one\r\n, ");
   EXPECT_EQ(tokens.size(), 2U);
   EXPECT_EQ(tokens.short_ones(), 1U);
   EXPECT_TRUE(tokens.matches("first-token-of-some-length"));
-  EXPECT_TRUE(tokens.matches("second"));
-  EXPECT_FALSE(tokens.matches(" second"));
-  EXPECT_FALSE(tokens.matches("first-token-of-some-length ,, \tsecond"));
+  EXPECT_TRUE(tokens.matches("second-one"));
+  EXPECT_FALSE(tokens.matches(" second-one"));
+  EXPECT_FALSE(tokens.matches("first-token-of-some-length ,, \tsecond-one"));
 }
 
 TEST(TokenSet, AnEmptyListMatchesNothing) {
@@ -43,10 +43,20 @@ TEST(TokenSet, LengthsUpToTheLimitAreTaken) {
 TEST(TokenSet, WhatIsNoTokenIsRefusedWithoutBeingRepeated) {
   for (const std::string& bad : {std::string("sec ret"), std::string("secret\x7f"), std::string("secr\xc3\xa9t"),
                                  std::string("secret\x01"), "secret" + std::string(kMaxTokenLength, 'x')}) {
-    const std::string complaint = complaint_about("fine," + bad);
+    const std::string complaint = complaint_about("fine-one," + bad);
     EXPECT_NE(complaint.find("token 2 of METRICS_TOKEN"), std::string::npos) << complaint;
     EXPECT_EQ(complaint.find("sec"), std::string::npos) << complaint;
     EXPECT_EQ(complaint.find('\n'), std::string::npos);
+  }
+}
+
+TEST(TokenSet, WhatATemplateOrAnEnvironmentFileLeavesBehindIsRefused) {
+  for (const char* bad : {"null", "undefined", "Undefined", "${METRICS_TOKEN}", "prefix-${X}", "\"\"", "''", "1234567",
+                          "\"quoted-token-of-length\"", "'quoted-token-of-length'", "`token-of-length`"}) {
+    EXPECT_NE(complaint_about(bad).find("placeholder"), std::string::npos) << bad;
+  }
+  for (const char* good : {"12345678", "null-and-undefined", "to\"ken$of{length}", "nullnull"}) {
+    EXPECT_EQ(complaint_about(good), "") << good;
   }
 }
 
@@ -60,19 +70,20 @@ std::string complaint_about_lines(const std::string& text) {
 }
 
 TEST(TokenSet, AFileHasATokenALineWithBlankOnesAndCommentsIgnored) {
-  const TokenSet tokens = TokenSet::from_lines("# weekly\r\n\n  \t\nfirst-token-of-length\r\n  second\n#third", "/t");
+  const TokenSet tokens =
+      TokenSet::from_lines("# weekly\r\n\n  \t\nfirst-token-of-length\r\n  second-one\n#third-one", "/t");
   EXPECT_EQ(tokens.size(), 2U);
   EXPECT_EQ(tokens.short_ones(), 1U);
   EXPECT_TRUE(tokens.matches("first-token-of-length"));
-  EXPECT_TRUE(tokens.matches("second"));
+  EXPECT_TRUE(tokens.matches("second-one"));
   EXPECT_FALSE(tokens.matches("first-token-of-length\r"));
-  EXPECT_FALSE(tokens.matches("#third"));
+  EXPECT_FALSE(tokens.matches("#third-one"));
 }
 
 TEST(TokenSet, ALineThatIsNoTokenIsNamedByItsNumberAndNotRepeated) {
   for (const std::string& bad : {std::string("sec ret"), std::string("secret,other"), std::string("secr\xc3\xa9t"),
                                  std::string("\xef\xbb\xbfsecret"), "secret" + std::string(kMaxTokenLength, 'x')}) {
-    const std::string complaint = complaint_about_lines("# one\nfine\n" + bad + "\n");
+    const std::string complaint = complaint_about_lines("# one\nfine-one\n" + bad + "\n");
     EXPECT_NE(complaint.find("--web.token-file /t line 3 is not"), std::string::npos) << complaint;
     EXPECT_EQ(complaint.find("sec"), std::string::npos) << complaint;
     EXPECT_EQ(complaint.find('\n'), std::string::npos);
@@ -87,10 +98,10 @@ TEST(TokenSet, AFileWithoutATokenIsRefusedWithTheRemedy) {
 
 TEST(TokenSet, TwoSetsAddUp) {
   TokenSet tokens = TokenSet::from_list("first-token-of-length");
-  tokens.add(TokenSet::from_list("second"));
+  tokens.add(TokenSet::from_list("second-one"));
   EXPECT_EQ(tokens.size(), 2U);
   EXPECT_EQ(tokens.short_ones(), 1U);
-  EXPECT_TRUE(tokens.matches("first-token-of-length") && tokens.matches("second"));
+  EXPECT_TRUE(tokens.matches("first-token-of-length") && tokens.matches("second-one"));
 }
 
 TEST(TakeTokenEnvironment, TheVariableIsReadOnceRemovedAndOverwritten) {

@@ -48,6 +48,14 @@ std::string trim(std::string text) {
   return text;
 }
 
+/// What a template or an environment file leaves behind.
+bool is_leftover(const std::string& token) {
+  std::string lower = token;
+  for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  const auto is_quote = [](char c) { return c == '"' || c == '\'' || c == '`'; };
+  return lower == "undefined" || token.find("${") != token.npos || is_quote(token.front()) || is_quote(token.back());
+}
+
 struct Expected {
   bool is_list_good = true;
   std::vector<std::string> tokens;
@@ -58,7 +66,7 @@ struct Expected {
       if (token.empty()) continue;
       tokens.push_back(token);
       for (const char c : token) is_list_good = is_list_good && c >= '!' && c <= '~';
-      is_list_good = is_list_good && token.size() <= 1024;
+      is_list_good = is_list_good && token.size() >= 8 && token.size() <= 1024 && !is_leftover(token);
     }
   }
 

@@ -69,6 +69,18 @@ def exporter_room_of(path):
     return parts[1] if len(parts) > 2 else "top"
 
 
+def reached_from(name):
+    """Each header that a file sees, with the one that brings it."""
+    reached, open_ones = {}, [name]
+    while open_ones:
+        current = open_ones.pop()
+        for _, target, quoted in includes(current):
+            if quoted and target not in reached and (root / target).is_file():
+                reached[target] = current
+                open_ones.append(target)
+    return reached
+
+
 class Structure(unittest.TestCase):
     longMessage = False
 
@@ -108,6 +120,13 @@ class Structure(unittest.TestCase):
             for number, target, _ in includes(name):
                 if target.startswith("exporter/") and exporter_room_of(target) not in EXPORTER_ARROWS[room]:
                     wrong.append(f"{name}:{number}: {room} must not include {target}")
+        self.assertFalse(wrong, "\n" + "\n".join(wrong))
+
+    def test_exporter_and_tools_see_nothing_of_shm_through_headers_either(self):
+        wrong = []
+        for name in self.code("exporter", "tools"):
+            wrong += [f"{name} sees {target}, which {by} includes" for target, by in reached_from(name).items()
+                      if room_of(target) == "shm"]
         self.assertFalse(wrong, "\n" + "\n".join(wrong))
 
     def test_includes_in_quotes_are_written_from_the_root(self):

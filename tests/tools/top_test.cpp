@@ -48,6 +48,12 @@ TEST(Printable, ControlCharactersDoNotReachATerminal) {
   EXPECT_EQ(printable("caf\u00e9 \u4e2d \u00a0"), "caf\u00e9 \u4e2d \u00a0");
 }
 
+TEST(Printable, WhatWouldNotBeSeenOrTurnsItsNeighboursAroundIsShownByNumber) {
+  EXPECT_EQ(printable("live\u202eetats"), "live<U+202E>etats");
+  EXPECT_EQ(printable("a\u200b\u2066\ufeff\u061c"), "a<U+200B><U+2066><U+FEFF><U+061C>");
+  EXPECT_EQ(printable("\u2010\u202f\u205f\u2070\u20ac\xe2\x80"), "\u2010\u202f\u205f\u2070\u20ac\xe2\x80");
+}
+
 Moment::Point count(std::string series, double value) {
   return {.series = std::move(series), .is_gauge = false, .is_observed = false, .value = value, .sum = 0};
 }
