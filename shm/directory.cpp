@@ -98,8 +98,8 @@ DirectoryParser::Step DirectoryParser::reject(std::string problem, bool is_serie
   return Defect{entries_, std::move(problem), is_series};
 }
 
-// Says what is wrong with a record's cells in one space, or nothing. They follow those of the record before it; behind
-// a defect they may begin later, because nobody knows what the lost record had.
+// Says what is wrong with a record's cells in one space, or nothing. They follow the cells of the record before it.
+// After a defect they may begin later, because the cells of the lost record are not known.
 std::string DirectoryParser::refuse_cells(OwnCells own, std::uint32_t free, std::uint32_t end) const {
   const std::uint32_t first = own.count > 0 ? own.first : is_behind_defect_ ? end : free;
   const bool follows = is_behind_defect_ ? first >= free : first == free;
@@ -149,7 +149,7 @@ DirectoryParser::Step DirectoryParser::parse(std::span<const std::byte> record) 
   return unknown(head, false, ClaimAction::kZero);
 }
 
-// Nobody can tell which cells are its own: all that lie between the ends before it and its own.
+// Its own cells cannot be told: all cells between the ends before it and its own ends are taken to be.
 DirectoryParser::Step DirectoryParser::unknown(const RecordHead& head, bool is_series, ClaimAction action) {
   const auto up_to = [](std::uint32_t free, std::uint32_t end) { return OwnCells{free, end > free ? end - free : 0}; };
   const OwnCells process = up_to(cells_.process_cells, head.process_end);

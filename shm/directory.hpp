@@ -59,8 +59,8 @@ struct ParsedSeries {
   std::span<const std::string_view> values() const { return {value_storage.data(), value_count}; }
 };
 
-/// A sound record that a newer release has written: a kind, type, cell kind, gauge mode or flag that this one does not
-/// know, or a series of such a family. It is stepped over, and nothing is wrong.
+/// A sound record of a newer release: it has an unknown kind, type, cell kind, gauge mode or flag, or is a series of
+/// such a family. It is stepped over, and is no damage.
 struct UnknownRecord {
   std::uint32_t entry = 0;
   bool is_series = false;
@@ -118,7 +118,7 @@ class DirectoryParser {
   Geometry geometry_;
   std::uint32_t entries_ = 0;
   CellCursor cells_;
-  bool is_behind_defect_ = false;  // where the next record's cells begin, only that record knows
+  bool is_behind_defect_ = false;  // then only the next record says where its cells begin
   std::unordered_map<std::uint32_t, Known> families_;
 };
 

@@ -3,12 +3,12 @@
 //
 //   offset                 bytes                what                         who writes it
 //   0                      4096                 Header                       its creator, before the file has a name
-//   4096                   workers * 128        WorkerEntry ...              who holds the entry's claim byte
+//   4096                   workers * 128        WorkerEntry ...              the process with the entry's claim byte
 //   next page              (slots + 2) * 64     SlotEntry ...                the slot's owner
 //   next page              directory_bytes / 8  DirectoryHead, index ...     every process, by compare-and-swap
-//   then                   7/8 directory_bytes  heap: records ...            who took the room, until an entry names it
+//   then                   7/8 directory_bytes  heap: records ...            the process that took the room
 //   next page              cells * 8            spill slot, thread cells     every process, by atomic add
-//   next page              cells * 8            spill slot, process cells    who claims a worker entry
+//   next page              cells * 8            spill slot, process cells    claimers of worker entries
 //   next page, per worker  cells * 8            process slot                 the threads of one process
 //   next page, per slot    cells * 8            thread slot                  one thread
 //   --- end of the file ---
@@ -16,7 +16,7 @@
 //
 // What forces a new layout version: any change of an offset, a size or a meaning here, or of a memory order that the
 // protocol needs. New record kinds, metric types, cell kinds, gauge modes and family flags do not: every record says
-// where its cells end, so older readers and writers step over what they do not know.
+// where its cells end, so older readers and writers step over unknown records.
 #pragma once
 
 #include <cstddef>
@@ -88,10 +88,10 @@ struct WorkerEntry {
   SharedWord adoptions;        //  32  claims after an owner that had updated something
   SharedWord deaths;           //  40  such owners that never released; a crash inside the claim can count one twice
   SharedWord cells_allocated;  //  48  of the process slot; CAS-max, release after the memory is there
-  SharedWord counted;          //  56  1 = the owner has updated something (relaxed); 0: it passes for nobody, and its
-                               //      end for no death
-  SharedWord program[6];       //  64  kProgramBytes bytes, NUL-padded
-  SharedWord reserved2[2];     // 112  zero
+  SharedWord counted;       //  56  1 = the owner has updated something (relaxed); 0: it is no worker yet, and its end
+                            //      is no death
+  SharedWord program[6];    //  64  kProgramBytes bytes, NUL-padded
+  SharedWord reserved2[2];  // 112  zero
 };
 static_assert(sizeof(WorkerEntry) == 128 && sizeof(WorkerEntry::program) == kProgramBytes);
 static_assert(offsetof(WorkerEntry, released) == 8 && offsetof(WorkerEntry, pid) == 16 &&
@@ -129,12 +129,12 @@ static_assert(sizeof(SlotPrefix) == kPrefixCells * 8 && offsetof(SlotPrefix, tal
 static_assert(kPrefixCells < kGrowthCells && kMaxCells % kGrowthCells == 0 && kGrowthCells * 8 % kPageBytes == 0);
 
 enum class Tally : std::uint32_t {  // numbers are on disk: never renumber
-  // Updates that count nowhere.
+  // Updates that are dropped.
   kDroppedSeriesLimit = 0,    // of a gauge's label set that is over a limit, or is none
   kDroppedNoEntry = 1,        // of a gauge in a process without a worker entry
   kDroppedRefusedFamily = 2,  // of a family whose declaration was refused
-  kDroppedNoMemory = 3,       // of what could not be registered for want of memory
-  kDroppedBusy = 4,           // of what could not be registered because this process was busy registering
+  kDroppedNoMemory = 3,       // of a family or series that could not be registered for lack of memory
+  kDroppedBusy = 4,           // of one that could not be registered because this process was busy registering
   kRefusedNan = 5,
   kRefusedInfinite = 6,
   kRefusedNegative = 7,
@@ -173,8 +173,8 @@ inline constexpr std::uint32_t kSummaryCells = 3;
 
 // --- Directory: an index of entries, and a heap of records that they name. ---
 // Entry n, 8 bytes, is 0 or offset | length << 32 of record n, counted from the directory's start. It changes once, by
-// a compare-and-swap (release; pairs with the acquire of everybody who steps over it). Entries fill the index from its
-// beginning: the first that is 0 is the end of the log. What a heap holds beside named records means nothing.
+// a compare-and-swap (release; pairs with the acquire of every process that steps over it). Entries fill the index from
+// its beginning: the first that is 0 is the end of the log. Other bytes of the heap have no meaning.
 struct DirectoryHead {
   SharedWord space;  //   0  end of what was given out of the heap; directory_bytes / 8 at creation, only grows. A crash
                      //      behind it leaves room that no entry names
@@ -199,7 +199,7 @@ enum class GaugeMode : std::uint32_t {
   kAll = 9,
 };
 
-// What a claim of a worker entry does with the process cells of a family's series: [stamp, value] pairs.
+// How a claim of a worker entry treats the process cells of a family's series: [stamp, value] pairs.
 enum class ClaimAction : std::uint32_t { kZero = 0, kLeave = 1, kFoldMin = 2, kFoldMax = 3 };
 
 // Records are 8-byte aligned, and written by plain stores before an entry names them; they never change after. The

@@ -56,7 +56,7 @@ bool keep_from_children(void* pages, std::size_t bytes) noexcept {
 }
 
 Held probe(int fd, std::uint64_t byte, std::uint64_t count) noexcept {
-  // Asking for a read lock ignores the read locks that other people could take to lie about liveness.
+  // Asking for a read lock ignores read locks. Anybody who may read the file could take one and fake a living worker.
   struct flock request;
   if (lock_call(fd, F_OFD_GETLK, F_RDLCK, byte, count, request) != 0) return Held::kUnknown;
   return request.l_type == F_UNLCK ? Held::kNo : Held::kYes;

@@ -17,15 +17,16 @@ constexpr std::uint64_t live_byte(std::uint32_t worker) {
   return claim_byte(worker) + 1;
 }
 
-/// Takes the byte for the open file description behind `fd`, without waiting. False: somebody else has it, or the
+/// Takes the byte for the open file description behind `fd`, without waiting. False: another process has it, or the
 /// kernel failed.
 bool try_lock(int fd, std::uint64_t byte) noexcept;
-/// The same, again with short pauses until the deadline. Never F_OFD_SETLKW: a stopped holder must not stop everybody.
+/// The same, tried again with short pauses until the deadline. Never F_OFD_SETLKW: a stopped holder must not stop all
+/// others.
 bool lock_until(int fd, std::uint64_t byte, std::chrono::steady_clock::time_point deadline) noexcept;
 void unlock(int fd, std::uint64_t byte) noexcept;
 
-/// What carries locks at this moment, in the one thread that takes some. A child that is forked in the middle would
-/// keep its parent's locks for as long as it lives: it drops its copies.
+/// The descriptor and the pages by which this process holds a lock right now. A child that is forked meanwhile inherits
+/// both and would keep the lock alive, so the child's fork handler drops them.
 struct LockWindow {
   std::atomic<const Descriptor*> file{nullptr};
   std::atomic<void*> pages{nullptr};  // until fork does not inherit them
@@ -34,7 +35,7 @@ struct LockWindow {
 };
 inline constinit LockWindow lock_window;
 
-/// For pages mapped through a descriptor that carries a lock: no child inherits them. False: the kernel failed.
+/// Keeps children from inheriting pages that are mapped by a descriptor with a lock. False: the kernel failed.
 bool keep_from_children(void* pages, std::size_t bytes) noexcept;
 
 /// Shows `file` in the window for a scope.
@@ -46,8 +47,8 @@ class InLockWindow {
   InLockWindow& operator=(const InLockWindow&) = delete;
 };
 
-/// Whether another open file description holds a write lock on any of `count` bytes. Takes nothing, blocks nobody,
-/// needs read permission only.
+/// Whether another open file description holds a write lock on any of `count` bytes. It takes no lock, does not wait,
+/// and needs only read permission.
 enum class Held { kNo, kYes, kUnknown };
 Held probe(int fd, std::uint64_t byte, std::uint64_t count = 1) noexcept;
 

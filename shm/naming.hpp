@@ -28,8 +28,8 @@ struct Schema {
   std::vector<double> bounds;  // finite, increasing
 };
 
-/// Well-formed UTF-8 (RFC 3629): no overlong form, no surrogate, nothing beyond U+10FFFF. NUL is refused: it ends a
-/// line somewhere.
+/// Well-formed UTF-8 (RFC 3629): no overlong form, no surrogate, nothing beyond U+10FFFF. NUL is refused, because some
+/// readers end a line there.
 bool is_valid_text(std::string_view text);
 /// [a-zA-Z_][a-zA-Z0-9_]*, at most kMaxNameBytes. No colon: recording rules own it.
 bool is_valid_name(std::string_view name);
@@ -45,8 +45,8 @@ std::vector<std::string> claimed_names(MetricType type, std::string_view name);
 /// 'name', for messages.
 std::string quoted(std::string_view name);
 
-/// Whether two declarations of one name mean the same family (help is tolerated: the first wins). If not, says how they
-/// differ, e.g. "other bounds".
+/// Whether two declarations of one name mean the same family; their help may differ. If not, says how they differ, e.g.
+/// "other bounds".
 std::string schema_difference(const Schema& before, const Schema& after);
 
 /// Whether its series live in process slots (gauges, info) rather than in thread slots.
@@ -72,7 +72,7 @@ constexpr bool is_live_mode(GaugeMode mode) {
   return mode <= GaugeMode::kLivemostrecent;
 }
 
-/// What a claim of a worker entry does with the gauges of a family.
+/// How a claim of a worker entry treats the gauges of a family.
 constexpr ClaimAction claim_action(MetricType type, GaugeMode mode) {
   if (type != MetricType::kGauge) return ClaimAction::kZero;
   switch (mode) {

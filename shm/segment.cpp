@@ -54,7 +54,7 @@ Descriptor above_stderr(Descriptor file) noexcept {
   return Descriptor(fcntl(file.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
 }
 
-// Locks of a network or user-space file system may be somebody else's idea of a lock.
+// Locks of a network or user-space file system may not work as locks do here.
 bool check_file_system(int fd, const std::string& path) {
   const long magic = file_system_of(fd, path);
   for (const long remote :
@@ -133,7 +133,7 @@ void check_file_limit(const std::string& path, std::uint64_t bytes) {
   }
 }
 
-// A complete segment without a name: whoever is killed in here leaves nothing.
+// Makes a complete segment without a name, so that a creator that is killed in here leaves nothing.
 Descriptor build(const std::string& path, const CreationOptions& options) {
   const Geometry& geometry = options.geometry;
   if (!geometry.within_caps()) {
@@ -186,8 +186,8 @@ bool give_name(const Descriptor& file, const std::string& path) {
   throw from_errno(errno, "link " + path);
 }
 
-// Puts a new segment in the place of `old`. The lock on the old inode lets one process in at a time; who comes second
-// finds that the path names another file by then, and opens that.
+// Puts a new segment in the place of `old`. The lock on the old inode lets one process in at a time. The second process
+// finds that the path names another file by then, and opens that one.
 void replace(const Descriptor& old, const std::string& path, const CreationOptions& options) {
   if (!lock_until(old.get(), kCreationLock, std::chrono::steady_clock::now() + kReplaceWait)) {
     throw Error(Fault::kNotReady, path + " is being replaced by another process: try again");
@@ -213,7 +213,7 @@ Header read_header(int fd, const std::string& path) {
 
 bool is_of_no_use(int fd, const struct stat& status, const Header& header) {
   if (status.st_size == 0) return true;
-  // What was cut short is damaged, and not old: its version and boot may be zeros.
+  // A file that was cut short is damaged, not old: its version and boot may be zeros.
   if (header.magic != kMagic || static_cast<std::uint64_t>(status.st_size) < sizeof(Header)) return false;
   const bool outlived =
       header.layout_version < kLayoutVersion || (header.layout_version == kLayoutVersion && !of_this_boot(header));

@@ -1,8 +1,8 @@
 // A segment as a file: create it, open it, refuse what is not one.
 //
-// Nothing here keeps a lock or a mapping. Both ways of opening give a descriptor and a checked copy of the header; what
-// is mapped, and how, is the business of who uses it: the client reserves address space (client/attachment.hpp), the
-// reader maps read-only (collector/snapshot.hpp).
+// Nothing here keeps a lock or a mapping. Both ways of opening return a descriptor and a checked copy of the header.
+// The caller maps the file: the client reserves address space (client/attachment.hpp), the reader maps read-only
+// (collector/snapshot.hpp).
 #pragma once
 
 #include <sys/types.h>

@@ -32,7 +32,7 @@ class SharedWord {
   bool exchange_if_equal_acq_rel(std::uint64_t expected, std::uint64_t desired) noexcept {
     return stepped().compare_exchange_strong(expected, desired, std::memory_order_acq_rel, std::memory_order_relaxed);
   }
-  /// The same, to publish: whoever reads `desired` by an acquire sees what was written before.
+  /// The same, to publish: a thread that reads `desired` by an acquire sees everything that was written before.
   bool exchange_if_equal_release(std::uint64_t expected, std::uint64_t desired) noexcept {
     return stepped().compare_exchange_strong(expected, desired, std::memory_order_release, std::memory_order_relaxed);
   }

@@ -13,8 +13,8 @@
 namespace shmetrics::shm {
 namespace {
 
-/// Tells dead owners from living ones. It remembers who lives, for one scan. It never remembers who is dead: meanwhile
-/// the entry may have a new owner, who lives.
+/// Tells dead owners from living ones. For one scan it remembers which owners live. It never remembers dead ones:
+/// meanwhile the entry may have a new owner, which lives.
 class Obituary {
  public:
   Obituary(const SegmentView& view, const SegmentFile& file) : view_(view), file_(file) {}
@@ -24,11 +24,11 @@ class Obituary {
     if (owner >> kOwnerEpochBits == 0 || worker >= view_.geometry().workers) return true;  // no such owner can exist
     const std::uint64_t epoch = owner & ((std::uint64_t{1} << kOwnerEpochBits) - 1);
     if (view_.worker(static_cast<std::uint32_t>(worker)).epoch.load_acquire() != epoch) return true;
-    if (file_.kept_fd < 0) return false;  // nobody to ask: better a slot unused than one with two writers
+    if (file_.kept_fd < 0) return false;  // cannot ask: better a slot unused than one with two writers
     if (lives_[worker]) return false;
     const bool is_free = probe(file_.kept_fd, live_byte(static_cast<std::uint32_t>(worker))) == Held::kNo;
-    // Asked after the probe: the application may have closed the descriptor, and its number may lead to another file,
-    // where nobody holds anything.
+    // Checked after the probe: the application may have closed the descriptor, and its number may lead to another file,
+    // on which no lock is held.
     lives_[worker] = !is_free || file_id(file_.kept_fd) != file_.id;
     return !lives_[worker];
   }
@@ -69,7 +69,7 @@ void complete_redo(SharedWord* cells, std::uint32_t limit) noexcept {
   if (first_cell < kPrefixCells || bucket_cell < first_cell + kHistogramBuckets || bucket_cell >= limit) return;
   const std::uint64_t sequence = cells[first_cell + kHistogramSequence].load_acquire();
   if (sequence % 2 == 0) return;
-  // Release, as in observe(): who sees a new cell sees the odd word before it, though another thread has stored that.
+  // Release, as in observe(): a reader that sees a new cell sees the odd word before it, which another thread stored.
   std::atomic_thread_fence(std::memory_order_release);
   cells[bucket_cell].store_relaxed(prefix.redo_bucket.load_relaxed());
   SHMETRICS_FAILPOINT(claim_slot_redo_bucket_stored);
@@ -96,8 +96,8 @@ bool take_memory(std::byte* from, std::byte* to, std::uint64_t offset, const Seg
                        static_cast<off_t>(bytes));
   } while (result != 0 && errno == EINTR);
   if (result != 0) return false;
-  // Until they are touched such pages pass for holes, and a reader looks at holes in a copy, where it cannot see that a
-  // histogram changes under its eyes.
+  // Until they are touched, such pages look like holes. A reader copies a slot with holes first, and in the copy it
+  // cannot see that a histogram changes while it is read.
   for (std::byte* page = from; page < to; page += kPageBytes) reinterpret_cast<SharedWord*>(page)->add_relaxed(0);
   return true;
 }

@@ -15,8 +15,8 @@
 
 namespace shmetrics::shm {
 
-/// Takes the slot of nobody or of the dead, released and dead ones before virgin ones. Nothing: all belong to the
-/// living. `file` is for asking who is alive; without a descriptor only moved epochs and empty owner words count.
+/// Takes a slot that has no living owner, released and dead ones before virgin ones. Nothing: all owners live. `file`
+/// is for asking who is alive; without a descriptor only moved epochs and empty owner words show that an owner is gone.
 /// Lock-free, bounded by slots + workers.
 std::optional<std::uint32_t> claim_thread_slot(const SegmentView& view, EntryClaim self,
                                                const SegmentFile& file) noexcept;
@@ -27,8 +27,8 @@ void complete_redo(SharedWord* cells, std::uint32_t limit) noexcept;
 /// Takes memory for [from, to), whole pages of a writable mapping that begin at `offset` of the file. False: no room,
 /// where a touch would be SIGBUS. `file` is for kernels before 5.14 alone.
 bool take_memory(std::byte* from, std::byte* to, std::uint64_t offset, const SegmentFile& file) noexcept;
-/// Makes [from, to) of the mapping writable, and its memory allocated. False: no room, and whether the range is
-/// accessible is open.
+/// Makes [from, to) of the mapping writable, and its memory allocated. False: no room; then the range may or may not be
+/// accessible.
 bool allocate_and_open(std::byte* from, std::byte* to, const SegmentView& view, const SegmentFile& file) noexcept;
 /// The same, but when there is no room the range is inaccessible afterwards.
 bool make_accessible(std::byte* from, std::byte* to, const SegmentView& view, const SegmentFile& file) noexcept;
@@ -41,7 +41,8 @@ constexpr std::uint32_t cells_to_hold(std::uint32_t last_cell, const Geometry& g
   return (last_cell / kGrowthCells + 1) * kGrowthCells;
 }
 
-/// Cells that have memory by the word of others, in whole growth steps: whoever cannot trust them asks for it again.
+/// Cells that have memory according to a shared word, in whole growth steps. Any process can write that word, so a
+/// caller that needs the memory asks for it again.
 inline std::uint32_t cells_said(const SharedWord& cells_allocated, const Geometry& geometry) {
   const auto cells =
       static_cast<std::uint32_t>(std::min<std::uint64_t>(cells_allocated.load_acquire(), geometry.cells));
@@ -59,10 +60,10 @@ inline void observe(SharedWord* cells, std::uint32_t first_cell, std::uint32_t b
   const std::uint64_t odd = (sequence.load_relaxed() + 1) | 1;  // | 1 heals a stray odd word
   const std::uint64_t new_bucket = cells[bucket_cell].load_relaxed() + 1;
   const double new_sum = sum.load_double_relaxed() + value;
-  // Release: who sees a word of this record also sees that the observation before it is over. The release store of the
-  // even sequence does not say that: on arm64 later stores may overtake it. A reader could then find the odd word of
-  // the observation before on both sides of its copy, and lay this record over that copy. The partner is the acquire
-  // fence of copy_observed() in collector/cell_reader.cpp.
+  // Release: a reader that sees a word of this record also sees that the previous observation is over. The release
+  // store of the even sequence does not ensure that: on arm64 later stores may overtake it. Then a reader could find
+  // the odd word of the previous observation on both sides of its copy, and lay this record over that copy. The partner
+  // is the acquire fence of copy_observed() in collector/cell_reader.cpp.
   std::atomic_thread_fence(std::memory_order_release);
   prefix.redo_position.store_relaxed(first_cell | std::uint64_t{bucket_cell} << 32);
   SHMETRICS_FAILPOINT(observe_position_stored);
@@ -71,7 +72,7 @@ inline void observe(SharedWord* cells, std::uint32_t first_cell, std::uint32_t b
   prefix.redo_sum.store_double_relaxed(new_sum);
   SHMETRICS_FAILPOINT(observe_redo_sum_stored);
   sequence.store_release(odd);  // the record is complete before anyone may use it
-  // Release: who sees a new cell sees the odd word before it, and so knows of the record.
+  // Release: a reader that sees a new cell also sees the odd word before it, and so knows of the record.
   std::atomic_thread_fence(std::memory_order_release);
   SHMETRICS_FAILPOINT(observe_sequence_odd);
   cells[bucket_cell].store_relaxed(new_bucket);

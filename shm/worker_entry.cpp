@@ -68,16 +68,16 @@ bool BegunClaim::begin() noexcept {
   const std::uint64_t old = entry.epoch.load_relaxed();
   // No correct writer leaves this epoch. It would reach into the worker bits of an owner word, so the entry is never
   // used again.
-  if (old >= kLastEpoch) return false;
+  if (old >= kLastEpoch) return false;  // no correct writer stores it; it would overflow into an owner word's entry
   odd_ = old | 1;
-  // Release: who finds the former owner's epoch gone takes its slots, and has to see all that it counted.
+  // Release: a process that finds the former owner's epoch gone takes its slots, and must see all of its counts.
   entry.epoch.store_release(odd_);
-  // From here no reader may take a gauge of the former owner for live: the odd epoch is out before anything else
-  // changes.
+  // From here on no reader may show a gauge of the former owner as live, so the odd epoch is stored before anything
+  // else changes.
   std::atomic_thread_fence(std::memory_order_seq_cst);
   SHMETRICS_FAILPOINT(claim_entry_epoch_odd);
-  // An owner that never updated anything leaves no trace. A claimer that was killed in here has counted it, or will
-  // not.
+  // An owner that never updated anything leaves no trace. If a claimer is killed in here, the former owner may have
+  // been counted or not.
   if (entry.counted.load_relaxed() != 0) {
     entry.adoptions.store_relaxed(entry.adoptions.load_relaxed() + 1);
     SHMETRICS_FAILPOINT(claim_entry_adoption_counted);
@@ -151,9 +151,10 @@ void reset_gauges(SharedWord* slot, std::uint32_t limit, SharedWord* spill, std:
       if (folds && is_whole && stamp.load_relaxed() != 0 && cell + kGaugeCells <= spill_limit) {
         fold(spill[cell + kGaugeValue], slot[cell + kGaugeValue].load_double_relaxed(), gauge.action);
       }
-      stamp.store_release(0);  // who sees it sees the fold
+      stamp.store_release(0);  // a reader that sees it also sees the fold
       SHMETRICS_FAILPOINT(claim_entry_stamp_cleared);
-      // Who sees the value gone sees the stamp gone: a made-up 0 would win a minimum. copy_gauge() looks for that.
+      // A reader that sees the value gone also sees the stamp gone, or a made-up 0 would win a minimum. copy_gauge()
+      // relies on that.
       std::atomic_thread_fence(std::memory_order_release);
       if (is_whole) slot[cell + kGaugeValue].store_relaxed(0);
     }

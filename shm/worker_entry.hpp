@@ -77,7 +77,7 @@ inline void release_entry(const SegmentView& view, EntryClaim claim) noexcept {
 /// Whether any worker but `self` holds an entry of the segment behind `fd`.
 bool other_worker_alive(int fd, std::optional<std::uint32_t> self) noexcept;
 
-/// Neighbouring gauges of one family in a process slot, and what a claim does with them.
+/// Neighbouring gauges of one family in a process slot, and how a claim treats them.
 struct GaugeCells {
   std::uint32_t first_cell = 0;
   std::uint32_t cells = kGaugeCells;
