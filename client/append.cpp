@@ -27,7 +27,7 @@ Obstacle append(Attachment& attachment, const std::string& record, const shm::Ce
   }
   std::memcpy(view.directory_bytes() + pages.room(), record.data(), record.size());
   SHMETRICS_FAILPOINT(append_record_written);
-  // Release: who sees the entry sees the record and the memory that was taken for it.
+  // Release: a process that sees the entry also sees the record and the memory that was taken for it.
   if (!view.index(entry).exchange_if_equal_release(0, shm::IndexEntry{pages.room(), length}.word())) {
     SHMETRICS_FAILPOINT(append_lost);
     return Obstacle::kNone;

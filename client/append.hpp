@@ -23,9 +23,9 @@ enum class Obstacle { kNone, kEnded, kLimit, kCells, kDirectory, kDamaged, kNoMe
 /// moved on, by this record or by another process's.
 Obstacle append(Attachment& attachment, const std::string& record, const shm::CellCursor& cells) noexcept;
 
-/// Looks at the whole log, and appends until `look()` finds what is wanted: it gives null or nothing until then, may
-/// throw, and may end the search by a reason in `obstacle`. `encode(cells)` makes the record with cells from the cursor
-/// on, which it moves. Null or nothing: `obstacle` says why.
+/// Looks at the whole log, and appends until `look()` finds the family or series. Until then `look()` returns null or
+/// nothing; it may throw, or end the search by a reason in `obstacle`. `encode(cells)` makes the record with cells from
+/// the cursor on, and moves the cursor. Returns null or nothing on failure: `obstacle` says why.
 template <typename Look, typename Encode>
 auto find_or_append(Attachment& attachment, const Deadline& deadline, Obstacle& obstacle, Look look, Encode encode)
     -> decltype(look()) {

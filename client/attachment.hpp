@@ -1,7 +1,7 @@
 // A segment in this process: its mapping, what is known of its directory, and the process's entry. Made once a segment,
 // never freed, found again after fork. Fork: process_hooks.cpp.
 //
-// Threads: as its parts say; what stands here, from any thread, but for what says "control lock".
+// Threads: any thread, except where a comment says "control lock"; the parts have their own rules.
 #pragma once
 
 #include <atomic>

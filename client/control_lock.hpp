@@ -12,8 +12,8 @@ namespace shmetrics::detail {
 
 using Clock = std::chrono::steady_clock;
 
-/// How long a registration waits for this lock, whose holder waits for nobody: late means that the holder was off the
-/// processor all the while.
+/// How long a registration waits for this lock. Its holder waits for no process, so a late holder was off the processor
+/// all the time.
 inline constexpr auto kPatience = std::chrono::milliseconds(100);
 
 class Deadline {
@@ -41,7 +41,7 @@ class ControlLock {
   bool try_lock_until(const Deadline& deadline) noexcept {
     constexpr auto kPause = std::chrono::microseconds(20);  // a few registrations
     while (!try_lock()) {
-      // One has waited in vain for this holder already: a second one does not.
+      // Another thread has already waited for this holder in vain: this one does not wait again.
       if (is_late_.load(std::memory_order_relaxed)) return false;
       if (deadline.is_over()) {
         is_late_.store(true, std::memory_order_relaxed);
@@ -51,7 +51,7 @@ class ControlLock {
     }
     return true;
   }
-  /// In a forked child: whoever held it is not in this process.
+  /// In a forked child: its holder, if any, is a thread of the parent.
   void start_anew() noexcept {
     new (&mutex_) std::mutex;
     is_late_.store(false, std::memory_order_relaxed);

@@ -1,4 +1,4 @@
-// What a new segment file is made with: Options, then the environment, then defaults.
+// The options of a new segment file: from Options, then the environment, then defaults.
 #pragma once
 
 #include <string>

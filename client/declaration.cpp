@@ -119,7 +119,7 @@ const FamilyState& find_or_append_family(Attachment& attachment, const shm::Sche
     throw Refused(shm::Tally::kDeclarationBusy, shm::Fault::kNotReady,
                   "this process is busy registering: declare again");
   }
-  // Before a look at who else lives: two that declare another type each must see each other.
+  // Before the look for other workers: two processes that declare different types must see each other.
   attachment.entry.claim_if_free();
   Obstacle obstacle = Obstacle::kNone;
   const FamilyState* family = find_or_append(
@@ -133,8 +133,8 @@ const FamilyState& find_or_append_family(Attachment& attachment, const shm::Sche
   return *family;
 }
 
-// What stands for a family that cannot be. However often it is declared, a process has one for each that may heal, and
-// one a type for all others.
+// The stand-in for a refused family. However often it is declared, a process has one for each family that may heal, and
+// one for each type of all others.
 const FamilyState* refused_family(Attachment& attachment, const shm::Schema& schema, std::uint32_t series_limit,
                                   shm::Tally why) {
   const bool may_heal = why != shm::Tally::kDeclarationRule && why != shm::Tally::kDeclarationSameProcess;

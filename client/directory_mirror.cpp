@@ -135,7 +135,7 @@ void DirectoryMirror::add(const shm::ParsedFamily& parsed) {
   }
   auto& generations = known_->by_name[state->name];
   make_room_for_gauges();
-  // Values of the dead in an older generation would stand there for good: a claim resets them all.
+  // Values of dead workers in an older generation would stay for good: a claim resets all of them.
   for (std::size_t i = 0; !generations.empty() && i < known_->gauges.size(); ++i) {
     if (known_->gauge_families[i] == generations.back()) known_->gauges[i].action = shm::ClaimAction::kZero;
   }

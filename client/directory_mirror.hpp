@@ -1,7 +1,7 @@
-// What this process knows of the directory: families by name, series by label values, gauges by cell. Grows as the log
-// grows.
+// This process's knowledge of the directory: families by name, series by label values, gauges by cell. It grows as the
+// log grows.
 //
-// All of it under the control lock, but for SeriesTable::find and the constant parts of a FamilyState.
+// All of it needs the control lock, except SeriesTable::find and the constant parts of a FamilyState.
 #pragma once
 
 #include <cstdint>

@@ -43,7 +43,7 @@ bool DirectoryPages::read_up_to(std::uint64_t end, std::uint64_t& readable) noex
       if (window.overlaps(fresh)) close(window);
     }
     if (mprotect(at(fresh.begin), fresh.end - fresh.begin, PROT_READ) != 0) return false;
-    // A hole that somebody punched, and no room to fill it: EFAULT here, SIGBUS at a touch.
+    // A hole was punched there, and there is no room to fill it: EFAULT here, SIGBUS at a touch.
     if (madvise(at(fresh.begin), fresh.end - fresh.begin, MADV_POPULATE_READ) != 0 && errno != EINVAL) return false;
   }
   readable = fresh.end;
@@ -74,7 +74,7 @@ bool DirectoryPages::open(Place place, Window wanted, const shm::SegmentFile& fi
     protect(other, PROT_READ);
     other = {};
   }
-  // What could be read before must stay so at every moment: other threads look series up there.
+  // Readable pages must stay readable at every moment: other threads look series up there.
   for (std::uint64_t page = wanted.begin; page < wanted.end; page += shm::kPageBytes) {
     const bool was_readable =
         page < index_readable_ || (page >= page_of(view_.geometry().heap()) && page < heap_readable_);
@@ -85,7 +85,7 @@ bool DirectoryPages::open(Place place, Window wanted, const shm::SegmentFile& fi
 
 bool DirectoryPages::open_index(std::uint32_t entry, const shm::SegmentFile& file) noexcept {
   const std::uint64_t begin = sizeof(shm::DirectoryHead) + std::uint64_t{entry} * sizeof(shm::SharedWord);
-  // The entry behind it too: whoever steps over this one looks there for the end.
+  // The next entry too: a process that steps over this one looks there for the end of the log.
   const std::uint64_t end = std::min(begin + 2 * sizeof(shm::SharedWord), view_.geometry().heap());
   index_wanted_ = {begin, end};
   return open_for_record(spare_, file);
@@ -113,7 +113,7 @@ DirectoryPages::Room DirectoryPages::take_room(std::uint32_t bytes, const shm::S
   for (;;) {
     const std::uint64_t seen = space.load_relaxed();
     if (seen > geometry.directory_bytes) return Room::kFull;
-    // The word is anybody's: what is known to be a record is not given out again, whatever it says.
+    // Any process can write that word: room of a known record is not given out again, whatever the word says.
     const std::uint64_t begin = (std::max({seen, known_end_, geometry.heap()}) + 7) / 8 * 8;
     if (begin + bytes > geometry.directory_bytes) return Room::kFull;
     const shm::IndexEntry room{static_cast<std::uint32_t>(begin), bytes};

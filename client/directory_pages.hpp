@@ -23,7 +23,7 @@ class DirectoryPages {
   explicit DirectoryPages(const shm::SegmentView& view)
       : view_(view), heap_readable_(page_of(view.geometry().heap())) {}
 
-  /// Makes an entry of the index readable. False: no memory for a hole that somebody left there.
+  /// Makes an entry of the index readable. False: there is a hole, and no memory to fill it.
   bool read_entry(std::uint32_t entry) noexcept;
   /// Makes the heap readable up to the end of a record that an entry names. False: likewise.
   bool read_record(std::uint64_t end) noexcept;

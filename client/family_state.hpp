@@ -15,7 +15,7 @@ namespace shmetrics::detail {
 
 inline constexpr std::uint32_t kNoEntry = 0xffffffff;
 
-/// Constant once it is made, but for the atomics and what is said to be under the control lock.
+/// Constant once it is made, except the atomics and the fields under the control lock.
 struct FamilyState {
   Attachment* attachment = nullptr;
   std::uint32_t entry = kNoEntry;  // its identity in the segment; kNoEntry: its declaration was refused
@@ -49,7 +49,7 @@ struct FamilyState {
   bool in_process_slots() const { return shm::in_process_slots(type); }
 };
 
-/// What a handle has in place of a cell when its updates count nowhere but in a tally.
+/// The cell of a handle whose updates only count in a tally.
 constexpr std::uint32_t dropped_cell(shm::Tally tally) {
   return kDroppedCells | static_cast<std::uint32_t>(tally);
 }

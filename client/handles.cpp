@@ -57,7 +57,7 @@ void observe_slow(const detail::FamilyState& family, std::uint32_t registry, std
   }
 }
 
-// What a summary lacks in buckets it lacks in bounds, so its one count is the bucket above them.
+// A summary has no bounds, so its only count is where the +Inf bucket would be.
 inline void observe_in(const detail::FamilyState& family, std::uint32_t registry, std::uint32_t cell,
                        std::uint32_t bucket, double value) noexcept {
   const std::uint32_t last_cell = cell + shm::kHistogramBuckets + family.bound_count;
@@ -68,7 +68,7 @@ inline void observe_in(const detail::FamilyState& family, std::uint32_t registry
   shm::observe(reinterpret_cast<shm::SharedWord*>(slot.cells), cell, bucket, value);
 }
 
-// When a gauge was set, in a clock that all processes share and nobody sets back; 1 where nobody asks.
+// When a gauge was set, by a clock that all processes share and that never goes back; 1 if the mode does not need it.
 std::uint64_t stamp_for(const detail::FamilyState& family) noexcept {
   if (family.gauge_mode != shm::GaugeMode::kMostrecent && family.gauge_mode != shm::GaugeMode::kLivemostrecent)
     return 1;

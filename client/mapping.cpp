@@ -30,7 +30,7 @@ std::byte* reserve(const shm::OpenedSegment& opened, const std::string& path) {
   return static_cast<std::byte*>(base);
 }
 
-// A creator leaves no hole in here; who copies or punches the file does.
+// A creator leaves no hole in here; a copy of the file or a punched one may have holes.
 bool open_fixed_part(const shm::SegmentView& view, const shm::SegmentFile& file) {
   std::byte* const base = view.base();
   const std::uint64_t directory = view.geometry().directory();
@@ -59,7 +59,7 @@ Mapping::Mapping(const std::string& file_path, shm::OpenedSegment&& opened)
                                             " has no memory for its spill slot: free space there; if there is some, "
                                             "the file is damaged, see shmetrics check");
   }
-  // Who is root may drop it, or change its root, before it counts for the first time: too late to open the file.
+  // A process that is root may drop that, or change its root, before its first update. Then it cannot open the file.
   if (geteuid() == 0) keep_spare(shm::reopen(kept_fd_, path.c_str(), id));
 }
 
@@ -86,7 +86,7 @@ shm::Descriptor Mapping::take_spare() noexcept {
   return spare;
 }
 
-// On failure the range stays accessible but out of use: another thread may be just as far with the same range.
+// On failure the range stays accessible but unused: another thread may be doing the same with it.
 bool Mapping::allocate(const SpillPart& part, std::uint32_t from, std::uint32_t to) noexcept {
   return shm::allocate_and_open(reinterpret_cast<std::byte*>(part.cells + from),
                                 reinterpret_cast<std::byte*>(part.cells + to), view, file());
@@ -97,7 +97,7 @@ void Mapping::widen_spill() noexcept {
   for (SpillPart& part : spill_) {
     const std::uint32_t allocated = shm::cells_said(view.slot(part.slot).cells_allocated, view.geometry());
     std::uint32_t seen = part.limit.load(std::memory_order_relaxed);
-    // The word is anybody's, so the memory is asked for and not taken for granted.
+    // Any process can write that word, so the memory is asked for again.
     if (allocated <= seen || !allocate(part, seen, allocated)) continue;
     while (seen < allocated && !part.limit.compare_exchange_weak(seen, allocated, std::memory_order_release)) {
     }

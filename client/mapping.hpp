@@ -3,7 +3,7 @@
 // The whole file is mapped PROT_NONE. Opened with mprotect is what is allocated and this process's business, nothing
 // else: a wild write cannot reach another worker's numbers, and no touch can hit a hole.
 //
-// Threads: all of it from any thread, but for what says "control lock". Lives as long as its Attachment: for ever.
+// Threads: any thread, except where a comment says "control lock". Lives as long as its Attachment: for ever.
 #pragma once
 
 #include <array>

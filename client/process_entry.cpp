@@ -67,7 +67,7 @@ void ProcessEntry::forget_in_child() noexcept {
   growth_breaker_.close();
 }
 
-// Of an entry that was not claimed after all: whoever has it now has the slot.
+// For an entry whose claim failed: its process slot may belong to another process now.
 void ProcessEntry::close() noexcept {
   limit_.store(0, std::memory_order_relaxed);
   shm::SharedWord* const cells = cells_.load(std::memory_order_relaxed);
@@ -80,7 +80,7 @@ bool ProcessEntry::prepare(std::uint32_t worker) noexcept {
   close();
   cells_.store(view.process_cells(worker), std::memory_order_relaxed);
   if (mirror_.refresh() != DirectoryMirror::Refreshed::kWhole) return false;
-  // What the former owner left must be reset whole, or its gauges would come back to life as this process's.
+  // All gauges of the former owner must be reset, or they would come back to life as this process's.
   const std::uint32_t left = shm::cells_said(view.worker(worker).cells_allocated, view.geometry());
   if (left > 0 && !grow(worker, left - 1)) return false;
   std::uint32_t spill_limit = 0;
@@ -131,7 +131,7 @@ shm::SharedWord* ProcessEntry::cells_slowly(std::uint32_t last_cell, shm::Tally&
     dropped = why;
     return nullptr;
   };
-  // A gauge has no spill, and what is dropped is lost: the first of a process waits as long as a declaration would.
+  // A gauge has no spill, and a dropped update is lost. So a process's first gauge waits as long as a declaration.
   const Deadline deadline;
   if (!claimed() && !entry_breaker_.is_open()) {
     const ControlGuard control(deadline);

@@ -2,7 +2,7 @@
 //
 // Claimed when it is first needed. What finds no entry free is not tried again for a second.
 //
-// Threads: all of it from any thread, but for what says "control lock". Nothing here fails but by its result.
+// Threads: any thread, except where a comment says "control lock". Failures are told by results only.
 #pragma once
 
 #include <atomic>

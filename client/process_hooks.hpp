@@ -1,4 +1,4 @@
-// What the library does at the turns of a process's life: at fork, at the end of a thread, at exit.
+// Hooks of the library: at fork, at the end of a thread, at exit.
 #pragma once
 
 namespace shmetrics::detail {

@@ -28,7 +28,7 @@ HandleParts overflow(const FamilyState& family, shm::Overflow why) noexcept {
 }
 
 bool is_label_set(std::span<const std::string_view> values) {
-  // Who names the overflow series gets it; a series of its own by that name would be there twice.
+  // `__overflow__` as a label value gives the overflow series; another series of that name would be there twice.
   return std::all_of(values.begin(), values.end(), shm::is_valid_label_value) &&
          !std::all_of(values.begin(), values.end(), [](auto value) { return value == shm::kOverflowValue; });
 }
@@ -77,7 +77,7 @@ HandleParts register_series(const FamilyState& given, std::span<const std::strin
   const FamilyState& family = *declared;
   if (!is_label_set(values)) return overflow(family, shm::Overflow::kInvalidValue);
   Attachment& attachment = *family.attachment;
-  // Of a family that has healed nobody has looked yet.
+  // If the family has healed, its series have not been looked up yet.
   if (const std::uint32_t cell = attachment.mirror.series().find(family.entry, values); cell != SeriesTable::kUnknown) {
     return handle(family, cell);
   }
@@ -92,7 +92,7 @@ HandleParts register_series(const FamilyState& given, std::span<const std::strin
   } catch (const std::exception&) {
     obstacle = Obstacle::kNoMemory;
   }
-  // Nobody is shown its series any more.
+  // Its series are not shown any more.
   if (obstacle == Obstacle::kEnded) return handle(family, dropped_cell(shm::Tally::kDroppedRefusedFamily));
   // Full: no use in trying at every update.
   if (obstacle == Obstacle::kNoMemory) attachment.memory_breaker.open();

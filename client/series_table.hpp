@@ -1,9 +1,9 @@
 // Label values -> cell, for all series of a segment that this process knows. Read without a lock, written under the
 // control lock.
 //
-// Open addressing. An entry is one word, a full table is published by its pointer; a table that was outgrown stays for
-// who still reads it, and so a fork at any point sees either. Keys and cells are not copied: they are read in the
-// directory, where a record never changes once an entry names it.
+// Open addressing. An entry is one word. A larger table is published by its pointer, and the outgrown one is kept for
+// threads that still read it, so a fork at any point sees one or the other. Keys and cells are not copied: they are
+// read in the directory, where a record never changes once an entry names it.
 #pragma once
 
 #include <atomic>
@@ -47,7 +47,7 @@ class SeriesTable {
 
   const std::byte* directory_;
   const std::uint32_t cells_;
-  const std::uint64_t secret_;  // of where the kernel put the directory: whoever sends label values cannot know it
+  const std::uint64_t secret_;  // of the directory's address, which a client that sends label values cannot know
   std::atomic<Table*> current_{nullptr};
   std::atomic<std::uint32_t> readable_bytes_{0};  // of the directory: highest end of a record that was added
   std::unique_ptr<Table> owner_;

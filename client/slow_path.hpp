@@ -1,4 +1,4 @@
-// What an update must not do to the thread that made it, however long its way is.
+// Protects the thread that makes an update from side effects of the slow path.
 #pragma once
 
 #include <pthread.h>

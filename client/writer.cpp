@@ -19,7 +19,7 @@ constexpr std::uint32_t kLastRetry = 1u << 20;
 
 enum class Phase : std::uint8_t { kNone, kOwned, kExited };
 
-// What a thread keeps of a segment beside the two words of the fast path.
+// A thread's state for one segment, beside the two words of the fast path.
 struct ThreadState {
   Attachment* attachment;  // not found by its number again: a test may have taken it away by then
   std::uint32_t slot;

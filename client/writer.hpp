@@ -1,4 +1,4 @@
-// The slow path of updates: a thread's slot is claimed, grown and given back here, and what finds no slot goes to the
+// The slow path of updates: a thread's slot is claimed, grown and given back here. Updates without a slot go to the
 // spill.
 #pragma once
 

@@ -211,7 +211,7 @@ class [[nodiscard]] Timer {
   std::chrono::steady_clock::time_point start_;
 };
 
-/// Adds 1 to a gauge for the length of its scope. Do not fork within: the copy in the child would take off what only
+/// Adds 1 to a gauge for the length of its scope. Do not fork within: the copy in the child would subtract 1 that only
 /// the parent added.
 class [[nodiscard]] InFlight {
  public:
@@ -219,7 +219,7 @@ class [[nodiscard]] InFlight {
   InFlight(const InFlight&) = delete;
   InFlight& operator=(const InFlight&) = delete;
   ~InFlight() {
-    if (is_counted_) gauge_.dec();  // what was dropped on the way up must not be taken off on the way down
+    if (is_counted_) gauge_.dec();  // a dropped inc() must not be followed by a dec()
   }
 
  private:

@@ -28,8 +28,8 @@ function valuesOf({ name, type, series }) {
   return values;
 }
 
-// As getMetricsAsJSON() has it. All values are merged over the workers already: whoever aggregates those of several
-// workers takes the first.
+// As getMetricsAsJSON() has it. All values are merged over the workers already, so an aggregator of several workers
+// takes the first.
 function metricOf(family) {
   return {
     help: family.help,
