@@ -48,21 +48,21 @@ class Catalog {
   Catalog(const Catalog&) = delete;
   Catalog& operator=(const Catalog&) = delete;
 
-  /// Takes in the next entry: its record, or why there is none to read. What follows speaks of it after settle().
+  /// Takes in the next entry: its record, or why it has none. The functions below include it after settle().
   void add(std::span<const std::byte> record);
   void skip(std::string problem);
   void settle();
   std::uint32_t entries() const { return parser_.entries(); }
 
-  /// By name, each once. What has ended or is quarantined is not among them.
+  /// By name, each once; without families that have ended or are quarantined.
   const std::vector<const CatalogFamily*>& families() const { return families_; }
   /// By cell; they do not overlap.
   const std::vector<Run>& runs() const { return runs_; }
   const std::vector<GaugePlace>& gauges() const { return gauges_; }
   const shm::CellCursor& cells() const { return parser_.cells(); }
-  /// Thread cells that totals need: those of the slots, and behind them what sums of generations take.
+  /// Thread cells that totals need: those of the slots, then those of the sums of generations.
   std::uint32_t total_cells() const { return total_cells_; }
-  /// Adds up the generations, once the totals have what all slots hold.
+  /// Adds up the generations, after all slots have been added to the totals.
   void add_up_generations(Totals& totals) const;
 
   std::uint64_t series_count() const;  // that are shown; overflow series not counted
@@ -70,12 +70,12 @@ class Catalog {
   std::uint64_t quarantined_series() const { return quarantined_series_ + left_out_series_; }
   /// How many of the quarantined are of a newer release, so that nothing is wrong with them.
   std::uint64_t newer_records() const { return newer_records_; }
-  /// One line each, the first kMaxProblems: what is damaged, and what a newer release has written.
+  /// One line each, the first kMaxProblems: damaged records, and records of a newer release.
   const std::vector<std::string>& problems() const { return problems_; }
   const std::vector<std::string>& newer() const { return newer_; }
 
  private:
-  /// What stands under one name.
+  /// The generations of one name.
   struct Metric {
     std::vector<CatalogFamily*> generations;  // the oldest first; none: ended
     std::unique_ptr<MergedFamily> merged;     // of two or more

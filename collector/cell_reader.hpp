@@ -34,16 +34,16 @@ struct GaugeCopy {
 /// A gauge of a process slot; not set, too, if a claim resets it meanwhile.
 GaugeCopy copy_gauge(const shm::SharedWord* cells);
 
-/// Copies the gauges within the first `limit` cells of a process slot; with `and_live` false, those of which the
-/// living alone count are left out.
+/// Copies the gauges within the first `limit` cells of a process slot. If `and_live` is false, gauges of live modes are
+/// left out.
 void copy_gauges(const shm::SharedWord* slot, std::uint32_t limit, const Catalog& catalog, bool and_live,
                  std::span<GaugeCopy> to);
 
-/// Adds what copy_gauges() found in the slot of a worker.
+/// Adds the gauges that copy_gauges() found in the slot of a worker.
 void add_gauges(std::span<const GaugeCopy> gauges, const Catalog& catalog, std::uint32_t worker,
                 WorkerStanding standing, Totals& totals);
 
-/// Adds what dead workers left in the spill's process cells: least and greatest values.
+/// Adds the spill's process cells: the least and greatest values of dead workers.
 void read_gauge_spill(const shm::SharedWord* slot, std::uint32_t limit, const Catalog& catalog, Totals& totals);
 
 }  // namespace shmetrics::collector

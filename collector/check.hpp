@@ -13,7 +13,7 @@ inline constexpr std::chrono::seconds kMostCheckTime{60};  // then a finding say
 struct CheckReport {
   enum class Verdict {
     kSound,
-    kDamaged,   // a segment, and bytes in it that no writer leaves
+    kDamaged,   // a segment, with bytes that no correct writer leaves
     kNoAnswer,  // missing, unreadable, not a segment, of another version or geometry: `findings` holds one line that
                 // says which
   };

@@ -10,8 +10,8 @@
 
 namespace shmetrics::collector {
 
-/// `reader` has followed the directory of `mapped` before: what live workers append meanwhile is no damage. Returns the
-/// bytes that were given out of the heap.
+/// `reader` must have followed the directory of `mapped` before: live workers may append meanwhile, which is no damage.
+/// Returns the bytes that were given out of the heap.
 std::uint64_t check_directory(const MappedSegment& mapped, const DirectoryReader& reader, const Report& report);
 
 /// One line for each name that has several schemas.

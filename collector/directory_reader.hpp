@@ -32,7 +32,7 @@ class DirectoryReader {
   const Catalog& catalog() const { return catalog_; }
   /// The entries seen so far, as the index has them.
   const std::vector<std::uint64_t>& entries() const { return entries_; }
-  /// The records come to more bytes than the heap has, so the rest is left out. No honest index gets there.
+  /// The records add up to more bytes than the heap has, so the rest is left out. A correct index never does that.
   bool is_cut() const { return is_cut_; }
 
  private:

@@ -87,8 +87,8 @@ class PrefixWriter {
   std::vector<std::string> openings_, bounds_;
 };
 
-// Sorts series by their keys: by eight bytes at a time, as numbers that sort as bytes do, and what is equal so far by
-// the next eight that differ. Keys of a family begin alike, and comparing them whole takes most of a first look.
+// Sorts series by their keys, eight bytes at a time, as numbers that sort like the bytes. Equal ones are sorted by the
+// next eight bytes that differ. Keys of a family begin alike: comparing whole keys would take most of a first read.
 class KeySort {
  public:
   KeySort(const CatalogFamily& family, std::span<CatalogSeries> series)
@@ -138,7 +138,7 @@ class KeySort {
     }
     known = common_bytes(run, known);
     for (Order& order : run) order.eight = eight_from(key(order), known);
-    // Stable: what was registered in order stays so on the next level, and is cheap to sort there.
+    // Stable: series that were registered in order stay in order on the next level, and are cheap to sort there.
     std::stable_sort(run.begin(), run.end(), [](const Order& a, const Order& b) { return a.eight < b.eight; });
     for (auto from = run.begin(); from != run.end();) {
       const auto to = std::find_if(from, run.end(), [&](const Order& order) { return order.eight != from->eight; });
@@ -214,7 +214,7 @@ std::size_t CatalogFamily::settle() {
   const bool may_have_equals = KeySort(*this, {fresh, series.end()}).run() || sorted > 0;
   if (sorted > 0) std::inplace_merge(series.begin(), fresh, series.end(), by_key);
   const std::size_t before = series.size();
-  // Both keep the order of equals, so what std::unique keeps is the first in the directory.
+  // Both keep the order of equals, so std::unique keeps the one that is first in the directory.
   const auto is_same = [this](const CatalogSeries& a, const CatalogSeries& b) { return key(a) == key(b); };
   if (may_have_equals) series.erase(std::unique(series.begin(), series.end(), is_same), series.end());
   sorted = series.size();
@@ -273,7 +273,7 @@ CatalogFamily family_of(const shm::ParsedFamily& parsed, const std::string& segm
   family.labels.assign(schema.labels.begin(), schema.labels.end());
   if (!segment.empty()) make_room_for(kSegmentLabel, family.labels);
   family.bounds = schema.bounds;
-  // Without labels the parser has not placed it: whatever stands there is not a cell.
+  // Without labels the parser has not checked it: the number there is no cell.
   family.overflow_tally = family.labels.empty() ? 0 : parsed.record.overflow_tally;
   family.head = head_of(family);
   return family;

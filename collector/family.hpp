@@ -15,7 +15,7 @@
 
 namespace shmetrics::collector {
 
-/// The exporter sends no more than this; one record can ask for a thousand times its own size.
+/// The exporter sends no more than this. Without a limit, one record could need a thousand times its own size.
 inline constexpr std::uint64_t kMaxPrefixBytes = 256u << 20;
 
 struct CatalogSeries {
@@ -31,7 +31,7 @@ struct CatalogSeries {
 struct GaugePlace {
   std::uint32_t first_cell = 0;  // process cell
   shm::GaugeMode mode{};         // its family's own
-  // Of a family with several generations, these are what the name as a whole has.
+  // If the family has several generations, these are of the name as a whole.
   shm::GaugeMode shown_mode{};
   std::uint32_t total = 0;       // its index among the totals
   std::uint32_t generation = 0;  // 0 = the newest; of older ones the living alone count
@@ -48,8 +48,8 @@ struct CatalogFamily {
   std::vector<double> bounds;
   std::uint32_t overflow_tally = 0;  // first of shm::kOverflowReasons thread cells, 0 = none
   bool is_ended = false;             // another type has taken its name
-  bool is_part = false;              // shown as a part of what its name's generations add up to, and not by itself
-  /// Of a family that several generations add up to: those, the oldest first. It shows no label without a value.
+  bool is_part = false;              // shown only as a part of the sum of its name's generations
+  /// If this family is the sum of several generations: those, the oldest first. It shows no label without a value.
   std::vector<const CatalogFamily*> generations;
 
   std::vector<CatalogSeries> series;           // sorted, each label set once
@@ -79,7 +79,7 @@ struct CatalogFamily {
   std::size_t label_sets() const { return series.size() - overflow_places.size(); }
 
   std::size_t lines_per_series() const;
-  /// What it is called, and its samples are, in any format.
+  /// Its name and its samples' names, in any format.
   std::vector<std::string> produced_names() const;
   /// Bytes of the prefixes that the series gets, at most.
   std::uint64_t prefix_bytes(const CatalogSeries& of) const;
@@ -93,7 +93,7 @@ struct CatalogFamily {
   void drop_prefixes();
 
   std::size_t sorted = 0;        // so many of `series` are in order
-  std::uint64_t text_bytes = 0;  // what the prefixes come to
+  std::uint64_t text_bytes = 0;  // of all prefixes
   bool is_dirty = false;         // series have come since the prefixes were written
 };
 

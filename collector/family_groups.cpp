@@ -19,7 +19,7 @@ std::string clash(const CatalogFamily& late, const CatalogFamily& early, std::st
   return text + "; rename one";
 }
 
-/// Who was first with each family, and with each name that it produces.
+/// The first segment of each family, and of each name that a family produces.
 class Claims {
  public:
   /// Why the family cannot be shown; empty when it can, and then its names are taken.
@@ -57,7 +57,7 @@ FamilyGroups::FamilyGroups(std::span<const ScrapedSegment> segments) : left_out_
       }
     }
   }
-  // Stable: what stands behind another of the same name stays there, and that is the order of the segments.
+  // Stable: families of one name stay in the order of their segments.
   std::stable_sort(parts_.begin(), parts_.end(),
                    [](const FamilyPart& a, const FamilyPart& b) { return a.family->name < b.family->name; });
 }

@@ -1,7 +1,7 @@
 // The families of several segments as one list: each family once, with the parts that the segments have of it. Series
 // are never merged across segments: each has its segment's name among its labels.
 //
-// Pure; safe from any thread on segments that nobody reads anew meanwhile. What the segments point to must outlive the
+// Pure; safe from any thread while no thread reads the segments anew. The families of the segments must outlive the
 // groups. Throws std::bad_alloc only.
 #pragma once
 
@@ -34,7 +34,7 @@ struct FamilyPart {
   std::size_t segment = 0;  // its place among the segments that are shown together
 };
 
-/// What could not be shown of one segment.
+/// The families of one segment that could not be shown.
 struct LeftOut {
   std::uint64_t families = 0;
   std::string example;  // one line about the first of them; empty when there are none
@@ -45,8 +45,8 @@ using Wanted = std::function<bool(const std::vector<std::string>& names)>;
 
 class FamilyGroups {
  public:
-  /// The order of the segments decides: who comes first gives a family its type and its help. A family is left out when
-  /// an earlier segment has it with another type, or has a family that produces one of its names (shm::claimed_names).
+  /// The order of the segments decides: the first one gives a family its type and its help. A family is left out if an
+  /// earlier segment has it with another type, or has a family that produces one of its names (shm::claimed_names).
   explicit FamilyGroups(std::span<const ScrapedSegment> segments);
   explicit FamilyGroups(const ScrapedSegment& segment) : FamilyGroups(std::span(&segment, 1)) {}
 

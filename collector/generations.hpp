@@ -1,8 +1,8 @@
 // The generations of one name added up to one family: docs/merge-rules.md, "Generations".
 //
 // Two steps. merge() finds out which series are one, and gives each a place; it is repeated when series have come.
-// add_up() adds what a scrape found in each generation's own cells. Gauges need no such step: their values are added to
-// the right total when they are read.
+// add_up() adds the values of each generation's own cells. Gauges need no such step: their values are added to the
+// right total when they are read.
 //
 // Pure. Not thread-safe. Throws std::bad_alloc only.
 #pragma once

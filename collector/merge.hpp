@@ -1,4 +1,4 @@
-// Columns -> values: what becomes of the same cell in many slots. Pure: private copies in, totals out;
+// Columns -> values: merges the same cell of many slots. Pure: private copies in, totals out;
 // docs/merge-rules.md says the same in words.
 //
 // All of it is safe from any thread on totals of its own, and throws nothing.
@@ -12,7 +12,7 @@
 
 namespace shmetrics::collector {
 
-/// A count and what comes on top; stays at 2^64 - 1 rather than wrap, because an exposed value must not go down.
+/// The sum of two counts. It stops at 2^64 - 1 and does not wrap, because an exposed value must not go down.
 constexpr std::uint64_t accumulate(std::uint64_t below, std::uint64_t more) {
   return below > UINT64_MAX - more ? UINT64_MAX : below + more;
 }
@@ -24,7 +24,7 @@ std::uint64_t add_doubles(std::span<std::uint64_t> totals, std::span<const std::
 /// One histogram or summary, all of its cells: sums as doubles, buckets as counters; the sequence word is left alone.
 void add_observations(std::span<std::uint64_t> totals, std::span<const std::uint64_t> values);
 
-/// What is known of the worker whose gauges were copied.
+/// The state of the worker whose gauges were copied.
 struct WorkerStanding {
   bool is_settled = false;  // its epoch was even, and the same before and after the copy
   bool is_live = false;     // and its owner was alive

@@ -30,7 +30,7 @@ enum class Created : std::uint8_t { kNo, kYes };
 void render_openmetrics(std::span<const FamilyPart> parts, Created created, std::string& out, TextRoom& room);
 
 /// The head of a family that is exposed as `name`; `type` is a word of format 0.0.4, or info. Its samples are written
-/// as in format 0.0.4 (append_sample), but for bounds.
+/// as in format 0.0.4 (append_sample), except bounds.
 void append_openmetrics_head(std::string& out, std::string_view name, std::string_view type, std::string_view unit,
                              std::string_view help);
 

@@ -13,8 +13,8 @@ namespace shmetrics::collector {
 
 inline constexpr std::size_t kMaxTextBytes = 256u << 20;
 
-/// How long a text may become, in whatever format, and what did not fit. Once the text is longer, whole series are left
-/// out, never parts of one, so it goes beyond by a series at most.
+/// The longest text, in any format, and the number of series that did not fit. Once the text is longer, whole series
+/// are left out, never parts of one, so it goes beyond by a series at most.
 struct TextRoom {
   std::size_t max_bytes = kMaxTextBytes;
   std::vector<std::uint64_t> left_out;  // series by segment (FamilyPart::segment); grows as needed

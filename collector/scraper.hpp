@@ -38,7 +38,7 @@ class Scraper {
   /// std::bad_alloc only.
   SegmentStatus read();
 
-  /// What the last read() saw; without families when it was not up. Valid until the next read() or the end of this
+  /// The last read(); without families if the segment was not up. Valid until the next read() or the end of this
   /// Scraper.
   ScrapedSegment view() const;
   std::vector<WorkerRow> workers() const;

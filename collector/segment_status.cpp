@@ -83,7 +83,7 @@ std::vector<ReasonCount> tallies(const Snapshot& snapshot, shm::Tally first, std
 void count_catalog(const Catalog& catalog, const Snapshot& snapshot, SegmentStatus& status) {
   status.families = catalog.families().size();
   status.series = catalog.series_count();
-  // The two cell spaces have the same limit: what counts is which one is nearer to it.
+  // The two cell spaces have the same limit: the one that is nearer to it is shown.
   status.cells_used = std::max(catalog.cells().thread_cells, catalog.cells().process_cells);
   status.directory_used_bytes = snapshot.directory_used_bytes;
   for (const CatalogFamily* family : catalog.families()) {

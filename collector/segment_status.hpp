@@ -1,4 +1,4 @@
-// What a segment says about itself at one look, as plain numbers.
+// The state of a segment at one read, as plain numbers.
 //
 // Plain data, and a pure function that makes it; safe from any thread on values of its own.
 #pragma once
@@ -24,7 +24,7 @@ struct FamilyOverflow {
   ReasonCount refused;
 };
 
-/// What a segment says about itself at one scrape; section 8 of the design names the self metrics that are made of it.
+/// The state of a segment at one scrape; the self metrics are made of it.
 struct SegmentStatus {
   std::string segment;  // its name, empty when it has none
   bool up = false;
@@ -55,7 +55,7 @@ struct SegmentStatus {
   }
 };
 
-/// Of a look that succeeded: what the reader's last read() saw. Throws std::bad_alloc only.
+/// Of the reader's last read(), which must have succeeded. Throws std::bad_alloc only.
 SegmentStatus status_of(const SnapshotReader& reader);
 
 }  // namespace shmetrics::collector

@@ -1,10 +1,10 @@
-// Reads a mapping that somebody may truncate meanwhile: a SIGBUS inside the guarded range becomes a flag instead of the
-// end of the process.
+// Reads a mapping whose file may be truncated meanwhile: a SIGBUS inside the guarded range becomes a flag, and does not
+// end the process.
 //
 // The handler is installed once, for the process, by the first guard of a range: this is for programs of ours. A
 // library within somebody's program guards nothing. The handler maps a zero page over the address and returns (no
-// longjmp: it would skip destructors); a SIGBUS from elsewhere goes on to whoever handled it before. After damage the
-// mapping holds foreign zeros: throw it and everything copied from it away.
+// longjmp: it would skip destructors). Any other SIGBUS goes to the handler that was there before. After damage the
+// mapping holds foreign zeros: throw it away, and everything that was copied from it.
 #pragma once
 
 #include <atomic>

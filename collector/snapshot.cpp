@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::uint64_t kMostEpoch = (std::uint64_t{1} << shm::kOwnerEpochBits) - 1;
 
-// A count that no writer leaves is not to be believed even in part: behind it may be holes.
+// A count that no correct writer leaves is not used at all: below it there may be holes.
 bool is_allocation(std::uint64_t cells, const shm::Geometry& geometry) {
   return cells % shm::kGrowthCells == 0 && cells <= geometry.cells;
 }
@@ -34,7 +34,7 @@ SnapshotReader::SnapshotReader(shm::OpenedSegment opened, std::string path)
 void SnapshotReader::read() {
   if (follows_path_) follow_path();
   if (!mapped_) throw truncated(path_);
-  // A second try is for a directory that is not the one that was parsed: then everything known of it goes.
+  // The second try is for a directory that is not the one that was parsed: then all knowledge of it is dropped.
   for (int attempt = 0; attempt < 2; ++attempt) {
     const SigbusGuard guard = mapped_->guard();
     bool is_complete = false;
@@ -120,7 +120,7 @@ bool SnapshotReader::copy_all(const SigbusGuard& guard) {
     add_slot(slot, shape.thread_slot(slot), guard);
   }
   copy_workers(guard);
-  // The spill is last: what a claimer folded away from a process slot before that was read is then surely found here.
+  // The spill is read last: then it holds every value that a claimer folded out of a process slot before that was read.
   std::atomic_thread_fence(std::memory_order_acquire);
   if (!guard.is_damaged()) add_spill(guard);
   snapshot_.totals.sort_per_worker();
@@ -160,7 +160,7 @@ void SnapshotReader::add_spill(const SigbusGuard& guard) {
 
 // False: another log has taken the place of the one that was parsed, or the guard says no.
 bool SnapshotReader::copy_directory(const SigbusGuard& guard) {
-  // What there was no time for is parsed by the next scrape: so a directory of any size is served at last.
+  // The next scrape parses the rest, so a directory of any size is served in the end.
   const auto has_time = [this] { return std::chrono::steady_clock::now() < deadline_; };
   const DirectoryReader::Outcome outcome = directory_->follow(*mapped_, guard, has_time);
   if (outcome == DirectoryReader::Outcome::kLate) require_time();

@@ -1,9 +1,8 @@
-// One look at a segment: what the shared memory held, copied under a guard, checked, and added up on the way.
+// One read of a segment: the shared memory is copied under a guard, checked, and added up on the way.
 //
-// The last room that sees shared memory: no pointer into it leaves. The order of every read is the one of
-// docs/segment-format.md
-// ("Reading"); each shared word is read once, but for sequences and epochs, which are read again to see whether they
-// held. Holes are never touched: a cell beyond what a slot says is allocated does not exist.
+// No room after this one sees shared memory: no pointer into it leaves. The order of the reads is that of
+// docs/segment-format.md, "Reading". Each shared word is read once, except sequences and epochs: they are read again to
+// see whether they have changed. Holes are never touched: cells beyond a slot's `cells_allocated` are not read.
 #pragma once
 
 #include <array>
@@ -55,7 +54,7 @@ class SnapshotReader {
   /// was read. Nothing of a damaged copy is left then.
   void read();
 
-  /// What follows speaks of the last read(), which must not have thrown.
+  /// The functions below are about the last read(), which must not have thrown.
   const Snapshot& snapshot() const { return snapshot_; }
   const Catalog& catalog() const { return directory_->catalog(); }
   const shm::Header& header() const { return mapped_->header(); }
