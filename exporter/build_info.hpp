@@ -1,4 +1,4 @@
-// What was built; constants of the build.
+// Version, revision and compiler: constants of the build.
 #pragma once
 
 #include <string_view>

@@ -1,4 +1,5 @@
-// shmetrics-exporter: one thread for io, one that collects. Exit codes: 0 fine, 1 failed, 2 the command line is wrong.
+// shmetrics-exporter: a thread for io, one that collects, one that checks passwords. Exit codes: 0 fine, 1 failed, 2
+// the command line is wrong.
 #include <fmt/format.h>
 #include <unistd.h>
 

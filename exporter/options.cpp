@@ -52,7 +52,7 @@ std::string version_text() {
   return text + "  compiler: " + std::string(build_compiler());
 }
 
-/// CLI11 speaks in several lines and lists; this keeps what the user typed.
+/// CLI11's messages have several lines and lists; this keeps the line with the user's own words.
 [[noreturn]] void refuse(const std::string& reason) {
   std::string line = reason.substr(0, reason.find('\n'));
   throw UsageError(line + "; see shmetrics-exporter --help");
@@ -213,7 +213,7 @@ Options parse_options(int argc, const char* const* argv, const std::string& defa
   CLI::App app("Serves the metrics of shmetrics segments to Prometheus.", "shmetrics-exporter");
   app.formatter(std::make_shared<HelpFormatter>());
   app.get_formatter()->column_width(20);  // less, and help2man takes texts for paragraphs; more, and lines are long
-  app.set_help_flag();  // CLI11's own comes after the flags that refuse a value: who asks for help shall get it
+  app.set_help_flag();  // CLI11 would handle its own after flags that may refuse a value; --help must always work
   app.add_flag_callback(
       "-h,--help", [] { throw CLI::CallForHelp(); }, "Print this help.");
   app.set_version_flag("--version", version_text(), "Print name, version, revision and compiler.");

@@ -14,11 +14,11 @@ class Reload {
   /// For the first time after the ports are bound: a start that fails says one thing, why it failed.
   void log_warnings() const;
 
-  /// Now, whether files have changed or not. What is wrong is logged and counted, and the old settings stay.
+  /// Reloads now, whether files have changed or not. A fault is logged and counted, and the old settings stay.
   void reload();
 
-  /// To be called now and then: reloads when a file is another than at the last load, and as it was at the last call.
-  /// So a certificate and its key that are replaced one after the other are not read between the two, most of the time.
+  /// To be called now and then. Reloads if a file has changed since the last load, but not since the last call. So,
+  /// most of the time, a certificate and its key are not read while one is replaced and the other not yet.
   void reload_if_changed();
 
  private:

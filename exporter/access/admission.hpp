@@ -1,5 +1,5 @@
-// What was decided about one request, with the settings by which it was decided: whoever answers the request goes by
-// these, also when a reload has come in between.
+// The decision about one request, with the settings by which it was made. The answer uses these settings too, even if a
+// reload has come in between.
 #pragma once
 
 #include <memory>

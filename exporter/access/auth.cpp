@@ -6,7 +6,7 @@
 namespace shmetrics::exporter {
 namespace {
 
-/// Of a cost that the users have, so that the time does not tell who is one.
+/// Its cost is that of the users' hashes, so that the time does not tell which users there are.
 std::string hash_of_nobody(const AuthPolicy& policy) {
   std::string hash = policy.users.begin()->second;
   // No password gives these last digits: the last one of a hash stands for four bits only.

@@ -18,10 +18,10 @@ struct AuthPolicy {
   TokenSet tokens;
   std::map<std::string, std::string> users = {};  // name -> bcrypt hash
   ClientAuth client_certificates = ClientAuth::kNone;
-  bool localhost_bypass = true;  // the local rule may let in who shows no credential
-  bool query_token = true;       // `?token=` is a way to show one; when off it is an invalid one, never ignored
+  bool localhost_bypass = true;  // the local rule may admit requests without a credential
+  bool query_token = true;       // `?token=` is a credential; if this is off, it is an invalid one, never ignored
 
-  /// Whether the local rule applies: who has users or requires certificates means it for local clients too.
+  /// Whether the local rule applies: if there are users, or certificates are required, local clients need them too.
   bool has_local_rule() const {
     return localhost_bypass && users.empty() && client_certificates != ClientAuth::kRequireAny &&
            client_certificates != ClientAuth::kRequireAndVerify;
@@ -32,7 +32,7 @@ struct AuthPolicy {
   }
 };
 
-/// What the connection knows of the one who asks.
+/// What the connection knows of its client.
 struct Caller {
   bool has_verified_certificate = false;  // the client showed one, and it was checked
   /// Whether the peer's process belongs to a user whom we trust (peer_owner.hpp). Asked only of a peer of this machine
@@ -48,7 +48,7 @@ enum class Verdict {
   kCertificate,          // let in: no credential, but a verified client certificate, and nothing else is configured
   kOpen,                 // let in: what is asked for is open to everybody; nobody was asked for a credential
   kNoCredential,         // refused: none, and not local
-  kInvalidCredential,    // refused, also on this machine: whoever shows a credential is judged by it
+  kInvalidCredential,    // refused, also on this machine: a request with a credential is judged by it
   kAmbiguousCredential,  // refused likewise: two Authorization fields, two tokens, or one of each
   kPasswordsWaiting,     // refused for now: too many passwords wait to be checked
   kUncheckedPassword,    // not decided: the password has to be checked first

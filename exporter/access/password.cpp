@@ -83,7 +83,7 @@ bool PasswordChecker::judge(const Login& login, const Digest& digest) {
   {
     const std::lock_guard lock(mutex_);
     --waiting_;
-    // Scrapers that came together: what was right for the first needs no second computation.
+    // Scrapers that came together: a login that was right for the first is not computed again.
     if (right_.contains(digest)) return true;
   }
   if (!is_right(login)) return false;

@@ -19,7 +19,7 @@ namespace shmetrics::exporter {
 
 struct Login {
   std::string user, password;
-  std::string hash;  // what the password is checked against; for a user that there is not, one that nothing matches
+  std::string hash;  // to check the password against; for an unknown user, one that no password matches
 };
 
 class PasswordChecker {
@@ -32,10 +32,10 @@ class PasswordChecker {
   ~PasswordChecker();  // waits for the check under way, a few seconds at most
   PasswordChecker(const PasswordChecker&) = delete;
 
-  /// Done at once when the same login was right before; nothing when too many wait already. For one thread.
+  /// Done at once if the same login was right before; nothing if too many wait already. For one thread.
   std::shared_ptr<const Check> check(const Login& login);
 
-  /// All that was right: after a reload, so that nothing outlives the configuration it was right by.
+  /// Forgets the logins that were right: after a reload, so that none outlives the configuration that made it right.
   void forget();
 
  private:

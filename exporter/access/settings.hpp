@@ -1,4 +1,5 @@
-// What can be changed while the exporter runs: an immutable object, replaced as a whole. Each request reads it once.
+// The settings that can change while the exporter runs: an immutable object, replaced as a whole. Each request reads it
+// once.
 #pragma once
 
 #include <memory>

@@ -143,7 +143,7 @@ TlsContext::TlsContext(const TlsConfig& config, FileStamps& read)
   SSL_CTX_set_max_proto_version(context, number(config.max_version));
   SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET);
   if (config.prefer_server_cipher_suites) SSL_CTX_set_options(context, SSL_OP_CIPHER_SERVER_PREFERENCE);
-  // No resumption: a resumed session would go on with a client's certificate that a reload no longer lets in.
+  // No resumption: a resumed session would keep a client's certificate that a reload no longer accepts.
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_num_tickets(context, 0);
   SSL_CTX_set_alpn_select_cb(context, select_protocol, nullptr);
@@ -162,7 +162,7 @@ void TlsContext::use_ciphers(const TlsConfig& config) {
     const bool is_tls13 = name.find("_WITH_") == std::string::npos;
     (is_tls13 ? tls13 : tls12).push_back(is_tls13 ? name : OPENSSL_cipher_name(name.c_str()));
   }
-  // A list that is all of TLS 1.3 leaves TLS 1.2 without a cipher, hence out.
+  // A list with only ciphers of TLS 1.3 leaves none for TLS 1.2, which is then off.
   if (tls12.empty() && !tls13.empty()) SSL_CTX_set_min_proto_version(context_.get(), TLS1_3_VERSION);
   const std::string list = tls12.empty() ? "ECDHE+AESGCM:ECDHE+CHACHA20" : joined(tls12);
   if (SSL_CTX_set_cipher_list(context_.get(), list.c_str()) != 1) refuse("cipher_suites", reason());

@@ -1,5 +1,5 @@
-// What new connections are encrypted with: certificate, key, authorities and rules, read once and never changed. A
-// reload makes another; connections go on with theirs. OpenSSL alone, no Boost. Safe from any thread.
+// The TLS configuration of new connections: certificate, key, authorities and rules, read once and never changed. A
+// reload makes another one; existing connections keep theirs. OpenSSL alone, no Boost. Safe from any thread.
 #pragma once
 
 #include <openssl/types.h>
@@ -20,7 +20,7 @@ class TlsContext {
   ~TlsContext();
   TlsContext(const TlsContext&) = delete;
 
-  /// A new server side. Who gets it frees it, before this context goes.
+  /// A new server side. The caller frees it, before this context ends.
   SSL* new_connection() const;
 
   /// Whether the client has shown a certificate and the rules include checking it. After the handshake.

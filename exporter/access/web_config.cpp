@@ -17,7 +17,7 @@ namespace {
   throw std::invalid_argument(fmt::format("--web.config.file {} line {}: {}", file, line, reason));
 }
 
-/// One value of the file, with what a message about it needs.
+/// One value of the file, with the key and place that a message about it names.
 struct Value {
   const std::string& file;
   std::string key;  // with those above it: tls_server_config.cert_file
@@ -218,7 +218,7 @@ void read_users(const Value& map, WebConfig& config) {
   }
 }
 
-/// What YAML calls printable. yaml-cpp does not look, the toolkit's parser does.
+/// Whether YAML calls it printable. yaml-cpp does not check that; the toolkit's parser does.
 void check_characters(const std::string& text, const std::string& path) {
   using Utf8 = boost::nowide::utf::utf_traits<char>;
   int line = 1;
@@ -243,7 +243,7 @@ WebConfig parse_web_config(const std::string& text, const std::string& path) {
     if (documents.size() > 1) refuse_line(path, documents[1].Mark().line + 1, "a second document; remove it");
     if (documents.empty() || documents[0].IsNull()) return config;
     const auto headers = [&config](const Value& v) { read_headers(v, config); };
-    // http2 is accepted and changes nothing: this exporter speaks HTTP/1.1, which every client of HTTP/2 does too.
+    // http2 is accepted and changes nothing: this exporter speaks HTTP/1.1, and so does every client of HTTP/2.
     const auto http = [&headers](const Value& v) {
       read_fields(v, {{"http2", [](const Value& on) { on.flag(); }}, {"headers", headers}});
     };

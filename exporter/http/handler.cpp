@@ -99,7 +99,7 @@ Answer refuse_unknown(const Site& site, const Request& request, const Target& ta
   Answer answer = make_answer(401, kPlainText, "unauthorized\n", target.route);
   answer.headers.emplace_back("WWW-Authenticate", "Bearer realm=\"shmetrics\"");
   if (!policy.users.empty()) answer.headers.emplace_back("WWW-Authenticate", "Basic realm=\"shmetrics\"");
-  // A person at a browser has no other way to say the token than to be asked by the page.
+  // A person with a browser can give the token only if the page asks for it.
   if (target.file != nullptr && target.file->name.empty() && request.is_read && request.accepts_html) {
     put_ui_file(*target.file, coding_of(site, request), request.known_tags, answer);
   }

@@ -22,7 +22,7 @@ namespace shmetrics::exporter {
 
 struct UiFile;
 
-/// What this exporter serves, and to whom. Nothing but a reload changes it, and that the settings alone.
+/// What this exporter serves, and to whom. Only a reload changes it, and only the settings.
 struct Site {
   std::shared_ptr<const Settings> settings = std::make_shared<const Settings>();
   std::string telemetry_path = "/api/metrics";  // /metrics is served too
@@ -36,8 +36,8 @@ struct Site {
 struct Target {
   Route route = Route::kOther;
   const UiFile* file = nullptr;  // of the live page
-  /// Health, and what the page is built of: the same bytes in every copy of this program, which tell nothing. Without
-  /// them the page could not ask for a token.
+  /// Health, and the files of the page. They are the same in every copy of this program and tell nothing about the
+  /// segment. Without them the page could not ask for a token.
   bool is_open = false;
 };
 Target target_of(const Site& site, const Request& request);
@@ -60,7 +60,7 @@ struct Answer {
 struct ScrapeOrder {
   ScrapeQuery query;
   std::optional<std::chrono::duration<double>> patience = {};  // how long it may take, if the scraper has said it
-  Answer answer;                                               // as it will be, but for its body
+  Answer answer;                                               // complete, except its body
 };
 
 using Response = std::variant<Answer, ScrapeOrder>;

@@ -76,7 +76,7 @@ std::vector<Listener> open_tcp(asio::io_context& context, const ListenAddress& a
   return listeners;
 }
 
-/// A socket file that nobody listens on is what a killed exporter left; anything else is not ours to remove.
+/// Removes a socket file on which no program listens: a killed exporter left it. Other files are not removed.
 void remove_stale(asio::io_context& context, const std::string& path) {
   struct stat found {};
   if (lstat(path.c_str(), &found) != 0 || !S_ISSOCK(found.st_mode)) return;
@@ -89,7 +89,7 @@ void remove_stale(asio::io_context& context, const std::string& path) {
 std::vector<Listener> open_unix(asio::io_context& context, const ListenAddress& address) {
   remove_stale(context, address.path);
   Error error;
-  // The mode must be right from the first moment, so the mask and not a later chmod. Startup has one thread.
+  // The mode must be right from the first moment, so the mask and not a later chmod. No other thread makes files now.
   const mode_t previous = umask(0117);
   Acceptor acceptor = bound(context, asio::local::stream_protocol::endpoint(address.path), error);
   umask(previous);

@@ -73,7 +73,7 @@ struct Server::State {
 void Server::State::accept_on(Listener& listener) {
   asio::co_spawn(context, accept_loop(listener), [this, &listener](std::exception_ptr exception) {
     if (exception == nullptr || shared.is_draining) return;
-    // A listener that no longer accepts looks alive from outside, so it starts again.
+    // A listener that no longer accepts would look alive from outside, so it starts again.
     log(LogLevel::kError, "accepting failed, starting again",
         {{"address", listener.text}, {"error", text_of(exception)}});
     accept_on(listener);

@@ -182,7 +182,7 @@ class Session {
       using Outcome = PasswordChecker::Outcome;
       const auto check = context_.site.passwords->check(login);
       if (!check) co_return Admission{settings, {Verdict::kPasswordsWaiting}};
-      // Looked at and not waited for: nothing of this coroutine is ever in the hands of another thread.
+      // Polled, not awaited, so that no other thread ever touches this coroutine.
       for (asio::steady_timer pause(transport_.get_executor()); *check == Outcome::kPending;) {
         pause.expires_after(kPasswordPause);
         co_await pause.async_wait(kAwait);
@@ -207,7 +207,7 @@ class Session {
   asio::awaitable<Answer> collect(ScrapeOrder order, Clock::time_point arrival) {
     const std::size_t most = context_.limits.max_requests;
     if (most != 0 && context_.scrapes_in_flight > most) co_return failed(order, ScrapeFailure::kBusy);
-    // A response that comes just when the scraper gives up is lost, and its connection with it.
+    // If the scraper gives up just when the response comes, the response and the connection are lost.
     constexpr double kPart = 0.95;
     const std::chrono::duration<double> asked = order.patience.value_or(kMostPatience) * kPart;
     const auto patience = std::min<std::chrono::duration<double>>(asked, kMostPatience);
@@ -222,7 +222,7 @@ class Session {
   asio::awaitable<bool> write(Answer answer, const http::request<http::empty_body>& request) {
     context_.counts.count(answer.status, answer.route);
     note(answer);
-    // The operator's word is the last.
+    // The operator's headers replace ours.
     for (const auto& [name, value] : settings_->headers) answer.set_header(name, value);
     http::response<http::span_body<const char>> message(http::int_to_status(answer.status), request.version());
     for (const auto& [name, value] : answer.headers) message.insert(name, value);
@@ -290,7 +290,7 @@ class Session {
 
 void note_closed(SessionContext& context, CloseReason reason, const Peer& peer) {
   context.counts.connections.count(reason);
-  // A scraper that comes every five minutes reaches these two, and nothing is wrong with it.
+  // A scraper that comes every five minutes reaches these two deadlines, and is not at fault.
   const bool is_usual = reason == CloseReason::kIdleTimeout || reason == CloseReason::kMaxRequests;
   context.refusals.log(name_of(reason), is_usual ? LogLevel::kDebug : LogLevel::kWarn, "a limit closed a connection",
                        {{"reason", name_of(reason)}, {"peer", peer.text()}});

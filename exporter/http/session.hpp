@@ -24,7 +24,7 @@ struct Connection {
   std::function<void()> hang_up;  // set while the session runs; safe to call at any time in the io thread
 };
 
-/// What all sessions share; outlives them.
+/// Shared by all sessions; outlives them.
 struct SessionContext {
   const Site& site;
   const Limits& limits;
@@ -41,7 +41,7 @@ void note_closed(SessionContext& context, CloseReason reason, const Peer& peer);
 
 using Socket = boost::asio::generic::stream_protocol::socket;  // TCP and unix alike
 
-/// Serves the connection until it ends. Throws what the handler throws; whoever spawns it has to catch.
+/// Serves the connection until it ends. Throws what the handler throws; the caller that spawns it has to catch.
 boost::asio::awaitable<void> serve(Socket socket, Connection& connection, SessionContext& context);
 
 }  // namespace shmetrics::exporter

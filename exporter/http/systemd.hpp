@@ -1,4 +1,4 @@
-// What systemd passes and is told: listening sockets and the state of the service (sd_listen_fds(3), sd_notify(3)).
+// Listening sockets from systemd, and the state of the service for systemd (sd_listen_fds(3), sd_notify(3)).
 // Without libsystemd at build time no socket can be taken, and nothing is told.
 #pragma once
 

@@ -1,4 +1,4 @@
-// What one peer, and all of them together, may take of the exporter: the numbers, and the names of what happens when
+// The exporter's limits for one client and for all of them together: the numbers, and the names of what happens when
 // one of them is reached.
 #pragma once
 
@@ -20,13 +20,13 @@ struct Limits {
   std::chrono::milliseconds write_timeout{30'000};   // for each kWriteChunkBytes of a response, and what is left
 };
 
-/// A deadline for the whole response would cut a slow client of a big one that is honest; one that every byte extends,
-/// a client could stretch for days. This asks for 9 KiB a second at the default. The kernel is told to keep no more
-/// than this unsent of a connection: else it takes megabytes at a time, and the deadline would be one for those.
+/// A deadline for the whole response would cut off honest slow clients. A client could stretch a deadline for each byte
+/// for days. So there is one for each such piece: 9 KiB a second at the default. TCP_NOTSENT_LOWAT keeps the kernel
+/// from buffering megabytes, which would defeat it.
 inline constexpr int kWriteChunkBytes = 256 * 1024;
 
-/// Then the response ends its connection. Enough for four hours of scrapes every 15 s; few enough that a peer that
-/// stays connected comes to see a new certificate, and that a pipeline ends.
+/// After so many requests the response ends its connection. They are enough for four hours of scrapes every 15 s. They
+/// are few enough that a client that stays connected sees a new certificate, and that a pipeline ends.
 inline constexpr std::size_t kMaxRequestsPerConnection = 1000;
 
 /// The label `reason` of shmetrics_exporter_connections_closed_total.

@@ -13,7 +13,7 @@ namespace {
 
 constexpr int kFullWeight = 1000;  // thousandths: a weight has three digits
 
-/// One member of a list: what it names, its parameters but for the weight.
+/// One member of a list: its name, and its parameters without the weight.
 struct Member {
   std::string_view name;
   std::vector<std::pair<std::string_view, std::string>> parameters;
@@ -158,7 +158,7 @@ int closeness(const Member& member, Format format) {
   return fits ? 3 : 0;
 }
 
-/// What the list says of one format: the closest member that names it decides, of equally close ones the first.
+/// The weight of one format: the member that names it most closely decides, of equally close ones the first.
 struct Standing {
   int weight = 0;
   int closeness = 0;
@@ -175,7 +175,7 @@ struct Standing {
 }  // namespace
 
 Representation choose_representation(std::string_view accept) {
-  // In the order of our own preference, which decides between what one wildcard matches.
+  // In the order of our own preference, which decides between formats that one wildcard matches.
   constexpr Format kFormats[] = {Format::kText, Format::kOpenmetrics100, Format::kOpenmetrics001};
   Standing standings[std::size(kFormats)];
   ListReader list(accept);
@@ -208,7 +208,7 @@ Coding choose_coding(std::string_view accept_encoding) {
     std::optional<int>& named = is_gzip ? gzip : same_name(member->name, "identity") ? identity : rest;
     if ((is_gzip || &named == &identity || member->name == "*") && !named) named = member->weight;
   }
-  // What is not named has the weight of `*`; identity is fine even without one, but not wished for.
+  // A coding that is not named has the weight of `*`. Identity is acceptable even without one, but not preferred.
   const bool is_wished = gzip.has_value() || identity == 0;
   const int gzip_weight = gzip.value_or(rest.value_or(0));
   return is_wished && gzip_weight > 0 && gzip_weight >= identity.value_or(rest.value_or(0)) ? Coding::kGzip

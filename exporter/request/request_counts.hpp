@@ -1,4 +1,4 @@
-// What the exporter counts of its own work. Belongs to the io thread; a copy may go elsewhere.
+// The exporter's counts of its own work. Belongs to the io thread; a copy may go elsewhere.
 #pragma once
 
 #include <array>

@@ -1,4 +1,4 @@
-// What a scrape of the exporter is made of: the families of all segments, then the self metrics. Belongs to one thread.
+// The parts of a scrape: the families of all segments, then the self metrics. Belongs to one thread.
 #pragma once
 
 #include <chrono>
@@ -30,8 +30,8 @@ class Collection {
   /// Looks at all segments, and logs what has changed. Throws std::bad_alloc only.
   void read();
 
-  /// What the last read() saw, as the query wants it; not compressed. The same, but for how long it took, for the same
-  /// counts. Empty when no segment has the name that the query asks for. Throws std::bad_alloc only.
+  /// The last read() as the query wants it, not compressed. Equal queries with equal counts get the same text, except
+  /// the duration. Empty if no segment has the name that the query asks for. Throws std::bad_alloc only.
   std::string render(const ScrapeQuery& query, const RequestCounts& counts);
 
  private:

@@ -31,12 +31,12 @@ std::string gzip(std::string_view text) {
       stream.end_of_stream = text.empty() ? 1 : 0;
     }
     const std::size_t used = out.size();
-    // Metrics shrink to less than a tenth; what does not gets room again.
+    // Metrics shrink to less than a tenth. Other text gets more room in the next round.
     const std::size_t more = std::clamp<std::size_t>(stream.avail_in / 8, 4096, kMostAtOnce);
     out.resize(used + more);
     stream.next_out = reinterpret_cast<std::uint8_t*>(out.data() + used);
     stream.avail_out = static_cast<std::uint32_t>(more);
-    // Its errors are those of wrong parameters, but for the want of memory, which is given.
+    // With these parameters the only possible error is too little room for output, and there always is some.
     if (isal_deflate(&stream) != COMP_OK) throw std::bad_alloc();
     out.resize(used + more - stream.avail_out);
   } while (stream.internal_state.state != ZSTATE_END);

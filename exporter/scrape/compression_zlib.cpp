@@ -29,7 +29,7 @@ std::string gzip(std::string_view text) {
       stream.avail_in = static_cast<uInt>(part.size());
     }
     const std::size_t used = out.size();
-    // Metrics shrink to less than a tenth; what does not gets room again.
+    // Metrics shrink to less than a tenth. Other text gets more room in the next round.
     const std::size_t more = std::clamp<std::size_t>(stream.avail_in / 8, 4096, kMostAtOnce);
     out.resize(used + more);
     stream.next_out = reinterpret_cast<Bytef*>(out.data() + used);

@@ -39,7 +39,7 @@ bool exists(const std::string& path) {
 
 GlobResult expand_glob(const std::string& pattern, std::size_t max_entries) {
   GlobResult result;
-  std::vector<std::string> bases{""};  // what the parts so far match, each with the slashes that follow it
+  std::vector<std::string> bases{""};  // matches of the parts so far, each with the slashes that follow it
   for (std::size_t at = 0; at < pattern.size();) {
     const std::size_t slash = std::min(pattern.find('/', at), pattern.size());
     const std::size_t next = std::min(pattern.find_first_not_of('/', slash), pattern.size());

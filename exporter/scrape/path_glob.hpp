@@ -17,7 +17,7 @@ struct GlobResult {
 };
 
 /// `*`, `?` and `[...]` as in fnmatch(3), each within one part of the path; a leading dot is matched only by a dot.
-/// What cannot be read does not match. Whether a match is a file is for the caller to see. Throws std::bad_alloc only.
+/// An unreadable directory has no matches. The caller checks whether a match is a file. Throws std::bad_alloc only.
 GlobResult expand_glob(const std::string& pattern, std::size_t max_entries = kMaxGlobEntries);
 
 }  // namespace shmetrics::exporter

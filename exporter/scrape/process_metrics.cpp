@@ -82,7 +82,7 @@ std::optional<double> boot_time(const std::string& root) {
 ProcessStatus read_process(const std::string& directory, std::optional<double> boot_unix_seconds) {
   ProcessStatus status;
   parse_stat(read_text(directory + "/stat"), status);
-  // Without the boot time the start would be seconds since boot, which nobody can compare with anything.
+  // Without the boot time the start would be in seconds since boot, which is of no use.
   if (!boot_unix_seconds) status.start_time_unix_seconds.reset();
   if (status.start_time_unix_seconds) *status.start_time_unix_seconds += *boot_unix_seconds;
   status.open_fds = count_entries(directory + "/fd");

@@ -21,7 +21,7 @@ struct ProcessStatus {
 /// cannot read.
 ProcessStatus read_process_status(const std::string& root = "/proc");
 
-/// The same of any process, but for its limits: `directory` is its own below /proc.
+/// The same of any process, without its limits: `directory` is its own below /proc.
 ProcessStatus read_process(const std::string& directory, std::optional<double> boot_unix_seconds);
 /// Unix time of the machine's start, from `root`/stat.
 std::optional<double> boot_time(const std::string& root = "/proc");

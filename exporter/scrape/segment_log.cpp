@@ -11,7 +11,7 @@ namespace {
 
 using Counted = std::pair<std::string_view, std::uint64_t>;
 
-// "a 2, b 3": so many that a line stays one that is read.
+// "a 2, b 3": only so many that the line stays readable.
 std::string listed(std::span<const Counted> counted) {
   constexpr std::size_t kMostListed = 8;
   std::string text;
@@ -58,7 +58,8 @@ void SegmentLog::note_state(const collector::SegmentStatus& status, const std::s
   if (status.up && has_changed) log_segment(LogLevel::kInfo, "the segment is up", status.segment, path);
   const std::string& complaint = status.up ? status.notice : status.problem;
   if (complaint == complaint_) return;
-  // A problem may name a number that differs at each scrape; going down is told at once, all else once a minute.
+  // A problem may contain a number that differs at each scrape. So going down is logged at once, all else once a
+  // minute.
   const char* message = status.up ? "the segment is up, but" : "the segment is not up";
   if (!complaint.empty()) {
     const bool passes = throttle_.pass(message, std::chrono::steady_clock::now()).has_value();
@@ -72,7 +73,7 @@ void SegmentLog::note_list(NotedList& noted, const std::string& list, const coll
                            const std::string& path) {
   if (list == noted.said) return;
   if (!list.empty()) {
-    // What is held back is said at a later read, if it still holds.
+    // A problem that is held back is logged at a later read, if it is still there.
     if (!throttle_.pass(noted.message, std::chrono::steady_clock::now())) return;
     log_segment(noted.level, noted.message, status.segment, path, list, noted.key);
   }

@@ -28,7 +28,7 @@ namespace {
 
 using FileIdentity = std::pair<dev_t, ino_t>;
 
-/// Nothing for what is no regular file; a link is none, as the collector does not follow it either.
+/// Nothing if it is no regular file. A link is none, because the collector does not follow links either.
 std::optional<FileIdentity> identity_of(const std::string& path) {
   struct stat status;
   if (lstat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return std::nullopt;
@@ -55,8 +55,8 @@ void SegmentSet::refresh() {
 }
 
 std::vector<SegmentSet::File> SegmentSet::find_files(Plan& plan) const {
-  // A fixed file is not to come again as a match: neither by its path, which may be renamed over at this moment, nor
-  // through another directory. Hence both sets.
+  // A fixed file must not come again as a match: neither by its path, whose file may be replaced at this moment, nor by
+  // another directory. So both sets are needed.
   std::set<std::string> paths;
   std::set<FileIdentity> identities;
   for (const SegmentSpec& spec : specs_) {

@@ -38,7 +38,7 @@ class FamilyWriter {
   bool has_head_ = false;
 };
 
-// Zeros are written too: what appears with its first fault cannot be alerted on.
+// Zeros are written too: no alert can see the first fault of a series that appears with it.
 void append_single(SelfText& out, Segments segments, std::string_view name, std::string_view type,
                    std::string_view help, Number number) {
   FamilyWriter family(out, name, type, help);
@@ -71,7 +71,7 @@ void append_reasons(SelfText& out, Segments segments, std::string_view name, std
   }
 }
 
-// Families are the application's: a line for each that has nothing to tell would drown the others.
+// The application may have many families: a line of 0 for each would hide the others.
 void append_series_overflow(SelfText& out, Segments segments) {
   FamilyWriter family(out, "shmetrics_series_overflow_total", "counter",
                       "Label sets that have no series of their own, by family and reason.");

@@ -11,9 +11,9 @@
 
 namespace shmetrics::exporter {
 
-/// Of each segment shmetrics_segment_up; of each that is up all the rest, zeros too, but for the samples with a label
-/// `family`: those are written where there is something to tell. A family is written once, with the samples of all
-/// segments; those of a segment with a name begin with the label `segment`.
+/// shmetrics_segment_up of each segment; all others of each segment that is up, zeros too. Samples with a label
+/// `family` are written only if they are not 0. A family is written once, with the samples of all segments; samples of
+/// a segment with a name begin with the label `segment`.
 void append_segment_metrics(SelfText& out, std::span<const collector::SegmentStatus> segments);
 
 /// shmetrics_worker_*: `workers` has an element for each segment, or none at all.

@@ -14,13 +14,13 @@ namespace shmetrics::exporter {
 
 namespace asio = boost::asio;
 
-/// One rendering. The collecting thread writes `result`, the io thread all else; each sees what the other has done
-/// through the queue of the other.
+/// One rendering. The collecting thread writes `result`, the io thread all other fields. Each thread sees the other's
+/// writes because it gets the order from the other's queue.
 struct SharedScrapes::Order {
   ScrapeQuery query;
   Outcome result = ScrapeFailure::kBroken;
   bool is_done = false;
-  std::list<asio::steady_timer*> waiting = {};  // of those who wait; cancelled when it is done
+  std::list<asio::steady_timer*> waiting = {};  // of the waiting requests; cancelled when it is done
 };
 
 namespace {

@@ -1,8 +1,8 @@
 // Scrapes that come together share the work: one look at the segments, one rendering of each query.
 //
 // Collecting has a thread of its own, so that health checks, other responses and refusals do not wait for it. A request
-// that comes while that thread is at work waits for the next collection, and all that wait share it: what a response
-// says was read after its request had arrived.
+// that comes while that thread works waits for the next collection, and all waiting requests share that one. So a
+// response is always read after its request arrived.
 //
 // Belongs to the io thread. Its end waits for the collection that is under way; it must come before that of the io
 // context.
@@ -23,7 +23,8 @@
 
 namespace shmetrics::exporter {
 
-/// Nobody waits longer, whatever the scraper says: Prometheus allows no more than its interval, commonly 15 s to 60 s.
+/// No request waits longer, whatever the scraper says: Prometheus allows no more than its interval, commonly 15 to 60
+/// s.
 inline constexpr std::chrono::seconds kMostPatience{30};
 
 class SharedScrapes {

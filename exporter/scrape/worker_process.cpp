@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::chrono::seconds kMostTime{1};
 
-/// Its directory below /proc, through a descriptor that means this process for ever: its number may go to another.
+/// Its directory below /proc, by a descriptor that always means this process: the pid may go to another one.
 class HeldProcess {
  public:
   explicit HeldProcess(std::uint64_t pid)

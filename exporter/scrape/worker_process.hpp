@@ -1,9 +1,9 @@
 // The processes of live workers, from /proc, for --collector.worker-process.
 //
-// A pid in a segment is a label: it may be of another pid namespace, and what has it here another program, or another
-// worker. So a process is looked into when its mappings prove that it is the entry's owner (Scraper::is_owner), and
-// left out when they do not: another user's without CAP_SYS_PTRACE, one that ends meanwhile. The kernel shows mappings
-// under the process's own lock of them: whose page faults wait for a disk makes the scrape wait too.
+// A pid in a segment is a label: it may be of another pid namespace, where here another program or worker has it. So a
+// process is read only if its mappings prove that it is the entry's owner (Scraper::is_owner). Others are left out: a
+// process of another user without CAP_SYS_PTRACE, or one that ends meanwhile. Reading /proc/PID/maps takes that
+// process's mmap lock, so a worker that is stuck in a page fault delays the scrape.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +17,8 @@ namespace shmetrics::exporter {
 
 using WorkerProcesses = std::vector<std::pair<std::uint32_t, ProcessStatus>>;  // by entry, the label `worker`
 
-/// Of what the scraper's last read() saw. Takes a second at most, whatever the segment says: workers beyond are left
-/// out. Throws std::bad_alloc only.
+/// Of the scraper's last read(). It takes a second at most, whatever the segment says: further workers are left out.
+/// Throws std::bad_alloc only.
 WorkerProcesses read_worker_processes(const collector::Scraper& scraper);
 
 }  // namespace shmetrics::exporter
