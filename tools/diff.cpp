@@ -53,7 +53,7 @@ std::optional<Number> parse_number(std::string_view text) {
 
 bool are_equal(std::string_view a, std::string_view b) {
   if (a == b) return true;
-  // -0 and 0; two different integers may be the same double, so a whole number is compared by its digits alone.
+  // -0 and 0 are equal. Two different integers may be the same double, so whole numbers are compared by their digits.
   if (parse_number<std::uint64_t>(a) && parse_number<std::uint64_t>(b)) return false;
   const auto left = parse_number<double>(a), right = parse_number<double>(b);
   return left && right && *left == *right;

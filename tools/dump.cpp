@@ -26,7 +26,7 @@ using collector::WorkerRow;
 using collector::WorkerState;
 
 constexpr std::uint64_t kNanosecondsPerSecond = 1'000'000'000;
-constexpr std::size_t kWidestColumn = 100;  // a longer name pushes its number out, not everybody's
+constexpr std::size_t kWidestColumn = 100;  // a longer name moves only its own number to the right
 
 void pad(std::string& out, std::string_view text, std::size_t width) {
   out += text;

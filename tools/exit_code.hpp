@@ -1,4 +1,4 @@
-// What the program's end says to a script; section "Exit codes" of docs and --help.
+// The program's exit codes; --help lists them.
 #pragma once
 
 namespace shmetrics::tools {

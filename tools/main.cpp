@@ -69,7 +69,7 @@ constexpr char kDiffExamples[] =
     "  shmetrics diff before.seg /run/app/metrics.seg    gauges of the living differ: a copy has no live workers";
 
 int fail(const std::string& problem, int code) {
-  // What comes from a segment or a path may hold anything; the promise is one line.
+  // Text from a segment or a path may hold any byte, but a message must be one line.
   std::string line = problem;
   for (char& c : line) {
     if (c == '\n' || c == '\r') c = ' ';
@@ -176,7 +176,7 @@ int run_diff(const std::string& a, const std::string& b) {
   return finish(out, problem, code, kNoAnswer);
 }
 
-/// CLI11's complaint, or a plainer one where it has missed what is wrong; and whose --help to see.
+/// CLI11's message, or a plainer one if it names the wrong cause; and which --help to read.
 std::string complaint(const CLI::App& app, const CLI::ParseError& error) {
   const auto commands = app.get_subcommands();
   if (!commands.empty()) return error.what() + ("; see shmetrics " + commands.front()->get_name()) + " --help";

@@ -20,7 +20,7 @@ RateRow moving_row(const Moment::Point* before, const Moment::Point& after, doub
   if (seconds <= 0) return row;
   const bool goes_on = before != nullptr && before->value <= after.value;
   const double grown = after.value - (goes_on ? before->value : 0);
-  if (std::isnan(grown)) return row;  // a float counter can reach infinity, and then stands still in no way that counts
+  if (std::isnan(grown)) return row;  // two infinities: a float counter can reach infinity
   row.rate = grown / seconds;
   if (after.is_observed && grown > 0) row.mean = (after.sum - (goes_on ? before->sum : 0)) / grown;
   return row;
@@ -68,7 +68,7 @@ Rates compare(const Moment* before, const Moment& after) {
     const auto found = old.find(point.series);
     rates.moving.push_back(moving_row(found == old.end() ? nullptr : found->second, point, seconds));
   }
-  // Stable: what stands still keeps its place.
+  // Stable: series that do not move keep their places.
   std::stable_sort(rates.moving.begin(), rates.moving.end(),
                    [](const RateRow& a, const RateRow& b) { return a.rate.value_or(0) > b.rate.value_or(0); });
   return rates;
