@@ -4,15 +4,19 @@ usage: api_test.py DIRECTORY_OF_THE_PACKAGE DIRECTORY_OF_PROGRAMS DIRECTORY_OF_P
 """
 import difflib
 import json
+import pathlib
 import re
+import tempfile
 import unittest
 
 import node
 
 node.skip_without("prom-client")
+import segments  # noqa: E402
 from segments import new_directory, samples_of  # noqa: E402
 
-import prometheus_client.openmetrics.parser  # noqa: E402
+import prometheus_client.openmetrics.parser
+import prometheus_client.parser  # noqa: E402
 
 
 def new_segment():
@@ -62,6 +66,150 @@ class NodeDifferential(unittest.TestCase):
             # OpenMetrics has no sum of what may be negative.
             shown = [name for name in samples_of(ours[form], parse=parser) if not re.search("_(sum|count)({|$)", name)]
             self.assertEqual(len(shown), sum(not name.endswith(("_sum", "_count")) for name, _ in mine), form)
+
+
+class NodeNames(unittest.TestCase):
+    def setUp(self):
+        self.segment = new_segment()
+
+    def evaluate(self, program, **more):
+        return node.evaluate(self.segment, program, **more)
+
+    def test_metrics_are_instances_of_the_classes_of_prom_client(self):
+        found, _ = self.evaluate("""
+            const peer = require('prom-client');
+            const kinds = ['Counter', 'Gauge', 'Histogram', 'Summary'];
+            return [new client.Registry() instanceof peer.Registry, Object.keys(peer).filter(name => !(name in client)),
+                ...kinds.map(kind => new client[kind]({ name: `${kind}_total_x`, help: 'X' }) instanceof peer[kind])];""")
+        self.assertEqual(found, [True, [], True, True, True, True])
+
+    def test_a_name_that_the_segment_does_not_take_stays_in_the_process_and_is_said_once(self):
+        found, warnings = self.evaluate("""
+            const wrong = new client.Counter({ name: 'jobs', help: 'Jobs' });
+            wrong.inc(3);
+            const many = new client.Histogram({ name: 'many', help: 'Many', buckets: client.linearBuckets(0, 1, 100) });
+            many.observe(50);
+            return client.register.metrics();""")
+        self.assertEqual(samples_of(found)["jobs_total"], 3)
+        self.assertEqual(samples_of(found)['many_bucket{le="50"}'], 1)
+        self.assertIn("use 'jobs_total'", warnings)
+        self.assertIn("many stays in each process", warnings)
+        self.assertEqual(segments.samples(self.segment), {})
+
+    def test_what_cannot_be_is_said_once_and_changes_nothing(self):
+        found, warnings = self.evaluate("""
+            const counter = new client.Counter({ name: 'a_total', help: 'A', labelNames: ['x'] });
+            counter.inc({ x: 1 }, 2);
+            counter.remove(1); counter.remove(1); counter.reset();
+            new client.Summary({ name: 's', help: 'S', percentiles: [0.5] }).observe(1);
+            client.register.resetMetrics();
+            client.register.setDefaultLabels({ app: 'late' });
+            return client.register.metrics();""")
+        self.assertEqual(samples_of(found), {'a_total{x="1"}': 2, "s_sum": 1, "s_count": 1})
+        for said in ("a_total: a label set cannot be removed", "a_total: what the workers have counted cannot be reset",
+                     "s: percentiles are left out", "a_total does not get them"):
+            self.assertEqual(warnings.count(said), 1, said)
+
+    def test_a_registry_shows_its_own_metrics_and_the_global_one_what_is_nowhere_else(self):
+        node.evaluate(self.segment, "new client.Counter({ name: 'of_another_total', help: 'Of another worker' }).inc(5);")
+        found, _ = self.evaluate("""
+            const other = new client.Registry();
+            new client.Counter({ name: 'own_total', help: 'Own', registers: [other] }).inc();
+            new client.Counter({ name: 'global_total', help: 'Global' }).inc();
+            new client.Counter({ name: 'gone_total', help: 'Gone' }).inc();
+            new client.Counter({ name: 'local_total', help: 'Local', registers: [] }).inc();
+            new client.Gauge({ name: 'left_out', help: 'Left out', aggregator: 'omit' }).set(4);
+            client.register.removeSingleMetric('gone_total');
+            const registries = [client.register, other, client.Registry.merge([client.register, other]),
+                new client.AggregatorRegistry()];
+            const names = text => text.split('\\n').filter(line => /^[a-z]/.test(line));
+            const found = await Promise.all(registries.map(async registry => names(await registry.metrics())));
+            return [...found, names(await new client.AggregatorRegistry().clusterMetrics())];""")
+        of_global = ["global_total 1", "of_another_total 5", "left_out 4"]
+        self.assertEqual(found[0], of_global)
+        self.assertEqual(found[1], ["own_total 1"])
+        self.assertEqual(sorted(found[2]), sorted(of_global + ["own_total 1"]))
+        self.assertEqual(found[4], ["of_another_total 5"])
+        self.assertNotIn("local_total", segments.samples(self.segment))
+        self.assertNotIn("left_out", segments.samples(self.segment))
+
+    def test_callbacks_run_before_a_reading_and_are_awaited(self):
+        found, _ = self.evaluate("""
+            new client.Gauge({ name: 'now', help: 'Now', collect() { this.set(1); } });
+            const late = new client.Gauge({ name: 'late', help: 'Late',
+                async collect() { await new Promise(resolve => setTimeout(resolve, 20)); this.inc(); } });
+            const text = await client.register.metrics();
+            return [text, (await late.get()).values, await client.register.getSingleMetricAsString('now')];""")
+        self.assertEqual(samples_of(found[0]), {"now": 1, "late": 1})
+        self.assertEqual(found[1], [{"value": 2, "labels": {}}])
+        self.assertEqual(found[2], "# HELP now Now\n# TYPE now gauge\nnow 1")
+
+    def test_default_labels_are_declared_with_what_is_made_after_them(self):
+        found, _ = self.evaluate("""
+            client.register.setDefaultLabels({ app: 'crm', zone: 1 });
+            new client.Counter({ name: 'plain_total', help: 'Plain' }).inc();
+            const labelled = new client.Counter({ name: 'labelled_total', help: 'Labelled', labelNames: ['x', 'zone'] });
+            labelled.inc({ x: 1 }); labelled.labels('b', 2).inc();
+            return client.register.metrics();""")
+        self.assertEqual(samples_of(found), {
+            'plain_total{app="crm",zone="1"}': 1,
+            'labelled_total{app="crm",x="1",zone="1"}': 1, 'labelled_total{app="crm",x="b",zone="2"}': 1})
+
+    def test_default_metrics_are_those_of_the_worker_that_answers(self):
+        found, warnings = self.evaluate("""
+            client.collectDefaultMetrics({ labels: { worker: 3 } });
+            return client.register.metrics();""")
+        self.assertIn('process_cpu_seconds_total{worker="3"}', samples_of(found))
+        self.assertEqual((segments.samples(self.segment), warnings), ({}, ""))
+
+    def test_aggregators_are_modes_of_gauges(self):
+        self.evaluate("""
+            for (const aggregator of ['sum', 'min', 'max', 'first', 'average']) {
+              new client.Gauge({ name: aggregator, help: 'G', aggregator }).set(1);
+            }
+            new client.Gauge({ name: 'kept', help: 'G', mode: 'mostrecent' }).set(1);""")
+        modes = {family["name"]: family["mode"]
+                 for family in json.loads(segments.dump(self.segment, "json"))["families"]}
+        self.assertEqual(modes, {"sum": "livesum", "min": "livemin", "max": "livemax", "first": "livemostrecent",
+                                 "average": "liveall", "kept": "mostrecent"})
+        with self.assertRaisesRegex(AssertionError, "has no mode 'most'"):
+            self.evaluate("new client.Gauge({ name: 'odd', help: 'G', mode: 'most' });")
+
+    def test_label_sets_without_bound_share_a_series_and_cost_no_memory(self):
+        found, _ = self.evaluate("""
+            const many = new client.Counter({ name: 'many_total', help: 'Many', labelNames: ['x'], seriesLimit: 10 });
+            const heap = () => { gc(); return process.memoryUsage().heapUsed; };
+            for (let i = 0; i < 10000; i += 1) many.inc({ x: i });
+            const before = heap();
+            for (let i = 10000; i < 200000; i += 1) many.inc({ x: `value ${i}` });
+            many.inc({ x: { toString: () => '0' } });
+            return heap() - before;""", NODE_OPTIONS="--expose-gc")
+        self.assertLess(found, 300_000)
+        counted = segments.samples(self.segment)
+        self.assertEqual(counted['many_total{x="0"}'], 2)
+        self.assertEqual(counted['many_total{x="__overflow__"}'], 199990)
+
+    def test_any_label_value_is_counted(self):
+        self.evaluate(r"""
+            const odd = new client.Counter({ name: 'odd_total', help: 'Odd', labelNames: ['x'] });
+            for (const x of ['\ud800', 'a\0b', 'ä'.repeat(513), 'ä'.repeat(512), null, Symbol.iterator]) odd.inc({ x });""")
+        self.assertEqual(sorted(segments.samples(self.segment).values()), [1, 1, 1, 1, 2])
+
+    def test_a_segment_that_cannot_be_opened_leaves_prom_client_itself_and_says_so(self):
+        found, warnings = node.evaluate("/proc/none.seg", """
+            new client.Counter({ name: 'jobs', help: 'Jobs' }).inc();
+            return [client.Counter === require('prom-client').Counter, await client.register.metrics()];""")
+        self.assertEqual((found[0], samples_of(found[1])), (True, {"jobs_total": 1}))
+        self.assertEqual(warnings.count("metrics stay in each process"), 1)
+
+    def test_an_import_finds_the_names_too(self):
+        with tempfile.TemporaryDirectory() as directory:
+            program = pathlib.Path(directory) / "program.mjs"
+            (pathlib.Path(directory) / "node_modules").symlink_to(node.MODULES)
+            program.write_text("import { Counter, register, Gauge, linearBuckets } from '@shmetrics/prom-client';\n"
+                               "new Counter({ name: 'imported_total', help: 'I' }).inc(linearBuckets(1, 1, 2).length);")
+            node.run(self.segment, program)
+        self.assertEqual(segments.samples(self.segment), {"imported_total": 2})
 
 
 if __name__ == "__main__":

@@ -1,0 +1,208 @@
+"""Workers of node's cluster and threads of worker_threads: what they have counted is never lost, however they end.
+
+usage: workers_test.py DIRECTORY_OF_THE_PACKAGE DIRECTORY_OF_PROGRAMS DIRECTORY_OF_PEERS
+"""
+import concurrent.futures
+import http.client
+import os
+import random
+import signal
+import socket
+import subprocess
+import threading
+import time
+import unittest
+
+import node
+
+node.skip_without("prom-client")
+from segments import PROGRAMS, new_directory, samples, samples_of  # noqa: E402
+
+
+def get(port, path, timeout=10):
+    """The answer's text; None if the worker is gone. A connection that a killed worker was given never answers. While
+    no worker is there, nobody listens."""
+    for _ in range(300):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+        try:
+            connection.request("GET", path, headers={"Connection": "close"})
+            return connection.getresponse().read().decode()
+        except ConnectionRefusedError:
+            time.sleep(0.1)
+        except (OSError, http.client.HTTPException):
+            return None
+        finally:
+            connection.close()
+    raise AssertionError("no worker comes back")
+
+
+def free_port():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+def deaths_in(segment):
+    """Of the workers that ended: those before whose entries were taken over, and those that nobody has followed. The
+    table shows no entry that a program has claimed at its start, and not used since; so the exporter has to say."""
+    port = free_port()
+    exporter = subprocess.Popen([PROGRAMS / "shmetrics-exporter", "--segment", segment, "--web.listen-address",
+                                 f"127.0.0.1:{port}"], stderr=subprocess.DEVNULL)
+    try:
+        shown = samples_of(get(port, "/metrics"), "shmetrics_worker")
+    finally:
+        exporter.terminate()
+        exporter.wait()
+    return shown["shmetrics_worker_deaths_total"] + shown['shmetrics_workers{state="dead"}']
+
+
+class Server:
+    """server.js with its four workers."""
+
+    def __init__(self, segment):
+        self.port = free_port()
+        self.process = node.start(segment, node.HERE / "server.js", self.port)
+
+    def end(self):
+        self.process.communicate(timeout=60)
+        return self.process.returncode
+
+    def kill(self):
+        self.process.kill()
+        if not self.process.stdin.closed:
+            self.process.communicate()
+
+
+class NodeCluster(unittest.TestCase):
+    def setUp(self):
+        self.segment = new_directory() / "test.seg"
+        self.server = Server(self.segment)
+        self.addCleanup(self.server.kill)
+
+    def counted(self):
+        return sum(samples(self.segment, "app_requests_total").values())
+
+    def test_killed_and_recycled_workers_lose_no_answer_and_whichever_answers_never_shows_less(self):
+        paths = ["/work"] * 600 + ["/die"] * 5 + ["/leave"] * 8
+        random.Random(1).shuffle(paths)
+        shown, is_over = [], threading.Event()
+
+        def scrape():
+            while not is_over.is_set():
+                text = get(self.server.port, "/metrics")
+                if text is not None:
+                    found = samples_of(text, "app_request")
+                    shown.append((sum(value for name, value in found.items() if name.startswith("app_requests_total")),
+                                  sum(value for name, value in found.items() if "_seconds_count" in name)))
+
+        scraper = threading.Thread(target=scrape)
+        scraper.start()
+        with concurrent.futures.ThreadPoolExecutor(6) as clients:
+            answers = list(clients.map(lambda path: get(self.server.port, path, 10), paths))
+        is_over.set()
+        scraper.join()
+        answered = sum(answer is not None for answer in answers)
+        self.assertGreater(answered, 550)
+        self.assertLessEqual(answered + 5, self.counted())
+        self.assertLessEqual(self.counted(), len(paths))
+        self.assertGreater(len(shown), 5)
+        self.assertEqual(shown, sorted(shown), "less than before")
+        for counts in zip(*shown):
+            self.assertEqual(list(counts), sorted(counts))
+        self.assertEqual(self.server.end(), 0)
+        self.assertEqual(deaths_in(self.segment), 5, "only kills are deaths")
+        self.assertEqual(samples(self.segment)["app_active"], 0)
+
+    def test_kills_from_outside_lose_at_most_what_was_not_answered(self):
+        is_over = threading.Event()
+        answers, unanswered = [], []
+
+        def load():
+            while not is_over.is_set():
+                answer = get(self.server.port, "/work", 3)
+                (unanswered if answer is None else answers).append(answer)
+
+        clients = [threading.Thread(target=load) for _ in range(4)]
+        for each in clients:
+            each.start()
+        for _ in range(4):
+            time.sleep(0.3)
+            os.kill(int(get(self.server.port, "/work") or 0) or self.server.process.pid, signal.SIGKILL)
+        time.sleep(0.3)
+        is_over.set()
+        for each in clients:
+            each.join()
+        acknowledged = len(answers) + 4
+        self.assertLessEqual(acknowledged, self.counted())
+        self.assertLessEqual(self.counted(), acknowledged + len(unanswered))
+
+
+class NodeEnds(unittest.TestCase):
+    def deaths_after(self, program, *arguments):
+        segment = new_directory() / "test.seg"
+        source = ("const client = require('@shmetrics/prom-client');"
+                  "new client.Counter({ name: 'a_total', help: 'A' }).inc();"
+                  "new client.Gauge({ name: 'a', help: 'A', mode: 'max' }).set(1);" + program)
+        subprocess.run([node.NODE, "-e", source, *arguments], env=node.environment(segment), capture_output=True,
+                       timeout=60)
+        self.assertEqual(samples(segment)["a_total"], 1)
+        return deaths_in(segment)
+
+    def test_a_process_that_leaves_in_order_is_no_death(self):
+        for program in ("", "process.exit(3);", "throw new Error('expected');",
+                        "process.on('SIGTERM', () => process.exit()); setInterval(() => 0, 1000);"
+                        "process.kill(process.pid, 'SIGTERM');",
+                        "client.releaseWorker(); process.kill(process.pid, 'SIGKILL');",
+                        "client.register.metrics().then(() => process.exit()); client.register.metrics();"):
+            with self.subTest(program):
+                self.assertEqual(self.deaths_after(program), 0)
+
+    def test_a_signal_without_a_handler_is_a_death(self):
+        for name in ("SIGTERM", "SIGKILL"):
+            with self.subTest(name):
+                self.assertEqual(self.deaths_after(f"process.kill(process.pid, '{name}');"), 1)
+
+    def test_programs_that_are_run_leave_no_death_and_no_worker(self):
+        self.assertEqual(self.deaths_after("for (let i = 0; i < 20; i += 1)"
+                                           "require('child_process').execFileSync('/bin/true');"), 0)
+
+
+THREADS = """
+const { Worker, isMainThread, threadId, parentPort } = require('worker_threads');
+function work(isEndless) {
+  const client = require('@shmetrics/prom-client');
+  const counter = new client.Counter({ name: 'threads_total', help: 'Threads', labelNames: ['endless'] });
+  const seconds = new client.Histogram({ name: 'threads_seconds', help: 'Threads' });
+  const child = counter.labels(isEndless);
+  for (let i = 0; i < 1000; i += 1) { child.inc(); seconds.observe(0.5); }
+  client.register.metrics().then(() => undefined);
+  parentPort.postMessage('counted');
+  while (isEndless) for (let i = 0; i < 1000; i += 1) child.inc();
+}
+async function main() {
+  for (let i = 0; i < 12; i += 1) {
+    const worker = new Worker(`(${work})(${i % 2 === 1}); `.replace(/^/, HEAD), { eval: true });
+    await new Promise((resolve, reject) => worker.on('message', resolve).on('error', reject));
+    await (i % 2 === 1 ? worker.terminate() : new Promise(resolve => worker.on('exit', resolve)));
+  }
+  const client = require('@shmetrics/prom-client');
+  console.log(JSON.stringify(await client.register.getMetricsAsJSON()));
+}
+const HEAD = "const { parentPort } = require('worker_threads');";
+main();
+"""
+
+
+class NodeThreads(unittest.TestCase):
+    def test_threads_that_end_or_are_terminated_lose_nothing_and_crash_nothing(self):
+        segment = new_directory() / "test.seg"
+        node.run(segment, "-e", THREADS)
+        found = samples(segment, "threads")
+        self.assertEqual(found['threads_total{endless="false"}'], 6000)
+        self.assertGreaterEqual(found['threads_total{endless="true"}'], 6000)
+        self.assertEqual(found["threads_seconds_count"], 12000)
+        self.assertEqual(deaths_in(segment), 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
