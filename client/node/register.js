@@ -5,8 +5,11 @@ const Module = require('module');
 const ours = require('./index');
 const peer = require('./lib/peer');
 
-// import and require of the copy that this package found.
-require.cache[peer.file].exports = ours;
+// import and require of the copy that this package found. It is another module, since import remembers what the first
+// one exported when it was loaded.
+const replaced = new Module(peer.file);
+Object.assign(replaced, { filename: peer.file, loaded: true, exports: ours });
+Module._cache[peer.file] = replaced;
 
 // require of a copy that lies within the middleware's own folder.
 const load = Module._load;

@@ -87,7 +87,8 @@ class NodeNames(unittest.TestCase):
         found, warnings = self.evaluate("""
             const wrong = new client.Counter({ name: 'jobs', help: 'Jobs' });
             wrong.inc(3);
-            const many = new client.Histogram({ name: 'many', help: 'Many', buckets: client.linearBuckets(0, 1, 100) });
+            const buckets = client.linearBuckets(0, 1, 100);
+            const many = new client.Histogram({ name: 'many', help: 'Many', buckets });
             many.observe(50);
             return client.register.metrics();""")
         self.assertEqual(samples_of(found)["jobs_total"], 3)
@@ -111,7 +112,7 @@ class NodeNames(unittest.TestCase):
             self.assertEqual(warnings.count(said), 1, said)
 
     def test_a_registry_shows_its_own_metrics_and_the_global_one_what_is_nowhere_else(self):
-        node.evaluate(self.segment, "new client.Counter({ name: 'of_another_total', help: 'Of another worker' }).inc(5);")
+        self.evaluate("new client.Counter({ name: 'of_another_total', help: 'Of another worker' }).inc(5);")
         found, _ = self.evaluate("""
             const other = new client.Registry();
             new client.Counter({ name: 'own_total', help: 'Own', registers: [other] }).inc();
@@ -148,7 +149,8 @@ class NodeNames(unittest.TestCase):
         found, _ = self.evaluate("""
             client.register.setDefaultLabels({ app: 'crm', zone: 1 });
             new client.Counter({ name: 'plain_total', help: 'Plain' }).inc();
-            const labelled = new client.Counter({ name: 'labelled_total', help: 'Labelled', labelNames: ['x', 'zone'] });
+            const labelNames = ['x', 'zone'];
+            const labelled = new client.Counter({ name: 'labelled_total', help: 'Labelled', labelNames });
             labelled.inc({ x: 1 }); labelled.labels('b', 2).inc();
             return client.register.metrics();""")
         self.assertEqual(samples_of(found), {
@@ -192,7 +194,8 @@ class NodeNames(unittest.TestCase):
     def test_any_label_value_is_counted(self):
         self.evaluate(r"""
             const odd = new client.Counter({ name: 'odd_total', help: 'Odd', labelNames: ['x'] });
-            for (const x of ['\ud800', 'a\0b', 'ä'.repeat(513), 'ä'.repeat(512), null, Symbol.iterator]) odd.inc({ x });""")
+            const values = ['\ud800', 'a\0b', 'ä'.repeat(513), 'ä'.repeat(512), null, Symbol.iterator];
+            for (const x of values) odd.inc({ x });""")
         self.assertEqual(sorted(segments.samples(self.segment).values()), [1, 1, 1, 1, 2])
 
     def test_a_segment_that_cannot_be_opened_leaves_prom_client_itself_and_says_so(self):
