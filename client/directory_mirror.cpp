@@ -17,6 +17,7 @@ void FamilyState::describe(const shm::Schema& schema) {
   help = schema.help;
   unit = schema.unit;
   labels.assign(schema.labels.begin(), schema.labels.end());
+  naming = schema.naming;
 }
 
 shm::Schema FamilyState::schema() const {
@@ -29,6 +30,7 @@ shm::Schema FamilyState::schema() const {
   schema.unit = unit;
   schema.labels.assign(labels.begin(), labels.end());
   schema.bounds.assign(bounds.begin(), bounds.begin() + bound_count);
+  schema.naming = naming;
   return schema;
 }
 

@@ -32,6 +32,7 @@ struct FamilyState {
   std::string help;
   std::string unit;
   std::vector<std::string> labels;
+  shm::Naming naming{};  // by which it was declared
   mutable std::atomic<std::uint32_t> series_count{0};
   mutable bool declared_here = false;          // by this process or one that it was forked from; control lock
   mutable std::atomic<bool> has_ended{false};  // another type has taken the name

@@ -63,6 +63,7 @@ shm::Schema schema_of(auto kind, const auto& declaration, const FamilyOptions& o
   schema.unit = options.unit;
   schema.labels.assign(declaration.labels.begin(), declaration.labels.end());
   schema.bounds.assign(declaration.bounds.begin(), declaration.bounds.end());
+  schema.naming = options.naming == Naming::lenient ? shm::Naming::kLenient : shm::Naming::kStrict;
   return schema;
 }
 

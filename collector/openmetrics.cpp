@@ -55,8 +55,8 @@ class OpenmetricsVisitor : public FamilyLines {
   }
 
  private:
-  // A counter without anything before `_total` is of type unknown, and that has no creation.
-  bool has_base_name() const { return family_.name.size() > kTotal.size(); }
+  // A counter without `_total`, or without anything before it, is of type unknown, and that has no creation.
+  bool has_base_name() const { return family_.name.size() > kTotal.size() && family_.name.ends_with(kTotal); }
 
   // `like` is the prefix of another line of the series, whose name ends in `suffix`: the labels are the same.
   void created_line(std::size_t series, std::string_view like, std::string_view suffix) {
@@ -109,6 +109,7 @@ void append_openmetrics_head(std::string& out, std::string_view name, std::strin
   const bool names_unit =
       name.size() > unit.size() && name.ends_with(unit) && name[name.size() - unit.size() - 1] == '_';
   if (!unit.empty() && type != "info" && names_unit) line("# UNIT ").append(unit).append("\n");
+  if (help.empty()) return;
   append_escaped_label(line("# HELP "), help);  // the same three escapes
   out += '\n';
 }

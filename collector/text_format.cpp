@@ -106,9 +106,12 @@ void append_series(std::string& out, std::string_view name, Labels labels) {
 }
 
 void append_head(std::string& out, std::string_view name, std::string_view help, std::string_view type) {
-  out.append("# HELP ").append(name).append(" ");
-  append_escaped_help(out, help);
-  out.append("\n# TYPE ").append(name).append(" ").append(type).append("\n");
+  if (!help.empty()) {
+    out.append("# HELP ").append(name).append(" ");
+    append_escaped_help(out, help);
+    out += '\n';
+  }
+  out.append("# TYPE ").append(name).append(" ").append(type).append("\n");
 }
 
 void append_sample(std::string& out, std::string_view name, Labels labels, double value) {

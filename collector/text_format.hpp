@@ -18,8 +18,8 @@ namespace shmetrics::collector {
 
 using Labels = std::initializer_list<std::pair<std::string_view, std::string_view>>;
 
-/// The `# HELP` and `# TYPE` lines of a family; once a family, before its first sample. `type` is one of the format's
-/// own words: counter, gauge, histogram, summary, untyped.
+/// The `# HELP` line, where there is a help, and the `# TYPE` line of a family; once a family, before its first sample.
+/// `type` is one of the format's own words: counter, gauge, histogram, summary, untyped.
 void append_head(std::string& out, std::string_view name, std::string_view help, std::string_view type);
 
 /// One line: name, labels in the order given, value.

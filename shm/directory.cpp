@@ -190,6 +190,7 @@ DirectoryParser::Step DirectoryParser::parse_family(std::span<const std::byte> r
   if (!in_range(fields)) return reject("family record with a field out of range", false);
 
   Schema& schema = family.schema;
+  schema.naming = Naming::kLenient;  // the record does not say how its worker was asked to name
   schema.type = static_cast<MetricType>(fields.type);
   schema.cell_kind = static_cast<CellKind>(fields.cell_kind);
   schema.gauge_mode = static_cast<GaugeMode>(fields.gauge_mode);

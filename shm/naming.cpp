@@ -19,56 +19,111 @@ bool is_identifier(std::string_view text) {
   return !text.empty() && is_letter(text[0]) &&
          std::all_of(text.begin(), text.end(), [](char c) { return is_letter(c) || is_digit(c); });
 }
+bool is_metric_name(std::string_view text) {
+  return !text.empty() && !is_digit(text[0]) &&
+         std::all_of(text.begin(), text.end(), [](char c) { return is_letter(c) || is_digit(c) || c == ':'; });
+}
 
-// The nearest identifier, as advice. Made of its own characters alone: the name may come from anywhere.
-std::string spelling(std::string_view name) {
-  if (name.empty()) return {};
+constexpr std::string_view kTotal = "_total";
+constexpr std::string_view kInfo = "_info";
+constexpr std::string_view kHistogramSuffixes[] = {"_bucket", "_count", "_sum"};
+
+// Made of its own characters alone, since the name may come from anywhere.
+std::string identifier_near(std::string_view name) {
   std::string near(name.substr(0, kMaxNameBytes));
   for (char& c : near) {
     if (!is_letter(c) && !is_digit(c)) c = '_';
   }
-  if (is_digit(near[0])) near.insert(near.begin(), '_');
-  return ": use " + quoted(near);
+  if (!near.empty() && is_digit(near[0])) near.insert(near.begin(), '_');
+  return near;
+}
+
+std::string refuse_name(const Schema& schema);
+std::string refuse_unit(const Schema& schema);
+
+bool is_valid_unit(std::string_view unit) {
+  return unit.size() <= kMaxUnitBytes && is_identifier(unit);
+}
+
+// The name up to its unit: what stands before `_total`.
+std::string_view base_of(std::string_view name) {
+  return name.substr(0, name.size() - (name.ends_with(kTotal) ? kTotal.size() : 0));
+}
+
+bool ends_in_unit(const Schema& schema) {
+  return base_of(schema.name).ends_with(std::string(1, '_').append(schema.unit));
+}
+
+// ": use 'x'", where a name near the given one is accepted. Else nothing.
+std::string advice(const Schema& schema) {
+  std::string near = identifier_near(schema.name);
+  const auto drop = [&near](std::string_view suffix) {
+    const bool has_it = near.ends_with(suffix);
+    if (has_it) near.resize(near.size() - suffix.size());
+    return has_it;
+  };
+  if (schema.naming == Naming::kStrict) {
+    const bool is_counter = schema.type == MetricType::kCounter, is_info = schema.type == MetricType::kInfo;
+    if (is_counter && !near.ends_with(kTotal)) near += kTotal;
+    if (is_info && !near.ends_with(kInfo)) near += kInfo;
+    const auto has_dropped = [&] {
+      return drop(kTotal) || std::any_of(std::begin(kHistogramSuffixes), std::end(kHistogramSuffixes), drop);
+    };
+    while (!is_counter && !is_info && has_dropped()) {
+    }
+  }
+  Schema better = schema;
+  better.name = near;
+  if (is_valid_unit(schema.unit) && !ends_in_unit(better)) {
+    near.insert(base_of(near).size(), std::string(1, '_').append(schema.unit));
+    better.name = near;
+  }
+  if (near == schema.name) return {};
+  return refuse_name(better).empty() && refuse_unit(better).empty() ? ": use " + quoted(near) : "";
 }
 
 std::string refuse_name(const Schema& schema) {
   const std::string_view name = schema.name;
   const std::string type(type_name(schema.type));
-  const auto is_printable = [](char c) { return c > ' ' && c <= '~'; };
-  if (!std::all_of(name.begin(), name.end(), is_printable))
-    return "a metric name must match [a-zA-Z_][a-zA-Z0-9_]*" + spelling(name);
-  if (name.find(':') != name.npos) return quoted(name) + " has a colon, which belongs to recording rules: use '_'";
   if (name.size() > kMaxNameBytes) {
     return "a name of " + std::to_string(name.size()) + " bytes: at most " + std::to_string(kMaxNameBytes);
   }
-  if (!is_identifier(name)) return "a metric name must match [a-zA-Z_][a-zA-Z0-9_]*" + spelling(name);
-  for (const std::string_view prefix : {"shmetrics_", "process_"}) {
-    if (name.starts_with(prefix))
-      return quoted(name) + " begins with the reserved " + quoted(prefix) + ": use a prefix of your own";
-  }
-  if (name == "_total" || name == "_info") return quoted(name) + " is a suffix alone: put a name before it";
-  const bool total = name.ends_with("_total");
-  if (schema.type == MetricType::kCounter && !total) {
-    return "counter " + quoted(name) + " must end in '_total': use " + quoted(std::string(name) + "_total");
-  }
-  if (schema.type == MetricType::kInfo && !name.ends_with("_info")) {
-    return "info " + quoted(name) + " must end in '_info': use " + quoted(std::string(name) + "_info");
-  }
-  if (schema.type != MetricType::kCounter && total) {
-    return type + " " + quoted(name) + " must not end in '_total': use " + quoted(name.substr(0, name.size() - 6));
-  }
-  for (const std::string_view suffix : {"_bucket", "_count", "_sum"}) {
+  if (!is_metric_name(name)) return "a metric name must match [a-zA-Z_:][a-zA-Z0-9_:]*" + advice(schema);
+  if (name.starts_with("shmetrics_"))
+    return quoted(name) + " begins with the reserved 'shmetrics_': use a prefix of your own";
+  if (name == kTotal || name == kInfo) return quoted(name) + " is a suffix alone: put a name before it";
+  if (schema.type == MetricType::kInfo && !name.ends_with(kInfo))
+    return "info " + quoted(name) + " must end in '_info'" + advice(schema);
+  if (schema.naming == Naming::kLenient) return {};
+
+  if (name.starts_with("process_"))
+    return quoted(name) + " begins with the reserved 'process_': use a prefix of your own, or lenient naming";
+  if (schema.type == MetricType::kCounter && !name.ends_with(kTotal))
+    return "counter " + quoted(name) + " must end in '_total'" + advice(schema);
+  if (schema.type != MetricType::kCounter && name.ends_with(kTotal))
+    return type + " " + quoted(name) + " must not end in '_total'" + advice(schema);
+  for (const std::string_view suffix : kHistogramSuffixes) {
     if (!name.ends_with(suffix)) continue;
-    return type + " " + quoted(name) + " must not end in " + quoted(suffix) + ", a histogram's: use " +
-           quoted(name.substr(0, name.size() - suffix.size()));
+    return type + " " + quoted(name) + " must not end in " + quoted(suffix) + ", a histogram's" + advice(schema);
   }
   return {};
 }
 
+std::string refuse_unit(const Schema& schema) {
+  if (schema.unit.empty()) return {};
+  if (!is_valid_unit(schema.unit))
+    return quoted(schema.name) + " has an odd unit: letters, digits and '_', such as 'seconds'";
+  if (ends_in_unit(schema)) return {};
+  return quoted(schema.name) + " has the unit " + quoted(schema.unit) + ", so its name must end in it" + advice(schema);
+}
+
 std::string refuse_label(const Schema& schema, std::string_view label) {
   if (label.size() > kMaxNameBytes || !is_identifier(label)) {
+    std::string near = identifier_near(label);
+    while (near.starts_with("__")) near.erase(near.begin());
+    const bool is_accepted = near.size() > 1 && refuse_label(schema, near).empty();
     return "label names must match [a-zA-Z_][a-zA-Z0-9_]* in at most " + std::to_string(kMaxNameBytes) + " bytes" +
-           spelling(label);
+           (is_accepted ? ": use " + quoted(near) : "");
   }
   if (label.starts_with("__"))
     return "label " + quoted(label) + " begins with '__', which Prometheus keeps: drop the underscores";
@@ -133,7 +188,7 @@ bool is_valid_text(std::string_view text) {
 }
 
 bool is_valid_name(std::string_view name) {
-  return name.size() <= kMaxNameBytes && is_identifier(name);
+  return name.size() <= kMaxNameBytes && is_metric_name(name);
 }
 
 bool is_valid_label_value(std::string_view value) {
@@ -142,18 +197,12 @@ bool is_valid_label_value(std::string_view value) {
 
 std::string refusal(const Schema& schema) {
   if (std::string problem = refuse_name(schema); !problem.empty()) return problem;
-  if (schema.help.empty()) return quoted(schema.name) + " has no help: say in a few words what it counts";
+  if (schema.help.empty() && schema.naming == Naming::kStrict)
+    return quoted(schema.name) + " has no help: say in a few words what it counts";
   if (schema.help.size() > kMaxHelpBytes || !is_valid_text(schema.help)) {
     return quoted(schema.name) + " needs a help in UTF-8 of at most " + std::to_string(kMaxHelpBytes) + " bytes";
   }
-  if (!schema.unit.empty() && (schema.unit.size() > kMaxUnitBytes || !is_identifier(schema.unit))) {
-    return quoted(schema.name) + " has an odd unit: letters, digits and '_', such as 'seconds'";
-  }
-  const std::string_view base = schema.name.substr(0, schema.name.size() - (schema.name.ends_with("_total") ? 6 : 0));
-  if (!schema.unit.empty() && !base.ends_with(std::string(1, '_').append(schema.unit))) {
-    return quoted(schema.name) + " has the unit " + quoted(schema.unit) + ", so its name must end in it: use " +
-           quoted(std::string(base).append(1, '_').append(schema.unit).append(schema.name.substr(base.size())));
-  }
+  if (std::string problem = refuse_unit(schema); !problem.empty()) return problem;
   if (std::string problem = refuse_labels(schema); !problem.empty()) return quoted(schema.name) + ": " + problem;
   if (std::string problem = refuse_bounds(schema); !problem.empty()) return quoted(schema.name) + ": " + problem;
   if (schema.gauge_mode > GaugeMode::kAll) return quoted(schema.name) + " has no mode of a gauge: see GaugeMode";
@@ -167,11 +216,12 @@ std::vector<std::string> claimed_names(MetricType type, std::string_view name) {
   };
   switch (type) {
     case MetricType::kCounter:  // OpenMetrics names the family without the suffix, and its time of creation after that
-      return {with(""), without("_total"), without("_total") + "_created"};
+      if (!name.ends_with(kTotal)) return {with("")};
+      return {with(""), without(kTotal), without(kTotal) + "_created"};
     case MetricType::kGauge:
       return {with("")};
     case MetricType::kInfo:
-      return {with(""), without("_info")};
+      return {with(""), without(kInfo)};
     case MetricType::kHistogram:
       return {with(""), with("_bucket"), with("_sum"), with("_count"), with("_created")};
     case MetricType::kSummary:

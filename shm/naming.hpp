@@ -16,6 +16,10 @@ namespace shmetrics::shm {
 /// The value of every label of an overflow series.
 inline constexpr std::string_view kOverflowValue = "__overflow__";
 
+/// Which names a declaration may have: the house's own, or all that other libraries allow. A family does not depend on
+/// it: the reader takes every name that kLenient takes.
+enum class Naming : std::uint8_t { kStrict, kLenient };
+
 /// What a family is, apart from its place. Views point into whatever the schema was made from.
 struct Schema {
   MetricType type = MetricType::kCounter;
@@ -26,17 +30,18 @@ struct Schema {
   std::string_view unit;
   std::vector<std::string_view> labels;
   std::vector<double> bounds;  // finite, increasing
+  Naming naming = Naming::kStrict;
 };
 
 /// Well-formed UTF-8 (RFC 3629): no overlong form, no surrogate, nothing beyond U+10FFFF. NUL is refused, because some
 /// readers end a line there.
 bool is_valid_text(std::string_view text);
-/// [a-zA-Z_][a-zA-Z0-9_]*, at most kMaxNameBytes. No colon: recording rules own it.
+/// [a-zA-Z_:][a-zA-Z0-9_:]*, at most kMaxNameBytes.
 bool is_valid_name(std::string_view name);
 /// A label value: valid text of at most kMaxLabelValueBytes.
 bool is_valid_label_value(std::string_view value);
 
-/// Why a family must not exist, in one line that names the right spelling; empty when it may.
+/// Why a family must not exist, in one line that names a right spelling where there is one; empty when it may.
 std::string refusal(const Schema& schema);
 
 /// Every family or sample name that this family gives rise to in any format; two families must not share one.

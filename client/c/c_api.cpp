@@ -77,6 +77,10 @@ std::error_code bad_size() {
                     "the library");
 }
 
+std::error_code bad_naming() {
+  return make_error(shm::Fault::kInvalidArgument, "naming: SHMETRICS_STRICT or SHMETRICS_LENIENT");
+}
+
 std::error_code bad_start() {
   return make_error(shm::Fault::kInvalidArgument, "options.start: give SHMETRICS_ATTACH or SHMETRICS_FRESH");
 }
@@ -126,9 +130,12 @@ Handle* declared(shmetrics_registry* registry, const char* const* labels, std::s
                  const shmetrics_family_options* given, shmetrics_error* error, auto declare) {
   shmetrics_family_options known;
   if (!read_sized(given, known)) return report(error, bad_size()), nullptr;
+  if (known.naming > SHMETRICS_LENIENT) return report(error, bad_naming()), nullptr;
   try {
     const Views names(labels, count);
-    const FamilyOptions options{.series_limit = known.series_limit, .unit = view(known.unit)};
+    const FamilyOptions options{.series_limit = known.series_limit,
+                                .unit = view(known.unit),
+                                .naming = known.naming == SHMETRICS_LENIENT ? Naming::lenient : Naming::strict};
     const auto family =
         declare(CApi::registry(registry), RuntimeLabels(std::span<const std::string_view>(names)), options);
     report(error, family.error());

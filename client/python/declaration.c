@@ -113,7 +113,7 @@ typedef struct {
   const char *kind, *name, *help, *unit;
   const char* labels[MOST_LABELS];
   size_t label_count;
-  uint32_t series_limit;
+  uint32_t series_limit, naming;
   int mode;
   double bounds[SHMETRICS_MAX_BOUNDS + 1]; /* with one more than there may be, so that too many are refused */
   size_t bound_count;
@@ -132,6 +132,7 @@ static const void* declare(shmetrics_registry* registry, const Declaration* want
   shmetrics_family_options options = SHMETRICS_FAMILY_OPTIONS_INIT;
   options.unit = wanted->unit;
   options.series_limit = wanted->series_limit;
+  options.naming = wanted->naming;
   const char *name = wanted->name, *help = wanted->help, *const *labels = wanted->labels;
   const size_t count = wanted->label_count;
   switch (wanted->kind[0]) {
@@ -154,8 +155,9 @@ PyObject* metric_declare(PyObject* self, PyObject* args) {
   PyObject *handle, *labels, *bounds;
   shmetrics_registry* registry = NULL;
   shmetrics_error error = {0, ""};
-  if (!PyArg_ParseTuple(args, "sOssO!sO&iO!", &wanted.kind, &handle, &wanted.name, &wanted.help, &PyTuple_Type, &labels,
-                        &wanted.unit, read_uint32, &wanted.series_limit, &wanted.mode, &PyTuple_Type, &bounds))
+  if (!PyArg_ParseTuple(args, "sOssO!sO&iO!I", &wanted.kind, &handle, &wanted.name, &wanted.help, &PyTuple_Type,
+                        &labels, &wanted.unit, read_uint32, &wanted.series_limit, &wanted.mode, &PyTuple_Type, &bounds,
+                        &wanted.naming))
     return NULL;
   const Py_ssize_t count = texts_of(labels, wanted.labels);
   if (count < 0 || read_bounds(bounds, &wanted) != 0 || registry_of(handle, &registry) != 0) return NULL;

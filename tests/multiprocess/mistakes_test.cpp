@@ -75,7 +75,6 @@ Mistakes wrong_names() {
       {"prefix process_",
        [](R r) { return tried(r.counter("process_jobs_total", "J")); },
        {"'process_'", "a prefix of your own"}},
-      {"colon", [](R r) { return tried(r.counter("app:jobs_total", "J")); }, {"colon", "use '_'"}},
       {"dash", [](R r) { return tried(r.histogram("app-seconds", "S")); }, {"[a-zA-Z_][a-zA-Z0-9_]*"}},
       {"digit first", [](R r) { return tried(r.summary("2xx_bytes", "B")); }, {"[a-zA-Z_][a-zA-Z0-9_]*"}},
       {"no name", [](R r) { return tried(r.gauge("", "G")); }, {"[a-zA-Z_][a-zA-Z0-9_]*"}},

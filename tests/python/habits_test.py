@@ -10,6 +10,8 @@ import unittest
 import segments
 from segments import samples
 
+import prometheus_client.openmetrics.parser
+
 from shmetrics import Counter, Gauge, Histogram, Info, Registry, Summary
 
 
@@ -58,6 +60,24 @@ class PythonHabits(unittest.TestCase):
             self.assertEqual((mine.gr_gid, 0o660), (os.stat(path).st_gid, os.stat(path).st_mode & 0o777))
         self.refuses(ValueError, "no group 'nobody there'",
                      lambda: Registry(segments.new_directory() / "group.seg", group="nobody there"))
+
+    def test_lenient_naming_takes_the_names_of_other_programs_and_both_formats_can_be_read(self):
+        registry = Registry(segments.new_directory() / "lenient.seg")
+        more = {"registry": registry, "naming": "lenient"}
+        Gauge("nodejs_active_handles_total", "Handles", multiprocess_mode="max", **more).set(5)
+        Gauge("queue_count", "", multiprocess_mode="max", **more).set(6)
+        Gauge("process_open_fds", "Open", multiprocess_mode="max", **more).set(7)
+        Gauge("vllm:num_requests_running", "Running", multiprocess_mode="max", registry=registry).set(8)
+        Counter("vllm:tokens", "Tokens", registry=registry).inc(9)
+        wanted = {"nodejs_active_handles_total": 5, "queue_count": 6, "process_open_fds": 7,
+                  "vllm:num_requests_running": 8, "vllm:tokens_total": 9}
+        self.assertEqual(wanted, samples(registry.path))
+        text = segments.dump(registry.path, "openmetrics")
+        self.assertEqual(wanted, segments.samples_of(text, parse=prometheus_client.openmetrics.parser))
+        self.assertNotIn("# HELP queue_count", text + segments.dump(registry.path, "text"))
+        self.refuses(ValueError, "must not end in '_total': use 'x'", lambda: Gauge("x_total", "X"))
+        self.refuses(ValueError, "already produces", lambda: Gauge("vllm:tokens_created", "Created", **more))
+        self.refuses(ValueError, "strict, lenient", lambda: Gauge("x", "X", naming="loose"))
 
     def runs(self, program, **environment):
         return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False,

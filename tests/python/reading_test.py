@@ -154,8 +154,9 @@ class PythonReading(unittest.TestCase):
                 highest, seen = max(highest, now), seen + 1
         watcher = threading.Thread(target=watch)
         watcher.start()
-        acknowledged = 0
-        for _ in range(25):
+        acknowledged, kills = 0, 0
+        while kills < 25 or seen < 6 and kills < 500:  # a loaded machine reads slowly
+            kills += 1
             reader, writer = os.pipe()
             child = os.fork()
             if child == 0:
@@ -174,7 +175,7 @@ class PythonReading(unittest.TestCase):
         self.assertEqual([], problems)
         counted = shmetrics.REGISTRY.get_sample_value("torture_total", {"x": "a"})
         self.assertLessEqual(acknowledged, counted)
-        self.assertLessEqual(counted, acknowledged + 25)
+        self.assertLessEqual(counted, acknowledged + kills)
         self.assertGreater(seen, 5)
 
 

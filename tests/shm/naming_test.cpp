@@ -1,9 +1,11 @@
 #include "shm/naming.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <limits>
+#include <random>
 
 namespace shmetrics::shm {
 namespace {
@@ -43,7 +45,6 @@ TEST(Naming, RefusalNamesTheRightSpelling) {
   says(MetricType::kGauge, "queue_count", "use 'queue'");
   says(MetricType::kGauge, "queue_sum", "use 'queue'");
   says(MetricType::kGauge, "queue_bucket", "use 'queue'");
-  says(MetricType::kCounter, "a:b_total", "colon");
   says(MetricType::kGauge, "shmetrics_x", "reserved");
   says(MetricType::kGauge, "process_x", "reserved");
   says(MetricType::kCounter, "_total", "suffix alone");
@@ -51,9 +52,88 @@ TEST(Naming, RefusalNamesTheRightSpelling) {
   says(MetricType::kGauge, "app-seconds", "use 'app_seconds'");
   says(MetricType::kGauge, "a\x1b[31m\n", "use 'a__31m_'");
   says(MetricType::kGauge, "", "must match");
-  says(MetricType::kGauge, "größe", "must match");
+  says(MetricType::kGauge, "größe", "use 'gr____e'");
+  says(MetricType::kCounter, "app requests", "use 'app_requests_total'");
+  says(MetricType::kGauge, "queue_count_total", "use 'queue'");
   says(MetricType::kGauge, std::string(129, 'a'), "at most 128");
   EXPECT_EQ(refusal(schema(MetricType::kGauge, std::string(128, 'a'))), "");
+}
+
+TEST(Naming, AcceptsColons) {
+  EXPECT_EQ(refusal(schema(MetricType::kGauge, "vllm:num_requests_running")), "");
+  EXPECT_EQ(refusal(schema(MetricType::kCounter, ":a:_total")), "");
+  EXPECT_NE(refusal(with_labels(schema(MetricType::kGauge, "g"), {"a:b"})), "");
+}
+
+Schema lenient(Schema made) {
+  made.naming = Naming::kLenient;
+  return made;
+}
+
+TEST(Naming, LenientAcceptsWhatOtherLibrariesAllow) {
+  for (const auto& [type, name] : {std::pair{MetricType::kCounter, "requests"},
+                                   {MetricType::kCounter, "process_cpu_seconds_total"},
+                                   {MetricType::kGauge, "nodejs_active_handles_total"},
+                                   {MetricType::kGauge, "queue_count"},
+                                   {MetricType::kGauge, "build_info"},
+                                   {MetricType::kHistogram, "rows_sum"},
+                                   {MetricType::kGauge, "process_open_fds"}}) {
+    EXPECT_EQ(refusal(lenient(schema(type, name))), "") << name;
+    Schema helpless = lenient(schema(type, name));
+    helpless.help = {};
+    EXPECT_EQ(refusal(helpless), "") << name;
+  }
+}
+
+TEST(Naming, LenientRefusesWhatNobodyCouldServe) {
+  for (const auto& [type, name] : {std::pair{MetricType::kCounter, "a-b"},
+                                   {MetricType::kGauge, ""},
+                                   {MetricType::kGauge, "9"},
+                                   {MetricType::kGauge, "shmetrics_workers"},
+                                   {MetricType::kCounter, "_total"},
+                                   {MetricType::kInfo, "build"}}) {
+    EXPECT_NE(refusal(lenient(schema(type, name))), "") << name;
+  }
+  EXPECT_NE(refusal(with_labels(lenient(schema(MetricType::kHistogram, "h")), {"le"})), "");
+}
+
+// A name in quotes behind "use " is the advice.
+std::string advised(const std::string& problem) {
+  const std::size_t at = problem.find(": use '");
+  return at == problem.npos ? "" : problem.substr(at + 7, problem.find('\'', at + 7) - at - 7);
+}
+
+TEST(Naming, EverySpellingThatIsAdvisedIsAccepted) {
+  std::mt19937 random(1);
+  const std::string_view parts[] = {"a",        "_",          "9",      ":",        "-",       "\xc3\xbc",
+                                    " ",        "_total",     "_count", "_sum",     "_bucket", "_info",
+                                    "process_", "shmetrics_", "le",     "quantile", "worker",  "_seconds"};
+  int advices = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    std::string name;
+    for (std::size_t n = random() % 5; n > 0; --n) name += parts[random() % std::size(parts)];
+    Schema made = schema(static_cast<MetricType>(1 + random() % 5), name);
+    made.naming = static_cast<Naming>(random() % 2);
+    if (random() % 3 == 0) made.unit = "seconds";
+    if (const std::string better = advised(refusal(made)); !better.empty()) {
+      const std::string problem = refusal(made);
+      made.name = better;
+      EXPECT_EQ(refusal(made), "") << problem;
+      ++advices;
+    }
+    const Schema labelled = with_labels(schema(MetricType::kHistogram, "h"), {name});
+    if (const std::string better = advised(refusal(labelled)); !better.empty()) {
+      EXPECT_EQ(refusal(with_labels(labelled, {better})), "") << name;
+      ++advices;
+    }
+  }
+  EXPECT_GT(advices, 5'000);
+}
+
+TEST(Naming, ACounterWithoutTotalClaimsItsNameAlone) {
+  EXPECT_THAT(claimed_names(MetricType::kCounter, "foo"), testing::ElementsAre("foo"));
+  EXPECT_THAT(claimed_names(MetricType::kCounter, "foo_total"),
+              testing::ElementsAre("foo_total", "foo", "foo_created"));
 }
 
 TEST(Naming, RefusesLabelsThatOthersWrite) {

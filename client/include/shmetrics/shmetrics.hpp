@@ -126,9 +126,15 @@ struct RuntimeLabels {
 inline constexpr std::size_t kRuntimeLabels = static_cast<std::size_t>(-1);
 
 /// What few families need; the last argument of a declaration.
+enum class Naming : std::uint8_t {
+  strict,   ///< names that read alike everywhere: a counter in `_total`, a gauge not, and a help
+  lenient,  ///< names as other libraries allow them, for who moves over: any of these rules may be broken
+};
+
 struct FamilyOptions {
   std::uint32_t series_limit = 0;  ///< label sets before they share the overflow series; 0: Options::series_per_family
   std::string_view unit = {};      ///< for OpenMetrics, such as "seconds"; the name (without `_total`) must end in it
+  Naming naming = Naming::strict;  ///< lenient: a counter without `_total`, a gauge in `_total`, `process_*`, no help
 };
 
 /// What with() takes for a label value: anything that is a string.

@@ -26,6 +26,9 @@ __all__ = ["CONTENT_TYPE_LATEST", "Counter", "Gauge", "Histogram", "Info", "REGI
 # In the order of enum shmetrics_gauge_mode.
 _MODES = ("livesum", "livemin", "livemax", "liveall", "livemostrecent", "sum", "min", "max", "mostrecent", "all")
 
+# In the order of enum shmetrics_naming. Lenient: names as prometheus_client allows them.
+_NAMINGS = ("strict", "lenient")
+
 
 class Registry(Reader):
     """A segment: the file at `path`, else $SHMETRICS_SEGMENT, else /dev/shm/shmetrics.seg.
@@ -72,6 +75,12 @@ def _full_name(name: str, namespace: str, subsystem: str, unit: str, suffix: str
     return full + suffix
 
 
+def _naming(name: str) -> int:
+    if name not in _NAMINGS:
+        raise ValueError(f"no naming {name!r}: use one of {', '.join(_NAMINGS)}")
+    return _NAMINGS.index(name)
+
+
 def _handle(registry: Registry | None) -> object:
     return None if registry is None else registry._handle
 
@@ -83,9 +92,9 @@ class Counter(_core.Counter):
 
     def __init__(self, name: str, documentation: str, labelnames: Iterable[str] = (), namespace: str = "",
                  subsystem: str = "", unit: str = "", registry: Registry | None = None, *,
-                 series_limit: int = 0) -> None:
+                 series_limit: int = 0, naming: str = "strict") -> None:
         self._declare("counter", _handle(registry), _full_name(name, namespace, subsystem, unit, "_total"),
-                      documentation, tuple(labelnames), unit, series_limit, 0, ())
+                      documentation, tuple(labelnames), unit, series_limit, 0, (), _naming(naming))
 
     def count_exceptions(self, exception: type[BaseException] | tuple[type[BaseException], ...] = Exception
                          ) -> ExceptionCounter:
@@ -100,11 +109,12 @@ class Gauge(_core.Gauge):
 
     def __init__(self, name: str, documentation: str, labelnames: Iterable[str] = (), namespace: str = "",
                  subsystem: str = "", unit: str = "", registry: Registry | None = None, *,
-                 multiprocess_mode: str = "all", series_limit: int = 0) -> None:
+                 multiprocess_mode: str = "all", series_limit: int = 0, naming: str = "strict") -> None:
         if multiprocess_mode not in _MODES:
             raise ValueError(f"no multiprocess mode {multiprocess_mode!r}: use one of {', '.join(_MODES)}")
         self._declare("gauge", _handle(registry), _full_name(name, namespace, subsystem, unit, ""), documentation,
-                      tuple(labelnames), unit, series_limit, _MODES.index(multiprocess_mode), ())
+                      tuple(labelnames), unit, series_limit, _MODES.index(multiprocess_mode), (),
+                      _naming(naming))
 
     def track_inprogress(self) -> InprogressTracker:
         """`with` or decorator: 1 more for as long as it runs."""
@@ -122,9 +132,9 @@ class Summary(_core.Summary):
 
     def __init__(self, name: str, documentation: str, labelnames: Iterable[str] = (), namespace: str = "",
                  subsystem: str = "", unit: str = "", registry: Registry | None = None, *,
-                 series_limit: int = 0) -> None:
+                 series_limit: int = 0, naming: str = "strict") -> None:
         self._declare("summary", _handle(registry), _full_name(name, namespace, subsystem, unit, ""), documentation,
-                      tuple(labelnames), unit, series_limit, 0, ())
+                      tuple(labelnames), unit, series_limit, 0, (), _naming(naming))
 
     def time(self) -> Timer[Summary]:
         """`with` or decorator: observes the seconds that it took."""
@@ -140,12 +150,13 @@ class Histogram(_core.Histogram):
 
     def __init__(self, name: str, documentation: str, labelnames: Iterable[str] = (), namespace: str = "",
                  subsystem: str = "", unit: str = "", registry: Registry | None = None, *,
-                 buckets: Sequence[float | str] = DEFAULT_BUCKETS, series_limit: int = 0) -> None:
+                 buckets: Sequence[float | str] = DEFAULT_BUCKETS, series_limit: int = 0,
+                 naming: str = "strict") -> None:
         bounds = tuple(float(bound) for bound in buckets)
         if bounds[-1:] == (float("inf"),):
             bounds = bounds[:-1]
         self._declare("histogram", _handle(registry), _full_name(name, namespace, subsystem, unit, ""), documentation,
-                      tuple(labelnames), unit, series_limit, 0, bounds)
+                      tuple(labelnames), unit, series_limit, 0, bounds, _naming(naming))
 
     def time(self) -> Timer[Histogram]:
         """`with` or decorator: observes the seconds that it took."""

@@ -118,12 +118,17 @@ enum shmetrics_gauge_mode {
   SHMETRICS_ALL = 9
 };
 
+enum shmetrics_naming {
+  SHMETRICS_STRICT = 0, /* a counter in `_total`, a gauge not, a help */
+  SHMETRICS_LENIENT = 1 /* names as other libraries allow them, `process_*` and an empty help too */
+};
+
 /* What few families need; NULL where none of it is. Made with SHMETRICS_FAMILY_OPTIONS_INIT, as shmetrics_options. */
 typedef struct shmetrics_family_options {
   size_t size;
   const char* unit;      /* for OpenMetrics, such as "seconds"; the name (without `_total`) must end in it */
   uint32_t series_limit; /* label sets before they share the overflow series; 0: series_per_family */
-  uint32_t reserved;
+  uint32_t naming;       /* of enum shmetrics_naming */
 } shmetrics_family_options;
 #define SHMETRICS_FAMILY_OPTIONS_INIT \
   { .size = sizeof(shmetrics_family_options) }
