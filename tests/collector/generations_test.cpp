@@ -11,52 +11,30 @@
 #include "collector/openmetrics.hpp"
 #include "collector/plain_family.hpp"
 #include "collector/scraper.hpp"
-#include "tests/collector/segment_builder.hpp"
-#include "tests/collector/text_checker.hpp"
+#include "tests/collector/scraped_segment.hpp"
 
 namespace shmetrics::collector {
 namespace {
 
 using shm::GaugeMode;
 using shm::MetricType;
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::Not;
-using ::testing::Pair;
-using tests::SegmentBuilder;
 
-class Generations : public ::testing::Test {
+class Generations : public tests::ScrapedSegment {
  protected:
-  std::string scrape(Scraper& scraper) {
-    std::string text;
-    status_ = scraper.scrape(text);
-    EXPECT_TRUE(status_.up) << status_.problem;
-    EXPECT_EQ(tests::TextChecker::problem(text), "") << text;
-    return text;
-  }
   /// The lines that are no comment. A reader that has seen everything come shows what a fresh one does.
   std::string samples() {
-    const std::string text = scrape(scraper_);
+    const std::string text = scrape();
     Scraper fresh(segment_.path());
     EXPECT_EQ(scrape(fresh), text);
     EXPECT_EQ(check_segment(segment_.path()).verdict, CheckReport::Verdict::kSound);
-    std::string samples;
-    for (std::size_t at = 0; at < text.size();) {
-      const std::size_t end = text.find('\n', at);
-      if (text[at] != '#') samples.append(text, at, end + 1 - at);
-      at = end + 1;
-    }
-    return samples;
+    return samples_in(text);
   }
   void count(std::uint32_t cell, std::uint64_t value) { segment_.thread(0, cell).store_relaxed(value); }
-  void observe(const SegmentBuilder::Family& family, std::vector<std::uint64_t> buckets, double sum) {
+  void observe(const tests::SegmentBuilder::Family& family, std::vector<std::uint64_t> buckets, double sum) {
     segment_.thread(0, family.cell + shm::kHistogramSum).store_double_relaxed(sum);
     for (std::uint32_t i = 0; i < buckets.size(); ++i) count(family.cell + shm::kHistogramBuckets + i, buckets[i]);
   }
-
-  SegmentBuilder segment_;
-  Scraper scraper_{segment_.path()};
-  SegmentStatus status_;
 };
 
 TEST_F(Generations, CountersOfOneLabelSetAddUpWhateverTheOrderOfTheirLabels) {
@@ -69,7 +47,7 @@ TEST_F(Generations, CountersOfOneLabelSetAddUpWhateverTheOrderOfTheirLabels) {
   EXPECT_EQ(samples(), "a_total{x=\"1\",y=\"2\"} 13\na_total{x=\"2\",y=\"1\"} 100\n");
   EXPECT_EQ(status_.families, 1u);
   EXPECT_EQ(status_.series, 2u);
-  EXPECT_THAT(status_.family_generations, ElementsAre(Pair("a_total", 2)));
+  EXPECT_THAT(status_.family_generations, ::testing::ElementsAre(::testing::Pair("a_total", 2)));
 }
 
 TEST_F(Generations, AnEmptyLabelValueIsNoLabel) {
@@ -80,8 +58,9 @@ TEST_F(Generations, AnEmptyLabelValueIsNoLabel) {
   count(segment_.series(fresh, {"GET", ""}), 2);
   count(segment_.series(fresh, {"GET", "200"}), 4);
   EXPECT_EQ(samples(), "a_total 5\na_total{method=\"GET\"} 3\na_total{method=\"GET\",status=\"200\"} 4\n");
-  EXPECT_THAT(plain_families(scraper_.view()).at(0).labels, ElementsAre("method", "status"));
-  EXPECT_THAT(plain_families(scraper_.view()).at(0).series.at(1).labels, ElementsAre(Pair("method", "GET")));
+  EXPECT_THAT(plain_families(scraper_.view()).at(0).labels, ::testing::ElementsAre("method", "status"));
+  EXPECT_THAT(plain_families(scraper_.view()).at(0).series.at(1).labels,
+              ::testing::ElementsAre(::testing::Pair("method", "GET")));
 }
 
 TEST_F(Generations, OfOneGenerationAnEmptyLabelValueIsShown) {
@@ -281,7 +260,7 @@ TEST_F(Generations, ASegmentsNameIsTheFirstLabelOfThemAll) {
 // The text of a sum counts like any other: 16 times 64 bounds for every series, and few bytes in the directory.
 TEST(GenerationsBounds, TextBeyondTheBoundIsLeftOutAndCounted) {
   constexpr std::uint64_t kSeries = 250;  // x 1,027 lines x 1.1 KiB = 290 MB
-  SegmentBuilder segment(
+  tests::SegmentBuilder segment(
       {.workers = 1, .thread_slots = 1, .cells = 256 * shm::kGrowthCells, .directory_bytes = 1 << 20});
   for (int generation = 0; generation < 16; ++generation) {
     std::vector<double> bounds;

@@ -32,38 +32,6 @@ inline std::string temporary_path() {
   return "/dev/shm/shmetrics-test-" + std::to_string(getpid()) + "-" + std::to_string(number++) + ".seg";
 }
 
-inline shm::Schema counter(std::string_view name, std::vector<std::string_view> labels = {},
-                           shm::CellKind kind = shm::CellKind::kUnsigned) {
-  return {.type = shm::MetricType::kCounter,
-          .cell_kind = kind,
-          .gauge_mode = {},
-          .name = name,
-          .help = "Help.",
-          .unit = {},
-          .labels = std::move(labels),
-          .bounds = {}};
-}
-inline shm::Schema gauge(std::string_view name, shm::GaugeMode mode, std::vector<std::string_view> labels = {}) {
-  return {.type = shm::MetricType::kGauge,
-          .cell_kind = shm::CellKind::kDouble,
-          .gauge_mode = mode,
-          .name = name,
-          .help = "Help.",
-          .unit = {},
-          .labels = std::move(labels),
-          .bounds = {}};
-}
-inline shm::Schema histogram(std::string_view name, std::vector<double> bounds,
-                             std::vector<std::string_view> labels = {}) {
-  return {.type = shm::MetricType::kHistogram,
-          .cell_kind = shm::CellKind::kDouble,
-          .gauge_mode = {},
-          .name = name,
-          .help = "Help.",
-          .unit = {},
-          .labels = std::move(labels),
-          .bounds = std::move(bounds)};
-}
 inline shm::Schema plain(shm::MetricType type, std::string_view name, std::vector<std::string_view> labels = {}) {
   return {.type = type,
           .cell_kind = shm::CellKind::kDouble,
@@ -73,6 +41,23 @@ inline shm::Schema plain(shm::MetricType type, std::string_view name, std::vecto
           .unit = {},
           .labels = std::move(labels),
           .bounds = {}};
+}
+inline shm::Schema counter(std::string_view name, std::vector<std::string_view> labels = {},
+                           shm::CellKind kind = shm::CellKind::kUnsigned) {
+  shm::Schema schema = plain(shm::MetricType::kCounter, name, std::move(labels));
+  schema.cell_kind = kind;
+  return schema;
+}
+inline shm::Schema gauge(std::string_view name, shm::GaugeMode mode, std::vector<std::string_view> labels = {}) {
+  shm::Schema schema = plain(shm::MetricType::kGauge, name, std::move(labels));
+  schema.gauge_mode = mode;
+  return schema;
+}
+inline shm::Schema histogram(std::string_view name, std::vector<double> bounds,
+                             std::vector<std::string_view> labels = {}) {
+  shm::Schema schema = plain(shm::MetricType::kHistogram, name, std::move(labels));
+  schema.bounds = std::move(bounds);
+  return schema;
 }
 
 class SegmentBuilder {

@@ -10,44 +10,21 @@
 #include "collector/check.hpp"
 #include "collector/plain_family.hpp"
 #include "collector/scraper.hpp"
-#include "tests/collector/segment_builder.hpp"
-#include "tests/collector/text_checker.hpp"
+#include "tests/collector/scraped_segment.hpp"
 
 namespace shmetrics::collector {
 namespace {
 
 using shm::GaugeMode;
 using shm::MetricType;
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::Pair;
 using tests::SegmentBuilder;
 
-class Snapshot : public ::testing::Test {
+class Snapshot : public tests::ScrapedSegment {
  protected:
-  std::string scrape() {
-    std::string text;
-    status_ = scraper_.scrape(text);
-    EXPECT_TRUE(status_.up) << status_.problem;
-    EXPECT_EQ(tests::TextChecker::problem(text), "") << text;
-    return text;
-  }
-  /// The lines that are no comment.
-  std::string samples() {
-    std::string samples;
-    const std::string text = scrape();
-    for (std::size_t at = 0; at < text.size();) {
-      const std::size_t end = text.find('\n', at);
-      if (text[at] != '#') samples.append(text, at, end + 1 - at);
-      at = end + 1;
-    }
-    return samples;
-  }
-
-  SegmentBuilder segment_;
-  Scraper scraper_{segment_.path()};
-  SegmentStatus status_;
+  std::string samples() { return samples_in(scrape()); }
 };
 
 TEST_F(Snapshot, AnEmptySegmentIsUpAndSaysNothing) {
@@ -107,7 +84,7 @@ TEST_F(Snapshot, TheOverflowSeriesIsShownOnceItHasCounted) {
   for (const auto& [name, refused] : status_.series_overflow) {
     overflow.push_back(name + ' ' + std::string(refused.reason) + ' ' + std::to_string(refused.count));
   }
-  EXPECT_THAT(overflow, ElementsAre("a_total series_limit 1", "h invalid_value 4"));
+  EXPECT_THAT(overflow, ::testing::ElementsAre("a_total series_limit 1", "h invalid_value 4"));
 }
 
 TEST_F(Snapshot, HistogramsAreCumulativeAndCountIsTheLastBucket) {
@@ -308,7 +285,7 @@ TEST_F(Snapshot, FamiliesTellTheSameAsTheText) {
   const auto families = plain_families(scraper_.view());
   ASSERT_EQ(families.size(), 1u);
   ASSERT_EQ(families[0].series.size(), 1u);
-  EXPECT_THAT(families[0].series[0].labels, ElementsAre(Pair("x", "y")));
+  EXPECT_THAT(families[0].series[0].labels, ::testing::ElementsAre(Pair("x", "y")));
   EXPECT_EQ(std::get<Distribution>(families[0].series[0].value).count, 3u);
 }
 

@@ -11,9 +11,10 @@
 #include <thread>
 
 #include "tests/child_process.hpp"
-#include "tests/collector/text_checker.hpp"
+#include "tests/exporter/well_formed.hpp"
 #include "tests/file_states.hpp"
 #include "tests/forked.hpp"
+#include "tests/live_worker.hpp"
 #include "tests/running_exporter.hpp"
 #include "tests/small_tmpfs.hpp"
 #include "tests/temporary_folder.hpp"
@@ -25,36 +26,15 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using std::literals::operator""sv;
 
-/// A worker that has counted to three and lives until the object ends.
-class Worker {
+class Worker : public LiveWorker {
  public:
-  explicit Worker(const std::string& path) {
-    const Baton counted;
-    pid_ = forked([&] {
-      prctl(PR_SET_PDEATHSIG, SIGKILL);
-      const Registry registry = Registry::open(small_options(path));
-      registry.counter("crm_things_total", "Things done").inc(3);
-      registry.histogram("crm_seconds", "Times", {"kind"}).with("a").observe(1);
-      registry.gauge("crm_depth", "Depth").set(1);
-      counted.pass();
-      pause();
-      return 0;
-    });
-    counted.receive();
-  }
-  ~Worker() { kill_and_wait(pid_); }
-  Worker(const Worker&) = delete;
-  Worker& operator=(const Worker&) = delete;
-
- private:
-  pid_t pid_ = -1;
+  explicit Worker(const std::string& path)
+      : LiveWorker(small_options(path), [](const Registry& registry) {
+          registry.counter("crm_things_total", "Things done").inc(3);
+          registry.histogram("crm_seconds", "Times", {"kind"}).with("a").observe(1);
+          registry.gauge("crm_depth", "Depth").set(1);
+        }) {}
 };
-
-std::string scrape(const RunningExporter& exporter) {
-  const std::string text = exporter.text();
-  EXPECT_EQ(TextChecker::problem(text), "");
-  return text;
-}
 
 constexpr const char* kUp = "\nshmetrics_segment_up 1\n";
 constexpr const char* kDown = "\nshmetrics_segment_up 0\n";
@@ -95,13 +75,13 @@ TEST_F(FilePrograms, WhateverIsAtThePathTheExporterServesAndSaysWhatIsWrong) {
     SCOPED_TRACE(state.name);
     state.make(path_);
     RunningExporter exporter({.segment = path_});
-    EXPECT_THAT(scrape(exporter), HasSubstr(state.reader_says == nullptr ? kUp : kDown));
+    EXPECT_THAT(well_formed_text(exporter), HasSubstr(state.reader_says == nullptr ? kUp : kDown));
     if (state.reader_says != nullptr) {
       EXPECT_TRUE(exporter.child().says(state.reader_says)) << exporter.child().err();
     }
     clear();
     const Worker worker(path_);
-    EXPECT_THAT(scrape(exporter), HasSubstr(kThings)) << "and a segment is served as soon as there is one";
+    EXPECT_THAT(well_formed_text(exporter), HasSubstr(kThings)) << "and a segment is served as soon as there is one";
     clear();
   }
 }
@@ -126,7 +106,7 @@ TEST_F(FilePrograms, EveryLengthHasItsAnswer) {
     make_segment(path_);
     ASSERT_EQ(truncate(path_.c_str(), static_cast<off_t>(length)), 0);
     const bool is_whole = length >= kSmallGeometry.file_bytes();
-    EXPECT_THAT(scrape(exporter), HasSubstr(is_whole ? kUp : kDown));
+    EXPECT_THAT(well_formed_text(exporter), HasSubstr(is_whole ? kUp : kDown));
     expect_tool({"check", path_}, is_whole ? 0 : length < 8 ? 2 : 1);
     expect_tool({"dump", path_}, is_whole ? 0 : 1);
     clear();
@@ -139,13 +119,13 @@ TEST_F(FilePrograms, WhateverTakesThePathInUseLiveWorkersAreServedOnUntilTheyAre
     RunningExporter exporter({.segment = path_});
     {
       const Worker worker(path_);
-      EXPECT_THAT(scrape(exporter), HasSubstr(kThings));
+      EXPECT_THAT(well_formed_text(exporter), HasSubstr(kThings));
       clear();
       state.make(path_);
       if (state.reader_says == nullptr) {
-        EXPECT_THAT(scrape(exporter), Not(HasSubstr("crm_"))) << "the path names another segment";
+        EXPECT_THAT(well_formed_text(exporter), Not(HasSubstr("crm_"))) << "the path names another segment";
       } else {
-        EXPECT_THAT(scrape(exporter), HasSubstr(kThings));
+        EXPECT_THAT(well_formed_text(exporter), HasSubstr(kThings));
         EXPECT_TRUE(exporter.child().says("the segment is up, but")) << exporter.child().err();
         const bool is_gone = state.name == "nothing"sv || state.name == "no bytes"sv;
         EXPECT_TRUE(exporter.child().says(is_gone ? "was removed while in use"
@@ -153,7 +133,7 @@ TEST_F(FilePrograms, WhateverTakesThePathInUseLiveWorkersAreServedOnUntilTheyAre
       }
     }
     if (state.reader_says != nullptr) {
-      EXPECT_THAT(scrape(exporter), HasSubstr(kDown));
+      EXPECT_THAT(well_formed_text(exporter), HasSubstr(kDown));
       EXPECT_TRUE(exporter.child().says("the segment is not up"));
     }
     clear();
@@ -163,12 +143,12 @@ TEST_F(FilePrograms, WhateverTakesThePathInUseLiveWorkersAreServedOnUntilTheyAre
 TEST_F(FilePrograms, ARemovedSegmentIsServedUntilANewOneIsThere) {
   RunningExporter exporter({.segment = path_});
   const Worker old(path_);
-  EXPECT_THAT(scrape(exporter), HasSubstr(kThings));
+  EXPECT_THAT(well_formed_text(exporter), HasSubstr(kThings));
   clear();
-  EXPECT_THAT(scrape(exporter), HasSubstr(kThings));
+  EXPECT_THAT(well_formed_text(exporter), HasSubstr(kThings));
   EXPECT_TRUE(exporter.child().says("its workers go on unseen by new ones, restart them"));
   const Worker young(path_);
-  const std::string text = scrape(exporter);
+  const std::string text = well_formed_text(exporter);
   EXPECT_THAT(text, HasSubstr(kThings));
   EXPECT_THAT(text, HasSubstr("shmetrics_workers{state=\"live\"} 1\n")) << "of the new one alone";
 }
@@ -188,7 +168,7 @@ TEST_F(FilePrograms, AFileCutAndMadeLongerInALoopNeitherEndsNorSpoilsAnything) {
       if (i % 3 == 0 && pwrite(file.get(), image.data(), image.size(), 0) < 0) break;
     }
   });
-  for (int i = 0; i < 300; ++i) scrape(exporter);
+  for (int i = 0; i < 300; ++i) well_formed_text(exporter);
   for (int i = 0; i < 10; ++i) {
     for (const char* command : {"check", "dump"}) {
       EXPECT_LE(run_command({SHMETRICS_PROGRAM, command, path_}).code, 2) << "no signal";
@@ -198,7 +178,7 @@ TEST_F(FilePrograms, AFileCutAndMadeLongerInALoopNeitherEndsNorSpoilsAnything) {
   villain.join();
   clear();
   const Worker worker(path_);
-  EXPECT_THAT(scrape(exporter), HasSubstr(kThings));
+  EXPECT_THAT(well_formed_text(exporter), HasSubstr(kThings));
 }
 
 TEST_F(FilePrograms, AFullDiskIsReadWithoutTakingAPage) {
@@ -208,14 +188,14 @@ TEST_F(FilePrograms, AFullDiskIsReadWithoutTakingAPage) {
   const Worker worker(path);
   disk.fill(1);  // one page: to have it taken would be seen
   RunningExporter exporter({.segment = path});
-  for (int i = 0; i < 50; ++i) EXPECT_THAT(scrape(exporter), HasSubstr(kThings));
+  for (int i = 0; i < 50; ++i) EXPECT_THAT(well_formed_text(exporter), HasSubstr(kThings));
   expect_tool({"check", path}, 0);
   expect_tool({"dump", path}, 0);
   EXPECT_EQ(disk.free_bytes(), 4096u);
   disk.fill();
   punch(path, kSmallGeometry.thread_slot(0), 4096);
   disk.fill();  // its page too: whoever reads the hole now gets SIGBUS
-  for (int i = 0; i < 50; ++i) EXPECT_THAT(scrape(exporter), HasSubstr(kUp));
+  for (int i = 0; i < 50; ++i) EXPECT_THAT(well_formed_text(exporter), HasSubstr(kUp));
   expect_tool({"check", path}, 0);
   expect_tool({"dump", path}, 0);
 }
@@ -229,7 +209,7 @@ TEST_F(FilePrograms, ARemovedSegmentWithoutWorkersGivesItsRoomBackAtTheNextScrap
   for (const bool is_replaced : {false, true}) {
     {
       const Worker worker(path);
-      EXPECT_THAT(scrape(exporter), HasSubstr(kThings));
+      EXPECT_THAT(well_formed_text(exporter), HasSubstr(kThings));
     }
     if (is_replaced) {
       make_segment(path + ".next");
@@ -237,9 +217,9 @@ TEST_F(FilePrograms, ARemovedSegmentWithoutWorkersGivesItsRoomBackAtTheNextScrap
     } else {
       std::filesystem::remove(path);
     }
-    scrape(exporter);
+    well_formed_text(exporter);
     std::filesystem::remove(path);
-    scrape(exporter);
+    well_formed_text(exporter);
     EXPECT_EQ(disk.free_bytes(), empty_bytes) << "no inode is held";
   }
 }
@@ -251,7 +231,7 @@ TEST_F(FilePrograms, AReadOnlyMountIsReadAsAnyOther) {
   { const Worker worker(path); }
   ASSERT_TRUE(disk.remount_read_only());
   RunningExporter exporter({.segment = path});
-  EXPECT_THAT(scrape(exporter), HasSubstr(kThings));
+  EXPECT_THAT(well_formed_text(exporter), HasSubstr(kThings));
   expect_tool({"check", path}, 0);
   expect_tool({"dump", path}, 0);
   expect_tool({"top", "--once", "--interval", "10ms", path}, 0);

@@ -6,7 +6,8 @@
 #include <fstream>
 #include <shmetrics/shmetrics.hpp>
 
-#include "tests/collector/text_checker.hpp"
+#include "tests/exporter/well_formed.hpp"
+#include "tests/live_worker.hpp"
 #include "tests/running_exporter.hpp"
 #include "tests/temporary_folder.hpp"
 
@@ -16,51 +17,21 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-/// A worker in a process of its own, which has counted and lives until the object ends.
-class LiveWorker {
+class Worker : public LiveWorker {
  public:
-  LiveWorker(const std::string& path, unsigned things) {
-    int ready[2];
-    if (pipe(ready) != 0 || (pid_ = fork()) < 0) throw std::runtime_error("no worker");
-    if (pid_ == 0) {
-      prctl(PR_SET_PDEATHSIG, SIGKILL);
-      shmetrics::Options options;
-      options.path = path;
-      auto registry = shmetrics::Registry::open(options);
-      registry.counter("crm_things_total", "Things done", {"segment"}).with("own").inc(things);
-      registry.gauge("crm_depth", "Depth").set(things);
-      [[maybe_unused]] const auto written = write(ready[1], "!", 1);
-      for (;;) pause();
-    }
-    close(ready[1]);
-    char byte = 0;
-    const bool is_ready = read(ready[0], &byte, 1) == 1;
-    close(ready[0]);
-    if (!is_ready) throw std::runtime_error("the worker has failed");
-  }
-  ~LiveWorker() {
-    kill(pid_, SIGKILL);
-    waitpid(pid_, nullptr, 0);
-  }
-  LiveWorker(const LiveWorker&) = delete;
-  LiveWorker& operator=(const LiveWorker&) = delete;
-
- private:
-  pid_t pid_ = -1;
+  Worker(const std::string& path, unsigned things)
+      : LiveWorker({.path = path}, [things](const Registry& registry) {
+          registry.counter("crm_things_total", "Things done", {"segment"}).with("own").inc(things);
+          registry.gauge("crm_depth", "Depth").set(things);
+        }) {}
 };
-
-std::string scrape(const RunningExporter& exporter) {
-  const std::string text = exporter.text();
-  EXPECT_EQ(TextChecker::problem(text), "");
-  return text;
-}
 
 TEST(Segments, TwoLiveOnesAreServedSideBySideAndAMissingOneIsSaid) {
   const TemporaryFolder folder;
-  const LiveWorker in_a(folder.file("a.seg"), 3), in_b(folder.file("b.seg"), 4);
+  const Worker in_a(folder.file("a.seg"), 3), in_b(folder.file("b.seg"), 4);
   RunningExporter exporter({.flags = {"--segment", "crm=" + folder.file("b.seg"), "--segment=" + folder.file("c.seg")},
                             .segment = folder.file("a.seg")});
-  const std::string text = scrape(exporter);
+  const std::string text = well_formed_text(exporter);
   EXPECT_THAT(text, HasSubstr("# TYPE crm_depth gauge\n"
                               "crm_depth{segment=\"a\"} 3\n"
                               "crm_depth{segment=\"crm\"} 4\n"
@@ -78,35 +49,35 @@ TEST(Segments, TwoLiveOnesAreServedSideBySideAndAMissingOneIsSaid) {
 TEST(Segments, FilesOfAGlobComeAndGo) {
   const TemporaryFolder folder;
   RunningExporter exporter({.segment = folder.file("*.seg")});
-  EXPECT_THAT(scrape(exporter), Not(HasSubstr("shmetrics_segment_up")));
-  const LiveWorker in_b(folder.file("b.seg"), 4);
-  EXPECT_THAT(scrape(exporter), HasSubstr("\ncrm_depth{segment=\"b\"} 4\n"));
+  EXPECT_THAT(well_formed_text(exporter), Not(HasSubstr("shmetrics_segment_up")));
+  const Worker in_b(folder.file("b.seg"), 4);
+  EXPECT_THAT(well_formed_text(exporter), HasSubstr("\ncrm_depth{segment=\"b\"} 4\n"));
   {
-    const LiveWorker in_a(folder.file("a.seg"), 3);
-    EXPECT_THAT(scrape(exporter), HasSubstr("\ncrm_depth{segment=\"a\"} 3\ncrm_depth{segment=\"b\"} 4\n"));
+    const Worker in_a(folder.file("a.seg"), 3);
+    EXPECT_THAT(well_formed_text(exporter), HasSubstr("\ncrm_depth{segment=\"a\"} 3\ncrm_depth{segment=\"b\"} 4\n"));
     std::filesystem::remove(folder.file("a.seg"));
-    const std::string text = scrape(exporter);
+    const std::string text = well_formed_text(exporter);
     EXPECT_THAT(text, Not(HasSubstr("segment=\"a\"")));
     EXPECT_THAT(text, HasSubstr("\ncrm_depth{segment=\"b\"} 4\n"));
   }
   EXPECT_TRUE(exporter.child().says("msg=\"the segment is gone\" segment=a path=" + folder.file("a.seg")));
-  const LiveWorker again(folder.file("a.seg"), 5);
-  EXPECT_THAT(scrape(exporter), HasSubstr("\ncrm_depth{segment=\"a\"} 5\ncrm_depth{segment=\"b\"} 4\n"));
+  const Worker again(folder.file("a.seg"), 5);
+  EXPECT_THAT(well_formed_text(exporter), HasSubstr("\ncrm_depth{segment=\"a\"} 5\ncrm_depth{segment=\"b\"} 4\n"));
 }
 
 TEST(Segments, OfEqualStemsOneIsServedAndTheLogSaysWhatToDo) {
   const TemporaryFolder folder;
   for (const char* name : {"a", "b"}) std::filesystem::create_directory(folder.file(name));
-  const LiveWorker in_a(folder.file("a/metrics.seg"), 3), in_b(folder.file("b/metrics.seg"), 4);
+  const Worker in_a(folder.file("a/metrics.seg"), 3), in_b(folder.file("b/metrics.seg"), 4);
   RunningExporter exporter({.segment = folder.file("*/metrics.seg")});
-  const std::string text = scrape(exporter);
+  const std::string text = well_formed_text(exporter);
   EXPECT_THAT(text, HasSubstr("\ncrm_depth{segment=\"metrics\"} 3\n"));
   EXPECT_THAT(text, Not(HasSubstr("} 4\n")));
   EXPECT_TRUE(exporter.child().says("segment=metrics path=" + folder.file("b/metrics.seg") + " problem="));
   EXPECT_THAT(exporter.child().err(), HasSubstr("--segment NAME=PATH"));
   RunningExporter named(
       {.flags = {"--segment", "b=" + folder.file("b/metrics.seg")}, .segment = folder.file("*/metrics.seg")});
-  EXPECT_THAT(scrape(named), HasSubstr("\ncrm_depth{segment=\"metrics\"} 3\ncrm_depth{segment=\"b\"} 4\n"));
+  EXPECT_THAT(well_formed_text(named), HasSubstr("\ncrm_depth{segment=\"metrics\"} 3\ncrm_depth{segment=\"b\"} 4\n"));
   EXPECT_THAT(named.child().err(), Not(HasSubstr("left out")));
 }
 
@@ -120,10 +91,10 @@ TEST(Segments, EqualNamesAreExitCode2AndOneLine) {
 
 TEST(Segments, EveryLineOfAJsonLogIsAnObject) {
   const TemporaryFolder folder;
-  const LiveWorker worker(folder.file("a.seg"), 3);
+  const Worker worker(folder.file("a.seg"), 3);
   RunningExporter exporter({.flags = {"--log.format=json", "--segment=\"\xc3\xa9\x01=" + folder.file("no.seg")},
                             .segment = folder.file("a.seg")});
-  scrape(exporter);
+  well_formed_text(exporter);
   EXPECT_TRUE(exporter.child().says("\"msg\":\"the segment is up\",\"segment\":\"a\",\"path\":"));
   const char* program =
       "import json, sys\n"

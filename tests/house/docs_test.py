@@ -4,11 +4,10 @@ usage: docs_test.py REPOSITORY
 """
 import pathlib
 import re
-import sys
 import unittest
 
 import api_reference
-from sources import repository_files
+from sources import paths, repository_files
 
 RULES = [f"{letter}{n}" for letter, last in (("A", 23), ("N", 12), ("E", 12), ("T", 8)) for n in range(1, last + 1)]
 ANSWERS = ("done", "in part", "not applicable", "the application's")
@@ -108,7 +107,5 @@ class Docs(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit(__doc__)
-    root = pathlib.Path(sys.argv.pop()).resolve()
+    (root,) = paths(__doc__, 1)
     unittest.main()

@@ -9,9 +9,10 @@ import re
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import unittest
+
+from sources import paths
 
 # The headings that have something to run, or a folder of it.
 HEADINGS = {
@@ -104,8 +105,5 @@ class Operations(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        sys.exit(__doc__)
-    programs = pathlib.Path(sys.argv.pop()).resolve()
-    root = pathlib.Path(sys.argv.pop()).resolve()
+    root, programs = paths(__doc__, 2)
     unittest.main()

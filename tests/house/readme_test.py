@@ -7,10 +7,9 @@ import pathlib
 import re
 import shlex
 import subprocess
-import sys
 import unittest
 
-from sources import repository_files
+from sources import paths, repository_files
 
 MOST_LINES = 250
 OURS = {"shmetrics", "shmetrics-exporter", "prefork_server", "load_generator", "smallest"}
@@ -97,8 +96,5 @@ class Readme(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        sys.exit(__doc__)
-    programs = pathlib.Path(sys.argv.pop()).resolve()
-    root = pathlib.Path(sys.argv.pop()).resolve()
+    root, programs = paths(__doc__, 2)
     unittest.main()

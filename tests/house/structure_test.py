@@ -4,10 +4,9 @@ usage: structure_test.py REPOSITORY
 """
 import pathlib
 import re
-import sys
 import unittest
 
-from sources import repository_files
+from sources import paths, repository_files
 
 ROOMS = ("shm", "client", "collector", "exporter", "tools")
 # What a room may include of the others; the arrows of docs/architecture.md.
@@ -168,7 +167,5 @@ class Structure(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit(__doc__)
-    root = pathlib.Path(sys.argv.pop())
+    (root,) = paths(__doc__, 1)
     unittest.main()
