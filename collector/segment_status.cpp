@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/algorithm/hex.hpp>
 #include <iterator>
 #include <span>
 
@@ -23,15 +24,6 @@ constexpr std::string_view kOverflowNames[] = {"series_limit",  "cells",     "di
 static_assert(std::size(kDropReasons) + std::size(kRefusedValues) + std::size(kDeclarationReasons) ==
               shm::kUsedTallies);
 static_assert(std::size(kOverflowNames) == shm::kOverflowReasons);
-
-std::string hex(std::span<const std::uint8_t> bytes) {
-  std::string text;
-  for (const std::uint8_t byte : bytes) {
-    text += "0123456789abcdef"[byte >> 4];
-    text += "0123456789abcdef"[byte & 15];
-  }
-  return text;
-}
 
 void count_workers(const Snapshot& snapshot, SegmentStatus& status) {
   for (const WorkerCopy& worker : snapshot.workers) {
@@ -108,7 +100,8 @@ SegmentStatus status_of(const SnapshotReader& reader) {
     status.notice =
         reader.path() + " is not on tmpfs: the kernel's write-back may stall workers; move it to /dev/shm or /run";
   }
-  status.id = hex(reader.header().segment_id);
+  boost::algorithm::hex_lower(std::begin(reader.header().segment_id), std::end(reader.header().segment_id),
+                              std::back_inserter(status.id));
   status.layout_version = reader.header().layout_version;
   status.created_unix_seconds = static_cast<double>(reader.header().created_unix_ns) * kNanosecond;
   status.cells_limit = reader.geometry().cells;

@@ -1,12 +1,15 @@
 #include "exporter/log.hpp"
 
+#include <fmt/format.h>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 namespace shmetrics::exporter {
 namespace {
@@ -26,28 +29,19 @@ spdlog::level::level_enum spdlog_level(LogLevel level) {
 }
 
 /// Only printable ASCII passes as it is: a byte that is no UTF-8 would make the line unreadable for every log shipper.
-void append_escaped(std::string& out, std::string_view text, std::string_view byte_escape) {
-  constexpr std::string_view kHex = "0123456789abcdef";
+void append_quoted(std::string& out, std::string_view text) {
+  out += '"';
   for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
     if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
+      out.append(1, '\\').append(1, c);
     } else if (c == '\n') {
       out += "\\n";
-    } else if (byte < 0x20 || byte >= 0x7f) {
-      out += byte_escape;
-      out += kHex[byte >> 4];
-      out += kHex[byte & 15];
+    } else if (c < 0x20 || c >= 0x7f) {
+      fmt::format_to(std::back_inserter(out), "\\x{:02x}", static_cast<unsigned char>(c));
     } else {
       out += c;
     }
   }
-}
-
-void append_quoted(std::string& out, std::string_view text, std::string_view byte_escape) {
-  out += '"';
-  append_escaped(out, text, byte_escape);
   out += '"';
 }
 
@@ -96,28 +90,23 @@ void log(LogLevel level, std::string_view message, const LogFields& fields) {
 
 std::string render_logfmt(LogLevel level, std::string_view message, const LogFields& fields) {
   std::string out = std::string("level=") + name_of(level) + " msg=";
-  append_quoted(out, message, "\\x");
+  append_quoted(out, message);
   for (const auto& [key, value] : fields) {
     out.append(" ").append(key).append("=");
     if (is_plain(value)) {
       out += value;
     } else {
-      append_quoted(out, value, "\\x");
+      append_quoted(out, value);
     }
   }
   return out;
 }
 
 std::string render_json(LogLevel level, std::string_view message, const LogFields& fields) {
-  std::string out = std::string("\"level\":\"") + name_of(level) + "\",\"msg\":";
-  append_quoted(out, message, "\\u00");
-  for (const auto& [key, value] : fields) {
-    out += ',';
-    append_quoted(out, key, "\\u00");
-    out += ':';
-    append_quoted(out, value, "\\u00");
-  }
-  return out;
+  nlohmann::ordered_json line{{"level", name_of(level)}, {"msg", message}};
+  for (const auto& [key, value] : fields) line[std::string(key)] = value;
+  const std::string text = line.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
+  return text.substr(1, text.size() - 2);
 }
 
 std::optional<std::uint64_t> LogThrottle::pass(std::string_view line_class, Time now) {

@@ -14,7 +14,12 @@ TEST(Log, NothingInAValueBeginsANewLineOrKey) {
   EXPECT_EQ(render_logfmt(LogLevel::kInfo, "m", {{"a", "x\nlevel=error \"\\\x1b\xff"}}),
             R"(level=info msg="m" a="x\nlevel=error \"\\\x1b\xff")");
   EXPECT_EQ(render_json(LogLevel::kError, "m\r", {{"a", "\"\n\x01"}}),
-            R"("level":"error","msg":"m\u000d","a":"\"\n\u0001")");
+            R"("level":"error","msg":"m\r","a":"\"\n\u0001")");
+}
+
+TEST(Log, JsonIsAsciiAndABadByteIsTheReplacementCharacter) {
+  EXPECT_EQ(render_json(LogLevel::kInfo, "\xc3\xa9", {{"a", "x\xffy"}}),
+            R"("level":"info","msg":"\u00e9","a":"x\ufffdy")");
 }
 
 TEST(LogThrottle, OneLineAMinuteAndClassPassesAndTheRestIsCounted) {
