@@ -156,7 +156,7 @@ TEST(Lifecycle, DrainingEndsAfterFiveSecondsWhateverPeersDo) {
 }
 
 TEST(Lifecycle, DrainingEndsAfterFiveSecondsAlsoWhileASegmentIsRead) {
-  const TemporaryDirectory directory;
+  const TemporaryFolder directory;
   const std::string marker = directory.file("slow");
   RunningExporter exporter({.environment = {"LD_PRELOAD=" SHMETRICS_SLOW_OPEN, "SLOW_WHILE=" + marker}});
   std::ofstream(marker) << "x";
