@@ -95,8 +95,8 @@ std::uint64_t byte_size(const char* flag, const std::string& word) {
 void declare_segment_and_web(CLI::App& app, Options& options, Words& words, const std::string& default_segment) {
   app.add_option("--segment", words.segments,
                  "Shared-memory segment to read. It may appear later. Repeatable; quote a glob.\n"
-                 "With several, a glob or a NAME, every series gets the label segment=\"NAME\",\n"
-                 "by default the file's stem.")
+                 "With several segments, a glob or a NAME, every series gets the label segment=\"NAME\".\n"
+                 "The default NAME is the file's name without its extension.")
       ->group("Segment")
       ->allow_extra_args(false)
       ->option_text("PATH|NAME=PATH|GLOB (default " + default_segment + ", from $SHMETRICS_SEGMENT if set)");
@@ -121,22 +121,22 @@ void declare_segment_and_web(CLI::App& app, Options& options, Words& words, cons
     app.add_flag("--" + name + ",!--no-" + name, value, text)->group(group)->disable_flag_override()->option_text(" ");
   };
   flag("collector.worker-process", options.worker_process,
-       "CPU time, memory, descriptors, threads and start of each live worker whose process can be proven\n"
-       "to be it: same pid namespace, same user or CAP_SYS_PTRACE (default: off).");
+       "Show CPU time, memory, descriptors, threads and start of each live worker (default: off). Needs the\n"
+       "workers' pid namespace, and their user or CAP_SYS_PTRACE; other processes are left out.");
   flag("web.localhost-bypass", options.localhost_bypass,
-       "Let programs of our own user and of root on this machine in without a credential (default: on).\n"
+       "Accept programs of our own user and of root on this machine without a credential (default: on).\n"
        "Turn it off behind a proxy.");
   flag("web.query-token", options.query_token, "Accept ?token=TOKEN beside the Authorization header (default: on).");
   flag("web.systemd-socket", options.systemd_socket,
        "Listen on the sockets that systemd passes, instead of --web.listen-address (default: off).");
   flag("web.disable-exporter-metrics", options.disable_exporter_metrics,
        "Leave out shmetrics_exporter_* and process_* (default: off).");
-  flag("web.compression", options.compression, "Compress with gzip for those who ask for it (default: on).");
+  flag("web.compression", options.compression, "Compress with gzip if the client asks for it (default: on).");
   flag("web.ui", options.ui,
        "Serve the live page, /ui/, and its data, /api/v1/snapshot (default: on). Behind the same\n"
        "authentication as the metrics.");
   flag("web.created-series", options.created_series,
-       "In OpenMetrics, say when each counter, histogram and summary was created (default: off).");
+       "In OpenMetrics, show when each counter, histogram and summary was created (default: off).");
 }
 
 void declare_limits(CLI::App& app, Limits& limits) {
@@ -162,12 +162,12 @@ void declare_limits(CLI::App& app, Limits& limits) {
        "for a TLS handshake too.");
   time("--web.idle-timeout", limits.idle_timeout, "DURATION (default 60s)", "Between two requests of a connection.");
   time("--web.write-timeout", limits.write_timeout, "DURATION (default 30s)",
-       "For each 256 KiB of a response: a slow client gets a long one, a stuck one is cut.");
+       "For each 256 KiB of a response: slow clients are served, stuck ones are cut off.");
   count("--web.max-requests", limits.max_requests, 0, "NUMBER (default 40)",
         "Scrapes in flight; more get 503 and Retry-After. 0 is no limit.");
   flag("--web.max-response-bytes", "SIZE (default 256MiB)",
-       "Of the segments' metrics in a response, before compression; series beyond are left out\n"
-       "and counted.",
+       "Most bytes of the segments' metrics in a response, before compression. Further series are\n"
+       "left out and counted.",
        [&limits](const char* given, const std::string& word) { limits.max_response_bytes = byte_size(given, word); });
 }
 
@@ -177,7 +177,7 @@ void declare_log(CLI::App& app, Options& options) {
     app.add_option_function<std::string>(name, read, text)->group("Log")->option_text(form);
   };
   flag("--log.level", options.log_level, kLevels, "debug|info|warn|error (default info)",
-       "Least level of the lines on stderr.");
+       "Lowest level of the lines on stderr.");
   flag("--log.format", options.log_format, kFormats, "logfmt|json (default logfmt)", "Form of the lines on stderr.");
 }
 

@@ -23,15 +23,15 @@ const CLI::Validator kNotEmpty(
     [](const std::string& value) { return value.empty() ? std::string("the path is empty") : std::string(); }, "");
 
 constexpr char kAbout[] =
-    "Looks at a shmetrics segment: live, dead or a copied file. Changes nothing, disturbs no worker.\n"
+    "Shows a shmetrics segment: live, dead or a copied file. It changes nothing and disturbs no worker.\n"
     "PATH is by default $SHMETRICS_SEGMENT, else /dev/shm/shmetrics.seg.";
 constexpr char kExamples[] =
     "Examples:\n"
     "  shmetrics dump                                    all families of the default segment, as a table\n"
     "  shmetrics dump --format text --family 'app_*'     as Prometheus would see them\n"
-    "  shmetrics top /run/app/metrics.seg                what moves, and how fast\n"
+    "  shmetrics top /run/app/metrics.seg                how fast series grow\n"
     "  shmetrics check /tmp/copied.seg && echo sound     for scripts: 0 is sound\n"
-    "  shmetrics diff before.seg after.seg               what moved between two copies\n"
+    "  shmetrics diff before.seg after.seg               which series changed between two copies\n"
     "`shmetrics COMMAND --help` has more.\n"
     "\n"
     "Exit codes: dump, top:   0 fine, 1 failed, 2 wrong command line.\n"
@@ -61,12 +61,12 @@ constexpr char kTopExamples[] =
     "                                                    another one, faster\n"
     "  shmetrics top --once --interval 1m | head -20     the rates of one minute";
 constexpr char kDiffExamples[] =
-    "Prints `name{labels} a b delta` per differing series, `-` for what a segment does not have.\n"
+    "Prints `name{labels} a b delta` for each series that differs; `-` if a segment does not have it.\n"
     "Examples:\n"
     "  cp --sparse=always /run/app/metrics.seg before.seg; sleep 60; cp --sparse=always /run/app/metrics.seg "
     "after.seg\n"
     "  shmetrics diff before.seg after.seg\n"
-    "  shmetrics diff before.seg /run/app/metrics.seg    gauges of the living differ: a copy has no live workers";
+    "  shmetrics diff before.seg /run/app/metrics.seg    live gauges differ: a copy has no live workers";
 
 int fail(const std::string& problem, int code) {
   // Text from a segment or a path may hold any byte, but a message must be one line.
