@@ -32,6 +32,7 @@ done
 # A part brings its system along.
 [ ${#parts[@]} -gt 0 ] || tools/install-dependencies.sh build test
 [ ${#exclude[@]} -gt 0 ] || [ ${#parts[@]} -gt 0 ] || tools/install-dependencies.sh long
+[ ${#exclude[@]} -gt 0 ] || tools/install-dependencies.sh parts
 
 readonly log_directory=$PWD/build/log
 jobs=$(nproc)

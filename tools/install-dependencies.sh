@@ -6,6 +6,7 @@
 #   tools/install-dependencies.sh build          what it takes to build
 #   tools/install-dependencies.sh build test     and to run the tests
 #   tools/install-dependencies.sh long           and the long ones: real servers, a browser, packages, valgrind
+#   tools/install-dependencies.sh parts          what the parts of tests/run.sh --full bring their systems along with
 #   tools/install-dependencies.sh peers          what bench/peers/run.sh measures beside shmetrics
 #
 # As root, or by sudo where that asks for no password; otherwise it prints the one line to run and exits 1.
@@ -38,12 +39,16 @@ packages_of() {
       command -v npm >/dev/null || echo nodejs npm # some have both in one package
       echo valgrind
       ;;
+    parts)
+      echo debootstrap musl podman podman-compose runc catatonit
+      command -v npm >/dev/null || echo nodejs npm
+      ;;
     peers)
       echo prometheus-cpp-dev python3-prometheus-client ruby ruby-prometheus-client-mmap
       command -v npm >/dev/null || echo nodejs npm
       ;;
     *)
-      echo "usage: tools/install-dependencies.sh [build] [test] [long] [peers]" >&2
+      echo "usage: tools/install-dependencies.sh [build] [test] [long] [parts] [peers]" >&2
       exit 2
       ;;
   esac

@@ -28,6 +28,10 @@ done
 nm -DC --defined-only "$library" | cut -d ' ' -f 3- | LC_ALL=C sort -u | diff "$list" - ||
   fail "shows other names than $(basename "$list") (<: gone, >: new); who removes one raises the soname"
 
+# GCC 14 makes 8 % more code of the client than GCC 12, for which the limits are, and carries a larger runtime.
+gcc=$(readelf -p .comment "$library" | sed -n 's/.*GCC: (.*) \([0-9]*\)\..*/\1/p' | sort -n | tail -n 1)
+[ "${gcc:-0}" -lt 13 ] || limit_kib=$((limit_kib * 110 / 100))
+
 stripped=$(mktemp)
 trap 'rm -f "$stripped"' EXIT
 strip -o "$stripped" "$library"
