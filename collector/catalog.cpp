@@ -13,13 +13,14 @@ ColumnKind column_kind(const CatalogFamily& family) {
   return family.cell_kind == shm::CellKind::kUnsigned ? ColumnKind::kUnsigned : ColumnKind::kDouble;
 }
 
-std::string no_room() {
-  return "the text of all series would pass " + std::to_string(kMaxPrefixBytes) + " bytes";
-}
-
 }  // namespace
 
+std::string Catalog::no_room() const {
+  return "the text of all series would pass " + std::to_string(most_text_bytes_) + " bytes";
+}
+
 void Catalog::add(std::span<const std::byte> record) {
+  record_bytes_ += record.size();
   const auto step = parser_.next(record);
   if (const auto* series = std::get_if<shm::ParsedSeries>(&step)) {
     add_series(*series);
@@ -53,13 +54,13 @@ void Catalog::settle() {
 void Catalog::settle_generations() {
   const std::uint64_t left_out = left_out_series_;
   left_out_series_ = 0;
-  total_cells_ = cells().thread_cells;
+  total_cells_ = run_cells_;
   std::erase_if(merged_, [](const Metric* metric) { return metric->merged == nullptr; });
   for (Metric* metric : merged_) {
     MergedFamily& merged = *metric->merged;
     if (metric->is_dirty) {
       text_bytes_ -= merged.shown().text_bytes;
-      merged.merge(metric->generations, gauges_, kMaxPrefixBytes - text_bytes_);
+      merged.merge(metric->generations, gauges_, most_text_bytes_ - std::min(most_text_bytes_, text_bytes_));
       text_bytes_ += merged.shown().text_bytes;
       metric->is_dirty = false;
     }
@@ -175,14 +176,13 @@ void Catalog::add_generation(Metric& metric, CatalogFamily& family) {
 }
 
 void Catalog::add_family(const shm::ParsedFamily& parsed) {
-  Served& served = by_entry_[parsed.entry];
   if (store_.size() >= kMaxFamilies) {
     return quarantine(false, parsed.entry, "more families than " + std::to_string(kMaxFamilies));
   }
   Metric* metric = claim(parsed);
   if (metric == nullptr) return;
   CatalogFamily& family = store_.emplace_back(family_of(parsed, segment_));
-  served = {&family, metric};
+  const Served& served = by_entry_[parsed.entry] = {&family, metric};
   add_generation(*metric, family);
   const bool is_labelled = !family.labels.empty();
   if (!is_labelled || !shm::in_process_slots(family.type)) {
@@ -195,13 +195,14 @@ void Catalog::add_family(const shm::ParsedFamily& parsed) {
   }
   if (!is_labelled) return;
   for (std::uint32_t i = 0; i < shm::kOverflowReasons; ++i) {
-    add_run(family.overflow_tally + i, ColumnKind::kUnsigned, 1);
+    const std::uint32_t total = add_run(parsed.record.overflow_tally + i, ColumnKind::kUnsigned, 1);
+    if (i == 0) family.overflow_tally = total;
   }
 }
 
 void Catalog::add_series(const shm::ParsedSeries& parsed) {
   const auto found = by_entry_.find(parsed.record.family);
-  if (found == by_entry_.end() || found->second.family == nullptr) {
+  if (found == by_entry_.end()) {
     return quarantine(true, parsed.entry, "series of a family that is not served");
   }
   if (found->second.family->is_ended) return;
@@ -219,7 +220,7 @@ void Catalog::add_to(const Served& served, CatalogSeries series, std::span<const
     served.metric->is_dirty = true;
   } else {
     const std::uint64_t needed = family.prefix_bytes(family.series.back());
-    if (text_bytes_ + needed > kMaxPrefixBytes) {
+    if (text_bytes_ + needed > most_text_bytes_) {
       family.drop_last();
       return quarantine(true, entry, no_room());
     }
@@ -237,20 +238,30 @@ std::uint32_t Catalog::place(const CatalogFamily& family, std::uint32_t first_ce
     gauges_.push_back({first_cell, family.gauge_mode, family.gauge_mode, index, 0});
     return index;
   }
-  add_run(first_cell, column_kind(family), shm::series_cells(family.type, family.bounds.size()));
-  return first_cell;
+  return add_run(first_cell, column_kind(family), shm::series_cells(family.type, family.bounds.size()));
 }
 
-void Catalog::add_run(std::uint32_t first_cell, ColumnKind kind, std::uint32_t width) {
+// Returns where they are added up.
+std::uint32_t Catalog::add_run(std::uint32_t first_cell, ColumnKind kind, std::uint32_t width) {
+  const std::uint32_t total = run_cells_;
+  run_cells_ += width;
   // Records come in the order of their cells: the parser refuses others.
   if (!runs_.empty()) {
     Run& last = runs_.back();
     if (last.kind == kind && last.width == width && last.first_cell + last.cells == first_cell) {
       last.cells += width;
-      return;
+      return total;
     }
   }
-  runs_.push_back({first_cell, width, kind, width});
+  runs_.push_back({first_cell, width, kind, width, total});
+  return total;
+}
+
+std::uint64_t Catalog::held_bytes() const {
+  constexpr std::uint64_t kFamilyBytes = 1024;
+  constexpr std::uint64_t kEntryBytes = sizeof(CatalogSeries) + sizeof(Run) + sizeof(GaugePlace) + 48;  // and nodes
+  return text_bytes_ + 2 * record_bytes_ + store_.size() * kFamilyBytes + entries() * kEntryBytes +
+         gauges_.size() * (sizeof(GaugeTotal) + sizeof(WorkerValue)) + std::uint64_t{total_cells_} * 8;
 }
 
 std::uint64_t Catalog::series_count() const {

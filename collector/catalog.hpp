@@ -4,7 +4,7 @@
 //
 // It sees private copies of records only. Whatever the bytes are: a record that breaks a rule is quarantined (skipped
 // and counted), no name and no series is there twice, and memory is bounded by kMaxPrefixBytes, kMaxFamilies and the
-// directory's own size.
+// bytes of the records.
 //
 // Not thread-safe. Throws std::bad_alloc only.
 #pragma once
@@ -22,12 +22,13 @@
 
 #include "collector/family.hpp"
 #include "collector/generations.hpp"
+#include "collector/read_share.hpp"
 #include "shm/directory.hpp"
 
 namespace shmetrics::collector {
 
 /// A family of a few dozen bytes in the directory takes a kilobyte here, and there may be millions.
-inline constexpr std::size_t kMaxFamilies = 131072;
+inline constexpr std::size_t kMaxFamilies = 32768;
 inline constexpr std::size_t kMaxProblems = 100;  // kept as text; all are counted
 
 enum class ColumnKind { kUnsigned, kDouble, kObserved };
@@ -38,6 +39,7 @@ struct Run {
   std::uint32_t cells = 0;
   ColumnKind kind{};
   std::uint32_t width = 1;  // cells of a series
+  std::uint32_t total = 0;  // where the first of them is added up
 };
 
 class Catalog {
@@ -53,6 +55,8 @@ class Catalog {
   void skip(std::string problem);
   void settle();
   std::uint32_t entries() const { return parser_.entries(); }
+  /// Of series that come from now on, those are left out whose text would pass this.
+  void limit_text(std::uint64_t most_bytes) { most_text_bytes_ = most_bytes; }
 
   /// By name, each once; without families that have ended or are quarantined.
   const std::vector<const CatalogFamily*>& families() const { return families_; }
@@ -60,8 +64,11 @@ class Catalog {
   const std::vector<Run>& runs() const { return runs_; }
   const std::vector<GaugePlace>& gauges() const { return gauges_; }
   const shm::CellCursor& cells() const { return parser_.cells(); }
-  /// Thread cells that totals need: those of the slots, then those of the sums of generations.
+  /// Cells that totals need: those of the runs, without the gaps between them, and
+  /// behind them what sums of generations take.
   std::uint32_t total_cells() const { return total_cells_; }
+  /// What all of this takes, roughly, with what a scrape adds up. It grows with the records, whatever they say.
+  std::uint64_t held_bytes() const;
   /// Adds up the generations, after all slots have been added to the totals.
   void add_up_generations(Totals& totals) const;
 
@@ -82,14 +89,14 @@ class Catalog {
     bool is_dirty = false;
   };
   struct Served {
-    CatalogFamily* family = nullptr;  // null: quarantined
+    CatalogFamily* family = nullptr;
     Metric* metric = nullptr;
   };
 
   void add_family(const shm::ParsedFamily& parsed);
   void add_series(const shm::ParsedSeries& parsed);
   void add_unknown(const shm::UnknownRecord& record);
-  void add_run(std::uint32_t first_cell, ColumnKind kind, std::uint32_t width);
+  std::uint32_t add_run(std::uint32_t first_cell, ColumnKind kind, std::uint32_t width);
   void add_to(const Served& served, CatalogSeries series, std::span<const std::string_view> values,
               std::uint32_t first_cell, std::uint32_t entry);
   std::uint32_t place(const CatalogFamily& family, std::uint32_t first_cell);
@@ -100,6 +107,7 @@ class Catalog {
   void add_generation(Metric& metric, CatalogFamily& family);
   void settle_generations();
   void list_families();
+  std::string no_room() const;
 
   shm::DirectoryParser parser_;
   std::string segment_;
@@ -112,8 +120,11 @@ class Catalog {
   std::vector<Metric*> merged_;
   std::vector<Run> runs_;
   std::vector<GaugePlace> gauges_;
+  std::uint32_t run_cells_ = shm::kPrefixCells;  // of all runs; without gaps, a cell is added up under its own number
   std::uint32_t total_cells_ = shm::kPrefixCells;
   std::uint64_t text_bytes_ = 0;
+  std::uint64_t most_text_bytes_ = kMaxPrefixBytes;
+  std::uint64_t record_bytes_ = 0;
   bool has_new_families_ = false;
   std::uint64_t quarantined_families_ = 0;
   std::uint64_t quarantined_series_ = 0;

@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 #include <bit>
+#include <vector>
 
 namespace shmetrics::collector {
 namespace {
@@ -33,8 +34,7 @@ void copy_words(const SharedWord* from, std::span<std::uint64_t> to) {
 }
 
 // The redo record, if it is this series': its writer was stopped, or killed, between two states.
-void overlay_redo(const SharedWord* slot, std::uint32_t first_cell, std::span<std::uint64_t> copy) {
-  const auto& redo = *reinterpret_cast<const shm::SlotPrefix*>(slot);
+void overlay_redo(const shm::SlotPrefix& redo, std::uint32_t first_cell, std::span<std::uint64_t> copy) {
   const std::uint64_t position = redo.redo_position.load_relaxed();
   const std::uint64_t bucket = redo.redo_bucket.load_relaxed();
   const std::uint64_t sum = redo.redo_sum.load_relaxed();
@@ -46,14 +46,14 @@ void overlay_redo(const SharedWord* slot, std::uint32_t first_cell, std::span<st
 }
 
 // False: torn. Acquire pairs with the writer's release of the sequence; the fence keeps the copy before the second
-// look.
-bool copy_observed(const SharedWord* slot, std::uint32_t first_cell, std::span<std::uint64_t> copy) {
-  const SharedWord* series = slot + first_cell;
+// look. `redo` is the slot's record, or null when it lies in a hole.
+bool copy_observed(const SharedWord* series, const shm::SlotPrefix* redo, std::uint32_t first_cell,
+                   std::span<std::uint64_t> copy) {
   const SharedWord& sequence = series[shm::kHistogramSequence];
   for (int attempt = 0; attempt < kObservedTries; ++attempt) {
     const std::uint64_t before = sequence.load_acquire();
     copy_words(series + 1, copy.subspan(1));
-    if (before % 2 == 1) overlay_redo(slot, first_cell, copy);
+    if (before % 2 == 1 && redo != nullptr) overlay_redo(*redo, first_cell, copy);
     std::atomic_thread_fence(std::memory_order_acquire);
     if (sequence.load_relaxed() == before) return true;
     pause_cpu(attempt);
@@ -64,50 +64,76 @@ bool copy_observed(const SharedWord* slot, std::uint32_t first_cell, std::span<s
   return false;
 }
 
-void read_observed(const SharedWord* slot, const Run& run, std::uint32_t limit, const SigbusGuard& guard,
-                   Totals& totals, SlotReport& report) {
-  std::array<std::uint64_t, kMostObservedCells> room;
-  const std::span<std::uint64_t> copy = std::span(room).first(run.width);
-  const std::uint32_t end = std::min(run.first_cell + run.cells, limit);
-  for (std::uint32_t cell = run.first_cell; cell + run.width <= end; cell += run.width) {
-    if (!copy_observed(slot, cell, copy)) ++report.torn_reads;
-    if (guard.is_damaged()) return;
-    add_observations(std::span(totals.cells).subspan(cell, run.width), copy);
+class SlotReader {
+ public:
+  SlotReader(const SlotCells& slot, const SigbusGuard& guard, Totals& totals)
+      : slot_(slot), guard_(guard), totals_(totals) {
+    if (slot.has(0, shm::kPrefixCells)) redo_ = reinterpret_cast<const shm::SlotPrefix*>(slot.words(0));
   }
-}
 
-void read_counters(const SharedWord* slot, const Run& run, std::uint32_t limit, const SigbusGuard& guard,
-                   Totals& totals, SlotReport& report) {
-  std::array<std::uint64_t, kBlockCells> room;
-  const std::uint32_t end = std::min(run.first_cell + run.cells, limit);
-  for (std::size_t cell = run.first_cell; cell < end && !guard.is_damaged(); cell += kBlockCells) {
-    const auto column = std::span(totals.cells).subspan(cell, std::min(kBlockCells, end - cell));
-    if (run.kind == ColumnKind::kUnsigned) {
-      // Read and added in one pass: a copy first, to add with wider registers, cost a quarter more at 64 slots.
-      for (std::size_t i = 0; i < column.size(); ++i) column[i] = accumulate(column[i], slot[cell + i].load_relaxed());
-    } else {
-      const std::span<std::uint64_t> block = std::span(room).first(column.size());
-      copy_words(slot + cell, block);
-      report.refused_values += add_doubles(column, block);
+  void add(const Run& run) {
+    const std::uint32_t cells = std::min(run.cells, slot_.count() - run.first_cell) / run.width * run.width;
+    const std::uint32_t end = run.first_cell + cells, block = kBlockCells / run.width * run.width;
+    for (std::uint32_t cell = run.first_cell; !guard_.is_damaged();) {
+      cell = slot_.next(cell, end, run.width);
+      if (cell >= end) return;
+      const std::uint32_t count = std::min(block, end - cell);
+      add_block(run, cell, slot_.backed(cell, count, room_),
+                std::span(totals_.cells).subspan(run.total + cell - run.first_cell, count));
+      cell += count;
     }
   }
+  const SlotReport& report() const { return report_; }
+
+ private:
+  void add_block(const Run& run, std::uint32_t first_cell, const SharedWord* from, std::span<std::uint64_t> column) {
+    if (run.kind == ColumnKind::kObserved) return add_observed(run.width, first_cell, from, column);
+    if (run.kind == ColumnKind::kUnsigned) {
+      // Read and added in one pass: a copy first, to add with wider registers, cost a quarter more at 64 slots.
+      for (std::size_t i = 0; i < column.size(); ++i) column[i] = accumulate(column[i], from[i].load_relaxed());
+      return;
+    }
+    std::array<std::uint64_t, kBlockCells> copied;
+    const std::span<std::uint64_t> copy = std::span(copied).first(column.size());
+    copy_words(from, copy);
+    report_.refused_values += add_doubles(column, copy);
+  }
+
+  void add_observed(std::uint32_t width, std::uint32_t first_cell, const SharedWord* from,
+                    std::span<std::uint64_t> column) {
+    std::array<std::uint64_t, kMostObservedCells> copied;
+    const std::span<std::uint64_t> copy = std::span(copied).first(width);
+    for (std::uint32_t at = 0; at < column.size(); at += width) {
+      if (!copy_observed(from + at, redo_, first_cell + at, copy)) ++report_.torn_reads;
+      if (guard_.is_damaged()) return;
+      add_observations(column.subspan(at, width), copy);
+    }
+  }
+
+  const SlotCells& slot_;
+  const SigbusGuard& guard_;
+  Totals& totals_;
+  SlotReport report_;
+  const shm::SlotPrefix* redo_ = nullptr;
+  std::vector<std::uint64_t> room_;  // for a block with a hole
+};
+
+/// Null when the slot has not grown so far, or has a hole there.
+const SharedWord* gauge_cells(const SlotCells& slot, const GaugePlace& gauge) {
+  const bool has_cells =
+      gauge.first_cell + shm::kGaugeCells <= slot.count() && slot.has(gauge.first_cell, shm::kGaugeCells);
+  return has_cells ? slot.words(gauge.first_cell) : nullptr;
 }
 
 }  // namespace
 
-SlotReport read_thread_cells(const SharedWord* slot, std::uint32_t limit, const Catalog& catalog,
-                             const SigbusGuard& guard, Totals& totals) {
-  SlotReport report;
-  limit = std::min(limit, catalog.cells().thread_cells);
+SlotReport read_thread_cells(const SlotCells& slot, const Catalog& catalog, const SigbusGuard& guard, Totals& totals) {
+  SlotReader reader(slot, guard, totals);
   for (const Run& run : catalog.runs()) {
-    if (run.first_cell >= limit || guard.is_damaged()) break;
-    if (run.kind == ColumnKind::kObserved) {
-      read_observed(slot, run, limit, guard, totals, report);
-    } else {
-      read_counters(slot, run, limit, guard, totals, report);
-    }
+    if (run.first_cell >= slot.count() || guard.is_damaged()) break;
+    reader.add(run);
   }
-  return report;
+  return reader.report();
 }
 
 GaugeCopy copy_gauge(const SharedWord* cells) {
@@ -119,14 +145,12 @@ GaugeCopy copy_gauge(const SharedWord* cells) {
   return cells[shm::kGaugeStamp].load_relaxed() == 0 ? GaugeCopy{} : copy;
 }
 
-void copy_gauges(const SharedWord* slot, std::uint32_t limit, const Catalog& catalog, bool and_live,
-                 std::span<GaugeCopy> to) {
+void copy_gauges(const SlotCells& slot, const Catalog& catalog, bool and_live, std::span<GaugeCopy> to) {
   const auto& gauges = catalog.gauges();
   for (std::size_t i = 0; i < gauges.size(); ++i) {
     to[i] = {};
-    if (gauges[i].first_cell + shm::kGaugeCells > limit) continue;
     if (!and_live && is_of_living(gauges[i])) continue;
-    to[i] = copy_gauge(slot + gauges[i].first_cell);
+    if (const SharedWord* cells = gauge_cells(slot, gauges[i])) to[i] = copy_gauge(cells);
   }
 }
 
@@ -145,13 +169,14 @@ void add_gauges(std::span<const GaugeCopy> gauges, const Catalog& catalog, std::
   }
 }
 
-void read_gauge_spill(const SharedWord* slot, std::uint32_t limit, const Catalog& catalog, Totals& totals) {
+void read_gauge_spill(const SlotCells& slot, const Catalog& catalog, Totals& totals) {
   const auto& gauges = catalog.gauges();
   for (std::size_t i = 0; i < gauges.size(); ++i) {
     const bool folds = gauges[i].mode == shm::GaugeMode::kMin || gauges[i].mode == shm::GaugeMode::kMax;
     if (!folds || gauges[i].generation > 0) continue;
-    if (gauges[i].first_cell + shm::kGaugeCells > limit) continue;
-    const std::uint64_t bits = slot[gauges[i].first_cell + shm::kGaugeValue].load_relaxed();
+    const SharedWord* cells = gauge_cells(slot, gauges[i]);
+    if (cells == nullptr) continue;
+    const std::uint64_t bits = cells[shm::kGaugeValue].load_relaxed();
     // Zero bits are "nothing folded"; a folded 0 is stored as -0, which adding 0 turns back.
     if (bits != 0) add_gauge(totals.gauges[gauges[i].total], gauges[i].mode, 1, std::bit_cast<double>(bits) + 0.0);
   }

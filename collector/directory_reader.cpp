@@ -6,8 +6,8 @@
 namespace shmetrics::collector {
 namespace {
 
-constexpr std::size_t kStepsBetweenClocks = 1024;  // some hundred microseconds of parsing
-constexpr std::size_t kIndexBatch = 4096;          // entries read before their records: index and heap lie far apart
+constexpr std::size_t kStepsBetweenLooks = 128;  // some ten microseconds of parsing
+constexpr std::size_t kIndexBatch = 4096;        // entries read before their records: index and heap lie far apart
 
 constexpr std::size_t kMostHoles = 16;  // looked at again by each scrape
 
@@ -18,7 +18,7 @@ std::uint64_t index_offset(const shm::Geometry& geometry, std::size_t entry) {
 }  // namespace
 
 DirectoryReader::Outcome DirectoryReader::follow(const MappedSegment& mapped, const SigbusGuard& guard,
-                                                 const HasTime& has_time) {
+                                                 const GoesOn& goes_on) {
   if (!is_same_log(mapped) || is_hole_filled(mapped)) return Outcome::kReplaced;
   const shm::Geometry& geometry = mapped.geometry();
   std::size_t copied = kIndexBatch;
@@ -28,7 +28,7 @@ DirectoryReader::Outcome DirectoryReader::follow(const MappedSegment& mapped, co
     copied = copy_index(mapped);
     for (std::size_t entry = known; entry < known + copied; ++entry) {
       if (guard.is_damaged()) return Outcome::kDamaged;
-      if (entry % kStepsBetweenClocks == 0 && !has_time()) return Outcome::kLate;
+      if (entry % kStepsBetweenLooks == 0 && !goes_on()) return Outcome::kStopped;
       const auto named = shm::IndexEntry::of(entries_[entry]);
       is_cut_ = named.is_valid(geometry) && record_bytes_ + named.length > geometry.heap_bytes();
       if (is_cut_) break;

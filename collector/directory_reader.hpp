@@ -21,19 +21,22 @@ class DirectoryReader {
 
   enum class Outcome {
     kRead,
-    kLate,      // `has_time` said no, asked now and then: the next call goes on where this one ended
+    kStopped,   // `goes_on` said no, asked now and then: the next call goes on where this one ended
     kReplaced,  // the last known entry names something else: another log has taken the place of this one. Or what lay
                 // in a hole can be read now: start anew
     kDamaged,   // as the guard says
   };
-  using HasTime = std::function<bool()>;
-  Outcome follow(const MappedSegment& mapped, const SigbusGuard& guard, const HasTime& has_time);
+  using GoesOn = std::function<bool()>;
+  Outcome follow(const MappedSegment& mapped, const SigbusGuard& guard, const GoesOn& goes_on);
 
   const Catalog& catalog() const { return catalog_; }
+  void limit_text(std::uint64_t most_bytes) { catalog_.limit_text(most_bytes); }
   /// The entries seen so far, as the index has them.
   const std::vector<std::uint64_t>& entries() const { return entries_; }
   /// The records add up to more bytes than the heap has, so the rest is left out. A correct index never does that.
   bool is_cut() const { return is_cut_; }
+  /// What it keeps in memory, roughly.
+  std::uint64_t held_bytes() const { return catalog_.held_bytes() + entries_.capacity() * sizeof(std::uint64_t); }
 
  private:
   bool is_same_log(const MappedSegment& mapped) const;

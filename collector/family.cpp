@@ -273,8 +273,6 @@ CatalogFamily family_of(const shm::ParsedFamily& parsed, const std::string& segm
   family.labels.assign(schema.labels.begin(), schema.labels.end());
   if (!segment.empty()) make_room_for(kSegmentLabel, family.labels);
   family.bounds = schema.bounds;
-  // Without labels the parser has not checked it: the number there is no cell.
-  family.overflow_tally = family.labels.empty() ? 0 : parsed.record.overflow_tally;
   family.head = head_of(family);
   return family;
 }

@@ -15,11 +15,8 @@
 
 namespace shmetrics::collector {
 
-/// The exporter sends no more than this. Without a limit, one record could need a thousand times its own size.
-inline constexpr std::uint64_t kMaxPrefixBytes = 256u << 20;
-
 struct CatalogSeries {
-  std::uint32_t place = 0;      // first thread cell; of a gauge or info, its index in Catalog::gauges()
+  std::uint32_t place = 0;      // first cell among the totals; of a gauge or info, its index in Catalog::gauges()
   std::uint32_t key_begin = 0;  // in the family's `keys`
   std::uint32_t key_bytes = 0;
   bool is_overflow = false;
@@ -46,7 +43,7 @@ struct CatalogFamily {
   std::string segment;              // value of the label `segment`, which comes first; empty: no such label
   std::vector<std::string> labels;  // as exposed: beside the label above, one of the family's own is renamed
   std::vector<double> bounds;
-  std::uint32_t overflow_tally = 0;  // first of shm::kOverflowReasons thread cells, 0 = none
+  std::uint32_t overflow_tally = 0;  // first of shm::kOverflowReasons totals, 0 = none
   bool is_ended = false;             // another type has taken its name
   bool is_part = false;              // shown only as a part of the sum of its name's generations
   /// If this family is the sum of several generations: those, the oldest first. It shows no label without a value.

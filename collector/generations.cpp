@@ -174,7 +174,7 @@ void MergedFamily::add_counter(const Addend& addend, Totals& totals) const {
     to = accumulate(to, from);
   } else {
     const double more = number_of(from, shown_.generations[addend.generation]->cell_kind);
-    to = std::bit_cast<std::uint64_t>(std::bit_cast<double>(to) + more);
+    to = std::bit_cast<std::uint64_t>(accumulate_double(std::bit_cast<double>(to), more));
   }
 }
 

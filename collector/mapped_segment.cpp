@@ -22,19 +22,24 @@ void MappedSegment::copy(std::uint64_t offset, std::span<std::uint64_t> to) cons
   for (std::size_t i = 0; i < to.size(); ++i) to[i] = from[i].load_relaxed();
 }
 
-std::uint64_t MappedSegment::data_bytes(std::uint64_t offset, std::uint64_t bytes) const {
-  if (offset >= data_begin_ && offset + bytes <= data_end_) return bytes;
+std::uint64_t MappedSegment::find_hole(std::uint64_t offset, std::uint64_t bytes) const {
   const off_t hole = lseek(fd(), static_cast<off_t>(offset), SEEK_HOLE);
   if (hole < 0) return errno == ENXIO ? 0 : bytes;           // beyond the end; or a file system that does not tell
   data_begin_ = offset / shm::kPageBytes * shm::kPageBytes;  // a page is data as a whole
   data_end_ = static_cast<std::uint64_t>(hole);
+  if (data_end_ == offset) next_data(offset, geometry().file_bytes());
   return std::min<std::uint64_t>(data_end_ - offset, bytes);
 }
 
 std::uint64_t MappedSegment::next_data(std::uint64_t offset, std::uint64_t end) const {
   if (offset >= end) return end;
-  const off_t data = lseek(fd(), static_cast<off_t>(offset), SEEK_DATA);
-  return data < 0 ? end : std::clamp(static_cast<std::uint64_t>(data), offset, end);
+  if (offset >= data_begin_ && offset < data_end_) return offset;
+  if (offset < hole_begin_ || offset >= hole_end_) {
+    const off_t data = lseek(fd(), static_cast<off_t>(offset), SEEK_DATA);
+    hole_begin_ = offset;
+    hole_end_ = data < 0 ? geometry().file_bytes() : std::max(static_cast<std::uint64_t>(data), offset);
+  }
+  return std::min(hole_end_, end);
 }
 
 bool MappedSegment::has_its_size() const {

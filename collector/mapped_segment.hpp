@@ -52,12 +52,21 @@ class MappedSegment {
   /// holes read as zeros. To read a hole of a tmpfs file would allocate its memory, as much as a hostile count asks
   /// for.
   const shm::SharedWord* backed(std::uint64_t offset, std::uint64_t count, std::vector<std::uint64_t>& room) const;
-  /// Bytes from `offset` on before the first hole, at most `bytes`.
-  std::uint64_t data_bytes(std::uint64_t offset, std::uint64_t bytes) const;
+  /// Bytes from `offset` on before the first hole, at most `bytes`. Ask in ascending order: the last data and the last
+  /// hole are remembered, and only beyond them the kernel is asked.
+  std::uint64_t data_bytes(std::uint64_t offset, std::uint64_t bytes) const {
+    if (offset >= data_begin_ && offset + bytes <= data_end_) return bytes;
+    return offset >= hole_begin_ && offset < hole_end_ ? 0 : find_hole(offset, bytes);
+  }
   /// Where the first data from `offset` on begins; `end` if there is none before that.
   std::uint64_t next_data(std::uint64_t offset, std::uint64_t end) const;
-  /// Where data was found is remembered until then: to ask for the next hole costs a walk over all pages before it.
-  void forget_extents() { data_begin_ = data_end_ = 0; }
+  /// Where data and holes were found is remembered until then: to ask costs a walk over all pages before the answer.
+  void forget_extents() {
+    data_begin_ = data_end_ = 0;
+    forget_holes();
+  }
+  /// A worker may have filled what was a hole. Needed before what it has published since is read.
+  void forget_holes() { hole_begin_ = hole_end_ = 0; }
   /// Whether the file is as long as its header says.
   bool has_its_size() const;
   bool is_on_tmpfs() const { return opened_.on_tmpfs; }
@@ -71,11 +80,15 @@ class MappedSegment {
   bool has_workers() const;
 
  private:
+  std::uint64_t find_hole(std::uint64_t offset, std::uint64_t bytes) const;
+
   shm::OpenedSegment opened_;
   boost::interprocess::mapped_region region_;
   MissingPages missing_;
   mutable std::uint64_t data_begin_ = 0;
   mutable std::uint64_t data_end_ = 0;
+  mutable std::uint64_t hole_begin_ = 0;
+  mutable std::uint64_t hole_end_ = 0;
 };
 
 }  // namespace shmetrics::collector

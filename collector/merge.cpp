@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <limits>
 #include <tuple>
 
 namespace shmetrics::collector {
@@ -12,19 +13,19 @@ std::uint64_t add_bits(std::uint64_t total, std::uint64_t value) {
   return std::bit_cast<std::uint64_t>(std::bit_cast<double>(total) + std::bit_cast<double>(value));
 }
 
-bool is_countable(std::uint64_t bits) {
-  const double value = std::bit_cast<double>(bits);
-  return value >= 0 && std::isfinite(value);
-}
-
 }  // namespace
+
+double accumulate_double(double below, double more) {
+  return std::min(below + more, std::numeric_limits<double>::max());
+}
 
 std::uint64_t add_doubles(std::span<std::uint64_t> totals, std::span<const std::uint64_t> values) {
   const std::size_t count = std::min(totals.size(), values.size());
   std::uint64_t refused = 0;
   for (std::size_t i = 0; i < count; ++i) {
-    if (is_countable(values[i])) {
-      totals[i] = add_bits(totals[i], values[i]);
+    const double value = std::bit_cast<double>(values[i]);
+    if (value >= 0) {
+      totals[i] = std::bit_cast<std::uint64_t>(accumulate_double(std::bit_cast<double>(totals[i]), value));
     } else {
       ++refused;
     }

@@ -17,8 +17,11 @@ constexpr std::uint64_t accumulate(std::uint64_t below, std::uint64_t more) {
   return below > UINT64_MAX - more ? UINT64_MAX : below + more;
 }
 
-/// Float counters, cells and totals as bits of doubles. Returns how many values no writer leaves (negative, not
-/// finite); these add nothing. Called in slot order, so that the same numbers are always rounded in the same way.
+/// The same for float counters, whose largest is the largest double.
+double accumulate_double(double below, double more);
+
+/// Float counters, cells and totals as bits of doubles. Returns how many values no writer leaves (negative, NaN); these
+/// add nothing. Called in slot order, so that the same numbers are always rounded in the same way.
 std::uint64_t add_doubles(std::span<std::uint64_t> totals, std::span<const std::uint64_t> values);
 
 /// One histogram or summary, all of its cells: sums as doubles, buckets as counters; the sequence word is left alone.
@@ -59,8 +62,8 @@ struct WorkerValue {
 
 /// All that a scrape adds up.
 struct Totals {
-  std::vector<std::uint64_t> cells;  // by thread cell, then those of the sums of generations; u64 or bits of a double
-  std::vector<GaugeTotal> gauges;    // by gauge, in the catalog's numbering
+  std::vector<std::uint64_t> cells;     // of the runs, then those of the sums of generations; u64 or bits of a double
+  std::vector<GaugeTotal> gauges;       // by gauge, in the catalog's numbering
   std::vector<WorkerValue> per_worker;  // by gauge, then worker
 
   /// Zero for everything.

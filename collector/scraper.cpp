@@ -59,10 +59,14 @@ const std::string& Scraper::segment() const {
   return reader_->segment();
 }
 
-SegmentStatus Scraper::read() {
+std::uint64_t Scraper::held_bytes() const {
+  return reader_->held_bytes();
+}
+
+SegmentStatus Scraper::read(const ReadShare& share) {
   is_up_ = false;
   try {
-    reader_->read();
+    reader_->read(share);
     SegmentStatus status = status_of(*reader_);
     is_up_ = true;
     return status;
@@ -70,6 +74,7 @@ SegmentStatus Scraper::read() {
     SegmentStatus status;
     status.segment = reader_->segment();
     status.problem = error.what();
+    status.ran_out = dynamic_cast<const RanOut*>(&error) != nullptr;
     return status;
   }
 }

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "collector/family_groups.hpp"
+#include "collector/read_share.hpp"
 #include "collector/segment_status.hpp"
 #include "collector/worker_row.hpp"
 
@@ -36,7 +37,7 @@ class Scraper {
 
   /// Looks at the segment. One that is missing or unusable says so in its status: no error, it may come. Throws
   /// std::bad_alloc only.
-  SegmentStatus read();
+  SegmentStatus read(const ReadShare& share = {});
 
   /// The last read(); without families if the segment was not up. Valid until the next read() or the end of this
   /// Scraper.
@@ -48,6 +49,9 @@ class Scraper {
 
   /// read(), and all families appended in text format 0.0.4.
   SegmentStatus scrape(std::string& text);
+
+  /// What it keeps in memory, roughly.
+  std::uint64_t held_bytes() const;
 
   const std::string& path() const;
   const std::string& segment() const;

@@ -28,9 +28,10 @@ struct FamilyOverflow {
 struct SegmentStatus {
   std::string segment;  // its name, empty when it has none
   bool up = false;
-  std::string problem;  // one line, empty when up: what is wrong and what to do
-  std::string notice;   // one line, for a log: up, but something is odd; mostly empty
-  std::string id;       // of the segment, 32 hex digits
+  std::string problem;   // one line, empty when up: what is wrong and what to do
+  bool ran_out = false;  // it is not up because its ReadShare was too small
+  std::string notice;    // one line, for a log: up, but something is odd; mostly empty
+  std::string id;        // of the segment, 32 hex digits
   std::uint32_t layout_version = 0;
   double created_unix_seconds = 0;
   std::uint64_t workers_live = 0, workers_dead = 0, workers_released = 0, workers_unused = 0;

@@ -31,7 +31,9 @@ SnapshotReader::SnapshotReader(shm::OpenedSegment opened, std::string path)
   use(std::make_unique<MappedSegment>(std::move(opened), path_, MissingPages::kNotCaught));
 }
 
-void SnapshotReader::read() {
+void SnapshotReader::read(const ReadShare& share) {
+  share_ = share;
+  started_ = std::chrono::steady_clock::now();
   if (follows_path_) follow_path();
   if (!mapped_) throw truncated(path_);
   // The second try is for a directory that is not the one that was parsed: then all knowledge of it is dropped.
@@ -100,14 +102,29 @@ void SnapshotReader::follow_path() {
   open();
 }
 
-void SnapshotReader::require_time() const {
-  if (std::chrono::steady_clock::now() < deadline_) return;
-  throw shm::Error(shm::Fault::kDamaged, path_ + " takes more than " + std::to_string(kMostReadTime.count()) +
-                                             " s to read: it has too many slots and cells, or is damaged");
+std::uint64_t SnapshotReader::held_bytes() const {
+  return directory_ == nullptr ? 0 : directory_->held_bytes();
+}
+
+bool SnapshotReader::has_time() const {
+  const bool is_stopped = share_.is_stopped != nullptr && share_.is_stopped->load(std::memory_order_relaxed);
+  return !is_stopped && std::chrono::steady_clock::now() < share_.deadline;
+}
+
+void SnapshotReader::require_share() {
+  if (held_bytes() > share_.held_bytes) {
+    directory_ = std::make_unique<DirectoryReader>(geometry(), segment_);
+    throw RanOut(shm::Fault::kDamaged,
+                 path_ + " needs more than the " + std::to_string(share_.held_bytes >> 20) +
+                     " MiB of memory that are left for it: it has too many series, or is damaged");
+  }
+  if (has_time()) return;
+  const auto share = std::chrono::duration_cast<std::chrono::milliseconds>(share_.deadline - started_);
+  throw RanOut(shm::Fault::kDamaged, path_ + " was not read in the " + std::to_string(share.count()) +
+                                         " ms that were left for it: it has too many slots and cells, or is damaged");
 }
 
 bool SnapshotReader::copy_all(const SigbusGuard& guard) {
-  deadline_ = std::chrono::steady_clock::now() + kMostReadTime;
   mapped_->forget_extents();
   if (!copy_directory(guard)) return false;
   const shm::Geometry& shape = geometry();
@@ -116,7 +133,7 @@ bool SnapshotReader::copy_all(const SigbusGuard& guard) {
   snapshot_.owners.assign(shape.thread_slots, 0);
   for (std::uint32_t slot = 0; slot < shape.thread_slots && !guard.is_damaged(); ++slot) {
     snapshot_.owners[slot] = mapped_->slot(slot).owner.load_relaxed();
-    require_time();
+    require_share();
     add_slot(slot, shape.thread_slot(slot), guard);
   }
   copy_workers(guard);
@@ -130,14 +147,14 @@ bool SnapshotReader::copy_all(const SigbusGuard& guard) {
 
 void SnapshotReader::add_slot(std::uint32_t slot, std::uint64_t offset, const SigbusGuard& guard) {
   const std::uint64_t allocated = mapped_->slot(slot).cells_allocated.load_acquire();
+  mapped_->forget_holes();
   if (allocated == 0) return;
   if (!is_allocation(allocated, geometry())) {
     ++snapshot_.quarantined_slots;
     return;
   }
   const auto limit = std::min(static_cast<std::uint32_t>(allocated), catalog().cells().thread_cells);
-  const shm::SharedWord* cells = mapped_->backed(offset, limit, room_);
-  const SlotReport report = read_thread_cells(cells, limit, catalog(), guard, snapshot_.totals);
+  const SlotReport report = read_thread_cells({*mapped_, offset, limit}, catalog(), guard, snapshot_.totals);
   if (report.refused_values > 0) ++snapshot_.quarantined_slots;
   snapshot_.torn_reads += report.torn_reads;
 }
@@ -146,7 +163,7 @@ void SnapshotReader::add_spill(const SigbusGuard& guard) {
   const shm::Geometry& shape = geometry();
   add_slot(shape.spill(), shape.spill_cells(), guard);
   snapshot_.tallies.fill(0);
-  if (mapped_->slot(shape.spill()).cells_allocated.load_acquire() >= shm::kPrefixCells) {
+  if (mapped_->data_bytes(shape.spill_cells(), sizeof(shm::SlotPrefix)) == sizeof(shm::SlotPrefix)) {
     mapped_->copy(shape.spill_cells() + offsetof(shm::SlotPrefix, tallies), snapshot_.tallies);
   }
   const std::uint64_t gauges = mapped_->slot(shape.gauge_spill()).cells_allocated.load_acquire();
@@ -155,15 +172,17 @@ void SnapshotReader::add_spill(const SigbusGuard& guard) {
     return;
   }
   const auto limit = std::min(static_cast<std::uint32_t>(gauges), catalog().cells().process_cells);
-  read_gauge_spill(mapped_->backed(shape.gauge_spill_cells(), limit, room_), limit, catalog(), snapshot_.totals);
+  mapped_->forget_holes();
+  read_gauge_spill({*mapped_, shape.gauge_spill_cells(), limit}, catalog(), snapshot_.totals);
 }
 
 // False: another log has taken the place of the one that was parsed, or the guard says no.
 bool SnapshotReader::copy_directory(const SigbusGuard& guard) {
-  // The next scrape parses the rest, so a directory of any size is served in the end.
-  const auto has_time = [this] { return std::chrono::steady_clock::now() < deadline_; };
-  const DirectoryReader::Outcome outcome = directory_->follow(*mapped_, guard, has_time);
-  if (outcome == DirectoryReader::Outcome::kLate) require_time();
+  // What there was no time for is parsed by the next scrape: so a directory of any size is served at last.
+  const auto goes_on = [this] { return has_time() && held_bytes() <= share_.held_bytes; };
+  directory_->limit_text(share_.text_bytes);
+  const DirectoryReader::Outcome outcome = directory_->follow(*mapped_, guard, goes_on);
+  if (outcome == DirectoryReader::Outcome::kStopped) require_share();
   if (outcome != DirectoryReader::Outcome::kRead) return false;
   const shm::Geometry& shape = geometry();
   // The head has memory since the file has a name, unless somebody has punched a hole there.
@@ -185,7 +204,7 @@ void SnapshotReader::copy_workers(const SigbusGuard& guard) {
     WorkerCopy& copy = snapshot_.workers[i];
     copy.epoch = entry.epoch.load_acquire();  // pairs with the release that ends a claim
     if (copy.epoch == 0) continue;
-    require_time();
+    require_share();
     const std::uint64_t released = entry.released.load_acquire();
     const bool is_even = copy.epoch % 2 == 0;
     copy.is_released = released != 0;
@@ -207,7 +226,8 @@ void SnapshotReader::copy_workers(const SigbusGuard& guard) {
     }
     if (allocated == 0 || gauges.empty()) continue;
     const auto limit = std::min(static_cast<std::uint32_t>(allocated), catalog().cells().process_cells);
-    copy_gauges(mapped_->backed(shape.process_slot(i), limit, room_), limit, catalog(), copy.is_live, gauges);
+    mapped_->forget_holes();
+    copy_gauges({*mapped_, shape.process_slot(i), limit}, catalog(), copy.is_live, gauges);
     std::atomic_thread_fence(std::memory_order_acquire);  // keeps the copy before the second look at the epoch
     const bool is_settled = is_even && entry.epoch.load_relaxed() == copy.epoch;
     if (guard.is_damaged()) return;

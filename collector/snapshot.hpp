@@ -6,7 +6,6 @@
 #pragma once
 
 #include <array>
-#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -16,10 +15,14 @@
 #include "collector/directory_reader.hpp"
 #include "collector/mapped_segment.hpp"
 #include "collector/merge.hpp"
+#include "collector/read_share.hpp"
 
 namespace shmetrics::collector {
 
-inline constexpr auto kMostReadTime = std::chrono::seconds(5);  // of one snapshot; half of what Prometheus waits
+/// The segment is not known to be damaged: with more time or memory it may be read.
+struct RanOut : shm::Error {
+  using Error::Error;
+};
 
 struct WorkerCopy {
   std::uint64_t epoch = 0, pid = 0, start_unix_ns = 0, adoptions = 0, deaths = 0;
@@ -51,8 +54,12 @@ class SnapshotReader {
   SnapshotReader(shm::OpenedSegment opened, std::string path);
 
   /// Looks again. Throws shm::Error when there is nothing to serve: no file, not a segment, damaged, truncated while it
-  /// was read. Nothing of a damaged copy is left then.
-  void read();
+  /// was read, no time or memory left. Nothing of a damaged copy is left then. After want of time the next read goes on
+  /// with the directory where this one ended; after want of memory it begins anew.
+  void read(const ReadShare& share = {});
+
+  /// What it keeps in memory, roughly.
+  std::uint64_t held_bytes() const;
 
   /// The functions below are about the last read(), which must not have thrown.
   const Snapshot& snapshot() const { return snapshot_; }
@@ -73,7 +80,8 @@ class SnapshotReader {
   void use(std::unique_ptr<MappedSegment> next);
   void close();
   bool copy_all(const SigbusGuard& guard);
-  void require_time() const;
+  bool has_time() const;
+  void require_share();
   bool copy_directory(const SigbusGuard& guard);
   void add_slot(std::uint32_t slot, std::uint64_t offset, const SigbusGuard& guard);
   void copy_workers(const SigbusGuard& guard);
@@ -86,8 +94,8 @@ class SnapshotReader {
   Snapshot snapshot_;
   std::string orphaned_by_;
   bool follows_path_ = true;
-  std::chrono::steady_clock::time_point deadline_;
-  std::vector<std::uint64_t> room_;  // for slots with holes
+  ReadShare share_;
+  std::chrono::steady_clock::time_point started_;
 };
 
 }  // namespace shmetrics::collector

@@ -43,10 +43,10 @@ void log_who_is_let_in(const AuthPolicy& auth) {
             .compression = options.compression,
             .ui = options.ui ? ui_files() : std::span<const UiFile>(),
             .passwords = &passwords};
-  const ScrapeSource source{
-      .read = [&collection] { collection.read(); },
-      .render = [&collection](const ScrapeQuery& query,
-                              const RequestCounts& now) { return collection.render(query, now); }};
+  const ScrapeSource source{.read = [&collection] { collection.read(); },
+                            .render = [&collection](const ScrapeQuery& query,
+                                                    const RequestCounts& now) { return collection.render(query, now); },
+                            .stop = [&collection] { collection.stop(); }};
   Reload reload({.environment_tokens = parse_tokens(token_list),
                  .token_file = options.token_file,
                  .web_config_file = options.web_config_file,

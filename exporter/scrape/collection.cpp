@@ -1,7 +1,10 @@
 #include "exporter/scrape/collection.hpp"
 
+#include <algorithm>
+
 #include "collector/json.hpp"
 #include "collector/render.hpp"
+#include "exporter/scrape/read_turns.hpp"
 
 namespace shmetrics::exporter {
 
@@ -14,14 +17,16 @@ Collection::Collection(std::vector<SegmentSpec> segments, CollectionOptions opti
 void Collection::read() {
   const auto start = Clock::now();
   families_.reset();
-  statuses_.clear();
   workers_.clear();
   segments_.refresh();
+  statuses_ = read_in_turn(
+      segments_.segments(),
+      {.text_bytes = std::max<std::uint64_t>(options_.max_bytes, kMostTextBytes), .is_stopped = &is_stopped_});
   std::vector<collector::ScrapedSegment> views;
+  const auto deadline = Clock::now() + kMostProcessTime;
   for (FollowedSegment& segment : segments_.segments()) {
-    statuses_.push_back(segment.scraper.read());
     views.push_back(segment.scraper.view());
-    if (options_.worker_processes) workers_.push_back(read_worker_processes(segment.scraper));
+    if (options_.worker_processes) workers_.push_back(read_worker_processes(segment.scraper, deadline));
   }
   families_.emplace(views);
   auto status = statuses_.begin();

@@ -1,6 +1,7 @@
 // The parts of a scrape: the families of all segments, then the self metrics. Belongs to one thread.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <optional>
@@ -27,8 +28,11 @@ class Collection {
  public:
   explicit Collection(std::vector<SegmentSpec> segments, CollectionOptions options = {});
 
-  /// Looks at all segments, and logs what has changed. Throws std::bad_alloc only.
+  /// Looks at all segments, and logs what has changed. Takes little more than collector::kMostReadTime, whatever they
+  /// hold. Throws std::bad_alloc only.
   void read();
+  /// A read() that is under way, and all that follow, end soon. From any thread.
+  void stop() { is_stopped_ = true; }
 
   /// The last read() as the query wants it, not compressed. Equal queries with equal counts get the same text, except
   /// the duration. Empty if no segment has the name that the query asks for. Throws std::bad_alloc only.
@@ -42,6 +46,7 @@ class Collection {
 
   SegmentSet segments_;
   CollectionOptions options_;
+  std::atomic<bool> is_stopped_ = false;
   std::vector<collector::SegmentStatus> statuses_;
   std::vector<WorkerProcesses> workers_;             // of each segment
   std::optional<collector::FamilyGroups> families_;  // views into the scrapers of segments_

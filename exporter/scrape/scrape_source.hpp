@@ -13,6 +13,7 @@ namespace shmetrics::exporter {
 struct ScrapeSource {
   std::function<void()> read;                                                   // looks at the segments
   std::function<std::string(const ScrapeQuery&, const RequestCounts&)> render;  // what the last read saw; or ""
+  std::function<void()> stop = [] {};  // ends a read() that is under way; from the io thread
 };
 
 /// Why there is nothing to become `scraped`.

@@ -9,6 +9,7 @@
 // Belongs to one thread.
 #pragma once
 
+#include <chrono>
 #include <list>
 #include <map>
 #include <string>
@@ -24,6 +25,10 @@ struct FollowedSegment {
   FollowedSegment(const std::string& path, const std::string& name) : scraper(path, name) {}
   collector::Scraper scraper;
   SegmentLog log;
+  // Of one that needed more than its share (read_turns.hpp); no pause: it did not.
+  std::chrono::seconds pause{0};
+  std::chrono::steady_clock::time_point read_again;
+  std::string put_off_for;
 };
 
 class SegmentSet {

@@ -35,6 +35,7 @@ SharedScrapes::SharedScrapes(asio::io_context& io, const ScrapeSource& source, c
     : io_(io), source_(source), counts_(counts) {}
 
 SharedScrapes::~SharedScrapes() {
+  source_.stop();
   thread_.join();
 }
 

@@ -4,8 +4,8 @@
 // that comes while that thread works waits for the next collection, and all waiting requests share that one. So a
 // response is always read after its request arrived.
 //
-// Belongs to the io thread. Its end waits for the collection that is under way; it must come before that of the io
-// context.
+// Belongs to the io thread. It must end before the io context does. Its end stops the read that is under way, and waits
+// until what was read is rendered.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>

@@ -10,9 +10,7 @@
 namespace shmetrics::exporter {
 namespace {
 
-constexpr std::chrono::seconds kMostTime{1};
-
-/// Its directory below /proc, by a descriptor that always means this process: the pid may go to another one.
+/// Its directory below /proc, through a descriptor that means this process for ever: its number may go to another.
 class HeldProcess {
  public:
   explicit HeldProcess(std::uint64_t pid)
@@ -30,8 +28,8 @@ class HeldProcess {
 
 }  // namespace
 
-WorkerProcesses read_worker_processes(const collector::Scraper& scraper) {
-  const auto deadline = std::chrono::steady_clock::now() + kMostTime;
+WorkerProcesses read_worker_processes(const collector::Scraper& scraper,
+                                      std::chrono::steady_clock::time_point deadline) {
   const auto boot = boot_time();
   WorkerProcesses processes;
   for (const collector::WorkerRow& row : scraper.workers()) {

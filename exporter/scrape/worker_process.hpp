@@ -6,6 +6,7 @@
 // process's mmap lock, so a worker that is stuck in a page fault delays the scrape.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <utility>
 #include <vector>
@@ -17,8 +18,11 @@ namespace shmetrics::exporter {
 
 using WorkerProcesses = std::vector<std::pair<std::uint32_t, ProcessStatus>>;  // by entry, the label `worker`
 
-/// Of the scraper's last read(). It takes a second at most, whatever the segment says: further workers are left out.
-/// Throws std::bad_alloc only.
-WorkerProcesses read_worker_processes(const collector::Scraper& scraper);
+/// For all segments together: whatever they say, workers beyond are left out.
+inline constexpr std::chrono::seconds kMostProcessTime{1};
+
+/// Of what the scraper's last read() saw. Throws std::bad_alloc only.
+WorkerProcesses read_worker_processes(const collector::Scraper& scraper,
+                                      std::chrono::steady_clock::time_point deadline);
 
 }  // namespace shmetrics::exporter

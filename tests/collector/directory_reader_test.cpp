@@ -18,10 +18,10 @@ using Outcome = DirectoryReader::Outcome;
 class DirectoryReaderTest : public ::testing::Test {
  protected:
   Outcome follow(
-      DirectoryReader& reader, const DirectoryReader::HasTime& has_time = [] { return true; }) {
+      DirectoryReader& reader, const DirectoryReader::GoesOn& goes_on = [] { return true; }) {
     mapped_.forget_extents();
     const SigbusGuard guard = mapped_.guard();
-    return reader.follow(mapped_, guard, has_time);
+    return reader.follow(mapped_, guard, goes_on);
   }
   std::vector<std::string> names() const {
     std::vector<std::string> names;
@@ -115,7 +115,7 @@ TEST_F(DirectoryReaderTest, ADirectoryThatTakesLongIsReadInSeveralGoes) {
   const SigbusGuard guard = mapped.guard();
   DirectoryReader reader(large.geometry(), {});
   int asked = 0, goes = 1;
-  while (reader.follow(mapped, guard, [&] { return ++asked % 4 != 0; }) == Outcome::kLate) ASSERT_LT(++goes, 100);
+  while (reader.follow(mapped, guard, [&] { return ++asked % 4 != 0; }) == Outcome::kStopped) ASSERT_LT(++goes, 100);
   EXPECT_GT(goes, 2);
   EXPECT_EQ(reader.catalog().series_count(), 10'000u);
   EXPECT_THAT(reader.catalog().problems(), IsEmpty());

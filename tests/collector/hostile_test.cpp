@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include <chrono>
 #include <random>
 
 #include "collector/check.hpp"
@@ -233,6 +234,35 @@ TEST(HostileGeometry, ClaimsOfTerabytesCostNeitherTimeNorMemory) {
   EXPECT_FALSE(check_segment(segment.path()).findings.empty());
   ASSERT_EQ(stat(segment.path().c_str(), &after), 0);
   EXPECT_EQ(after.st_blocks, before.st_blocks) << "a reader never makes a file grow";
+}
+
+// Cells that a record of a newer release claims, or one that is lost, belong to nobody here.
+TEST(HostileGeometry, GapsBetweenCellsCostNeitherTimeNorMemory) {
+  const shm::Geometry wide{8, 2048, shm::kMaxCells, 65536};
+  test::SegmentBuilder segment(wide);
+  std::string unknown(64, '\0');
+  segment.cells().thread_cells = shm::kMaxCells - 1;
+  segment.cells().process_cells = shm::kMaxCells - shm::kGaugeCells;
+  shm::seal(unknown, static_cast<shm::RecordKind>(9), segment.cells());
+  segment.append(unknown, false);
+  segment.append(shm::encode_family(test::counter("a_total"), 1, 1000, segment.cells()), false);
+  segment.append(shm::encode_family(test::gauge("g", shm::GaugeMode::kLivesum), 1, 1000, segment.cells()), false);
+  for (std::uint32_t slot = 0; slot < wide.thread_slots + 2; ++slot) {
+    segment.view().slot(slot).cells_allocated.store_relaxed(wide.cells);
+  }
+  for (std::uint32_t worker = 0; worker < wide.workers; ++worker) {
+    segment.dead(worker);
+    segment.view().worker(worker).cells_allocated.store_relaxed(wide.cells);
+  }
+  segment.view().thread_cells(5)[shm::kMaxCells - 1].store_relaxed(3);
+  Scraper scraper(segment.path());
+  const auto start = std::chrono::steady_clock::now();
+  std::string text;
+  const SegmentStatus status = scraper.scrape(text);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(2));
+  EXPECT_TRUE(status.up) << status.problem;
+  EXPECT_NE(text.find("\na_total 3\n"), text.npos) << text;
+  EXPECT_LT(scraper.held_bytes(), 100'000u);
 }
 
 // A word of the directory, whichever: what it costs is the family whose record it is in.

@@ -4,6 +4,7 @@
 
 #include <bit>
 #include <cmath>
+#include <limits>
 #include <tuple>
 
 namespace shmetrics::collector {
@@ -27,9 +28,16 @@ TEST(Merge, CountersAddUpAndStopAtTheTopInsteadOfGoingBackToNothing) {
 
 TEST(Merge, FloatCountersAddUpAndSkipWhatNoWriterLeaves) {
   std::vector<std::uint64_t> totals{bits(0.25), bits(1), bits(1), bits(1)};
-  const std::vector<std::uint64_t> values{bits(0.5), bits(-1), bits(NAN), bits(INFINITY)};
+  const std::vector<std::uint64_t> values{bits(0.5), bits(-1), bits(NAN), bits(-INFINITY)};
   EXPECT_EQ(add_doubles(totals, values), 3u);
   EXPECT_EQ(totals, (std::vector<std::uint64_t>{bits(0.75), bits(1), bits(1), bits(1)}));
+}
+
+TEST(Merge, FloatCountersStopAtTheLargestDoubleInsteadOfGoingBackToNothing) {
+  constexpr double kLargest = std::numeric_limits<double>::max();
+  std::vector<std::uint64_t> totals{bits(1e308), bits(1), bits(kLargest)};
+  EXPECT_EQ(add_doubles(totals, std::vector{bits(1e308), bits(INFINITY), bits(1)}), 0u);
+  EXPECT_EQ(totals, std::vector(3, bits(kLargest)));
 }
 
 TEST(Merge, ObservationsAddSumAndBucketsButNotTheSequence) {

@@ -60,7 +60,7 @@ TEST(OneMapping, AReaderSeesWholeObservationsOfARunningWriter) {
   // On a busy machine the writer may not run during the first of them.
   for (; (reads < kReads || grown < 10) && std::chrono::steady_clock::now() < end && !HasFailure(); ++reads) {
     totals.reset(catalog.cells().thread_cells, 0);
-    const SlotReport report = read_thread_cells(slot.get(), shm::kGrowthCells, catalog, guard, totals);
+    const SlotReport report = read_thread_cells({slot.get(), shm::kGrowthCells}, catalog, guard, totals);
     std::uint64_t count = 0;
     for (std::uint32_t bucket = 0; bucket < 4; ++bucket)
       count += totals.cells[histogram + shm::kHistogramBuckets + bucket];
@@ -92,7 +92,7 @@ TEST(OneMapping, AnObservationInTheMiddleIsCompletedByTheReader) {
   const SigbusGuard guard(slot.get(), shm::kGrowthCells * 8);
   Totals totals;
   totals.reset(catalog.cells().thread_cells, 0);
-  EXPECT_EQ(read_thread_cells(slot.get(), shm::kGrowthCells, catalog, guard, totals).torn_reads, 0u);
+  EXPECT_EQ(read_thread_cells({slot.get(), shm::kGrowthCells}, catalog, guard, totals).torn_reads, 0u);
   EXPECT_EQ(totals.cells[histogram + shm::kHistogramBuckets + 2], 1u);
   EXPECT_EQ(std::bit_cast<double>(totals.cells[histogram + shm::kHistogramSum]), 3.0);
 }

@@ -85,14 +85,15 @@ class SegmentBuilder {
     const auto named = shm::IndexEntry::of(view().index(entry).load_relaxed());
     return {view().directory_bytes() + named.offset, named.length};
   }
-  /// Any bytes as the next record. Returns the number of its entry.
-  std::uint32_t append(std::string_view record) {
+  /// Any bytes as the next record. Returns the number of its entry. Unless `in_spill`, the spill does not grow to hold
+  /// its cells, as every writer makes it.
+  std::uint32_t append(std::string_view record, bool in_spill = true) {
     auto& space = view().directory().space;
     const auto at = static_cast<std::uint32_t>(space.load_relaxed());
     space.store_relaxed(at + record.size());
     std::memcpy(view().directory_bytes() + at, record.data(), record.size());
-    spill(cells_.thread_cells - 1);
-    if (cells_.process_cells > 0) gauge_spill(cells_.process_cells - 1);
+    if (in_spill) spill(cells_.thread_cells - 1);
+    if (in_spill && cells_.process_cells > 0) gauge_spill(cells_.process_cells - 1);
     view().index(entries_).store_release(shm::IndexEntry{at, static_cast<std::uint32_t>(record.size())}.word());
     return entries_++;
   }

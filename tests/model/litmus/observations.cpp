@@ -25,7 +25,8 @@ struct Copy {
 
 Copy read(const SharedWord* slot, std::uint32_t first_cell) {
   Copy copy;
-  copy.is_whole = shmetrics::collector::copy_observed(slot, first_cell, copy.words);
+  copy.is_whole = shmetrics::collector::copy_observed(
+      slot + first_cell, reinterpret_cast<const shmetrics::shm::SlotPrefix*>(slot), first_cell, copy.words);
   return copy;
 }
 

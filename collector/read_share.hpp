@@ -1,0 +1,22 @@
+// What one read of a segment may take of time and memory. Plain data.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+
+namespace shmetrics::collector {
+
+inline constexpr auto kMostReadTime = std::chrono::seconds(5);  // of one read; half of what Prometheus waits
+
+inline constexpr std::uint64_t kMaxPrefixBytes = 256u << 20;  // one record asks for up to a thousand times its own size
+
+/// A segment that needs more is not up, and its status says so.
+struct ReadShare {
+  std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::now() + kMostReadTime;
+  std::uint64_t held_bytes = UINT64_MAX;          // of memory that the Scraper holds after it
+  std::uint64_t text_bytes = kMaxPrefixBytes;     // of these, the text before numbers; series beyond are left out
+  const std::atomic<bool>* is_stopped = nullptr;  // true, at any time: the deadline is now
+};
+
+}  // namespace shmetrics::collector
