@@ -24,8 +24,8 @@ struct SlotReport {
   std::uint64_t refused_values = 0;
 };
 
-/// The first `count` cells of one slot. Those that lie in a hole of the file are 0, and cost nothing: no memory is taken
-/// for them, whatever the slot says that it has.
+/// The first cells of one slot. Those that lie in a hole of the file are 0, and cost nothing: no memory is taken for
+/// them, whatever the slot says that it has.
 class SlotCells {
  public:
   /// From byte `offset` of the file on.
@@ -48,7 +48,8 @@ class SlotCells {
   const shm::SharedWord* backed(std::uint32_t cell, std::uint32_t cells, std::vector<std::uint64_t>& room) const {
     return whole_ != nullptr ? whole_ + cell : mapped_->backed(at(cell), cells, room);
   }
-  /// The first cell from `cell` on that is not in a hole, in steps of `width`, or a little less; `end` if there is none.
+  /// The first series from `cell` on, in steps of `width`, that does not lie in a hole as a whole. From `end` on, there
+  /// is none.
   std::uint32_t next(std::uint32_t cell, std::uint32_t end, std::uint32_t width) const {
     if (whole_ != nullptr || cell >= end) return cell;
     return cell + static_cast<std::uint32_t>((mapped_->next_data(at(cell), at(end)) - at(cell)) / 8 / width * width);

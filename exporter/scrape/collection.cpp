@@ -53,13 +53,11 @@ std::string Collection::render(const ScrapeQuery& query, const RequestCounts& co
 
   SelfText own(text, query);
   const std::chrono::duration<double> seconds = read_time_ + (Clock::now() - start);
-  append_scrape_duration(own, seconds.count());
-  append_segment_metrics(own, statuses);
-  append_worker_processes(own, statuses, workers_);
-  if (options_.exporter_metrics) {
-    append_exporter_metrics(own, counts);
-    append_process_metrics(own, process_);
-  }
+  append_self_metrics(own, {.segments = statuses,
+                            .workers = workers_,
+                            .scrape_seconds = seconds.count(),
+                            .counts = options_.exporter_metrics ? &counts : nullptr,
+                            .process = options_.exporter_metrics ? &process_ : nullptr});
   if (query.is_openmetrics()) collector::end_openmetrics(text);
   // A quarter more than last time: growing a string of ten megabytes by doubling costs more than summing what is in it.
   if (!query.has_filter()) expected_bytes_ = text.size() + text.size() / 4;

@@ -39,12 +39,6 @@ std::optional<std::uint64_t> limit_of(__rlimit_resource resource) {
   return std::uint64_t{limit.rlim_cur};
 }
 
-template <typename Value>
-void append(SelfText& out, std::string_view name, std::string_view type, std::string_view help,
-            const std::optional<Value>& value) {
-  if (value) out.single(name, help, type, *value);
-}
-
 }  // namespace
 
 void parse_stat(std::string_view text, ProcessStatus& status) {
@@ -95,22 +89,6 @@ ProcessStatus read_process_status(const std::string& root) {
   status.max_fds = limit_of(RLIMIT_NOFILE);
   status.virtual_memory_max_bytes = limit_of(RLIMIT_AS);
   return status;
-}
-
-void append_process_metrics(SelfText& out, const ProcessStatus& s) {
-  append(out, "process_cpu_seconds_total", "counter", "User and system CPU time of the exporter in seconds.",
-         s.cpu_seconds);
-  append(out, "process_max_fds", "gauge", "File descriptors that the exporter may have open.", s.max_fds);
-  append(out, "process_open_fds", "gauge", "File descriptors that the exporter has open.", s.open_fds);
-  append(out, "process_resident_memory_bytes", "gauge", "Resident memory of the exporter in bytes.",
-         s.resident_memory_bytes);
-  append(out, "process_start_time_seconds", "gauge", "When the exporter was started, Unix time.",
-         s.start_time_unix_seconds);
-  append(out, "process_threads", "gauge", "Threads of the exporter.", s.threads);
-  append(out, "process_virtual_memory_bytes", "gauge", "Virtual memory of the exporter in bytes.",
-         s.virtual_memory_bytes);
-  append(out, "process_virtual_memory_max_bytes", "gauge",
-         "Virtual memory that the exporter may have in bytes; 2^64-1 is no limit.", s.virtual_memory_max_bytes);
 }
 
 }  // namespace shmetrics::exporter

@@ -7,8 +7,6 @@
 #include <string>
 #include <string_view>
 
-#include "exporter/scrape/self_text.hpp"
-
 namespace shmetrics::exporter {
 
 struct ProcessStatus {
@@ -28,7 +26,5 @@ std::optional<double> boot_time(const std::string& root = "/proc");
 
 /// From the text of /proc/PID/stat (proc(5)); the program name may hold blanks and parentheses.
 void parse_stat(std::string_view text, ProcessStatus& status);
-
-void append_process_metrics(SelfText& out, const ProcessStatus& status);
 
 }  // namespace shmetrics::exporter

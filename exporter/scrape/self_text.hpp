@@ -26,13 +26,6 @@ class SelfText {
     if (is_wanted_) collector::append_sample(out_, name, labels, value);
   }
 
-  /// A family whose one sample has no labels.
-  template <typename Value>
-  void single(std::string_view name, std::string_view help, std::string_view type, Value value) {
-    head(name, help, type);
-    sample(name, {}, value);
-  }
-
  private:
   std::string& out_;
   const ScrapeQuery& query_;

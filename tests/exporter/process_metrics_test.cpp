@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "exporter/scrape/self_metrics.hpp"
+
 namespace shmetrics::exporter {
 namespace {
 
@@ -26,7 +28,8 @@ TEST(ProcessMetrics, WhatCannotBeReadIsLeftOut) {
   std::string out;
   const ScrapeQuery all;
   SelfText own(out, all);
-  append_process_metrics(own, read_process_status("/nowhere"));
+  const ProcessStatus status = read_process_status("/nowhere");
+  append_self_metrics(own, {.segments = {}, .process = &status});
   EXPECT_EQ(out.find("process_open_fds"), std::string::npos);
   EXPECT_EQ(out.find("process_start_time_seconds"), std::string::npos);
   EXPECT_NE(out.find("process_max_fds"), std::string::npos);
@@ -40,7 +43,7 @@ TEST(ProcessMetrics, ThisProcessHasAllOfThem) {
   std::string out;
   const ScrapeQuery all;
   SelfText text(out, all);
-  append_process_metrics(text, status);
+  append_self_metrics(text, {.segments = {}, .process = &status});
   for (const char* name : {"cpu_seconds_total", "open_fds", "max_fds", "virtual_memory_bytes",
                            "virtual_memory_max_bytes", "resident_memory_bytes", "start_time_seconds", "threads"}) {
     EXPECT_NE(out.find(std::string("\nprocess_") + name + " "), std::string::npos) << name;

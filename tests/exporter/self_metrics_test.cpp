@@ -12,7 +12,7 @@ using ::testing::Not;
 std::string text_of(std::span<const collector::SegmentStatus> segments, const ScrapeQuery& query = {}) {
   std::string out;
   SelfText text(out, query);
-  append_segment_metrics(text, segments);
+  append_self_metrics(text, {.segments = segments});
   return out;
 }
 std::string text_of(const collector::SegmentStatus& status) {
@@ -21,7 +21,7 @@ std::string text_of(const collector::SegmentStatus& status) {
 std::string text_of(const RequestCounts& counts, const ScrapeQuery& query = {}) {
   std::string out;
   SelfText text(out, query);
-  append_exporter_metrics(text, counts);
+  append_self_metrics(text, {.segments = {}, .counts = &counts});
   return out;
 }
 
