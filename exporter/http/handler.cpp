@@ -181,6 +181,10 @@ Answer failed(const ScrapeOrder& order, ScrapeFailure failure) {
       answer = refuse_for_now(route, "too many scrapes at once\n");
       answer.cause = "max_requests";
       break;
+    case ScrapeFailure::kFull:
+      answer = refuse_for_now(route, "too many responses are not yet taken\n");
+      answer.cause = "max_inflight_bytes";
+      break;
     case ScrapeFailure::kLate:
       answer = refuse_for_now(route, "the time that the scraper gave is over\n");
       answer.cause = "scrape_timeout";

@@ -43,7 +43,7 @@ std::string text_of(const std::exception_ptr& exception) {
 struct Server::State {
   State(const Site& site, const ScrapeSource& source, const Limits& limits, RequestCounts& counts)
       : shared{.site = site, .limits = limits, .counts = counts, .refusals = throttle, .scrapes = scrapes},
-        scrapes(context, source, counts) {}
+        scrapes(context, source, counts, limits.max_inflight_bytes) {}
 
   void accept_on(Listener& listener);
   asio::awaitable<void> accept_loop(Listener& listener);

@@ -2,6 +2,7 @@
 
 #include <fmt/chrono.h>
 
+#include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -50,6 +51,18 @@ class InFlight {
   std::uint64_t& count_;
 };
 
+/// One among those who have a scrape in flight.
+class ScrapePlace {
+ public:
+  ScrapePlace(std::list<Peer>& all, const Peer& peer) : all_(all), at_(all.insert(all.end(), peer)) {}
+  ~ScrapePlace() { all_.erase(at_); }
+  ScrapePlace(const ScrapePlace&) = delete;
+
+ private:
+  std::list<Peer>& all_;
+  std::list<Peer>::iterator at_;
+};
+
 class Session {
  public:
   Session(Socket socket, Connection& connection, SessionContext& context)
@@ -74,13 +87,13 @@ class Session {
       if (error && !is_parse_error(error)) co_return note_timeout(error, CloseReason::kHeaderTimeout);
       const auto arrival = Clock::now();
       const InFlight guard(context_.counts.in_flight);
-      std::optional<InFlight> scrape_guard;
+      std::optional<ScrapePlace> place;
       settings_ = context_.site.settings;
       // Not `error ? ... : co_await ...`: g++ 12 destroys what such an expression gives twice.
       Response response = refuse_malformed();
       if (!error) response = co_await respond_to(parser.get());
       if (auto* order = std::get_if<ScrapeOrder>(&response)) {
-        scrape_guard.emplace(context_.scrapes_in_flight);
+        place.emplace(context_.scraping, connection_.peer);
         response = co_await collect(std::move(*order), arrival);
       }
       goes_on = co_await write(std::get<Answer>(std::move(response)), parser.get());
@@ -205,8 +218,7 @@ class Session {
   }
 
   asio::awaitable<Answer> collect(ScrapeOrder order, Clock::time_point arrival) {
-    const std::size_t most = context_.limits.max_requests;
-    if (most != 0 && context_.scrapes_in_flight > most) co_return failed(order, ScrapeFailure::kBusy);
+    if (has_too_many_scrapes()) co_return failed(order, ScrapeFailure::kBusy);
     // If the scraper gives up just when the response comes, the response and the connection are lost.
     constexpr double kPart = 0.95;
     const std::chrono::duration<double> asked = order.patience.value_or(kMostPatience) * kPart;
@@ -217,6 +229,15 @@ class Session {
       co_return fulfilled(std::move(order), std::move(*text));
     }
     co_return failed(order, std::get<ScrapeFailure>(outcome));
+  }
+
+  /// With this one. A peer has no more than half of the places, so that none shuts out the others.
+  bool has_too_many_scrapes() const {
+    const std::size_t most = context_.limits.max_requests;
+    if (most == 0) return false;
+    const auto is_of_peer = [this](const Peer& peer) { return peer.same_site(connection_.peer); };
+    const auto of_peer = std::count_if(context_.scraping.begin(), context_.scraping.end(), is_of_peer);
+    return context_.scraping.size() > most || static_cast<std::size_t>(of_peer) > std::max<std::size_t>(most / 2, 1);
   }
 
   asio::awaitable<bool> write(Answer answer, const http::request<http::empty_body>& request) {

@@ -5,6 +5,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <functional>
+#include <list>
 
 #include "exporter/access/peer_owner.hpp"
 #include "exporter/http/handler.hpp"
@@ -32,8 +33,8 @@ struct SessionContext {
   LogThrottle& refusals;
   SharedScrapes& scrapes;
   TrustedUsers trusted_users = {};
-  std::uint64_t scrapes_in_flight = 0;  // from the request until its response is written
-  bool is_draining = false;             // then each response ends its connection
+  std::list<Peer> scraping = {};  // who has a scrape in flight: from the request until its response is written
+  bool is_draining = false;       // then each response ends its connection
 };
 
 /// Counts a connection that a limit ended, and logs one a minute for each reason.

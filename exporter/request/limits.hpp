@@ -12,8 +12,9 @@ namespace shmetrics::exporter {
 struct Limits {
   std::size_t max_connections = 512;                // more are closed at once
   std::size_t max_connections_per_peer = 64;        // by address, IPv6 by /64; unix peers count as one
-  std::size_t max_requests = 40;                    // scrapes in flight; 0 = no limit
-  std::uint64_t max_response_bytes = 256ULL << 20;  // of the families, before compression
+  std::size_t max_requests = 40;                    // scrapes in flight, of a peer half as many; 0 = no limit
+  std::uint64_t max_response_bytes = 64ULL << 20;   // of the families, before compression
+  std::uint64_t max_inflight_bytes = 128ULL << 20;  // of responses that were made and are not yet sent
   // Deadlines for a whole step and not for a pause between bytes, so that a peer that trickles gains nothing.
   std::chrono::milliseconds header_timeout{10'000};  // from accept, or from the first byte of a later request
   std::chrono::milliseconds idle_timeout{60'000};    // between two requests

@@ -17,5 +17,5 @@ struct ScrapeSource {
 };
 
 /// Why there is nothing to become `scraped`.
-enum class ScrapeFailure { kBusy, kLate, kBroken, kUnknown };
+enum class ScrapeFailure { kBusy, kFull, kLate, kBroken, kUnknown };
 }  // namespace shmetrics::exporter

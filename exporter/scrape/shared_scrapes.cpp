@@ -31,8 +31,9 @@ void log_failure(const std::exception& error) {
 
 }  // namespace
 
-SharedScrapes::SharedScrapes(asio::io_context& io, const ScrapeSource& source, const RequestCounts& counts)
-    : io_(io), source_(source), counts_(counts) {}
+SharedScrapes::SharedScrapes(asio::io_context& io, const ScrapeSource& source, const RequestCounts& counts,
+                             std::uint64_t most_bytes)
+    : io_(io), source_(source), counts_(counts), most_bytes_(most_bytes) {}
 
 SharedScrapes::~SharedScrapes() {
   source_.stop();
@@ -72,20 +73,26 @@ void SharedScrapes::start() {
   asio::post(thread_, [this, batch = std::exchange(next_, {}), counts = counts_] {
     try {
       source_.read();
-      for (const std::shared_ptr<Order>& order : batch) {
-        std::string text = source_.render(order->query, counts);
-        if (text.empty() && order->query.snapshot_of) {
-          order->result = ScrapeFailure::kUnknown;
-          continue;
-        }
-        if (order->query.coding == Coding::kGzip) text = gzip(text);
-        order->result = std::make_shared<const std::string>(std::move(text));
-      }
+      for (const std::shared_ptr<Order>& order : batch) order->result = make(order->query, counts);
     } catch (const std::exception& error) {
       log_failure(error);
     }
     asio::post(io_, [this, batch] { finish(batch); });
   });
+}
+
+SharedScrapes::Outcome SharedScrapes::make(const ScrapeQuery& query, const RequestCounts& counts) {
+  if (*bytes_ >= most_bytes_) return ScrapeFailure::kFull;
+  std::string text = source_.render(query, counts);
+  if (text.empty() && query.snapshot_of) return ScrapeFailure::kUnknown;
+  if (query.coding == Coding::kGzip) text = gzip(text);
+  auto made = std::make_unique<const std::string>(std::move(text));
+  *bytes_ += made->capacity();
+  const auto give_back = [bytes = bytes_](const std::string* gone) {
+    *bytes -= gone->capacity();
+    delete gone;
+  };
+  return std::shared_ptr<const std::string>(made.release(), give_back);
 }
 
 void SharedScrapes::finish(const Batch& batch) {

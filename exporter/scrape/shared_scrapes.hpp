@@ -8,11 +8,13 @@
 // until what was read is rendered.
 #pragma once
 
+#include <atomic>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <chrono>
+#include <cstdint>
 #include <list>
 #include <memory>
 #include <string>
@@ -32,8 +34,10 @@ class SharedScrapes {
   using Time = std::chrono::steady_clock::time_point;
   using Outcome = std::variant<std::shared_ptr<const std::string>, ScrapeFailure>;
 
-  /// `source` and `counts` must outlive it.
-  SharedScrapes(boost::asio::io_context& io, const ScrapeSource& source, const RequestCounts& counts);
+  /// `source` and `counts` must outlive it. While responses that somebody still has come to `most_bytes`, no more are
+  /// made: so queries that differ, and clients that take nothing, do not multiply them.
+  SharedScrapes(boost::asio::io_context& io, const ScrapeSource& source, const RequestCounts& counts,
+                std::uint64_t most_bytes);
   ~SharedScrapes();
   SharedScrapes(const SharedScrapes&) = delete;
 
@@ -47,12 +51,16 @@ class SharedScrapes {
   std::shared_ptr<Order> join(ScrapeQuery query);
   void start();
   void finish(const Batch& batch);
+  Outcome make(const ScrapeQuery& query, const RequestCounts& counts);
 
   boost::asio::io_context& io_;
   const ScrapeSource& source_;
   const RequestCounts& counts_;
   Batch next_;  // what the next collection will render
   bool is_collecting_ = false;
+  const std::uint64_t most_bytes_;
+  // Of responses; they may outlive this, and end in either thread.
+  std::shared_ptr<std::atomic<std::uint64_t>> bytes_ = std::make_shared<std::atomic<std::uint64_t>>(0);
   boost::asio::thread_pool thread_{1};
 };
 

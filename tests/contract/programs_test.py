@@ -203,6 +203,8 @@ VALUES = {
     "web.write-timeout": (lambda flag: connections_closed("write_timeout", takes_nothing, *flag("100ms")), True),
     # That scrapes are refused takes slow readers: tests/exporter/scrape_test.cpp.
     "web.max-requests": (lambda flag: [status(flag(n), headers=[BEARER]) for n in ("0", "1", "65536")], [200] * 3),
+    # That responses which nobody takes fill it: tests/exporter/memory_test.cpp.
+    "web.max-inflight-bytes": (lambda flag: [status(flag(n), headers=[BEARER]) for n in ("1", "1G")], [200] * 2),
     "web.max-response-bytes": (leaves_out_series, (True, True)),
     "log.level": (levels_logged, {"warn"}),
     "log.format": (logs_json, True),
@@ -211,7 +213,8 @@ VALUES = {
 # What ends with exit code 2, whatever else is on the line.
 WRONG_LINES = [
     ["--web.max-requests"], ["--web.max-requests=-1"], ["--web.max-requests=many"], ["--web.max-requests=65537"],
-    ["--no-web.max-requests"], ["--web.max-response-bytes=0"], ["--web.max-response-bytes=1T"],
+    ["--no-web.max-requests"], ["--web.max-inflight-bytes=0"], ["--web.max-response-bytes=0"],
+    ["--web.max-response-bytes=1T"],
     ["--web.max-response-bytes=1.5M"], ["--web.compression=no"], ["--no-web.created-series=1"],
     ["--unknown"], ["--web.unknown=1"], ["stray"], ["--web"], ["--web.listen-addres=:1"], ["-x"],
     ["--no-segment"], ["--no-log.level"], ["--web.query-token=false"], ["--web.query-token", "true"],

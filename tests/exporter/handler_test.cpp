@@ -142,8 +142,10 @@ TEST_F(HandlerTest, TheHeadersSayWhatTheScrapeWillBe) {
 
 TEST_F(HandlerTest, AScrapeThatFailsIs503WithRetryAfterOr500WithoutDetail) {
   fields_ = {{"Accept-Encoding", "gzip"}};
-  for (const auto& [failure, status] :
-       {std::pair{ScrapeFailure::kBusy, 503U}, {ScrapeFailure::kLate, 503U}, {ScrapeFailure::kBroken, 500U}}) {
+  for (const auto& [failure, status] : {std::pair{ScrapeFailure::kBusy, 503U},
+                                        {ScrapeFailure::kFull, 503U},
+                                        {ScrapeFailure::kLate, 503U},
+                                        {ScrapeFailure::kBroken, 500U}}) {
     const Response response = failed(std::get<ScrapeOrder>(local("HEAD", "/metrics")), failure);
     EXPECT_EQ(answer_of(response).status, status);
     EXPECT_EQ(header(response, "Retry-After"), status == 503 ? "1" : "");

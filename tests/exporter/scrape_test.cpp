@@ -169,8 +169,8 @@ TEST_F(ScrapeTest, WhenTheScrapersTimeIsOverIt503AndTheConnectionGoesOn) {
 TEST_F(ScrapeTest, ScrapesBeyondTheLimitAre503AndCountedUntilOneIsWritten) {
   RunningExporter exporter({.flags = {"--web.max-requests=2"}, .segment = big_segment()});
   std::list<HttpClient> slow;
-  for (int i = 0; i < 2; ++i) {
-    slow.push_back(exporter.connect());
+  for (const char* from : {"127.0.0.2", "127.0.0.3"}) {
+    slow.push_back(HttpClient::tcp4(exporter.port(), "127.0.0.1", from));
     slow.back().send(scrape_request());  // and does not read
   }
   HttpResponse refused;
@@ -183,6 +183,24 @@ TEST_F(ScrapeTest, ScrapesBeyondTheLimitAre503AndCountedUntilOneIsWritten) {
   HttpResponse served;
   EXPECT_TRUE(eventually([&] { return (served = exporter.get("/metrics")).status == 200; }));
   EXPECT_THAT(served.body, Not(HasSubstr("requests_total{code=\"503\",handler=\"metrics\"} 0\n")));
+}
+
+TEST_F(ScrapeTest, OnePeerHasNoMoreThanHalfOfTheScrapesInFlight) {
+  RunningExporter exporter({.flags = {"--web.max-requests=4"}, .segment = big_segment()});
+  std::list<HttpClient> slow;
+  for (int i = 0; i < 2; ++i) {
+    slow.push_back(HttpClient::tcp4(exporter.port(), "127.0.0.1", "127.0.0.2"));
+    slow.back().send(scrape_request());  // and does not read
+  }
+  const auto status_for = [&](const char* from) {
+    HttpClient client = HttpClient::tcp4(exporter.port(), "127.0.0.1", from);
+    client.send(scrape_request());
+    return client.read_response().status;
+  };
+  EXPECT_TRUE(eventually([&] { return status_for("127.0.0.2") == 503; }));
+  EXPECT_EQ(status_for("127.0.0.3"), 200);
+  for (HttpClient& client : slow) EXPECT_EQ(client.read_response().status, 200);
+  EXPECT_TRUE(eventually([&] { return status_for("127.0.0.2") == 200; }));
 }
 
 TEST_F(ScrapeTest, TwoHundredAtOnceAreAllServedWhereThereIsNoLimit) {

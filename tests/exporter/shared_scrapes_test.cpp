@@ -40,6 +40,7 @@ class SharedScrapesTest : public ::testing::Test {
   }
   static ScrapeQuery named(const char* name) { return {.representation = {}, .names = {name}}; }
 
+  static constexpr std::uint64_t kMostBytes = 100'000;
   std::atomic<int> reads_ = 0, renderings_ = 0;
   std::function<void()> during_read_ = [] {};
   RequestCounts counts_;
@@ -55,7 +56,7 @@ class SharedScrapesTest : public ::testing::Test {
                                     std::string(counts.in_flight, '!');
                            }};
   asio::io_context io_{1};
-  SharedScrapes scrapes_{io_, source_, counts_};
+  SharedScrapes scrapes_{io_, source_, counts_, kMostBytes};
   std::vector<std::optional<SharedScrapes::Outcome>> outcomes_;
 };
 
@@ -73,6 +74,20 @@ TEST_F(SharedScrapesTest, ThoseThatComeTogetherShareOneReadAndARenderingEachQuer
   EXPECT_EQ(text(20), "2a");
   EXPECT_EQ(text(21), "2b");
   EXPECT_EQ(std::get<Text>(*outcomes_[20]), std::get<Text>(*outcomes_[22]));
+}
+
+TEST_F(SharedScrapesTest, WhileResponsesThatNobodyTakesFillTheBudgetNoMoreAreMade) {
+  std::string large(kMostBytes, 'x');
+  source_.render = [&](const ScrapeQuery&, const RequestCounts&) { return large; };
+  ask({});
+  run();
+  ask(named("a"));
+  run();
+  EXPECT_EQ(std::get<ScrapeFailure>(outcomes_[1].value()), ScrapeFailure::kFull);
+  outcomes_[0].reset();  // taken
+  ask(named("a"));
+  run();
+  EXPECT_EQ(text(2).size(), kMostBytes);
 }
 
 TEST_F(SharedScrapesTest, WhoComesWhileItReadsGetsALaterRead) {
@@ -159,7 +174,7 @@ TEST_F(SharedScrapesTest, TheCountsAreThoseOfTheIoThread) {
 
 TEST_F(SharedScrapesTest, ItsEndDoesNotNeedThoseThatWait) {
   auto other = std::make_unique<asio::io_context>(1);
-  auto scrapes = std::make_unique<SharedScrapes>(*other, source_, counts_);
+  auto scrapes = std::make_unique<SharedScrapes>(*other, source_, counts_, kMostBytes);
   std::atomic<bool> is_over = false;
   during_read_ = [&] {
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
