@@ -1,0 +1,80 @@
+// What a file may cost, and what it need not have.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+
+#include "collector/check.hpp"
+#include "collector/plain_family.hpp"
+#include "collector/scraper.hpp"
+#include "tests/collector/segment_builder.hpp"
+
+namespace shmetrics::collector {
+namespace {
+
+using test::SegmentBuilder;
+using ::testing::HasSubstr;
+
+class FileTest : public ::testing::Test {
+ protected:
+  std::string scrape() {
+    std::string text;
+    status_ = scraper_.scrape(text);
+    EXPECT_TRUE(status_.up) << status_.problem;
+    return text;
+  }
+
+  SegmentBuilder segment_;
+  Scraper scraper_{segment_.path()};
+  SegmentStatus status_;
+};
+
+TEST_F(FileTest, AReadThatRunsOutOfTimeOrMemorySaysSoAndSucceedsWithMore) {
+  segment_.family(test::counter("a_total"));
+  const SegmentStatus late = scraper_.read({.deadline = std::chrono::steady_clock::now()});
+  EXPECT_FALSE(late.up);
+  EXPECT_TRUE(late.ran_out);
+  EXPECT_THAT(late.problem, HasSubstr(" was not read in the "));
+  const SegmentStatus poor = scraper_.read({.held_bytes = 100});
+  EXPECT_FALSE(poor.up);
+  EXPECT_TRUE(poor.ran_out);
+  EXPECT_THAT(poor.problem, HasSubstr(" MiB of memory that are left for it"));
+  EXPECT_LT(scraper_.held_bytes(), 10'000u) << "what was parsed is given back";
+  const std::atomic<bool> is_stopped = true;
+  EXPECT_TRUE(scraper_.read({.is_stopped = &is_stopped}).ran_out);
+  EXPECT_THAT(scrape(), HasSubstr("\na_total 0\n"));
+}
+
+// A copy of a file may have holes where there were zeros, and within a series.
+TEST_F(FileTest, AHoleReadsAsZerosAndCostsWhatIsInItAlone) {
+  std::vector<double> bounds(60);
+  for (std::size_t i = 0; i < bounds.size(); ++i) bounds[i] = static_cast<double>(i);
+  std::vector<SegmentBuilder::Family> families;
+  for (char c = 'a'; c <= 'z'; ++c) {
+    families.push_back(segment_.family(test::histogram(std::string_view(&c, 1), bounds)));
+    segment_.thread(0, families.back().cell + shm::kHistogramBuckets).store_relaxed(7);
+    segment_.thread(0, families.back().cell + shm::kHistogramBuckets + 60).store_relaxed(5);
+  }
+  const std::uint32_t page_cells = shm::kPageBytes / 8;
+  const std::uint32_t across = 7;
+  ASSERT_LT(families[across].cell + shm::kHistogramBuckets, page_cells);
+  ASSERT_GT(families[across].cell + shm::kHistogramBuckets + 60, page_cells);
+  const shm::Descriptor file(open(segment_.path().c_str(), O_RDWR | O_CLOEXEC));
+  const auto second_page = static_cast<off_t>(segment_.geometry().thread_slot(0) + shm::kPageBytes);
+  ASSERT_EQ(fallocate(file.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, second_page, shm::kPageBytes), 0);
+  scrape();
+  std::vector<std::uint64_t> counts;
+  for (const PlainFamily& family : plain_families(scraper_.view())) {
+    counts.push_back(std::get<Distribution>(family.series.at(0).value).count);
+  }
+  for (std::uint32_t i = 0; i < families.size(); ++i) {
+    const bool is_inside = families[i].cell >= page_cells && families[i].cell + 63 <= 2 * page_cells;
+    const bool ends_inside = i == across;
+    const bool begins_inside = families[i].cell < 2 * page_cells && families[i].cell + 63 > 2 * page_cells;
+    EXPECT_EQ(counts[i], is_inside ? 0u : ends_inside ? 7u : begins_inside ? 5u : 12u) << i;
+  }
+}
+
+}  // namespace
+}  // namespace shmetrics::collector
