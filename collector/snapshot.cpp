@@ -111,13 +111,16 @@ bool SnapshotReader::has_time() const {
   return !is_stopped && std::chrono::steady_clock::now() < share_.deadline;
 }
 
-void SnapshotReader::require_share() {
+void SnapshotReader::require_memory() {
   if (held_bytes() > share_.held_bytes) {
     directory_ = std::make_unique<DirectoryReader>(geometry(), segment_);
     throw RanOut(shm::Fault::kDamaged,
                  path_ + " needs more than the " + std::to_string(share_.held_bytes >> 20) +
                      " MiB of memory that are left for it: it has too many series, or is damaged");
   }
+}
+
+void SnapshotReader::require_time() const {
   if (has_time()) return;
   const auto share = std::chrono::duration_cast<std::chrono::milliseconds>(share_.deadline - started_);
   throw RanOut(shm::Fault::kDamaged, path_ + " was not read in the " + std::to_string(share.count()) +
@@ -133,7 +136,7 @@ bool SnapshotReader::copy_all(const SigbusGuard& guard) {
   snapshot_.owners.assign(shape.thread_slots, 0);
   for (std::uint32_t slot = 0; slot < shape.thread_slots && !guard.is_damaged(); ++slot) {
     snapshot_.owners[slot] = mapped_->slot(slot).owner.load_relaxed();
-    require_share();
+    require_time();
     add_slot(slot, shape.thread_slot(slot), guard);
   }
   copy_workers(guard);
@@ -147,8 +150,8 @@ bool SnapshotReader::copy_all(const SigbusGuard& guard) {
 
 void SnapshotReader::add_slot(std::uint32_t slot, std::uint64_t offset, const SigbusGuard& guard) {
   const std::uint64_t allocated = mapped_->slot(slot).cells_allocated.load_acquire();
-  mapped_->forget_holes();
   if (allocated == 0) return;
+  mapped_->forget_holes();
   if (!is_allocation(allocated, geometry())) {
     ++snapshot_.quarantined_slots;
     return;
@@ -182,7 +185,8 @@ bool SnapshotReader::copy_directory(const SigbusGuard& guard) {
   const auto goes_on = [this] { return has_time() && held_bytes() <= share_.held_bytes; };
   directory_->limit_text(share_.text_bytes);
   const DirectoryReader::Outcome outcome = directory_->follow(*mapped_, guard, goes_on);
-  if (outcome == DirectoryReader::Outcome::kStopped) require_share();
+  require_memory();
+  if (outcome == DirectoryReader::Outcome::kStopped) require_time();
   if (outcome != DirectoryReader::Outcome::kRead) return false;
   const shm::Geometry& shape = geometry();
   // The head has memory since the file has a name, unless somebody has punched a hole there.
@@ -204,7 +208,7 @@ void SnapshotReader::copy_workers(const SigbusGuard& guard) {
     WorkerCopy& copy = snapshot_.workers[i];
     copy.epoch = entry.epoch.load_acquire();  // pairs with the release that ends a claim
     if (copy.epoch == 0) continue;
-    require_share();
+    require_time();
     const std::uint64_t released = entry.released.load_acquire();
     const bool is_even = copy.epoch % 2 == 0;
     copy.is_released = released != 0;

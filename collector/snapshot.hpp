@@ -81,7 +81,8 @@ class SnapshotReader {
   void close();
   bool copy_all(const SigbusGuard& guard);
   bool has_time() const;
-  void require_share();
+  void require_memory();
+  void require_time() const;
   bool copy_directory(const SigbusGuard& guard);
   void add_slot(std::uint32_t slot, std::uint64_t offset, const SigbusGuard& guard);
   void copy_workers(const SigbusGuard& guard);
