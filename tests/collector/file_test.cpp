@@ -13,8 +13,8 @@
 namespace shmetrics::collector {
 namespace {
 
-using test::SegmentBuilder;
 using ::testing::HasSubstr;
+using tests::SegmentBuilder;
 
 class FileTest : public ::testing::Test {
  protected:
@@ -31,7 +31,7 @@ class FileTest : public ::testing::Test {
 };
 
 TEST_F(FileTest, AReadThatRunsOutOfTimeOrMemorySaysSoAndSucceedsWithMore) {
-  segment_.family(test::counter("a_total"));
+  segment_.family(tests::counter("a_total"));
   const SegmentStatus late = scraper_.read({.deadline = std::chrono::steady_clock::now()});
   EXPECT_FALSE(late.up);
   EXPECT_TRUE(late.ran_out);
@@ -52,7 +52,7 @@ TEST_F(FileTest, AHoleReadsAsZerosAndCostsWhatIsInItAlone) {
   for (std::size_t i = 0; i < bounds.size(); ++i) bounds[i] = static_cast<double>(i);
   std::vector<SegmentBuilder::Family> families;
   for (char c = 'a'; c <= 'z'; ++c) {
-    families.push_back(segment_.family(test::histogram(std::string_view(&c, 1), bounds)));
+    families.push_back(segment_.family(tests::histogram(std::string_view(&c, 1), bounds)));
     segment_.thread(0, families.back().cell + shm::kHistogramBuckets).store_relaxed(7);
     segment_.thread(0, families.back().cell + shm::kHistogramBuckets + 60).store_relaxed(5);
   }

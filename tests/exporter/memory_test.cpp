@@ -7,11 +7,11 @@
 #include <shmetrics/shmetrics.hpp>
 #include <sstream>
 
-#include "tests/exporter/running_exporter.hpp"
 #include "tests/forked.hpp"
+#include "tests/running_exporter.hpp"
 #include "tests/temporary_folder.hpp"
 
-namespace shmetrics::testing {
+namespace shmetrics::tests {
 namespace {
 
 using ::testing::HasSubstr;
@@ -46,8 +46,8 @@ std::string request(const std::string& target, const std::string& coding) {
 }
 
 TEST(Memory, TheLargestSegmentOfDefaultOptionsFitsTheLimitsThatAreShipped) {
-  const tests::TemporaryFolder folder;
-  ASSERT_EQ(tests::wait_for(tests::forked([&] { return make_largest(folder.file("a.seg")), 0; })), 0);
+  const TemporaryFolder folder;
+  ASSERT_EQ(wait_for(forked([&] { return make_largest(folder.file("a.seg")), 0; })), 0);
   RunningExporter exporter({.segment = folder.file("a.seg")});
   for (const char* coding : {"identity", "gzip"}) {
     std::list<HttpClient> clients;
@@ -78,4 +78,4 @@ TEST(Memory, TheLargestSegmentOfDefaultOptionsFitsTheLimitsThatAreShipped) {
 }
 
 }  // namespace
-}  // namespace shmetrics::testing
+}  // namespace shmetrics::tests

@@ -15,10 +15,10 @@ using ::testing::HasSubstr;
 class ReadTurnsTest : public ::testing::Test {
  protected:
   ReadTurnsTest() {
-    const auto schema = test::counter("large_total", {"x"});
+    const auto schema = tests::counter("large_total", {"x"});
     const auto family = large_.family(schema);
     for (int i = 0; i < 400; ++i) large_.series(family, {std::string(90, 'v') + std::to_string(i)});
-    small_.family(test::counter("small_total"));
+    small_.family(tests::counter("small_total"));
     segments_.emplace_back(large_.path(), "large");
     segments_.emplace_back(small_.path(), "small");
     segments_.front().scraper.read();
@@ -31,7 +31,7 @@ class ReadTurnsTest : public ::testing::Test {
     return {statuses_[0].up, statuses_.size() > 1 && statuses_[1].up};
   }
 
-  test::SegmentBuilder large_, small_;
+  tests::SegmentBuilder large_, small_;
   std::list<FollowedSegment> segments_;
   std::uint64_t needed_ = 0;
   std::vector<SegmentStatus> statuses_;
