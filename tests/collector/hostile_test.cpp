@@ -239,14 +239,14 @@ TEST(HostileGeometry, ClaimsOfTerabytesCostNeitherTimeNorMemory) {
 // Cells that a record of a newer release claims, or one that is lost, belong to nobody here.
 TEST(HostileGeometry, GapsBetweenCellsCostNeitherTimeNorMemory) {
   const shm::Geometry wide{8, 2048, shm::kMaxCells, 65536};
-  test::SegmentBuilder segment(wide);
+  tests::SegmentBuilder segment(wide);
   std::string unknown(64, '\0');
   segment.cells().thread_cells = shm::kMaxCells - 1;
   segment.cells().process_cells = shm::kMaxCells - shm::kGaugeCells;
   shm::seal(unknown, static_cast<shm::RecordKind>(9), segment.cells());
   segment.append(unknown, false);
-  segment.append(shm::encode_family(test::counter("a_total"), 1, 1000, segment.cells()), false);
-  segment.append(shm::encode_family(test::gauge("g", shm::GaugeMode::kLivesum), 1, 1000, segment.cells()), false);
+  segment.append(shm::encode_family(tests::counter("a_total"), 1, 1000, segment.cells()), false);
+  segment.append(shm::encode_family(tests::gauge("g", shm::GaugeMode::kLivesum), 1, 1000, segment.cells()), false);
   for (std::uint32_t slot = 0; slot < wide.thread_slots + 2; ++slot) {
     segment.view().slot(slot).cells_allocated.store_relaxed(wide.cells);
   }

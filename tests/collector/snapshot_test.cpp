@@ -70,7 +70,7 @@ TEST_F(Snapshot, AFloatCounterThatNoWriterLeavesIsSkippedAndItsSlotCounted) {
 }
 
 TEST_F(Snapshot, AFloatCounterThatReachedInfinityIsTheLargestDoubleAndNoDamage) {
-  const auto family = segment_.family(test::counter("a_total", {}, shm::CellKind::kDouble));
+  const auto family = segment_.family(tests::counter("a_total", {}, shm::CellKind::kDouble));
   segment_.thread(0, family.cell).store_double_relaxed(std::numeric_limits<double>::infinity());
   segment_.thread(1, family.cell).store_double_relaxed(2);
   EXPECT_EQ(samples(), "a_total 1.7976931348623157e+308\n");
