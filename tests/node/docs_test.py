@@ -1,0 +1,52 @@
+"""docs/node.md: its program is the example, and runs.
+
+usage: docs_test.py DIRECTORY_OF_THE_PACKAGE DIRECTORY_OF_PROGRAMS DIRECTORY_OF_PEERS
+"""
+import os
+import re
+import signal
+import subprocess
+import time
+import unittest
+import urllib.request
+
+import node
+
+node.skip_without("prom-client")
+import segments  # noqa: E402
+from mastercrm_test import free_port  # noqa: E402
+
+ROOT = node.HERE.parent.parent
+EXAMPLE = ROOT / "examples" / "cluster_app.js"
+
+
+class NodeDocs(unittest.TestCase):
+    def test_the_program_of_the_page_is_the_example(self):
+        blocks = re.findall(r"^```js\n(.*?)^```", (ROOT / "docs" / "node.md").read_text(), re.MULTILINE | re.DOTALL)
+        self.assertEqual(blocks, [EXAMPLE.read_text()])
+
+    def test_the_example_answers_for_all_its_workers(self):
+        segment, port = segments.new_directory() / "app.seg", free_port()
+        server = subprocess.Popen([node.NODE, EXAMPLE, str(port)], env=node.environment(segment),
+                                  start_new_session=True)
+        try:
+            opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+            answers = 0
+            for _ in range(300):
+                try:
+                    answers += opener.open(f"http://127.0.0.1:{port}/hello", timeout=20).read() == b"hello\n"
+                except OSError:
+                    time.sleep(0.1)
+                if answers == 20:
+                    break
+            page = opener.open(f"http://127.0.0.1:{port}/metrics", timeout=20).read().decode()
+            found = segments.samples_of(page)
+            self.assertEqual(found['app_http_requests_total{method="GET",status="200"}'], 20)
+            self.assertEqual(found["app_http_request_seconds_count"], 20)
+        finally:
+            os.killpg(server.pid, signal.SIGKILL)
+            server.wait()
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,122 @@
+"""The package from its tarball: installed without a network and without scripts, and below middleware from npm.
+
+usage: middleware_test.py DIRECTORY_OF_THE_PACKAGE DIRECTORY_OF_PROGRAMS DIRECTORY_OF_PEERS
+"""
+import json
+import pathlib
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+import urllib.request
+
+import node
+
+node.skip_without("prom-client")
+from segments import new_directory, samples, samples_of  # noqa: E402
+
+MIDDLEWARE = {"express": "4.21.2", "express-prom-bundle": "8.0.0"}
+APP = """
+const cluster = require('cluster');
+if (cluster.isPrimary) {
+  cluster.fork();
+  cluster.fork();
+} else {
+  const app = require('express')();
+  app.use(require('express-prom-bundle')({ includeMethod: true, includePath: true, customLabels: { app: 'shop' } }));
+  app.get('/hello', (request, response) => response.send(String(process.pid)));
+  app.listen(Number(process.env.PORT), '127.0.0.1');
+}
+"""
+
+
+def npm(directory, *arguments):
+    return subprocess.run(["npm", *arguments, "--no-audit", "--no-fund", "--ignore-scripts", "--fetch-retries=0"],
+                          cwd=directory, capture_output=True, text=True, timeout=250)
+
+
+def pack(source, directory):
+    done = npm(directory, "pack", str(source))
+    assert done.returncode == 0, done.stderr
+    return directory / done.stdout.split()[-1]
+
+
+class NodePackage(unittest.TestCase):
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.app = pathlib.Path(directory.name)
+        self.tarball = pack(node.MODULES / "@shmetrics" / "prom-client", self.app)
+        self.segment = new_directory() / "test.seg"
+
+    def environment(self, **more):
+        found = node.environment(self.segment, **more)
+        del found["NODE_PATH"]
+        return found
+
+    def test_the_tarballs_are_installed_without_a_network_and_without_scripts(self):
+        peers = [pack(node.PEERS / name, self.app) for name in ("prom-client", "tdigest", "bintrees",
+                                                                "@opentelemetry/api")]
+        done = npm(self.app, "install", "--offline", str(self.tarball), *map(str, peers))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        subprocess.run([node.NODE, "-e", "const { Counter } = require('@shmetrics/prom-client');"
+                                         "new Counter({ name: 'packed_total', help: 'Packed' }).inc(3)"],
+                       cwd=self.app, env=self.environment(), check=True, timeout=60)
+        self.assertEqual(samples(self.segment), {"packed_total": 3})
+
+    def install(self, dependencies):
+        (self.app / "package.json").write_text(json.dumps({"private": True, "dependencies": dependencies}))
+        done = npm(self.app, "install", "--prefer-offline")
+        if done.returncode != 0:
+            self.skipTest("npm did not bring the middleware: " + done.stderr[-300:])
+
+    def serve_and_compare(self, *flags):
+        (self.app / "app.js").write_text(APP)
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            port = taken.getsockname()[1]
+        with subprocess.Popen([node.NODE, *flags, "app.js"], cwd=self.app, env=self.environment(PORT=str(port)),
+                              stderr=subprocess.PIPE, text=True) as server:
+            try:
+                self.compare(f"http://127.0.0.1:{port}")
+            finally:
+                server.terminate()
+
+    def compare(self, address):
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+        def get(path):
+            request = urllib.request.Request(address + path, headers={"Connection": "close"})
+            return opener.open(request, timeout=20).read().decode()
+
+        for _ in range(200):
+            try:
+                get("/hello")
+                break
+            except OSError:
+                time.sleep(0.1)
+        answered = {get("/hello") for _ in range(40)}
+        self.assertEqual(len(answered), 2, "both workers have answered")
+        for _ in range(4):
+            page = samples_of(get("/metrics"))
+            self.assertEqual(page, samples(self.segment))
+            of_hello = {name: value for name, value in page.items() if "count" in name and "/hello" in name}
+            self.assertEqual(list(of_hello.values()), [41])
+
+    def test_express_prom_bundle_by_r_shows_what_the_exporter_shows_from_either_worker(self):
+        self.install({**MIDDLEWARE, "prom-client": "15.1.3", "@shmetrics/prom-client": f"file:{self.tarball}"})
+        self.serve_and_compare("-r", "@shmetrics/prom-client/register")
+
+    def test_express_prom_bundle_by_an_alias_shows_what_the_exporter_shows_from_either_worker(self):
+        self.install({**MIDDLEWARE, "prom-client": f"file:{self.tarball}",
+                      "prom-client-original": "npm:prom-client@15.1.3"})
+        self.serve_and_compare()
+
+
+if __name__ == "__main__":
+    if not node.shutil.which("npm"):
+        print("skipped: npm is not here")
+        sys.exit(77)
+    unittest.main()
