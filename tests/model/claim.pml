@@ -61,7 +61,7 @@ inline complete_redo(s) {
   q = 0; x = 0
 }
 
-/* claim_entry(), try_claim() */
+/* BegunClaim, ProcessEntry::claim() */
 inline claim_entry(me) {
   e = 0;
   do
@@ -277,7 +277,7 @@ inline overlay() {
   fi
 }
 
-/* read_observed(), copy_observed(), overlay_redo() */
+/* copy_observed(), overlay_redo() */
 proctype Reader() {
   byte s, s1, b0, b1, y, r, x, total, acknowledged_before, n;
   byte last_b0[SLOTS], last_b1[SLOTS], last_sum[SLOTS];
