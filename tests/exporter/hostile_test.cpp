@@ -151,38 +151,47 @@ TEST_F(Hostile, HalfRequestsAreForgotten) {
 TEST_F(Hostile, LongAndTwistedRequestsNeitherCrashItNorGetAMetric) {
   const std::string many(1024 * 1024, 'x');
   const std::string trailer = "X: " + std::string(70'000, 'x') + "\r\n";
-  const std::vector<std::string> requests{
-      kGet + "X: " + many + "\r\n\r\n",
-      "GET /metrics?" + many + " HTTP/1.1\r\nHost: localhost\r\n\r\n",
-      kGet + "Transfer-Encoding: chunked\r\n" + kBearer + "\r\n0\r\n" + trailer + "\r\n",
-      kGet + "Transfer-Encoding: chunked\r\n\r\n0\r\n" + kBearer + "\r\n",
-      kGet + "Transfer-Encoding: chunked\r\n" + kBearer + "\r\nffffffff;" + many,
-      kGet + "Content-Length: 0\r\nContent-Length: 5\r\n" + kBearer + "\r\nhello",
-      kGet + "Content-Length: 5\r\nContent-Length: 5\r\n" + kBearer + "\r\nhello",
-      kGet + "Host: other\r\n" + kBearer + "\r\n",
-      kGet + kBearer + kBearer + "\r\n",
-      kGet + kBearer + "Authorization: Bearer wrong\r\n\r\n",
-      kGet + "Authorization: Bearer " + std::string(10'000, 'x') + "\r\n\r\n",
-      "GET http://localhost/metrics HTTP/1.1\r\nHost: localhost\r\n" + kBearer + "\r\n",
-      "GET /metr\xc3\xaf"
-      "cs HTTP/1.1\r\nHost: localhost\r\n" +
-          kBearer + "\r\n",
-      "GET /metrics\xff HTTP/1.1\r\nHost: localhost\r\n\r\n",
-      kGet + "\r\n",
-      std::string(many)};
+  // What answers each of them. A megabyte may still be coming when the connection is closed, and take the answer along.
+  struct Twisted {
+    std::string bytes;
+    int status;
+    bool may_be_cut = false;
+  };
+  const std::vector<Twisted> requests{
+      {kGet + "X: " + many + "\r\n\r\n", 400, true},
+      {"GET /metrics?" + many + " HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, true},
+      {kGet + "Transfer-Encoding: chunked\r\n" + kBearer + "\r\n0\r\n" + trailer + "\r\n", 400, true},
+      {kGet + "Transfer-Encoding: chunked\r\n\r\n0\r\n" + kBearer + "\r\n", 400},
+      {kGet + "Transfer-Encoding: chunked\r\n" + kBearer + "\r\nffffffff;" + many, 400, true},
+      {kGet + "Content-Length: 0\r\nContent-Length: 5\r\n" + kBearer + "\r\nhello", 400},
+      {kGet + "Content-Length: 5\r\nContent-Length: 5\r\n" + kBearer + "\r\nhello", 400},
+      {kGet + "Host: other\r\n" + kBearer + "\r\n", 400},
+      {kGet + kBearer + kBearer + "\r\n", 401},
+      {kGet + kBearer + "Authorization: Bearer wrong\r\n\r\n", 401},
+      {kGet + "Authorization: Bearer " + std::string(10'000, 'x') + "\r\n\r\n", 401},
+      {"GET http://localhost/metrics HTTP/1.1\r\nHost: localhost\r\n" + kBearer + "\r\n", 400},
+      {"GET /metr\xc3\xaf"
+       "cs HTTP/1.1\r\nHost: localhost\r\n" +
+           kBearer + "\r\n",
+       400},
+      {"GET /metrics\xff HTTP/1.1\r\nHost: localhost\r\n\r\n", 400},
+      {kGet + "\r\n", 401},
+      {many, 400, true}};
   for (int round = 0; round < 5; ++round) {
     std::list<HttpClient> peers;
-    for (const std::string& request : requests) {
+    for (const Twisted& request : requests) {
       peers.push_back(connect_from(round));
-      peers.back().send(request);
+      peers.back().send(request.bytes);
     }
-    for (HttpClient& peer : peers) {
+    auto peer = peers.begin();
+    for (const Twisted& request : requests) {
+      SCOPED_TRACE(request.bytes.substr(0, 100));
       try {
-        const HttpResponse response = peer.read_response();
-        EXPECT_TRUE(response.status == 400 || response.status == 401) << response.status;
+        const HttpResponse response = peer++->read_response();
+        EXPECT_EQ(response.status, request.status);
         EXPECT_EQ(response.body.find("shmetrics_"), std::string::npos);
-      } catch (const std::runtime_error&) {
-        // Closed while the request was still coming.
+      } catch (const std::runtime_error& error) {
+        EXPECT_TRUE(request.may_be_cut) << error.what();
       }
     }
   }
