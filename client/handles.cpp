@@ -104,6 +104,7 @@ shm::SharedWord* gauge_cells(std::uint32_t registry, std::uint32_t cell) noexcep
   shm::Tally dropped{};
   shm::SharedWord* const cells = attachment->entry.cells(cell + shm::kGaugeCells - 1, dropped);
   if (cells != nullptr) return cells + cell;
+  const detail::SlowPath slow;  // it may have something to say
   attachment->mapping.tally(dropped);
   if (dropped == shm::Tally::kDroppedNoEntry) {
     attachment->say_once(

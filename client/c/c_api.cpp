@@ -12,6 +12,7 @@
 #include <shmetrics/shmetrics.hpp>
 #include "client/attachment.hpp"
 #include "client/error.hpp"
+#include "client/slow_path.hpp"
 #include "shm/layout.hpp"
 
 namespace shmetrics::detail {
@@ -195,6 +196,7 @@ shmetrics_registry* shmetrics_open(const shmetrics_options* options, shmetrics_e
 
 int shmetrics_descriptor(const shmetrics_registry* registry) {
   if (registry == nullptr) return -1;
+  const detail::SlowPath slow;
   return reinterpret_cast<detail::Attachment*>(const_cast<shmetrics_registry*>(registry))->mapping.file().kept_fd;
 }
 

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -213,6 +214,22 @@ static void count_in_children(shmetrics_registry* registry) {
   shmetrics_counter_inc(shmetrics_counter_with(forks, SHMETRICS_LABELS("too", "many"))); /* inert, and counted */
 }
 
+/* A thread that is cancelled ends at its own points of cancellation, not in here. */
+static void* ask_for_descriptor(void* registry) {
+  pthread_cancel(pthread_self());
+  CHECK(shmetrics_descriptor(registry) >= 0);
+  pthread_testcancel();
+  return NULL;
+}
+
+static void cancel(shmetrics_registry* registry) {
+  pthread_t thread;
+  void* result = NULL;
+  close(shmetrics_descriptor(registry)); /* the next one is opened by the next question */
+  CHECK(pthread_create(&thread, NULL, ask_for_descriptor, registry) == 0 && pthread_join(thread, &result) == 0);
+  CHECK(result == PTHREAD_CANCELED);
+}
+
 int main(int argc, char** argv) {
   shmetrics_registry* registry;
   if (argc != 2) return 2;
@@ -222,5 +239,6 @@ int main(int argc, char** argv) {
   normalize_routes();
   misuse(registry);
   count_in_children(registry);
+  cancel(registry);
   return failures == 0 ? 0 : 1;
 }
