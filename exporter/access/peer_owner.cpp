@@ -4,6 +4,7 @@
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -42,6 +43,21 @@ Query query_of(const Peer& peer, const Peer& own) {
   return query;
 }
 
+/// Whether the kernel speaks of this end. A socket of IPv6 that speaks IPv4 has its addresses v4-mapped.
+bool is_end(const Peer& end, std::uint8_t family, const __be32 (&address)[4], __be16 port) {
+  if (port != htons(end.port) || (family == AF_INET && !end.is_v4())) return false;
+  const std::size_t skipped = family == AF_INET ? 12 : 0;
+  return std::memcmp(address, end.address.data() + skipped, end.address.size() - skipped) == 0;
+}
+
+/// Where the kernel finds no connection, as of a client that is bound to a device, it answers about a listener at the
+/// peer's address.
+bool is_of_connection(const inet_diag_msg& found, const Peer& peer, const Peer& own) {
+  return found.idiag_state != TCP_LISTEN &&
+         is_end(peer, found.idiag_family, found.id.idiag_src, found.id.idiag_sport) &&
+         is_end(own, found.idiag_family, found.id.idiag_dst, found.id.idiag_dport);
+}
+
 std::optional<uid_t> owner_of_tcp(const Peer& peer, const Peer& own) {
   const int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
   if (fd < 0) return std::nullopt;
@@ -58,6 +74,7 @@ std::optional<uid_t> owner_of_tcp(const Peer& peer, const Peer& own) {
   std::memcpy(&found, answer + NLMSG_HDRLEN, sizeof found);
   // Without an inode it is a socket that its process has closed, and its owner reads as 0.
   if (header.nlmsg_type != SOCK_DIAG_BY_FAMILY || found.idiag_inode == 0) return std::nullopt;
+  if (!is_of_connection(found, peer, own)) return std::nullopt;
   return found.idiag_uid;
 }
 

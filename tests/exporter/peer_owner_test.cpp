@@ -11,21 +11,45 @@
 namespace shmetrics::exporter {
 namespace {
 
+struct Address {
+  /// Loopback, at a port that the kernel chooses. `is_mapped`: that of IPv4, in the form of IPv6.
+  explicit Address(int family, bool is_mapped = false) {
+    storage.ss_family = static_cast<sa_family_t>(family);
+    auto& v6 = reinterpret_cast<sockaddr_in6&>(storage);
+    if (family == AF_INET) reinterpret_cast<sockaddr_in&>(storage).sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (family == AF_INET6) inet_pton(AF_INET6, is_mapped ? "::ffff:127.0.0.1" : "::1", &v6.sin6_addr);
+  }
+  sockaddr* name() { return reinterpret_cast<sockaddr*>(&storage); }
+
+  sockaddr_storage storage{};
+  socklen_t size = sizeof storage;
+};
+
+Address address_of(int socket) {
+  Address address(AF_UNSPEC);
+  EXPECT_EQ(getsockname(socket, address.name(), &address.size), 0);
+  return address;
+}
+
+const Address kLoopbacks[] = {Address(AF_INET), Address(AF_INET6), Address(AF_INET6, true)};
+
+/// Others may be bound to the same address.
+int bound_socket(Address address, const char* device = "") {
+  const int made = socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int yes = 1;
+  EXPECT_EQ(setsockopt(made, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes), 0);
+  EXPECT_EQ(setsockopt(made, SOL_SOCKET, SO_BINDTODEVICE, device, static_cast<socklen_t>(std::strlen(device))), 0);
+  EXPECT_EQ(bind(made, address.name(), address.size), 0);
+  return made;
+}
+
 /// A connection to ourselves over loopback.
 struct Connection {
-  explicit Connection(int family) {
-    sockaddr_storage address{};
-    socklen_t size = family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
-    address.ss_family = static_cast<sa_family_t>(family);
-    if (family == AF_INET) reinterpret_cast<sockaddr_in&>(address).sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (family == AF_INET6) reinterpret_cast<sockaddr_in6&>(address).sin6_addr = in6addr_loopback;
-    auto* name = reinterpret_cast<sockaddr*>(&address);
-    const int listening = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    EXPECT_EQ(bind(listening, name, size), 0);
+  explicit Connection(const Address& address, const char* device = "") : client(bound_socket(address, device)) {
+    const int listening = bound_socket(address);
     EXPECT_EQ(listen(listening, 1), 0);
-    getsockname(listening, name, &size);
-    client = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    EXPECT_EQ(connect(client, name, size), 0);
+    Address place = address_of(listening);
+    EXPECT_EQ(connect(client, place.name(), place.size), 0);
     server = accept4(listening, nullptr, nullptr, SOCK_CLOEXEC);
     close(listening);
   }
@@ -39,9 +63,9 @@ struct Connection {
 };
 
 TEST(PeerOwner, OfALoopbackConnectionIsItsUser) {
-  for (const int family : {AF_INET, AF_INET6}) {
-    const Connection connection(family);
-    EXPECT_EQ(owner_of_peer(connection.server), geteuid()) << family;
+  for (const Address& address : kLoopbacks) {
+    const Connection connection(address);
+    EXPECT_EQ(owner_of_peer(connection.server), geteuid()) << address.storage.ss_family;
   }
 }
 
@@ -54,12 +78,23 @@ TEST(PeerOwner, OfAUnixConnectionIsItsUser) {
 }
 
 TEST(PeerOwner, OfAClosedSocketIsUnknown) {
-  for (const int family : {AF_INET, AF_INET6}) {
-    Connection connection(family);
+  for (const Address& address : kLoopbacks) {
+    Connection connection(address);
     // The kernel still knows the connection, and says that it belongs to root.
     close(connection.client);
     connection.client = -1;
-    EXPECT_EQ(owner_of_peer(connection.server), std::nullopt) << family;
+    EXPECT_EQ(owner_of_peer(connection.server), std::nullopt) << address.storage.ss_family;
+  }
+}
+
+// The kernel does not find a client that is bound to a device, which every user may do. It looks on for another socket.
+TEST(PeerOwner, OfAListenerAtThePeersAddressIsUnknown) {
+  for (const Address& address : kLoopbacks) {
+    const Connection connection(address, "lo");
+    const int listening = bound_socket(address_of(connection.client));
+    ASSERT_EQ(listen(listening, 1), 0);
+    EXPECT_EQ(owner_of_peer(connection.server), std::nullopt) << address.storage.ss_family;
+    close(listening);
   }
 }
 
