@@ -72,4 +72,16 @@ void FamilyGroups::for_each(const Wanted& wanted, const Visit& visit) const {
   }
 }
 
+bool FamilyGroups::produces(std::string_view name) const {
+  // Whoever produces it begins with the same word.
+  const std::string_view word = name.substr(0, name.find('_') + 1);
+  const auto is_before = [](const FamilyPart& part, std::string_view start) { return part.family->name < start; };
+  auto part = std::lower_bound(parts_.begin(), parts_.end(), word, is_before);
+  for (; part != parts_.end() && part->family->name.starts_with(word); ++part) {
+    const auto names = part->family->produced_names();
+    if (std::find(names.begin(), names.end(), name) != names.end()) return true;
+  }
+  return false;
+}
+
 }  // namespace shmetrics::collector

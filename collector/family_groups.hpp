@@ -54,6 +54,8 @@ class FamilyGroups {
   /// is made in this way.
   using Visit = std::function<void(std::span<const FamilyPart> parts)>;
   void for_each(const Wanted& wanted, const Visit& visit) const;
+  /// Whether one of the families produces a name in any format.
+  bool produces(std::string_view name) const;
   /// By segment, as many as were given.
   const std::vector<LeftOut>& left_out() const { return left_out_; }
 

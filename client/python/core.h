@@ -23,7 +23,7 @@ PyObject* metric_declare(PyObject* self, PyObject* args);
 
 /* declaration.c; of use to both. */
 const char* text_of(PyObject* object);
-Py_ssize_t texts_of(PyObject* tuple, const char** texts);
+Py_ssize_t texts_of(PyObject* tuple, const char** texts, Py_ssize_t most);
 int registry_of(PyObject* handle, shmetrics_registry** registry);
 
 /* reading.c */

@@ -19,11 +19,11 @@ const char* text_of(PyObject* object) {
   return NULL;
 }
 
-/* Texts of a tuple of at most MOST_LABELS; -1 and an exception. */
-Py_ssize_t texts_of(PyObject* tuple, const char** texts) {
+/* Texts of a tuple of at most so many; -1 and an exception. */
+Py_ssize_t texts_of(PyObject* tuple, const char** texts, Py_ssize_t most) {
   const Py_ssize_t count = PyTuple_Size(tuple);
-  if (count > MOST_LABELS) {
-    PyErr_Format(PyExc_ValueError, "%zd labels: at most %d", count, MOST_LABELS);
+  if (count > most) {
+    PyErr_Format(PyExc_ValueError, "%zd labels: at most %zd", count, most);
     return -1;
   }
   for (Py_ssize_t i = 0; i < count; ++i) {
@@ -159,7 +159,7 @@ PyObject* metric_declare(PyObject* self, PyObject* args) {
                         &labels, &wanted.unit, read_uint32, &wanted.series_limit, &wanted.mode, &PyTuple_Type, &bounds,
                         &wanted.naming))
     return NULL;
-  const Py_ssize_t count = texts_of(labels, wanted.labels);
+  const Py_ssize_t count = texts_of(labels, wanted.labels, MOST_LABELS);
   if (count < 0 || read_bounds(bounds, &wanted) != 0 || registry_of(handle, &registry) != 0) return NULL;
   wanted.label_count = (size_t)count;
   if (registry != NULL) {
@@ -183,8 +183,9 @@ PyObject* core_info(PyObject* module, PyObject* args) {
   if (!PyArg_ParseTuple(args, "OssO!O!", &handle, &name, &help, &PyTuple_Type, &label_names, &PyTuple_Type,
                         &label_values))
     return NULL;
-  const Py_ssize_t count = texts_of(label_names, names);
-  if (count < 0 || texts_of(label_values, values) != count || registry_of(handle, &registry) != 0) return NULL;
+  const Py_ssize_t count = texts_of(label_names, names, MOST_LABELS);
+  if (count < 0 || texts_of(label_values, values, MOST_LABELS) != count || registry_of(handle, &registry) != 0)
+    return NULL;
   if (registry != NULL) shmetrics_info(registry, name, help, names, values, (size_t)count, &error);
   if (report(&error) != 0) return NULL;
   Py_RETURN_NONE;

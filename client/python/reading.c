@@ -107,18 +107,21 @@ done:
 }
 
 PyObject* core_value(PyObject* module, PyObject* args) {
-  const char *name, *names[MOST_LABELS], *values[MOST_LABELS];
+  const char *name, *names[MOST_LABELS + 1], *values[MOST_LABELS + 1]; /* `le` or `worker` beside a family's own */
   PyObject *handle, *label_names, *label_values;
   double value = 0;
+  int is_there = 0;
   (void)module;
   if (!PyArg_ParseTuple(args, "OsO!O!", &handle, &name, &PyTuple_Type, &label_names, &PyTuple_Type, &label_values))
     return NULL;
-  const Py_ssize_t count = texts_of(label_names, names);
-  if (count < 0 || texts_of(label_values, values) != count) return NULL;
+  const Py_ssize_t count = texts_of(label_names, names, MOST_LABELS + 1);
+  if (count < 0 || texts_of(label_values, values, MOST_LABELS + 1) != count) return NULL;
   shmetrics_reading* reading = read_segment(handle);
   if (reading == NULL) return NULL;
-  const int is_there = shmetrics_reading_value(reading, name, names, values, (size_t)count, &value);
+  Py_BEGIN_ALLOW_THREADS; /* the tuples keep the texts */
+  is_there = shmetrics_reading_value(reading, name, names, values, (size_t)count, &value);
   shmetrics_reading_free(reading);
+  Py_END_ALLOW_THREADS;
   if (!is_there) Py_RETURN_NONE;
   return PyFloat_FromDouble(value);
 }

@@ -51,7 +51,7 @@ std::string Collection::render(const ScrapeQuery& query, const RequestCounts& co
   std::vector<SegmentStatus> statuses = statuses_;
   note_left_out(room, statuses);
 
-  SelfText own(text, query);
+  SelfText own(text, query, &*families_);
   const std::chrono::duration<double> seconds = read_time_ + (Clock::now() - start);
   append_self_metrics(own, {.segments = statuses,
                             .workers = workers_,

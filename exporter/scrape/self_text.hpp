@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "collector/family_groups.hpp"
 #include "collector/text_format.hpp"
 #include "exporter/request/scrape_query.hpp"
 
@@ -14,8 +15,9 @@ namespace shmetrics::exporter {
 
 class SelfText {
  public:
-  /// Appends to `out`; both must outlive it.
-  SelfText(std::string& out, const ScrapeQuery& query) : out_(out), query_(query) {}
+  /// Appends to `out`; all must outlive it. A family of `process_*` that one of `others` produces is theirs.
+  SelfText(std::string& out, const ScrapeQuery& query, const collector::FamilyGroups* others = nullptr)
+      : out_(out), query_(query), others_(others) {}
 
   /// Begins a family; `type` is counter or gauge. The samples that follow are its own, and vanish with it when the
   /// filter does not want it. The unit is what the name says: seconds or bytes.
@@ -29,6 +31,7 @@ class SelfText {
  private:
   std::string& out_;
   const ScrapeQuery& query_;
+  const collector::FamilyGroups* others_;
   bool is_wanted_ = false;
 };
 

@@ -211,6 +211,22 @@ TEST_F(CollectionTest, OneWithANameHasTheLabelEverywhere) {
   EXPECT_THAT(log_, HasSubstr("msg=\"the segment is up\" segment=crm path=" + a_.path() + "\n"));
 }
 
+// An application that moves over brings names of its own process along.
+TEST_F(CollectionTest, AProcessFamilyOfASegmentStandsInPlaceOfTheExportersOwn) {
+  const auto lenient = [](shm::Schema schema) {
+    schema.naming = shm::Naming::kLenient;
+    return schema;
+  };
+  a_.thread(0, a_.family(lenient(tests::counter("process_cpu_seconds_total"))).cell).store_relaxed(4711);
+  a_.family(lenient(tests::counter("process_open_fds")));
+  Collection collection(parse_segments({a_.path()}), {.exporter_metrics = true});
+  const std::string text = scrape(collection);
+  EXPECT_THAT(text, HasSubstr("process_cpu_seconds_total 4711"));
+  for (const char* name : {"process_cpu_seconds_total", "process_open_fds", "process_resident_memory_bytes"}) {
+    EXPECT_EQ(occurrences(text, std::string("# TYPE ") + name + " "), 1u) << name;
+  }
+}
+
 TEST_F(CollectionTest, AClashIsLoggedOnceWithTheSegmentsName) {
   a_.family(tests::gauge("x", shm::GaugeMode::kSum));
   b_.family(tests::histogram("x", {1}));

@@ -52,11 +52,11 @@ class Server:
         finally:
             connection.close()
 
-    def metrics(self):
+    def metrics(self, prefix="app_"):
         """What the worker that happens to answer shows; empty if it was killed."""
         try:
             with urllib.request.urlopen("http://{}:{}/metrics".format(*self.address), timeout=30) as answer:
-                return segments.samples_of(answer.read().decode(), "app_")
+                return segments.samples_of(answer.read().decode(), prefix)
         except (OSError, http.client.HTTPException):
             return {}
 

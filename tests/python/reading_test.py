@@ -91,6 +91,9 @@ class PythonReading(unittest.TestCase):
         self.assertEqual([2.5, 2.5, None, None, None], values)
         self.assertEqual((3.0, 1.0), (registry.get_sample_value("same_seconds_sum"),
                                       registry.get_sample_value("same_seconds_bucket", {"le": "100000"})))
+        labels = {f"l{i:02}": "v" for i in range(16)}
+        Histogram("widest", "Widest", list(labels), buckets=[1], registry=registry).labels(**labels).observe(0)
+        self.assertEqual(1, registry.get_sample_value("widest_bucket", {**labels, "le": "1"}))
         self.assertIsNone(shmetrics.REGISTRY.get_sample_value("same_total", {"a": "x", "b": "y"}))
 
     def test_each_process_reads_what_all_have_counted(self):
@@ -241,13 +244,20 @@ class PythonServing(unittest.TestCase):
     def test_a_token_is_asked_for_where_there_is_one(self):
         for name, make, ask in self.each_way():
             with self.subTest(name):
+                for bad in ("", ",", "short", '"quoted-token"', "${METRICS_TOKEN}", "two words!"):
+                    with self.assertRaisesRegex(ValueError, "8 characters"):
+                        make(token=bad)
                 app = make(token=f"other-token, {TOKEN}")
+                self.assertEqual(200, ask(app, HTTP_AUTHORIZATION=f"bearer {TOKEN}")[0])
+                self.assertEqual(401, ask(app, HTTP_AUTHORIZATION=f"Basic {TOKEN}")[0])
                 for given, wanted in ((TOKEN, 200), ("other-token", 200), ("wrong", 401), ("", 401), (TOKEN + "x", 401),
                                       ("é", 401)):
                     status, headers, body = ask(app, HTTP_AUTHORIZATION=f"Bearer {given}")
                     self.assertEqual((wanted, wanted == 401), (status, "www-authenticate" in headers), given)
                     self.assertEqual(wanted == 200, b"served_total" in body)
                 self.assertEqual(401, ask(app)[0])
+                os.environ["METRICS_TOKEN"] = ""
+                self.assertRaises(ValueError, make)
                 os.environ["METRICS_TOKEN"] = TOKEN
                 self.addCleanup(os.environ.pop, "METRICS_TOKEN", None)
                 self.assertEqual(401, ask(make())[0])

@@ -1,7 +1,8 @@
 """The metrics of all workers, from any of them: as bytes, as an application of WSGI or ASGI, by a server of its own.
 
 Reading is safe from any thread and after fork. It takes some milliseconds for 10,000 series, without the interpreter's
-lock; nobody's updates wait for it. Each call raises OSError when the segment cannot be read."""
+lock; nobody's updates wait for it. Each call raises OSError when the segment cannot be read, and MemoryError when there
+is no room for it."""
 from __future__ import annotations
 
 import asyncio
@@ -47,28 +48,42 @@ def generate_latest(registry: Reader | None = None) -> bytes:
     return _core.render(_handle(registry), _TEXT, ())
 
 
+def _credentials(token: str | None) -> list[bytes]:
+    """What `Authorization` may say. A token that is given and cannot be one is an error: nobody means to open the
+    metrics by an empty variable."""
+    given = token if token is not None else os.environ.get("METRICS_TOKEN")
+    if given is None:
+        return []
+    tokens = [each.strip() for each in given.split(",") if each.strip()]
+    if not tokens or any(len(each) < 8 or not each.isascii() or not each.isprintable() or set(each) & set(" \"'`${}")
+                         for each in tokens):
+        raise ValueError("a token has 8 characters or more, and no blank, quote, '$' or brace; where none is wanted "
+                         "give None, and leave METRICS_TOKEN unset")
+    return [each.encode() for each in tokens]
+
+
 class _Answerer:
     """Answers requests for one registry: who may ask, in which format, which families, compressed or not."""
 
     def __init__(self, registry: Reader | None, disable_compression: bool, token: str | None) -> None:
         self._handle = _handle(registry)
         self._compresses = not disable_compression
-        given = token if token is not None else os.environ.get("METRICS_TOKEN", "")
-        self._credentials = [f"Bearer {each.strip()}".encode() for each in given.split(",") if each.strip()]
+        self._credentials = _credentials(token)
 
     def answer(self, path: str, query: str, header: Callable[[str], str]) -> tuple[str, _Headers, bytes]:
         plain = ("Content-Type", "text/plain; charset=utf-8")
         if path == "/favicon.ico":
             return "200 OK", [plain], b""
-        given = header("authorization").encode()
-        if self._credentials and not any([hmac.compare_digest(given, each) for each in self._credentials]):
+        scheme, _, given = header("authorization").partition(" ")
+        is_right = any([hmac.compare_digest(given.strip().encode(), each) for each in self._credentials])
+        if self._credentials and not (is_right and scheme.lower() == "bearer"):
             return "401 Unauthorized", [plain, ("WWW-Authenticate", "Bearer")], b"401: ask with the token\n"
         accepted = [part.split(";")[0].strip() for part in header("accept").split(",")]
         is_openmetrics = "application/openmetrics-text" in accepted
         try:
             body = _core.render(self._handle, _OPENMETRICS if is_openmetrics else _TEXT,
                                 tuple(parse_qs(query).get("name[]", ())))
-        except OSError as error:
+        except (OSError, MemoryError) as error:
             return "503 Service Unavailable", [plain], f"{error}\n".encode()
         headers = [("Content-Type", CONTENT_TYPE_OPENMETRICS if is_openmetrics else CONTENT_TYPE_LATEST),
                    ("Vary", "Accept, Accept-Encoding")]
@@ -117,6 +132,8 @@ def make_asgi_app(registry: Reader | None = None, disable_compression: bool = Fa
 
 
 class _SilentHandler(wsgiref.simple_server.WSGIRequestHandler):
+    timeout = 10  # a peer that says nothing keeps a thread and a descriptor of this worker no longer
+
     def log_message(self, format: str, *args: Any) -> None:
         pass
 

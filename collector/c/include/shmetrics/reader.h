@@ -3,7 +3,8 @@
  *
  * A reading is what a segment held at one moment, merged over all workers. It is made by one call, never changes, and
  * belongs to whoever made it: any number of threads may make and use readings of their own at the same time. Nothing is
- * kept between readings, so nothing has to be mended after fork; a child must not use or free a reading of its parent.
+ * kept between readings. A child that is forked while another thread reads keeps that reading's memory and descriptor,
+ * and must not use or free it: read in a process that does not fork, or not at that moment.
  *
  * Made for use within a worker: no signal handler is installed, no thread started, no lock taken that an update takes;
  * memory that no worker has allocated is not touched. Only a file that somebody cuts short while it is read ends the
