@@ -7,6 +7,7 @@
 
 namespace {
 std::atomic<std::size_t> count{0};
+std::atomic<std::size_t> freed{0};
 std::atomic<std::size_t> until_failure{0};
 }  // namespace
 
@@ -20,10 +21,11 @@ void* operator new(std::size_t bytes) {
   throw std::bad_alloc();
 }
 void operator delete(void* memory) noexcept {
+  if (memory != nullptr) freed.fetch_add(1, std::memory_order_relaxed);
   std::free(memory);
 }
 void operator delete(void* memory, std::size_t) noexcept {
-  std::free(memory);
+  operator delete(memory);
 }
 
 namespace shmetrics::tests {
@@ -34,6 +36,11 @@ void fail_allocation(std::size_t nth) {
 
 std::size_t allocations() {
   return count.load(std::memory_order_relaxed);
+}
+
+std::size_t live_allocations() {
+  const std::size_t gone = freed.load(std::memory_order_relaxed);
+  return allocations() - gone;
 }
 
 }  // namespace shmetrics::tests

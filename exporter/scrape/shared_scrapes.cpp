@@ -54,8 +54,10 @@ asio::awaitable<SharedScrapes::Outcome> SharedScrapes::get(ScrapeQuery query, Ti
   start();
   // Over by the deadline or by finish(), which cancels it.
   co_await place.timer.async_wait(asio::as_tuple(asio::use_awaitable));
-  if (!order->is_done) co_return ScrapeFailure::kLate;
-  co_return order->result;
+  if (order->is_done) co_return order->result;
+  // Whoever asks for ever other things with little patience would pile up orders while one collection runs.
+  if (order->waiting.size() == 1) std::erase(next_, order);
+  co_return ScrapeFailure::kLate;
 }
 
 std::shared_ptr<SharedScrapes::Order> SharedScrapes::join(ScrapeQuery query) {
@@ -67,7 +69,6 @@ std::shared_ptr<SharedScrapes::Order> SharedScrapes::join(ScrapeQuery query) {
 
 void SharedScrapes::start() {
   if (is_collecting_) return;
-  std::erase_if(next_, [](const std::shared_ptr<Order>& order) { return order->waiting.empty(); });
   if (next_.empty()) return;
   is_collecting_ = true;
   asio::post(thread_, [this, batch = std::exchange(next_, {}), counts = counts_] {

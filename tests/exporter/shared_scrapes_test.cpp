@@ -10,6 +10,7 @@
 #include <stdexcept>
 
 #include "exporter/scrape/self_metrics.hpp"
+#include "tests/allocations.hpp"
 #include "tests/child_process.hpp"
 
 namespace shmetrics::exporter {
@@ -136,6 +137,18 @@ TEST_F(SharedScrapesTest, NothingIsCollectedForThoseWhoseTimeWasOverInTheQueue) 
   run();
   EXPECT_TRUE(is_late(1));
   EXPECT_EQ(reads_, 1);
+}
+
+TEST_F(SharedScrapesTest, WhoseTimeIsOverLeavesNothingBehindWhileItCollects) {
+  constexpr std::size_t kMany = 200;
+  const std::size_t before = tests::live_allocations();
+  bool is_free = false;
+  during_read_ = [&] { is_free = tests::eventually([&] { return tests::live_allocations() < before + kMany; }); };
+  ask({});
+  for (std::size_t i = 0; i < kMany; ++i) ask(named(std::to_string(i).c_str()), std::chrono::milliseconds(200));
+  run();
+  EXPECT_TRUE(is_free);
+  for (std::size_t i = 1; i <= kMany; ++i) EXPECT_TRUE(is_late(i)) << i;
 }
 
 TEST_F(SharedScrapesTest, WhatCollectingThrowsIsAFailureAndTheNextOneIsServed) {
