@@ -70,8 +70,7 @@ std::shared_ptr<SharedScrapes::Order> SharedScrapes::join(ScrapeQuery query) {
 void SharedScrapes::start() {
   if (is_collecting_) return;
   if (next_.empty()) return;
-  is_collecting_ = true;
-  asio::post(thread_, [this, batch = std::exchange(next_, {}), counts = counts_] {
+  asio::post(thread_, [this, batch = next_, counts = counts_] {
     try {
       source_.read();
       for (const std::shared_ptr<Order>& order : batch) order->result = make(order->query, counts);
@@ -80,6 +79,9 @@ void SharedScrapes::start() {
     }
     asio::post(io_, [this, batch] { finish(batch); });
   });
+  // Only now: if there was no memory for the above, the next one tries again.
+  is_collecting_ = true;
+  next_.clear();
 }
 
 SharedScrapes::Outcome SharedScrapes::make(const ScrapeQuery& query, const RequestCounts& counts) {

@@ -151,6 +151,18 @@ TEST_F(SharedScrapesTest, WhoseTimeIsOverLeavesNothingBehindWhileItCollects) {
   for (std::size_t i = 1; i <= kMany; ++i) EXPECT_TRUE(is_late(i)) << i;
 }
 
+TEST_F(SharedScrapesTest, WhicheverAllocationFailsTheNextOneIsServed) {
+  during_read_ = [] { tests::fail_allocation(0); };
+  for (std::size_t nth = 1; nth < 40; ++nth) {
+    asio::post(io_, [nth] { tests::fail_allocation(nth); });
+    ask({});
+    run();
+    ask({}, std::chrono::seconds(2));
+    run();
+    ASSERT_TRUE(std::holds_alternative<Text>(outcomes_.back().value())) << nth;
+  }
+}
+
 TEST_F(SharedScrapesTest, WhatCollectingThrowsIsAFailureAndTheNextOneIsServed) {
   during_read_ = [this] {
     if (reads_ == 1) throw std::runtime_error("broken");
