@@ -2,10 +2,11 @@
 'use strict';
 
 const addon = require('./lib/addon');
-const peer = require('./lib/peer');
+const peer = require('./lib/peer').client;
 
 if (addon === null) {
-  module.exports = peer; // lib/addon.js has said why
+  Object.defineProperties(exports, Object.getOwnPropertyDescriptors(peer)); // lib/addon.js has said why
+  exports.releaseWorker = () => undefined;
 } else {
   const { Registry, AggregatorRegistry, register } = require('./lib/registry');
   exports.register = register;

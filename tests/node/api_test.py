@@ -202,7 +202,11 @@ class NodeNames(unittest.TestCase):
     def test_a_segment_that_cannot_be_opened_leaves_prom_client_itself_and_says_so(self):
         found, warnings = node.evaluate("/proc/none.seg", """
             new client.Counter({ name: 'jobs', help: 'Jobs' }).inc();
-            return [client.Counter === require('prom-client').Counter, await client.register.metrics()];""")
+            client.releaseWorker();
+            client.contentType = client.openMetricsContentType;
+            const isTheirs = client.contentType === require('prom-client').register.contentType;
+            client.contentType = client.prometheusContentType;
+            return [isTheirs && client.Counter === require('prom-client').Counter, await client.register.metrics()];""")
         self.assertEqual((found[0], samples_of(found[1])), (True, {"jobs_total": 1}))
         self.assertEqual(warnings.count("metrics stay in each process"), 1)
 

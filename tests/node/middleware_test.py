@@ -4,6 +4,7 @@ usage: middleware_test.py DIRECTORY_OF_THE_PACKAGE DIRECTORY_OF_PROGRAMS DIRECTO
 """
 import json
 import pathlib
+import shutil
 import socket
 import subprocess
 import sys
@@ -72,6 +73,14 @@ class NodePackage(unittest.TestCase):
         if done.returncode != 0:
             self.skipTest("npm did not bring the middleware: " + done.stderr[-300:])
 
+    def test_types_are_those_of_prom_client_and_ours(self):
+        self.install({"typescript": "5.9.3", "@types/node": "20", "prom-client": "15.1.3",
+                      "@shmetrics/prom-client": f"file:{self.tarball}"})
+        shutil.copy(node.HERE / "typed_program.ts", self.app)
+        done = subprocess.run(["node_modules/.bin/tsc", "--noEmit", "--strict", "--module", "node16", "--moduleResolution",
+                               "node16", "typed_program.ts"], cwd=self.app, capture_output=True, text=True, timeout=200)
+        self.assertEqual((done.returncode, done.stdout), (0, ""))
+
     def serve_and_compare(self, *flags):
         (self.app / "app.js").write_text(APP)
         with socket.socket() as taken:
@@ -116,7 +125,7 @@ class NodePackage(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    if not node.shutil.which("npm"):
+    if not shutil.which("npm"):
         print("skipped: npm is not here")
         sys.exit(77)
     unittest.main()

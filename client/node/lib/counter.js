@@ -26,7 +26,7 @@ class CounterChild extends Child {
   }
 }
 
-class Counter extends peer.Counter {
+class Counter extends peer.client.Counter {
   constructor(config) {
     super(withRegister(config));
     this._family = declare('counter', this, CounterChild);

@@ -7,6 +7,7 @@ const warnOnce = require('./warning');
 
 const INVALID_ARGUMENT = 5; // of enum shmetrics_code: the name, or the buckets, break a rule
 const DEFAULT_SERIES_LIMIT = 1000;
+const LONGEST_VALUE = 1024;
 const COLLECT_MS = 10000;
 
 // Names that this process has declared: a registry that has them no more does not show them.
@@ -17,9 +18,10 @@ function text(value) {
   return value === undefined ? '' : String(value);
 }
 
-// Objects are no keys: each call may make another, and the Maps would keep them all.
+// What the Maps may keep: neither objects, of which each call may make another, nor texts that no label can have.
 function isKey(value) {
-  return typeof value !== 'object' && typeof value !== 'function' && typeof value !== 'symbol';
+  if (typeof value === 'string') return value.length <= LONGEST_VALUE;
+  return typeof value !== 'object' && typeof value !== 'function';
 }
 
 class Family {
@@ -131,7 +133,8 @@ function collectAll() {
     if (!metric.registers.some(registry => registry.getSingleMetric(metric.name) === metric)) {
       collecting.delete(metric);
     } else {
-      Promise.resolve().then(() => metric.collect()).catch(error => warnOnce(`collect of ${metric.name}: ${error}`));
+      Promise.resolve().then(() => metric.collect())
+        .catch(error => warnOnce(`${metric.name}: collect() fails: ${error}`, metric));
     }
   }
 }

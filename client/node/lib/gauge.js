@@ -46,7 +46,7 @@ class GaugeChild extends Child {
   }
 }
 
-class Gauge extends peer.Gauge {
+class Gauge extends peer.client.Gauge {
   constructor(config) {
     super(withRegister(config));
     this._family = declare('gauge', this, GaugeChild, { mode: modeOf(this) });

@@ -22,7 +22,7 @@ class HistogramChild extends Child {
   }
 }
 
-class Histogram extends peer.Histogram {
+class Histogram extends peer.client.Histogram {
   constructor(config) {
     super(withRegister(config));
     const bounds = [...new Set(this.upperBounds)].filter(Number.isFinite).sort((a, b) => a - b);

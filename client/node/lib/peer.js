@@ -19,9 +19,11 @@ const found = find('prom-client') ?? find('prom-client-original');
 if (found === undefined) {
   throw new Error('@shmetrics/prom-client needs prom-client 15 beside it: npm install prom-client@15');
 }
-const peer = require(found);
-const { validateLabel } = require(path.join(path.dirname(found), 'lib/validation'));
-const { getLabels } = require(path.join(path.dirname(found), 'lib/util'));
+const beside = name => require(path.join(path.dirname(found), 'lib', name));
 
-// A copy, since register.js puts our names in the place of theirs.
-module.exports = { ...peer, validateLabel, getLabels, file: found };
+module.exports = {
+  client: require(found),
+  file: found,
+  getLabels: beside('util').getLabels,
+  validateLabel: beside('validation').validateLabel,
+};

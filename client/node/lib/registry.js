@@ -61,7 +61,7 @@ async function readTexts(format) {
   });
 }
 
-class Registry extends peer.Registry {
+class Registry extends peer.client.Registry {
   // Whether this registry shows a family of the segment. The global one shows also what other programs and workers have
   // declared, and this process has not.
   _shows(name) {
@@ -72,7 +72,7 @@ class Registry extends peer.Registry {
 
   // Metrics of prom-client's own kind, which stay in this process: default metrics, and what the segment does not take.
   _locals(shared) {
-    const locals = new peer.Registry(this.contentType);
+    const locals = new peer.client.Registry(this.contentType);
     locals.setDefaultLabels(this._defaultLabels);
     for (const metric of this.getMetricsAsArray()) {
       if (!metric._family && !shared.has(metric.name)) locals.registerMetric(metric);
@@ -119,7 +119,7 @@ class Registry extends peer.Registry {
   }
 
   static merge(registries) {
-    const merged = new Registry(peer.Registry.merge(registries).contentType);
+    const merged = new Registry(peer.client.Registry.merge(registries).contentType);
     merged._isWhole = registries.some(registry => registry._isWhole);
     for (const registry of registries) registry.getMetricsAsArray().forEach(metric => merged.registerMetric(metric));
     return merged;
@@ -142,11 +142,11 @@ class AggregatorRegistry extends Registry {
   }
 
   static aggregate(metrics, contentType) {
-    return peer.AggregatorRegistry.aggregate(metrics, contentType);
+    return peer.client.AggregatorRegistry.aggregate(metrics, contentType);
   }
 
   static setRegistries(registries) {
-    peer.AggregatorRegistry.setRegistries(registries);
+    peer.client.AggregatorRegistry.setRegistries(registries);
   }
 }
 

@@ -22,7 +22,7 @@ class SummaryChild extends Child {
   }
 }
 
-class Summary extends peer.Summary {
+class Summary extends peer.client.Summary {
   constructor(config) {
     super(withRegister(config));
     this._family = declare('summary', this, SummaryChild);

@@ -3,8 +3,8 @@
 
 const said = new Set();
 
-module.exports = function warnOnce(text) {
-  if (said.has(text)) return;
-  said.add(text);
+module.exports = function warnOnce(text, cause = text) {
+  if (said.has(cause)) return;
+  said.add(cause);
   process.emitWarning(text, 'ShmetricsWarning');
 };
