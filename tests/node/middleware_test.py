@@ -18,18 +18,39 @@ import node
 node.skip_without("prom-client")
 from segments import new_directory, samples, samples_of  # noqa: E402
 
-MIDDLEWARE = {"express": "4.21.2", "express-prom-bundle": "8.0.0"}
-APP = """
-const cluster = require('cluster');
-if (cluster.isPrimary) {
-  cluster.fork();
-  cluster.fork();
-} else {
-  const app = require('express')();
-  app.use(require('express-prom-bundle')({ includeMethod: true, includePath: true, customLabels: { app: 'shop' } }));
-  app.get('/hello', (request, response) => response.send(String(process.pid)));
-  app.listen(Number(process.env.PORT), '127.0.0.1');
-}
+BUNDLE = {"express": "4.21.2", "express-prom-bundle": "8.0.0"}
+BUNDLE_APP = """
+const app = require('express')();
+app.use(require('express-prom-bundle')({ includeMethod: true, includePath: true, customLabels: { app: 'shop' } }));
+app.get('/hello', (request, response) => response.send(String(process.pid)));
+app.listen(Number(process.env.PORT), '127.0.0.1');
+"""
+FASTIFY = {"fastify": "5.12.8", "fastify-metrics": "13.2.1"}
+FASTIFY_APP = """
+const app = require('fastify')();
+app.register(require('fastify-metrics'), { endpoint: '/metrics', defaultMetrics: { enabled: false } });
+app.after(() => app.get('/hello', async () => String(process.pid)));
+app.listen({ port: Number(process.env.PORT), host: '127.0.0.1' });
+"""
+NEST = {"@nestjs/core": "10.4.22", "@nestjs/common": "10.4.22", "@nestjs/platform-express": "10.4.22",
+        "reflect-metadata": "0.2.2", "rxjs": "7.8.2", "@willsoto/nestjs-prometheus": "6.1.1"}
+NEST_APP = """
+require('reflect-metadata');
+const { NestFactory } = require('@nestjs/core');
+const { Module } = require('@nestjs/common');
+const { PrometheusModule, makeCounterProvider, getToken } = require('@willsoto/nestjs-prometheus');
+class AppModule {}
+Module({
+  imports: [PrometheusModule.register({ defaultMetrics: { enabled: false } })],
+  providers: [makeCounterProvider({ name: 'hello_count_total', help: 'Hello', labelNames: ['path'] })],
+})(AppModule);
+NestFactory.create(AppModule, { logger: false }).then(app => {
+  app.use('/hello', (request, response) => {
+    app.get(getToken('hello_count_total')).inc({ path: '/hello' });
+    response.end(String(process.pid));
+  });
+  return app.listen(Number(process.env.PORT), '127.0.0.1');
+});
 """
 
 
@@ -81,8 +102,9 @@ class NodePackage(unittest.TestCase):
                                "node16", "typed_program.ts"], cwd=self.app, capture_output=True, text=True, timeout=200)
         self.assertEqual((done.returncode, done.stdout), (0, ""))
 
-    def serve_and_compare(self, *flags):
-        (self.app / "app.js").write_text(APP)
+    def serve_and_compare(self, program, *flags):
+        (self.app / "app.js").write_text("const cluster = require('cluster');\n"
+                                         "if (cluster.isPrimary) { cluster.fork(); cluster.fork(); } else {" + program + "}")
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
             port = taken.getsockname()[1]
@@ -109,19 +131,23 @@ class NodePackage(unittest.TestCase):
         answered = {get("/hello") for _ in range(40)}
         self.assertEqual(len(answered), 2, "both workers have answered")
         for _ in range(4):
-            page = samples_of(get("/metrics"))
-            self.assertEqual(page, samples(self.segment))
-            of_hello = {name: value for name, value in page.items() if "count" in name and "/hello" in name}
-            self.assertEqual(list(of_hello.values()), [41])
+            page, shown = ({name: value for name, value in found.items() if "/metrics" not in name}
+                           for found in (samples_of(get("/metrics")), samples(self.segment)))
+            self.assertEqual(page, shown)
+            of_hello = {value for name, value in page.items() if "count" in name and "/hello" in name}
+            self.assertEqual(of_hello, {41})
 
-    def test_express_prom_bundle_by_r_shows_what_the_exporter_shows_from_either_worker(self):
-        self.install({**MIDDLEWARE, "prom-client": "15.1.3", "@shmetrics/prom-client": f"file:{self.tarball}"})
-        self.serve_and_compare("-r", "@shmetrics/prom-client/register")
+    def test_middleware_by_r_shows_what_the_exporter_shows_from_either_worker(self):
+        for name, packages, program in (("express-prom-bundle", BUNDLE, BUNDLE_APP), ("fastify", FASTIFY, FASTIFY_APP),
+                                        ("nest", NEST, NEST_APP)):
+            with self.subTest(name):
+                self.segment = new_directory() / "test.seg"
+                self.install({**packages, "prom-client": "15.1.3", "@shmetrics/prom-client": f"file:{self.tarball}"})
+                self.serve_and_compare(program, "-r", "@shmetrics/prom-client/register")
 
-    def test_express_prom_bundle_by_an_alias_shows_what_the_exporter_shows_from_either_worker(self):
-        self.install({**MIDDLEWARE, "prom-client": f"file:{self.tarball}",
-                      "prom-client-original": "npm:prom-client@15.1.3"})
-        self.serve_and_compare()
+    def test_middleware_by_an_alias_shows_what_the_exporter_shows_from_either_worker(self):
+        self.install({**BUNDLE, "prom-client": f"file:{self.tarball}", "prom-client-original": "npm:prom-client@15.1.3"})
+        self.serve_and_compare(BUNDLE_APP)
 
 
 if __name__ == "__main__":
