@@ -157,7 +157,7 @@ TEST_F(ContainersTest, ProcessMetricsAreOfTheEntrysOwnerAndNeverOfAnotherWithIts
   });
   const std::uint32_t twin_entry = entry_of_newcomer(counting);  // which it is in its own namespace
 
-  const RunningExporter exporter({.segment = path_, .flags = {"--collector.worker-process"}});
+  const RunningExporter exporter({.flags = {"--collector.worker-process"}, .segment = path_});
   const auto shown = [&](std::uint32_t worker) {
     return exporter.values().contains("shmetrics_worker_threads{worker=\"" + std::to_string(worker) + "\"}");
   };
