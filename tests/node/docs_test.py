@@ -14,7 +14,7 @@ import node
 
 node.skip_without("prom-client")
 import segments  # noqa: E402
-from mastercrm_test import free_port  # noqa: E402
+from node import free_port  # noqa: E402
 
 ROOT = node.HERE.parent.parent
 EXAMPLE = ROOT / "examples" / "cluster_app.js"

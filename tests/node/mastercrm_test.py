@@ -20,6 +20,7 @@ node.skip_without("prom-client")
 sys.path.insert(0, str(node.HERE.parent / "mastercrm"))
 import guide  # noqa: E402
 import segments  # noqa: E402
+from node import free_port  # noqa: E402
 
 EXAMPLE = node.HERE.parent.parent / "examples" / "mastercrm-node"
 TOKEN = "a-token-of-the-test"
@@ -31,12 +32,6 @@ REQUESTS = [("GET", "/health", None, 40), ("GET", "/contacts/7", None, 60), ("GE
             ("POST", "/campaigns", {"channel": "email", "count": 10}, 6),
             ("POST", "/ai/reply", {"company": "1", "text": "hello"}, 60),
             ("POST", "/ai/reply", {"company": "2", "model": "crm-retired", "text": "hello"}, 4)]
-
-
-def free_port():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
 
 
 class NodeMasterCrm(unittest.TestCase):

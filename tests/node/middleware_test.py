@@ -5,7 +5,6 @@ usage: middleware_test.py DIRECTORY_OF_THE_PACKAGE DIRECTORY_OF_PROGRAMS DIRECTO
 import json
 import pathlib
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ import urllib.request
 import node
 
 node.skip_without("prom-client")
+from node import free_port  # noqa: E402
 from segments import new_directory, samples, samples_of  # noqa: E402
 
 BUNDLE = {"express": "4.21.2", "express-prom-bundle": "8.0.0"}
@@ -98,16 +98,16 @@ class NodePackage(unittest.TestCase):
         self.install({"typescript": "5.9.3", "@types/node": "20", "prom-client": "15.1.3",
                       "@shmetrics/prom-client": f"file:{self.tarball}"})
         shutil.copy(node.HERE / "typed_program.ts", self.app)
-        done = subprocess.run(["node_modules/.bin/tsc", "--noEmit", "--strict", "--module", "node16", "--moduleResolution",
-                               "node16", "typed_program.ts"], cwd=self.app, capture_output=True, text=True, timeout=200)
+        done = subprocess.run(["node_modules/.bin/tsc", "--noEmit", "--strict", "--module", "node16",
+                               "--moduleResolution", "node16", "typed_program.ts"],
+                              cwd=self.app, capture_output=True, text=True, timeout=200)
         self.assertEqual((done.returncode, done.stdout), (0, ""))
 
     def serve_and_compare(self, program, *flags):
-        (self.app / "app.js").write_text("const cluster = require('cluster');\n"
-                                         "if (cluster.isPrimary) { cluster.fork(); cluster.fork(); } else {" + program + "}")
-        with socket.socket() as taken:
-            taken.bind(("127.0.0.1", 0))
-            port = taken.getsockname()[1]
+        (self.app / "app.js").write_text("const cluster = require('cluster');\n" +
+                                         "if (cluster.isPrimary) { cluster.fork(); cluster.fork(); }\n" +
+                                         "else {" + program + "}")
+        port = free_port()
         with subprocess.Popen([node.NODE, *flags, "app.js"], cwd=self.app, env=self.environment(PORT=str(port)),
                               stderr=subprocess.PIPE, text=True) as server:
             try:
@@ -146,7 +146,8 @@ class NodePackage(unittest.TestCase):
                 self.serve_and_compare(program, "-r", "@shmetrics/prom-client/register")
 
     def test_middleware_by_an_alias_shows_what_the_exporter_shows_from_either_worker(self):
-        self.install({**BUNDLE, "prom-client": f"file:{self.tarball}", "prom-client-original": "npm:prom-client@15.1.3"})
+        self.install({**BUNDLE, "prom-client": f"file:{self.tarball}",
+                      "prom-client-original": "npm:prom-client@15.1.3"})
         self.serve_and_compare(BUNDLE_APP)
 
 
