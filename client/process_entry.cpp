@@ -34,14 +34,18 @@ void ProcessEntry::claim_if_free() noexcept {
   if (!claimed() && !entry_breaker_.is_open()) claim();
 }
 
+std::optional<shm::EntryClaim> ProcessEntry::claim_through(const shm::SegmentFile& file) noexcept {
+  shm::BegunClaim begun(mapping_.view, file);
+  return begun && prepare(begun.worker()) ? begun.finish() : std::nullopt;
+}
+
 void ProcessEntry::claim() noexcept {
   shm::SegmentFile file = mapping_.file();
   shm::Descriptor spare = mapping_.take_spare();
   file.spare = &spare;
-  shm::BegunClaim begun(mapping_.view, file);
-  const bool is_ready = begun && prepare(begun.worker());
-  const auto claim = is_ready ? begun.finish() : std::nullopt;
-  if (claim) return owner_word_.store(claim->owner_word(), std::memory_order_release);
+  if (const auto claim = claim_through(file)) {
+    return owner_word_.store(claim->owner_word(), std::memory_order_release);
+  }
   mapping_.keep_spare(std::move(spare));
   close();
   entry_breaker_.open();

@@ -54,6 +54,7 @@ class ProcessEntry {
     return owner_word_.load(std::memory_order_acquire) != 0 && cell < limit_.load(std::memory_order_acquire);
   }
   shm::SharedWord* cells_slowly(std::uint32_t last_cell, shm::Tally& dropped) noexcept;
+  std::optional<shm::EntryClaim> claim_through(const shm::SegmentFile& file) noexcept;
   bool prepare(std::uint32_t worker) noexcept;
   bool grow(std::uint32_t worker, std::uint32_t last_cell) noexcept;
   void close() noexcept;

@@ -27,6 +27,11 @@ bool try_lock(int fd, std::uint64_t byte) noexcept {
   return lock_call(fd, F_OFD_SETLK, F_WRLCK, byte, 1, request) == 0;
 }
 
+bool can_lock(int fd, std::uint64_t byte) noexcept {
+  struct flock request;
+  return lock_call(fd, F_OFD_GETLK, F_WRLCK, byte, 1, request) == 0 && request.l_type == F_UNLCK;
+}
+
 bool lock_until(int fd, std::uint64_t byte, std::chrono::steady_clock::time_point deadline) noexcept {
   constexpr auto kPause = std::chrono::microseconds(50);  // an append takes some 20
   while (!try_lock(fd, byte)) {

@@ -20,8 +20,10 @@ constexpr std::uint64_t live_byte(std::uint32_t worker) {
 /// Takes the byte for the open file description behind `fd`, without waiting. False: another process has it, or the
 /// kernel failed.
 bool try_lock(int fd, std::uint64_t byte) noexcept;
-/// The same, tried again with short pauses until the deadline. Never F_OFD_SETLKW: a stopped holder must not stop all
-/// others.
+/// Whether nobody else has any lock on the byte, not even one for reading.
+bool can_lock(int fd, std::uint64_t byte) noexcept;
+/// As try_lock(), tried again with short pauses until the deadline. Never F_OFD_SETLKW: a stopped holder must not stop
+/// all others.
 bool lock_until(int fd, std::uint64_t byte, std::chrono::steady_clock::time_point deadline) noexcept;
 void unlock(int fd, std::uint64_t byte) noexcept;
 

@@ -46,19 +46,22 @@ BegunClaim::BegunClaim(const SegmentView& view, const SegmentFile& file) noexcep
       worker_ = virgin ? i : (hint + i) % workers;  // used entries first, and the table stays dense
       if ((view.worker(worker_).epoch.load_relaxed() == 0) != virgin) continue;
       if (!own_) own_ = reopen(file.kept_fd, file.path, file.id);
-      if (!own_ && file.spare != nullptr) own_ = std::move(*file.spare);
+      if (!own_ && file.spare != nullptr) {
+        lender_ = file.spare;
+        own_ = std::move(*lender_);
+      }
       if (!own_) return;
       if (!try_lock(own_.get(), claim_byte(worker_))) continue;
       SHMETRICS_FAILPOINT(claim_entry_byte_locked);
       page_ = pin(own_.get());
       // A file system whose locks do not conflict would give every entry to everybody.
       if (page_ == nullptr || probe(file.kept_fd >= 0 ? file.kept_fd : own_.get(), claim_byte(worker_)) != Held::kYes) {
-        drop_locks();
+        drop_lock();
         return;
       }
       SHMETRICS_FAILPOINT(claim_entry_pinned);
       if (begin()) return;
-      drop_locks();
+      drop_lock();
     }
   }
 }
@@ -68,7 +71,10 @@ bool BegunClaim::begin() noexcept {
   const std::uint64_t old = entry.epoch.load_relaxed();
   // No correct writer leaves this epoch. It would reach into the worker bits of an owner word, so the entry is never
   // used again.
-  if (old >= kLastEpoch) return false;  // no correct writer stores it; it would overflow into an owner word's entry
+  if (old >= kLastEpoch) return false;
+  // Whoever may read the file can lock the byte. finish() would fail then, and so would every later claim that begins
+  // at this entry.
+  if (!can_lock(own_.get(), live_byte(worker_))) return false;
   odd_ = old | 1;
   // Release: a process that finds the former owner's epoch gone takes its slots, and must see all of its counts.
   entry.epoch.store_release(odd_);
@@ -106,14 +112,13 @@ std::optional<EntryClaim> BegunClaim::finish() noexcept {
 }
 
 BegunClaim::~BegunClaim() {
-  if (page_ == nullptr) return;
-  view_.worker(worker_).released.store_relaxed(1);  // nobody died here; the epoch stays odd for the next claimer
-  drop_locks();
+  if (page_ != nullptr) drop_lock();  // the epoch stays odd for the next claimer
+  if (lender_ != nullptr) *lender_ = std::move(own_);
 }
 
-void BegunClaim::drop_locks() noexcept {
+void BegunClaim::drop_lock() noexcept {
   if (page_ != nullptr) munmap(std::exchange(page_, nullptr), kPageBytes);
-  own_.reset();
+  unlock(own_.get(), claim_byte(worker_));
 }
 
 bool other_worker_alive(int fd, std::optional<std::uint32_t> self) noexcept {

@@ -27,7 +27,7 @@ struct SegmentFile {
   int kept_fd = -1;  // never carries a lock
   const char* path = nullptr;
   FileId id;
-  Descriptor* spare = nullptr;  // of the same file, never locked: used up by a claim that cannot open it again
+  Descriptor* spare = nullptr;  // of the same file, not locked: used up by the claim of who cannot open it again
 };
 
 /// A worker entry in the middle of being claimed: this process holds its claim byte, and its epoch is odd, so no reader
@@ -51,10 +51,11 @@ class BegunClaim {
 
  private:
   bool begin() noexcept;
-  void drop_locks() noexcept;
+  void drop_lock() noexcept;
 
   const SegmentView view_;
-  Descriptor own_;  // carries the locks until they hang on page_ alone
+  Descriptor* lender_ = nullptr;  // whose descriptor own_ is, until it is used up
+  Descriptor own_;                // carries the locks until they hang on page_ alone
   const InLockWindow window_{own_};
   void* page_ = nullptr;  // null: nothing has begun, or all is done
   std::uint32_t worker_ = 0;

@@ -125,6 +125,36 @@ TEST_F(DescriptorTest, AProcessThatDropsItsPrivilegesBeforeItsFirstDeclarationRe
   expect_all();
 }
 
+TEST_F(DescriptorTest, AProcessThatDroppedItsPrivilegesHasGaugesOnceAnEntryIsFree) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root to drop privileges";
+  options_.workers = 1;
+  options_.quiet = true;
+  const tests::Baton ready, dropped, freed;
+  const pid_t holder = tests::forked([&] {
+    open().gauge("held", "H").set(1);
+    ready.pass();
+    for (;;) pause();
+    return 0;
+  });
+  ready.receive();
+  const pid_t late = tests::forked([&] {
+    const Registry registry = open();
+    if (!drop_privileges()) return 1;
+    const Gauge depth = registry.gauge("depth", "D", {}, GaugeMode::mostrecent);
+    depth.set(1);
+    dropped.pass();
+    freed.receive();
+    usleep(1'100'000);  // what found no entry is not tried again for a second
+    depth.set(2);
+    return 0;
+  });
+  dropped.receive();
+  tests::kill_and_wait(holder);
+  freed.pass();
+  EXPECT_EQ(tests::wait_for(late), 0);
+  EXPECT_EQ(tests::scrape(options_.path)["depth"], 2);
+}
+
 TEST_F(DescriptorTest, InAnotherRootAsNobodyAndWithoutDescriptorsItRegistersAsAnyOther) {
   if (geteuid() != 0) GTEST_SKIP() << "needs root to change the root";
   const std::string root = folder_.file("root");

@@ -168,6 +168,26 @@ TEST_F(ClaimTest, AClaimerKilledAtAnOddEpochIsRepairedByTheNext) {
   EXPECT_EQ(next->epoch, 6u);
 }
 
+TEST_F(ClaimTest, AForeignLockOnALiveByteCostsOneEntryAndNoDeath) {
+  view_.worker(0).epoch.store_relaxed(2);
+  mark_counted(view_, 0);
+  for (const short kind : {short{F_RDLCK}, short{F_WRLCK}}) {
+    const Descriptor foreign(open(path_.c_str(), O_RDWR | O_CLOEXEC));
+    struct flock lock {};
+    lock.l_type = kind;
+    lock.l_start = static_cast<off_t>(live_byte(0));
+    lock.l_len = 1;
+    ASSERT_EQ(fcntl(foreign.get(), F_OFD_SETLK, &lock), 0);
+    const tests::Baton claimed;
+    const pid_t child = worker(claimed);
+    claimed.receive();
+    EXPECT_EQ(view_.worker(1).pid.load_relaxed(), static_cast<std::uint64_t>(child));
+    tests::kill_and_wait(child);
+  }
+  EXPECT_EQ(view_.worker(0).epoch.load_relaxed(), 2u) << "untouched";
+  EXPECT_EQ(view_.worker(0).deaths.load_relaxed(), 0u);
+}
+
 TEST_F(ClaimTest, AClaimThatIsNotFinishedIsGivenUp) {
   ASSERT_TRUE(BegunClaim(view_, file()));
   EXPECT_EQ(view_.worker(0).epoch.load_relaxed() % 2, 1u) << "no reader takes it for claimed";
@@ -175,7 +195,6 @@ TEST_F(ClaimTest, AClaimThatIsNotFinishedIsGivenUp) {
   const auto next = claim();
   ASSERT_TRUE(next);
   EXPECT_EQ(next->worker, 0u);
-  EXPECT_EQ(view_.worker(0).deaths.load_relaxed(), 0u);
 }
 
 TEST_F(ClaimTest, AForeignDescriptorDeclaresNobodyDead) {

@@ -253,6 +253,12 @@ namespace shmetrics::shm {
 bool try_lock(int, std::uint64_t byte) noexcept {
   return litmus::take(byte);
 }
+bool can_lock(int, std::uint64_t byte) noexcept {
+  return litmus::is_free(byte);
+}
+void unlock(int, std::uint64_t byte) noexcept {
+  litmus::store(&litmus::lock_of(byte), 0, std::memory_order::seq_cst, {});
+}
 Held probe(int, std::uint64_t byte, std::uint64_t) noexcept {
   return litmus::is_free(byte) ? Held::kNo : Held::kYes;
 }
