@@ -1,5 +1,7 @@
 #include "client/process_entry.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -44,6 +46,7 @@ void ProcessEntry::claim() noexcept {
   shm::Descriptor spare = mapping_.take_spare();
   file.spare = &spare;
   if (const auto claim = claim_through(file)) {
+    owner_pid_.store(getpid(), std::memory_order_relaxed);
     return owner_word_.store(claim->owner_word(), std::memory_order_release);
   }
   mapping_.keep_spare(std::move(spare));
@@ -52,7 +55,9 @@ void ProcessEntry::claim() noexcept {
 }
 
 void ProcessEntry::release() noexcept {
-  if (const auto claim = claimed()) shm::release_entry(mapping_.view, *claim);
+  // Before the handlers of fork have run in a child, the entry here is the parent's.
+  const auto claim = claimed();
+  if (claim && owner_pid_.load(std::memory_order_relaxed) == getpid()) shm::release_entry(mapping_.view, *claim);
 }
 
 void ProcessEntry::note_update(shm::EntryClaim claim) noexcept {

@@ -5,6 +5,8 @@
 // Threads: any thread, except where a comment says "control lock". Failures are told by results only.
 #pragma once
 
+#include <sys/types.h>
+
 #include <atomic>
 #include <cstdint>
 #include <optional>
@@ -28,6 +30,7 @@ class ProcessEntry {
   void claim_if_free() noexcept;
   /// Control lock, or in a freshly forked child.
   void claim() noexcept;
+  /// Also in a signal handler.
   void release() noexcept;
   /// Marks the entry as one whose owner has updated something, if it is not marked.
   void note_update(shm::EntryClaim claim) noexcept;
@@ -63,6 +66,7 @@ class ProcessEntry {
   Mapping& mapping_;
   DirectoryMirror& mirror_;
   std::atomic<std::uint64_t> owner_word_{0};      // of the claimed entry; 0 = none
+  std::atomic<pid_t> owner_pid_{0};               // of who claimed it; before owner_word_
   std::atomic<shm::SharedWord*> cells_{nullptr};  // of the claimed entry; before limit_
   std::atomic<std::uint32_t> limit_{0};           // release, pairs with the acquire of has_cell()
   std::uint32_t open_ = 0;                        // cells that are accessible; control lock

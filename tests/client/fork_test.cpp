@@ -4,6 +4,7 @@
 #include <spawn.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <shmetrics/shmetrics.hpp>
 
 #include <thread>
@@ -139,6 +140,21 @@ TEST_F(ForkTest, ExitAndUnderscoreExitInAChildLeaveTheParentAlone) {
 }
 
 #ifndef __SANITIZE_ADDRESS__  // the sanitizer's allocator keeps its locks in the child of a process with threads
+// As in a signal handler that runs in the child before the handlers of fork do.
+TEST_F(ForkTest, AReleaseInAChildThatForkHasNotPreparedLeavesTheParentAlone) {
+  const Registry registry = open();
+  registry.gauge("depth", "D").set(3);
+  const auto child = static_cast<pid_t>(syscall(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, nullptr));
+  if (child == 0) {
+    release_worker();
+    _exit(0);
+  }
+  EXPECT_EQ(tests::wait_for(child), 0);
+  const tests::Scrape scrape = tests::scrape(path_);
+  EXPECT_EQ(scrape["depth"], 3) << "the parent lives";
+  EXPECT_EQ(scrape.status.workers_live, 1u);
+}
+
 TEST_F(ForkTest, AChildForkedWhileOtherThreadsRegisterRegistersAsAnyOther) {
   const Registry registry = open();
   const auto hits = registry.counter("a_total", "A", {"thread", "n"});
