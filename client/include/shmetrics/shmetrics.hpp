@@ -125,12 +125,13 @@ struct RuntimeLabels {
 /// Their number, as far as the compiler knows.
 inline constexpr std::size_t kRuntimeLabels = static_cast<std::size_t>(-1);
 
-/// What few families need; the last argument of a declaration.
+/// Which rules the names of a family must obey.
 enum class Naming : std::uint8_t {
   strict,   ///< names that read alike everywhere: a counter in `_total`, a gauge not, and a help
   lenient,  ///< names as other libraries allow them, for who moves over: any of these rules may be broken
 };
 
+/// What few families need; the last argument of a declaration.
 struct FamilyOptions {
   std::uint32_t series_limit = 0;  ///< label sets before they share the overflow series; 0: Options::series_per_family
   std::string_view unit = {};      ///< for OpenMetrics, such as "seconds"; the name (without `_total`) must end in it
@@ -204,8 +205,8 @@ class Family<Metric, 0> : public Metric {
 [[nodiscard]] SHMETRICS_API Registry default_registry() noexcept;
 
 /// Says that this process ends in order, in all its segments: call it right before `_exit`. exit(), quick_exit() and a
-/// return from main do it by themselves; a worker that ends otherwise counts as a death. What is counted after it
-/// counts.
+/// return from main do it by themselves; a worker that ends otherwise counts as a death. A signal handler may call
+/// it. Counters, histograms and summaries go on counting after it; gauges are those of a worker that has ended.
 SHMETRICS_API void release_worker() noexcept;
 
 /// A segment, opened. Cheap to copy; the mapping outlives it.

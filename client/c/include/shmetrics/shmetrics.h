@@ -86,7 +86,8 @@ SHMETRICS_C_API shmetrics_registry* shmetrics_open(const shmetrics_options* opti
 /* The segment of default options, opened at first use; while that fails, NULL, and tried again once a second. */
 SHMETRICS_C_API shmetrics_registry* shmetrics_default_registry(shmetrics_error* error);
 /* Says that this process ends in order, in all its segments: call it right before `_exit`. exit() and quick_exit() do
- * it by themselves; a worker that ends otherwise counts as a death. What is counted after it counts. */
+ * it by themselves; a worker that ends otherwise counts as a death. A signal handler may call it. Counters, histograms
+ * and summaries go on counting after it; gauges are those of a worker that has ended. */
 SHMETRICS_C_API void shmetrics_release_worker(void);
 /* The file in use; "" of NULL. */
 SHMETRICS_C_API const char* shmetrics_path(const shmetrics_registry* registry);
