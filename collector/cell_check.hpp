@@ -1,4 +1,6 @@
-// Validity of the cells of one slot. Pure: works on a private copy. Part of check.
+// Validity of the cells of one slot. Part of check.
+//
+// Pure: works on a private copy; safe from any thread. Throws what the report throws, and std::bad_alloc.
 #pragma once
 
 #include <cstdint>

@@ -9,6 +9,7 @@
 #include "collector/cell_check.hpp"
 #include "collector/directory_check.hpp"
 #include "collector/directory_reader.hpp"
+#include "collector/foreign_locks.hpp"
 #include "collector/mapped_segment.hpp"
 
 namespace shmetrics::collector {
@@ -175,6 +176,11 @@ class Checker {
     warn("cells", "cells", std::max(catalog().cells().thread_cells, catalog().cells().process_cells), shape().cells);
     warn("index entries of the directory", "directory_bytes", directory_.entries().size(), shape().index_entries());
     warn("heap bytes of the directory", "directory_bytes", given_out_, shape().heap_bytes());
+    if (const std::uint64_t locks = count_foreign_locks(mapped_.fd(), shape().workers); locks > 0) {
+      report_.warnings.push_back("warning: a process that is no worker holds read locks on " + to_string(locks) +
+                                 " ranges of the lock bytes, and may keep workers from their entries: end it, and take "
+                                 "its read permission");
+    }
     for (const std::string& newer : catalog().newer()) report_.warnings.push_back("warning: " + newer);
     warn_of_generations(catalog(), [this](const std::string& said) { report_.warnings.push_back("warning: " + said); });
   }

@@ -1,4 +1,6 @@
 // Verifies what docs/segment-format.md states under "Validity", on a private copy, of a segment live or dead.
+//
+// Safe from any thread; nothing is kept between calls.
 #pragma once
 
 #include <chrono>
@@ -19,8 +21,8 @@ struct CheckReport {
   };
   Verdict verdict = Verdict::kSound;
   std::vector<std::string> findings;  // one line each; empty when sound
-  // Nothing is wrong, but something is above 80 % (the option to raise), a name has several schemas, or a newer release
-  // has written something.
+  // Nothing is wrong, but something is above 80 % (the option to raise), a name has several schemas, a newer release
+  // has written something, or a process that is no worker holds locks.
   std::vector<std::string> warnings;
 };
 

@@ -1,7 +1,8 @@
 // A family as the catalog keeps it: its schema, its series in the order of their label values, and the text before each
 // number.
 //
-// Plain data, filled by Catalog and MergedFamily; readers take it as const. Throws std::bad_alloc only.
+// Plain data, filled by Catalog and MergedFamily in one thread; readers take it as const, from any thread between two
+// reads of the segment. Throws std::bad_alloc only.
 #pragma once
 
 #include <cstddef>

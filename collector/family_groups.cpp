@@ -1,7 +1,9 @@
 #include "collector/family_groups.hpp"
 
 #include <algorithm>
+#include <set>
 #include <unordered_map>
+#include <utility>
 
 #include "collector/family.hpp"
 #include "shm/naming.hpp"
@@ -10,7 +12,8 @@ namespace shmetrics::collector {
 namespace {
 
 std::string clash(const CatalogFamily& late, const CatalogFamily& early, std::string_view name) {
-  std::string text = "family " + late.name + " is left out: segment " + early.segment + " has ";
+  std::string text =
+      "family " + late.name + " of segment " + late.segment + " is left out: segment " + early.segment + " has ";
   if (late.name == early.name) {
     text += "it as a " + std::string(shm::type_name(early.type)) + ", not a " + std::string(shm::type_name(late.type));
   } else {
@@ -19,47 +22,92 @@ std::string clash(const CatalogFamily& late, const CatalogFamily& early, std::st
   return text + "; rename one";
 }
 
-/// The first segment of each family, and of each name that a family produces.
+/// How many of shm::claimed_names text 0.0.4 writes: the first ones.
+std::size_t text_names(shm::MetricType type) {
+  return type == shm::MetricType::kHistogram ? 4 : type == shm::MetricType::kSummary ? 3 : 1;
+}
+
+struct Outcome {
+  std::string problem;      // why the family cannot be shown; empty when it can, and then its names are taken
+  std::string openmetrics;  // the same of OpenMetrics alone
+};
+
+/// Who was first with each family, and with each name that it produces.
 class Claims {
  public:
-  /// Why the family cannot be shown; empty when it can, and then its names are taken.
-  std::string claim(const CatalogFamily& family) {
+  Outcome claim(const CatalogFamily& family) {
     // The common case, a family that many segments have, costs one lookup: same name and type means same claims.
     if (const auto same = families_.find(family.name); same != families_.end()) {
-      return same->second->type == family.type ? "" : clash(family, *same->second, family.name);
+      const auto& [first, openmetrics] = same->second;
+      if (first->type != family.type) return {clash(family, *first, family.name), {}};
+      return {{}, openmetrics};
     }
-    std::vector<std::string> names = shm::claimed_names(family.type, family.name);
-    for (const std::string& name : names) {
-      if (const auto owner = owners_.find(name); owner != owners_.end()) return clash(family, *owner->second, name);
+    const std::vector<std::string> names = shm::claimed_names(family.type, family.name);
+    const std::span of_text = std::span(names).first(text_names(family.type));
+    if (std::string problem = find_clash(family, of_text, in_text_); !problem.empty()) return {std::move(problem), {}};
+    std::string openmetrics = find_clash(family, names, in_openmetrics_);
+    for (const std::string& name : of_text) in_text_.emplace(name, &family);
+    if (openmetrics.empty()) {
+      for (const std::string& name : names) in_openmetrics_.emplace(name, &family);
+    } else {
+      openmetrics.insert(0, "in OpenMetrics, ");
     }
-    families_.emplace(family.name, &family);
-    for (std::string& name : names) owners_.emplace(std::move(name), &family);
-    return {};
+    families_.emplace(family.name, std::pair(&family, openmetrics));
+    return {{}, std::move(openmetrics)};
   }
 
  private:
-  std::unordered_map<std::string_view, const CatalogFamily*> families_;
-  std::unordered_map<std::string, const CatalogFamily*> owners_;
+  using Owners = std::unordered_map<std::string, const CatalogFamily*>;
+  static std::string find_clash(const CatalogFamily& family, std::span<const std::string> names, const Owners& owners) {
+    for (const std::string& name : names) {
+      if (const auto owner = owners.find(name); owner != owners.end()) return clash(family, *owner->second, name);
+    }
+    return {};
+  }
+
+  std::unordered_map<std::string_view, std::pair<const CatalogFamily*, std::string>> families_;
+  Owners in_text_, in_openmetrics_;
 };
+
+bool was_shown(const CatalogFamily& family, const Seniority& seniority) {
+  const std::uint32_t entry = family.generations.empty() ? family.entry : family.generations.front()->entry;
+  return entry < seniority.served_entries && !seniority.lost.contains(family.name);
+}
 
 }  // namespace
 
 FamilyGroups::FamilyGroups(std::span<const ScrapedSegment> segments) : left_out_(segments.size()) {
+  std::vector<std::size_t> order(segments.size());
+  for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
+  const auto rank = [&](std::size_t i) { return segments[i].seniority == nullptr ? 0 : segments[i].seniority->rank; };
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return rank(a) < rank(b); });
+  std::vector<std::set<std::string>> lost(segments.size());
   Claims claims;
-  for (std::size_t i = 0; i < segments.size(); ++i) {
-    for (const CatalogFamily* family : segments[i].families) {
-      // One segment's catalog has seen to its own names.
-      std::string problem = segments.size() == 1 ? std::string() : claims.claim(*family);
-      if (problem.empty()) {
-        parts_.push_back({family, segments[i].totals, i});
-      } else if (++left_out_[i].families == 1) {
-        left_out_[i].example = std::move(problem);
+  for (const bool is_second_turn : {false, true}) {
+    for (const std::size_t i : order) {
+      const Seniority* seniority = segments[i].seniority;
+      for (const CatalogFamily* family : segments[i].families) {
+        if (is_second_turn == (seniority != nullptr && was_shown(*family, *seniority))) continue;
+        // One segment's catalog has seen to its own names.
+        const Outcome outcome = segments.size() == 1 ? Outcome{} : claims.claim(*family);
+        const bool is_shown = outcome.problem.empty();
+        if (is_shown) parts_.push_back({family, segments[i].totals, i, !outcome.openmetrics.empty()});
+        if (is_shown && outcome.openmetrics.empty()) continue;
+        lost[i].insert(family->name);
+        ++(is_shown ? left_out_[i].of_openmetrics : left_out_[i].families);
+        if (left_out_[i].example.empty()) left_out_[i].example = is_shown ? outcome.openmetrics : outcome.problem;
       }
     }
   }
-  // Stable: families of one name stay in the order of their segments.
-  std::stable_sort(parts_.begin(), parts_.end(),
-                   [](const FamilyPart& a, const FamilyPart& b) { return a.family->name < b.family->name; });
+  for (std::size_t i = 0; i < segments.size(); ++i) {
+    if (segments[i].seniority == nullptr) continue;
+    segments[i].seniority->lost.swap(lost[i]);
+    segments[i].seniority->served_entries = segments[i].entries;
+  }
+  std::sort(parts_.begin(), parts_.end(), [](const FamilyPart& a, const FamilyPart& b) {
+    const int names = a.family->name.compare(b.family->name);
+    return names != 0 ? names < 0 : a.segment < b.segment;
+  });
 }
 
 void FamilyGroups::for_each(const Wanted& wanted, const Visit& visit) const {

@@ -1,13 +1,14 @@
 // The families of several segments as one list: each family once, with the parts that the segments have of it. Series
 // are never merged across segments: each has its segment's name among its labels.
 //
-// Pure; safe from any thread while no thread reads the segments anew. The families of the segments must outlive the
-// groups. Throws std::bad_alloc only.
+// Safe from any thread while no thread reads the segments anew. The families of the segments must outlive the groups.
+// Nothing of the segments changes but their Seniority. Throws std::bad_alloc only.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -21,23 +22,35 @@ inline constexpr std::string_view kSegmentLabel = "segment";
 struct CatalogFamily;
 struct Totals;
 
+/// Who was first, of the segments that are shown together. The exporter keeps one for each file.
+struct Seniority {
+  std::uint64_t rank = UINT64_MAX;  // the lower, the older
+  std::uint32_t served_entries =
+      0;                       // of the directory, when it was last shown: what came later is newer than all of it
+  std::set<std::string> lost;  // families that another segment's keep out, wholly or of OpenMetrics
+};
+
 /// One segment, as its scraper last saw it; without families when it was not up.
 struct ScrapedSegment {
   std::span<const CatalogFamily* const> families;  // sorted by name, no name twice
   const Totals* totals = nullptr;
+  std::uint32_t entries = 0;       // of its directory
+  Seniority* seniority = nullptr;  // null: who stands first is the oldest
 };
 
 /// A family as one segment has it.
 struct FamilyPart {
   const CatalogFamily* family = nullptr;
   const Totals* totals = nullptr;
-  std::size_t segment = 0;  // its place among the segments that are shown together
+  std::size_t segment = 0;        // its place among the segments that are shown together
+  bool is_for_text_only = false;  // in OpenMetrics its names are another family's
 };
 
 /// The families of one segment that could not be shown.
 struct LeftOut {
   std::uint64_t families = 0;
-  std::string example;  // one line about the first of them; empty when there are none
+  std::uint64_t of_openmetrics = 0;  // beside these
+  std::string example;               // one line about the first of them; empty when there are none
 };
 
 /// Which families are taken, told by the names that a family produces: its own is the first. Nothing takes all.
@@ -45,8 +58,9 @@ using Wanted = std::function<bool(const std::vector<std::string>& names)>;
 
 class FamilyGroups {
  public:
-  /// The order of the segments decides: the first one gives a family its type and its help. A family is left out if an
-  /// earlier segment has it with another type, or has a family that produces one of its names (shm::claimed_names).
+  /// Who was there first keeps a name: families that were shown before, then those of the older segment. A family is
+  /// left out when an older one has its name with another type, or produces one of its names (shm::claimed_names). What
+  /// only OpenMetrics would write under one name is left out of that alone. The first segment in order gives the help.
   explicit FamilyGroups(std::span<const ScrapedSegment> segments);
   explicit FamilyGroups(const ScrapedSegment& segment) : FamilyGroups(std::span(&segment, 1)) {}
 

@@ -1,5 +1,6 @@
 #include "collector/mapped_segment.hpp"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -73,6 +74,13 @@ bool MappedSegment::is_unchanged(const std::string& path) const {
   const SigbusGuard guarded = guard();
   copy(0, now);
   return !guarded.is_damaged() && std::memcmp(now, &opened_.header, sizeof now) == 0;
+}
+
+std::uint64_t MappedSegment::birth_unix_ns() const {
+  struct statx status {};
+  const bool is_told =
+      statx(fd(), "", AT_EMPTY_PATH, STATX_BTIME, &status) == 0 && (status.stx_mask & STATX_BTIME) != 0;
+  return is_told ? static_cast<std::uint64_t>(status.stx_btime.tv_sec) * 1'000'000'000 + status.stx_btime.tv_nsec : 0;
 }
 
 bool MappedSegment::has_workers() const {

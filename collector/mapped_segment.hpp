@@ -76,6 +76,8 @@ class MappedSegment {
 
   /// Whether the file still has its size and the header that was checked. Throws shm::Error when it shrank.
   bool is_unchanged(const std::string& path) const;
+  /// When the file was made, as the file system has it; 0: it does not tell.
+  std::uint64_t birth_unix_ns() const;
   /// Whether any process holds a claim or live byte.
   bool has_workers() const;
 

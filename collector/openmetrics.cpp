@@ -84,7 +84,7 @@ class OpenmetricsVisitor : public FamilyLines {
 }  // namespace
 
 void render_openmetrics(std::span<const FamilyPart> parts, Created created, std::string& out, TextRoom& room) {
-  if (parts.empty()) return;
+  if (parts.empty() || parts.front().is_for_text_only) return;
   const CatalogFamily& first = *parts.front().family;
   std::string text;
   append_openmetrics_head(text, first.name, shm::type_name(first.type), first.unit, first.help);

@@ -1,15 +1,20 @@
-// What one read of a segment may take of time and memory. Plain data.
+// What a read of a segment may take of time and memory, and of which files. Plain data.
 #pragma once
 
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
+#include <string>
 
 namespace shmetrics::collector {
 
 inline constexpr auto kMostReadTime = std::chrono::seconds(5);  // of one read; half of what Prometheus waits
 
 inline constexpr std::uint64_t kMaxPrefixBytes = 256u << 20;  // one record asks for up to a thousand times its own size
+
+/// Asked for each file that is opened: why it must not be read, in one line; empty when it may.
+using Admission = std::function<std::string(int file)>;
 
 /// A segment that needs more is not up, and its status says so.
 struct ReadShare {

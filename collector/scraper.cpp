@@ -44,8 +44,8 @@ bool is_segment_name(std::string_view name) {
   return !name.empty() && shm::is_valid_label_value(name);
 }
 
-Scraper::Scraper(std::string path, std::string segment)
-    : reader_(std::make_unique<SnapshotReader>(std::move(path), std::move(segment))) {}
+Scraper::Scraper(std::string path, std::string segment, Admission admission)
+    : reader_(std::make_unique<SnapshotReader>(std::move(path), std::move(segment), std::move(admission))) {}
 Scraper::Scraper(std::unique_ptr<SnapshotReader> reader) : reader_(std::move(reader)) {}
 Scraper::~Scraper() = default;
 Scraper::Scraper(Scraper&&) noexcept = default;
@@ -81,7 +81,7 @@ SegmentStatus Scraper::read(const ReadShare& share) {
 
 ScrapedSegment Scraper::view() const {
   if (!is_up_) return {};
-  return {reader_->catalog().families(), &reader_->snapshot().totals};
+  return {reader_->catalog().families(), &reader_->snapshot().totals, reader_->catalog().entries()};
 }
 
 SegmentStatus Scraper::scrape(std::string& text) {

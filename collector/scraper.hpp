@@ -27,8 +27,8 @@ bool is_segment_name(std::string_view name);
 
 class Scraper {
  public:
-  /// With a name, every series gets the label `segment` before all others.
-  explicit Scraper(std::string path, std::string segment = {});
+  /// With a name, every series gets the label `segment` before all others. Files that are not admitted are not up.
+  explicit Scraper(std::string path, std::string segment = {}, Admission admission = {});
   /// Looks by a reader that was made in another way.
   explicit Scraper(std::unique_ptr<SnapshotReader> reader);
   ~Scraper();

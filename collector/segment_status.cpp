@@ -114,6 +114,8 @@ SegmentStatus status_of(const SnapshotReader& reader) {
   status.values_refused = tallies(snapshot, shm::Tally::kRefusedNan, kRefusedValues);
   status.declarations_refused = tallies(snapshot, shm::Tally::kDeclarationRule, kDeclarationReasons);
   status.torn_reads = snapshot.torn_reads;
+  status.foreign_locks = snapshot.foreign_locks;
+  status.birth_unix_ns = reader.birth_unix_ns();
   status.quarantined_slots = snapshot.quarantined_slots;
   status.quarantined_workers = snapshot.quarantined_workers;
   return status;

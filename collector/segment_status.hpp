@@ -49,6 +49,8 @@ struct SegmentStatus {
   std::vector<std::pair<std::string, std::uint64_t>> family_generations;  // families that have more than one
   std::uint64_t torn_reads = 0;                                           // over the life of this Scraper
   std::uint64_t quarantined_families = 0, quarantined_series = 0, quarantined_slots = 0, quarantined_workers = 0;
+  std::uint64_t foreign_locks = 0;  // read locks on the lock bytes, which no worker takes; seen up to kLockPause later
+  std::uint64_t birth_unix_ns = 0;  // of the file, as the file system has it; 0: it does not tell
   std::uint64_t newer_records = 0;  // among the quarantined: written by a newer release, and sound
 
   std::uint64_t quarantined() const {

@@ -8,6 +8,7 @@
 #include <new>
 
 #include "collector/cell_reader.hpp"
+#include "collector/foreign_locks.hpp"
 #include "shm/lock_byte.hpp"
 
 namespace shmetrics::collector {
@@ -56,10 +57,14 @@ void SnapshotReader::read(const ReadShare& share) {
 }
 
 void SnapshotReader::open() {
-  use(std::make_unique<MappedSegment>(path_));
+  auto next = std::make_unique<MappedSegment>(path_);
+  const std::string refusal = admission_ ? admission_(next->fd()) : std::string();
+  if (!refusal.empty()) throw shm::Error(shm::Fault::kRefused, refusal);
+  use(std::move(next));
 }
 
 void SnapshotReader::use(std::unique_ptr<MappedSegment> next) {
+  count_locks_ = {};
   directory_ = std::make_unique<DirectoryReader>(next->geometry(), segment_);
   mapped_ = std::move(next);
   orphaned_by_.clear();
@@ -143,6 +148,10 @@ bool SnapshotReader::copy_all(const SigbusGuard& guard) {
   // The spill is read last: then it holds every value that a claimer folded out of a process slot before that was read.
   std::atomic_thread_fence(std::memory_order_acquire);
   if (!guard.is_damaged()) add_spill(guard);
+  if (started_ >= count_locks_) {
+    snapshot_.foreign_locks = count_foreign_locks(mapped_->fd(), shape.workers);
+    count_locks_ = started_ + kLockPause;
+  }
   snapshot_.totals.sort_per_worker();
   catalog().add_up_generations(snapshot_.totals);
   return !guard.is_damaged();

@@ -42,14 +42,16 @@ struct Snapshot {
   bool is_directory_cut = false;                       // its records come to more than the heap
   std::uint64_t quarantined_slots = 0;
   std::uint64_t quarantined_workers = 0;
+  std::uint64_t foreign_locks = 0;  // counted every kLockPause: it is a call for each lock
 };
+inline constexpr std::chrono::seconds kLockPause{10};
 
 /// Follows one path, or reads one file. Not thread-safe.
 class SnapshotReader {
  public:
   /// `segment`: the name that its series are labelled with, if any.
-  explicit SnapshotReader(std::string path, std::string segment = {})
-      : path_(std::move(path)), segment_(std::move(segment)) {}
+  explicit SnapshotReader(std::string path, std::string segment = {}, Admission admission = {})
+      : path_(std::move(path)), segment_(std::move(segment)), admission_(std::move(admission)) {}
   /// For use within somebody's program: this file, wherever its path leads, and no signal handler.
   SnapshotReader(shm::OpenedSegment opened, std::string path);
 
@@ -70,6 +72,7 @@ class SnapshotReader {
   /// Why the path does not lead to the file any more, which is served because its workers go on in it; mostly empty.
   const std::string& orphaned_by() const { return orphaned_by_; }
   bool is_on_tmpfs() const { return mapped_->is_on_tmpfs(); }
+  std::uint64_t birth_unix_ns() const { return mapped_->birth_unix_ns(); }
 
   const std::string& path() const { return path_; }
   const std::string& segment() const { return segment_; }
@@ -90,6 +93,7 @@ class SnapshotReader {
 
   std::string path_;
   std::string segment_;
+  Admission admission_;
   std::unique_ptr<MappedSegment> mapped_;
   std::unique_ptr<DirectoryReader> directory_;
   Snapshot snapshot_;
@@ -97,6 +101,7 @@ class SnapshotReader {
   bool follows_path_ = true;
   ReadShare share_;
   std::chrono::steady_clock::time_point started_;
+  std::chrono::steady_clock::time_point count_locks_;  // again
 };
 
 }  // namespace shmetrics::collector

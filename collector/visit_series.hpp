@@ -1,4 +1,6 @@
 // Which series of a family are shown, and what with: the one place that knows, for every format.
+//
+// Pure; safe from any thread. Throws what the visitor throws.
 #pragma once
 
 #include <bit>

@@ -36,6 +36,7 @@ void log_who_is_let_in(const AuthPolicy& auth) {
   PasswordChecker passwords;
   Collection collection(options.segments, {.exporter_metrics = !options.disable_exporter_metrics,
                                            .worker_processes = options.worker_process,
+                                           .owners = options.owners,
                                            .created = options.created_series ? Created::kYes : Created::kNo,
                                            .max_bytes = options.limits.max_response_bytes});
   Site site{.telemetry_path = options.telemetry_path,

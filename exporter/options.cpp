@@ -22,7 +22,7 @@ constexpr std::size_t kMostConnections = 65'536;  // what --web.max-connections 
 
 /// What CLI11 fills and is checked as a whole, afterwards.
 struct Words {
-  std::vector<std::string> segments, listen{"127.0.0.1:5000"};
+  std::vector<std::string> segments, owners, groups, listen{"127.0.0.1:5000"};
 };
 
 class HelpFormatter : public CLI::Formatter {
@@ -100,6 +100,16 @@ void declare_segment_and_web(CLI::App& app, Options& options, Words& words, cons
       ->group("Segment")
       ->allow_extra_args(false)
       ->option_text("PATH|NAME=PATH|GLOB (default " + default_segment + ", from $SHMETRICS_SEGMENT if set)");
+  app.add_option("--segment.owner", words.owners,
+                 "Read segments of this user too, beside those of the exporter's own user, of root, and of the\n"
+                 "owner of their folder where nobody else may write in it. Repeatable.")
+      ->group("Segment")
+      ->allow_extra_args(false)
+      ->option_text("USER");
+  app.add_option("--segment.group", words.groups, "The same of segments of this group. Repeatable.")
+      ->group("Segment")
+      ->allow_extra_args(false)
+      ->option_text("GROUP");
   app.add_option("--web.listen-address", words.listen, "Where to listen; unix sockets get mode 0660. Repeatable.")
       ->group("Web")
       ->allow_extra_args(false)
@@ -201,6 +211,8 @@ void check(const Words& words, Options& options, const std::string& default_segm
     // The default is where workers write: a path to the letter, never a glob or NAME=PATH.
     options.segments = words.segments.empty() ? std::vector{SegmentSpec{.name = {}, .path = default_segment}}
                                               : parse_segments(words.segments);
+    for (const std::string& text : words.owners) options.owners.users.push_back(parse_user(text));
+    for (const std::string& text : words.groups) options.owners.groups.push_back(parse_group(text));
     for (const std::string& text : words.listen) options.listen_addresses.push_back(parse_listen_address(text));
   } catch (const std::invalid_argument& error) {
     refuse(error.what());

@@ -8,12 +8,14 @@
 #include "exporter/http/listen_address.hpp"
 #include "exporter/log.hpp"
 #include "exporter/request/limits.hpp"
+#include "exporter/scrape/segment_owner.hpp"
 #include "exporter/scrape/segment_spec.hpp"
 
 namespace shmetrics::exporter {
 
 struct Options {
   std::vector<SegmentSpec> segments;
+  SegmentOwners owners;
   std::vector<ListenAddress> listen_addresses;
   std::string telemetry_path = "/api/metrics";
   std::string web_config_file, token_file;  // empty: none

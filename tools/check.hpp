@@ -1,4 +1,6 @@
 // `shmetrics check`: whether a segment is sound.
+//
+// For one thread at a time. Throws std::bad_alloc only; nothing is kept between calls.
 #pragma once
 
 #include <string>

@@ -1,4 +1,6 @@
 // `shmetrics diff`: which series of two segments differ, and by how much.
+//
+// For one thread at a time. Throws std::bad_alloc only; nothing is kept between calls.
 #pragma once
 
 #include <string>

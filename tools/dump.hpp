@@ -1,4 +1,6 @@
 // `shmetrics dump`: what a segment holds, as a table, as JSON or in a text format.
+//
+// For one thread at a time. Throws std::bad_alloc only; nothing is kept between calls.
 #pragma once
 
 #include <string>

@@ -1,4 +1,6 @@
 // Text for people's eyes: a series as one line that cannot disturb a terminal.
+//
+// Safe from any thread. Throws std::bad_alloc only.
 #pragma once
 
 #include <string>

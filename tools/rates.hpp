@@ -1,4 +1,6 @@
 // Two moments of a segment -> how fast its series move. Pure.
+//
+// Safe from any thread. Throws std::bad_alloc only.
 #pragma once
 
 #include <chrono>

@@ -1,4 +1,6 @@
 // Counts by reason, in a line for people.
+//
+// Safe from any thread. Throws std::bad_alloc only.
 #pragma once
 
 #include <cstdint>

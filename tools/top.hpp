@@ -1,4 +1,6 @@
 // `shmetrics top`: how fast a segment's series move, again and again on a terminal, else once.
+//
+// For the main thread: it sleeps, and the terminal is the process's own. Throws std::bad_alloc only.
 #pragma once
 
 #include <chrono>

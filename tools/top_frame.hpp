@@ -1,4 +1,6 @@
 // Rates -> the lines that `shmetrics top` shows. Pure.
+//
+// Safe from any thread. Throws std::bad_alloc only.
 #pragma once
 
 #include <chrono>

@@ -12,7 +12,24 @@ using collector::SegmentStatus;
 using Clock = std::chrono::steady_clock;
 
 Collection::Collection(std::vector<SegmentSpec> segments, CollectionOptions options)
-    : segments_(std::move(segments)), options_(options) {}
+    : options_(std::move(options)), segments_(std::move(segments), options_.owners) {}
+
+// A segment that was shown before is older than one that was not; of those that come together the file system tells.
+void Collection::rank() {
+  std::vector<std::pair<std::uint64_t, FollowedSegment*>> newcomers;
+  auto status = statuses_.begin();
+  for (FollowedSegment& segment : segments_.segments()) {
+    const SegmentStatus& seen = *status++;
+    if (!seen.up || seen.id == segment.id) continue;
+    segment.id = seen.id;
+    newcomers.emplace_back(seen.birth_unix_ns == 0 ? UINT64_MAX : seen.birth_unix_ns, &segment);
+  }
+  std::stable_sort(newcomers.begin(), newcomers.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  for (const auto& [born, segment] : newcomers) {
+    segment->seniority = {};
+    segment->seniority.rank = next_rank_++;
+  }
+}
 
 void Collection::read() {
   const auto start = Clock::now();
@@ -22,10 +39,12 @@ void Collection::read() {
   statuses_ = read_in_turn(
       segments_.segments(),
       {.text_bytes = std::max<std::uint64_t>(options_.max_bytes, kMostTextBytes), .is_stopped = &is_stopped_});
+  rank();
   std::vector<collector::ScrapedSegment> views;
   const auto deadline = Clock::now() + kMostProcessTime;
   for (FollowedSegment& segment : segments_.segments()) {
     views.push_back(segment.scraper.view());
+    views.back().seniority = &segment.seniority;
     if (options_.worker_processes) workers_.push_back(read_worker_processes(segment.scraper, deadline));
   }
   families_.emplace(views);
@@ -33,7 +52,7 @@ void Collection::read() {
   auto left_out = families_->left_out().begin();
   for (FollowedSegment& segment : segments_.segments()) {
     status->quarantined_families += left_out->families;
-    if (left_out->families > 0) status->notice += (status->notice.empty() ? "" : "; ") + left_out->example;
+    if (!left_out->example.empty()) status->notice += (status->notice.empty() ? "" : "; ") + left_out->example;
     segment.log.note(*status++, segment.scraper.path());
     ++left_out;
   }
@@ -49,6 +68,9 @@ std::string Collection::render(const ScrapeQuery& query, const RequestCounts& co
   collector::TextRoom room{.max_bytes = options_.max_bytes, .left_out = {}};
   render_families(text, query, room);
   std::vector<SegmentStatus> statuses = statuses_;
+  for (std::size_t i = 0; i < statuses.size() && query.is_openmetrics(); ++i) {
+    statuses[i].quarantined_families += families_->left_out()[i].of_openmetrics;
+  }
   note_left_out(room, statuses);
 
   SelfText own(text, query, &*families_);

@@ -20,6 +20,7 @@ namespace shmetrics::exporter {
 struct CollectionOptions {
   bool exporter_metrics = true;
   bool worker_processes = false;
+  SegmentOwners owners = {};  // whose segments are read, beside those of this user and of root
   collector::Created created = collector::Created::kNo;  // OpenMetrics alone
   std::size_t max_bytes = collector::kMaxTextBytes;      // of the families; series beyond are left out and counted
 };
@@ -43,9 +44,11 @@ class Collection {
   void render_families(std::string& text, const ScrapeQuery& query, collector::TextRoom& room) const;
   void note_left_out(const collector::TextRoom& room, std::vector<collector::SegmentStatus>& statuses);
   void log_left_out(std::uint64_t series);
+  void rank();
 
-  SegmentSet segments_;
   CollectionOptions options_;
+  SegmentSet segments_;
+  std::uint64_t next_rank_ = 0;
   std::atomic<bool> is_stopped_ = false;
   std::vector<collector::SegmentStatus> statuses_;
   std::vector<WorkerProcesses> workers_;             // of each segment

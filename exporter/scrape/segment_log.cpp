@@ -48,6 +48,7 @@ void log_segment(LogLevel level, std::string_view message, const std::string& na
 void SegmentLog::note(const collector::SegmentStatus& status, const std::string& path) {
   note_state(status, path);
   if (!status.up) return;
+  note_list(locks_, status.foreign_locks > 0 ? std::to_string(status.foreign_locks) : "", status, path);
   note_list(refusals_, refusals_of(status), status, path);
   note_list(generations_, generations_of(status), status, path);
 }

@@ -31,6 +31,8 @@ class SegmentLog {
 
   bool was_up_ = false;
   std::string complaint_;  // the last one logged: a problem or a notice
+  NotedList locks_{LogLevel::kWarn,
+                   "a process that is no worker holds read locks: it may keep workers from their entries", "locks"};
   NotedList refusals_{LogLevel::kWarn, "declarations of metrics were refused: the workers' stderr names them",
                       "reasons"};
   NotedList generations_{LogLevel::kInfo, "families have more than one schema: the scrape shows their sums",

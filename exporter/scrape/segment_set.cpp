@@ -1,10 +1,13 @@
 #include "exporter/scrape/segment_set.hpp"
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include <algorithm>
 #include <optional>
 #include <set>
+#include <tuple>
 #include <utility>
 
 #include "exporter/scrape/path_glob.hpp"
@@ -14,6 +17,7 @@ namespace shmetrics::exporter {
 struct SegmentSet::File {
   std::string name, path;
   bool is_fixed = false;
+  std::int64_t born = 0;  // nanoseconds; of matches alone
 };
 
 struct SegmentSet::Plan {
@@ -26,24 +30,39 @@ struct SegmentSet::Plan {
 
 namespace {
 
-using FileIdentity = std::pair<dev_t, ino_t>;
+struct FileIdentity {
+  std::uint64_t device = 0, inode = 0;
+  std::int64_t born = 0;  // nanoseconds; of a file system that does not tell: as late as can be
+  bool operator<(const FileIdentity& other) const {
+    return std::tie(device, inode) < std::tie(other.device, other.inode);
+  }
+};
 
 /// Nothing if it is no regular file. A link is none, because the collector does not follow links either.
 std::optional<FileIdentity> identity_of(const std::string& path) {
-  struct stat status;
-  if (lstat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return std::nullopt;
-  return FileIdentity{status.st_dev, status.st_ino};
+  struct statx status {};
+  const unsigned wanted = STATX_TYPE | STATX_INO | STATX_BTIME;
+  if (statx(AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW, wanted, &status) != 0) return std::nullopt;
+  if (!S_ISREG(status.stx_mode)) return std::nullopt;
+  const bool is_told = (status.stx_mask & STATX_BTIME) != 0;
+  const std::int64_t born = status.stx_btime.tv_sec * 1'000'000'000 + status.stx_btime.tv_nsec;
+  return FileIdentity{makedev(status.stx_dev_major, status.stx_dev_minor), status.stx_ino, is_told ? born : INT64_MAX};
 }
 
 }  // namespace
 
-SegmentSet::SegmentSet(std::vector<SegmentSpec> specs, std::size_t max_segments)
+SegmentSet::SegmentSet(std::vector<SegmentSpec> specs, SegmentOwners owners, std::size_t max_segments)
     : specs_(std::move(specs)),
+      owners_(std::move(owners)),
       max_segments_(max_segments),
       has_glob_(std::any_of(specs_.begin(), specs_.end(), [](const SegmentSpec& spec) { return spec.is_glob; })) {
   for (const SegmentSpec& spec : specs_) {
-    if (!spec.is_glob) segments_.emplace_back(spec.path, spec.name);
+    if (!spec.is_glob) add(segments_, spec.path, spec.name);
   }
+}
+
+void SegmentSet::add(std::list<FollowedSegment>& to, const std::string& path, const std::string& name) const {
+  to.emplace_back(path, name, [owners = owners_, path](int file) { return owners.refusal(file, path); });
 }
 
 void SegmentSet::refresh() {
@@ -77,7 +96,7 @@ std::vector<SegmentSet::File> SegmentSet::find_files(Plan& plan) const {
       if (!identity) continue;
       has_match = true;
       const bool is_new = identities.insert(*identity).second && paths.insert(path).second;
-      if (is_new) files.push_back({name_of_file(path), path});
+      if (is_new) files.push_back({name_of_file(path), path, false, identity->born});
     }
     if (!has_match) plan.empty_globs.push_back(spec.path);
     if (found.is_cut) plan.cut_globs.push_back(spec.path);
@@ -89,8 +108,10 @@ void SegmentSet::give_names(const std::vector<File>& files, Plan& plan) const {
   std::set<std::string> known;
   for (const FollowedSegment& segment : segments_) known.insert(segment.scraper.path());
   const auto rank = [&known](const File& file) { return file.is_fixed ? 0 : known.contains(file.path) ? 1 : 2; };
+  std::vector<File> by_age = files;
+  std::stable_sort(by_age.begin(), by_age.end(), [](const File& a, const File& b) { return a.born < b.born; });
   for (int turn = 0; turn < 3; ++turn) {
-    for (const File& file : files) {
+    for (const File& file : by_age) {
       if (rank(file) != turn) continue;
       if (!file.is_fixed && file.name.empty()) {
         plan.of_no_name.push_back(file);
@@ -116,7 +137,7 @@ void SegmentSet::follow(const Plan& plan) {
       return segment.scraper.path() == file.path && segment.scraper.segment() == file.name;
     });
     if (old == segments_.end()) {
-      next.emplace_back(file.path, file.name);
+      add(next, file.path, file.name);
     } else {
       next.splice(next.end(), segments_, old);
     }

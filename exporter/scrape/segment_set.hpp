@@ -3,8 +3,9 @@
 // Every followed segment has a name of its own, so no series can be there twice. Rules for globs, applied at each
 // refresh(): only regular files match; a file that is followed under another path already is passed over; a file whose
 // name (its stem) is taken is left out and said once. A fixed segment has its name before any match, a match that is
-// followed keeps its name while its file is there, and of newcomers the first by path gets it: so a name never changes
-// hands while its holder is there. No more than kMaxSegments are followed in all.
+// followed keeps its name while its file is there, and of newcomers the oldest file gets it, as the file system tells;
+// of equals the first by path. So a name never changes hands while its holder is there, nor by a restart. No more than
+// kMaxSegments are followed in all.
 //
 // Belongs to one thread.
 #pragma once
@@ -17,14 +18,18 @@
 
 #include "collector/scraper.hpp"
 #include "exporter/scrape/segment_log.hpp"
+#include "exporter/scrape/segment_owner.hpp"
 #include "exporter/scrape/segment_spec.hpp"
 
 namespace shmetrics::exporter {
 
 struct FollowedSegment {
-  FollowedSegment(const std::string& path, const std::string& name) : scraper(path, name) {}
+  FollowedSegment(const std::string& path, const std::string& name, collector::Admission admission = {})
+      : scraper(path, name, std::move(admission)) {}
   collector::Scraper scraper;
   SegmentLog log;
+  std::string id;  // of the segment that was last up, and how old that is
+  collector::Seniority seniority;
   // Of one that needed more than its share (read_turns.hpp); no pause: it did not.
   std::chrono::seconds pause{0};
   std::chrono::steady_clock::time_point read_again;
@@ -33,7 +38,8 @@ struct FollowedSegment {
 
 class SegmentSet {
  public:
-  explicit SegmentSet(std::vector<SegmentSpec> specs, std::size_t max_segments = kMaxSegments);
+  explicit SegmentSet(std::vector<SegmentSpec> specs, SegmentOwners owners = {},
+                      std::size_t max_segments = kMaxSegments);
 
   /// Looks for files that have come and gone, and logs what cannot be followed.
   void refresh();
@@ -50,7 +56,10 @@ class SegmentSet {
   void say_what_is_left_out(const Plan& plan);
   bool is_news(const std::string& complaint);
 
+  void add(std::list<FollowedSegment>& to, const std::string& path, const std::string& name) const;
+
   std::vector<SegmentSpec> specs_;
+  SegmentOwners owners_;
   std::size_t max_segments_;
   bool has_glob_;
   std::list<FollowedSegment> segments_;

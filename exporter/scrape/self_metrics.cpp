@@ -137,6 +137,11 @@ constexpr SelfMetric kMetrics[] = {
      "During a deploy it is as it should be. Long after one: restart the workers of the old release. A new segment "
      "begins with one schema.",
      write_generations},
+    {"shmetrics_foreign_locks", kGauge, "Read locks on the segment's lock bytes, which no worker takes.", "",
+     "A process that may read the file, and is no worker, keeps workers from their entries. `lslocks` names it; take "
+     "its "
+     "read permission.",
+     of_segments<&S::foreign_locks>},
     {"shmetrics_quarantined", kGauge, "Records left out of this scrape, damaged or clashing, by kind.",
      "`what`: family, series, slot, worker",
      "`shmetrics check PATH` names what is damaged. Between segments: two have families of one name that differ, and "

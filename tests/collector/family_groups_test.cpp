@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "collector/openmetrics.hpp"
 #include "collector/plain_family.hpp"
 #include "collector/render.hpp"
 #include "collector/scraper.hpp"
@@ -127,10 +128,11 @@ TEST_F(FamilyGroupsTest, AFamilyOfAnotherTypeIsLeftOutAndCounted) {
             "# HELP y_total Help.\n# TYPE y_total counter\ny_total{segment=\"b\\\"\\\\\\n\"} 1\n");
   EXPECT_EQ(left_out_[0].families, 0U);
   EXPECT_EQ(left_out_[2].families, 1U);
-  EXPECT_EQ(left_out_[2].example, "family x is left out: segment a has it as a gauge, not a histogram; rename one");
+  EXPECT_THAT(left_out_[2].example, HasSubstr("family x of segment b"));
+  EXPECT_THAT(left_out_[2].example, HasSubstr("is left out: segment a has it as a gauge, not a histogram; rename one"));
 }
 
-TEST_F(FamilyGroupsTest, AFamilyThatNeedsANameOfAnEarlierSegmentIsLeftOut) {
+TEST_F(FamilyGroupsTest, AFamilyThatNeedsANameOfAnEarlierSegmentInOpenmetricsIsLeftOutThere) {
   a_.family(tests::histogram("h", {1}));
   a_.family(tests::gauge("c_created", GaugeMode::kSum));
   b_.family(tests::gauge("h_created", GaugeMode::kSum));  // no sample is called so in 0.0.4, but in OpenMetrics
@@ -138,11 +140,12 @@ TEST_F(FamilyGroupsTest, AFamilyThatNeedsANameOfAnEarlierSegmentIsLeftOut) {
   b_.family(tests::gauge("free", GaugeMode::kSum));
   const std::string shown = text();
   EXPECT_THAT(shown, HasSubstr("\nfree{segment=\"b"));
-  EXPECT_EQ(shown.find("h_created"), shown.npos);
-  EXPECT_EQ(shown.find("c_total"), shown.npos);
-  EXPECT_EQ(left_out_[2].families, 2U);
-  EXPECT_EQ(left_out_[2].example,
-            "family c_total is left out: segment a has c_created, and both would write c_created; rename one");
+  EXPECT_THAT(shown, HasSubstr("\nh_created{segment=\"b"));
+  EXPECT_THAT(shown, HasSubstr("\nc_total{segment=\"b"));
+  EXPECT_EQ(left_out_[2].families, 0U);
+  EXPECT_EQ(left_out_[2].of_openmetrics, 2U);
+  EXPECT_THAT(left_out_[2].example, HasSubstr("in OpenMetrics, family c_total of segment b"));
+  EXPECT_THAT(left_out_[2].example, HasSubstr("segment a has c_created, and both would write c_created; rename one"));
 }
 
 TEST_F(FamilyGroupsTest, WhatIsLeftOutTakesNoName) {
@@ -161,6 +164,53 @@ TEST_F(FamilyGroupsTest, ModesBoundsAndLabelsMayDiffer) {
   b_.family(tests::gauge("g", GaugeMode::kLivesum));
   text();
   EXPECT_EQ(left_out_[2].families, 0U);
+}
+
+TEST_F(FamilyGroupsTest, WhoWasShownBeforeKeepsANameWhoeverStandsFirst) {
+  Seniority a, b;
+  const auto samples = [&] {
+    std::vector<ScrapedSegment> views;
+    for (Scraper& scraper : scrapers_) {
+      scraper.read();
+      views.push_back(scraper.view());
+    }
+    views[0].seniority = &a;
+    views[2].seniority = &b;
+    std::string out;
+    TextRoom room;
+    FamilyGroups(views).for_each({}, [&](auto parts) { render_text(parts, out, room); });
+    return out;
+  };
+  a.rank = 1, b.rank = 2;  // a is older as a whole
+  b_.family(tests::counter("x_total"));
+  EXPECT_THAT(samples(), HasSubstr("# TYPE x_total counter\n"));
+  a_.family(tests::gauge("y", GaugeMode::kSum));
+  b_.family(tests::histogram("y", {1}));
+  EXPECT_THAT(samples(), HasSubstr("# TYPE y gauge\n")) << "both are new: the older segment's counts";
+  b_.family(tests::histogram("z", {1}));
+  EXPECT_THAT(samples(), HasSubstr("# TYPE z histogram\n"));
+  a_.family(tests::gauge("z", GaugeMode::kSum));
+  for (int scrape = 0; scrape < 3; ++scrape) {
+    EXPECT_THAT(samples(), HasSubstr("# TYPE z histogram\n")) << "it was shown before";
+    EXPECT_THAT(samples(), HasSubstr("# TYPE y gauge\n"));
+  }
+}
+
+TEST_F(FamilyGroupsTest, ANameThatOnlyOpenmetricsWouldWriteTwiceIsLeftOutThereAlone) {
+  a_.family(tests::gauge("x", GaugeMode::kSum));
+  count(b_, "x_total", 3);
+  EXPECT_THAT(text(), HasSubstr("\nx_total{segment="));
+  EXPECT_EQ(left_out_[2].families, 0u);
+  EXPECT_EQ(left_out_[2].of_openmetrics, 1u);
+  EXPECT_THAT(left_out_[2].example, HasSubstr("in OpenMetrics, family x_total of segment b"));
+  EXPECT_THAT(left_out_[2].example, HasSubstr("segment a has x, and both would write x"));
+  std::vector<ScrapedSegment> views;
+  for (Scraper& scraper : scrapers_) views.push_back(scraper.view());
+  std::string openmetrics;
+  TextRoom room;
+  FamilyGroups(views).for_each({}, [&](auto parts) { render_openmetrics(parts, Created::kNo, openmetrics, room); });
+  EXPECT_THAT(openmetrics, HasSubstr("# TYPE x gauge\n"));
+  EXPECT_THAT(openmetrics, ::testing::Not(HasSubstr("x_total")));
 }
 
 TEST_F(FamilyGroupsTest, ReadingsHaveTheLabelToo) {

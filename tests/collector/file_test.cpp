@@ -46,6 +46,35 @@ TEST_F(FileTest, AReadThatRunsOutOfTimeOrMemorySaysSoAndSucceedsWithMore) {
   EXPECT_THAT(scrape(), HasSubstr("\na_total 0\n"));
 }
 
+TEST_F(FileTest, ReadLocksOfAProcessThatIsNoWorkerAreToldApartFromWorkers) {
+  const shm::Descriptor worker = segment_.live(0), other = segment_.live(2);
+  scrape();
+  EXPECT_EQ(status_.foreign_locks, 0u);
+  const shm::Descriptor reader(open(segment_.path().c_str(), O_RDONLY | O_CLOEXEC));
+  for (const std::uint64_t byte : {shm::claim_byte(1), shm::live_byte(3)}) {
+    struct flock lock {};
+    lock.l_type = F_RDLCK;
+    lock.l_whence = SEEK_SET;
+    lock.l_start = static_cast<off_t>(byte);
+    lock.l_len = 1;
+    ASSERT_EQ(fcntl(reader.get(), F_OFD_SETLK, &lock), 0);
+  }
+  const SegmentStatus status = Scraper(segment_.path()).read();
+  EXPECT_EQ(status.foreign_locks, 2u);
+  EXPECT_EQ(status.workers_live, 2u) << "they make nobody live";
+  const CheckReport report = check_segment(segment_.path());
+  EXPECT_EQ(report.verdict, CheckReport::Verdict::kSound);
+  EXPECT_THAT(report.warnings, ::testing::Contains(HasSubstr("read locks on 2 ranges")));
+}
+
+TEST_F(FileTest, AFileThatIsNotAdmittedIsNotUpAndSaysWhy) {
+  segment_.family(tests::counter("a_total"));
+  Scraper refused(segment_.path(), {}, [](int) { return std::string("not this one"); });
+  EXPECT_EQ(refused.read().problem, "not this one");
+  EXPECT_TRUE(refused.view().families.empty());
+  EXPECT_TRUE(Scraper(segment_.path(), {}, [](int) { return std::string(); }).read().up);
+}
+
 // A copy of a file may have holes where there were zeros, and within a series.
 TEST_F(FileTest, AHoleReadsAsZerosAndCostsWhatIsInItAlone) {
   std::vector<double> bounds(60);

@@ -190,6 +190,8 @@ def takes_web_config(flag):
 # name -> (what it does with a value, expected); `flag(value)` is either spelling.
 VALUES = {
     "segment": (serves_segment, True),
+    "segment.owner": (lambda flag: [status(flag(n), headers=[BEARER]) for n in ("root", "12001")], [200] * 2),
+    "segment.group": (lambda flag: [status(flag(n), headers=[BEARER]) for n in ("root", "12001")], [200] * 2),
     "web.listen-address": (listens, (200, "0o660")),
     "web.telemetry-path": (serves_path, [200, 200, 404]),
     "web.config.file": (takes_web_config, "deny"),
@@ -203,7 +205,6 @@ VALUES = {
     "web.write-timeout": (lambda flag: connections_closed("write_timeout", takes_nothing, *flag("100ms")), True),
     # That scrapes are refused takes slow readers: tests/exporter/scrape_test.cpp.
     "web.max-requests": (lambda flag: [status(flag(n), headers=[BEARER]) for n in ("0", "1", "65536")], [200] * 3),
-    # That responses which nobody takes fill it: tests/exporter/memory_test.cpp.
     "web.max-inflight-bytes": (lambda flag: [status(flag(n), headers=[BEARER]) for n in ("1", "1G")], [200] * 2),
     "web.max-response-bytes": (leaves_out_series, (True, True)),
     "log.level": (levels_logged, {"warn"}),
@@ -214,10 +215,10 @@ VALUES = {
 WRONG_LINES = [
     ["--web.max-requests"], ["--web.max-requests=-1"], ["--web.max-requests=many"], ["--web.max-requests=65537"],
     ["--no-web.max-requests"], ["--web.max-inflight-bytes=0"], ["--web.max-response-bytes=0"],
-    ["--web.max-response-bytes=1T"],
-    ["--web.max-response-bytes=1.5M"], ["--web.compression=no"], ["--no-web.created-series=1"],
-    ["--unknown"], ["--web.unknown=1"], ["stray"], ["--web"], ["--web.listen-addres=:1"], ["-x"],
-    ["--no-segment"], ["--no-log.level"], ["--web.query-token=false"], ["--web.query-token", "true"],
+    ["--web.max-response-bytes=1T"], ["--web.max-response-bytes=1.5M"], ["--web.compression=no"],
+    ["--no-web.created-series=1"], ["--unknown"], ["--web.unknown=1"], ["stray"], ["--web"], ["-x"],
+    ["--web.listen-addres=:1"], ["--no-segment"], ["--no-log.level"], ["--web.query-token=false"],
+    ["--web.query-token", "true"], ["--segment.owner=no-such-user"], ["--segment.group=no-such-group"],
     ["--segment"], ["--segment="], ["--segment", "a/x.seg", "--segment", "b/x.seg"], ["--segment", "=x.seg"],
     ["--segment", "a=x.seg", "--segment=a=y.seg"], ["--segment", "a=*.seg"],
     ["--web.max-connections=0"], ["--web.max-connections=many"], ["--web.max-connections-per-peer=-1"],

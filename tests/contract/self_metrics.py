@@ -30,6 +30,7 @@ OF_A_SEGMENT = {
         "series_limit", "no_entry", "refused_family", "no_memory", "busy"}}),
     "shmetrics_values_refused_total": (COUNTER, {"reason": {"nan", "infinite", "negative"}}),
     "shmetrics_torn_reads_total": (COUNTER, {}),
+    "shmetrics_foreign_locks": (GAUGE, {}),
     "shmetrics_quarantined": (GAUGE, {"what": {"family", "series", "slot", "worker"}}),
 }
 CONTRACT = {

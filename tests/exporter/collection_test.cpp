@@ -7,6 +7,7 @@
 
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 #include "tests/collector/segment_builder.hpp"
 #include "tests/collector/text_checker.hpp"
@@ -63,6 +64,12 @@ h_bucket{segment="a",le="0.5"} 0
 h_bucket{segment="a",le="+Inf"} 0
 h_sum{segment="a"} 0
 h_count{segment="a"} 0
+# HELP h_created Help.
+# TYPE h_created gauge
+h_created{segment="b"} 0
+# HELP h_sum_total Help.
+# TYPE h_sum_total counter
+h_sum_total{segment="b"} 0
 # HELP jobs_total Help.
 # TYPE jobs_total counter
 jobs_total{segment="a"} 2
@@ -111,13 +118,17 @@ shmetrics_directory_used_bytes{segment="b"} 448
 # TYPE shmetrics_families gauge
 shmetrics_families{segment="a"} 3
 shmetrics_families{segment="b"} 4
+# HELP shmetrics_foreign_locks Read locks on the segment's lock bytes, which no worker takes.
+# TYPE shmetrics_foreign_locks gauge
+shmetrics_foreign_locks{segment="a"} 0
+shmetrics_foreign_locks{segment="b"} 0
 # HELP shmetrics_quarantined Records left out of this scrape, damaged or clashing, by kind.
 # TYPE shmetrics_quarantined gauge
 shmetrics_quarantined{segment="a",what="family"} 0
 shmetrics_quarantined{segment="a",what="series"} 0
 shmetrics_quarantined{segment="a",what="slot"} 0
 shmetrics_quarantined{segment="a",what="worker"} 0
-shmetrics_quarantined{segment="b",what="family"} 3
+shmetrics_quarantined{segment="b",what="family"} 1
 shmetrics_quarantined{segment="b",what="series"} 0
 shmetrics_quarantined{segment="b",what="slot"} 0
 shmetrics_quarantined{segment="b",what="worker"} 0
@@ -232,8 +243,9 @@ TEST_F(CollectionTest, AClashIsLoggedOnceWithTheSegmentsName) {
   b_.family(tests::histogram("x", {1}));
   Collection collection = collection_of({"a=" + a_.path(), "b=" + b_.path()});
   scrape(collection);
-  EXPECT_THAT(log_, HasSubstr("level=warn msg=\"the segment is up, but\" segment=b path=" + b_.path() +
-                              " problem=\"family x is left out: segment a has it as a gauge, not a histogram;"));
+  EXPECT_THAT(log_,
+              HasSubstr("level=warn msg=\"the segment is up, but\" segment=b path=" + b_.path() +
+                        " problem=\"family x of segment b is left out: segment a has it as a gauge, not a histogram;"));
   scrape(collection);
   EXPECT_EQ(log_, "");
 }
@@ -309,6 +321,28 @@ TEST_F(CollectionTest, FamiliesThatASnapshotHasNoRoomForAreLeftOutWholeAndSaid) 
   CaptureStderr();
   EXPECT_THAT(collection.render({.representation = {}, .snapshot_of = ""}, counts_), Not(HasSubstr("_total")));
   EXPECT_THAT(GetCapturedStderr(), HasSubstr("series are left out"));
+}
+
+TEST_F(CollectionTest, OfSegmentsThatComeTogetherTheOlderFileHasTheName) {
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));  // what the clock of files can tell apart
+  tests::SegmentBuilder younger;
+  younger.family(tests::gauge("x", shm::GaugeMode::kSum));
+  a_.family(tests::histogram("x", {1}));
+  Collection collection = collection_of({"first=" + younger.path(), "second=" + a_.path()});
+  const std::string text = scrape(collection);
+  EXPECT_THAT(text, HasSubstr("# TYPE x histogram\n"));
+  EXPECT_THAT(log_, HasSubstr("family x of segment first is left out: segment second has it as a histogram"));
+}
+
+TEST_F(CollectionTest, ASegmentOfAStrangerIsDownUnlessHeIsNamed) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root can give files away";
+  ASSERT_EQ(chown(a_.path().c_str(), 12001, 12002), 0);
+  Collection refusing = collection_of({a_.path()});
+  EXPECT_THAT(scrape(refusing), HasSubstr("\nshmetrics_segment_up 0\n"));
+  EXPECT_THAT(log_, HasSubstr("belongs to user 12001 and group 12002"));
+  Collection trusting(parse_segments({a_.path()}),
+                      {.exporter_metrics = false, .owners = {.users = {12001}, .groups = {}}});
+  EXPECT_THAT(scrape(trusting), HasSubstr("\nshmetrics_segment_up 1\n"));
 }
 
 TEST_F(CollectionTest, AGlobWithoutAMatchIsAScrapeWithoutSegments) {

@@ -7,6 +7,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "tests/temporary_folder.hpp"
 
@@ -25,6 +26,8 @@ class SegmentSetTest : public ::testing::Test {
     std::filesystem::create_directories(std::filesystem::path(folder_.file(name)).parent_path());
     std::ofstream(folder_.file(name)) << "no segment, but a file";
   }
+  /// So that the file system tells files apart by age.
+  static void wait_a_tick() { std::this_thread::sleep_for(std::chrono::milliseconds(20)); }
   void remove(const std::string& name) { std::filesystem::remove(folder_.file(name)); }
 
   /// `[NAME=]PATH` below the folder.
@@ -33,7 +36,7 @@ class SegmentSetTest : public ::testing::Test {
       const std::size_t at = text.find('=') == text.npos ? 0 : text.find('=') + 1;
       text.insert(at, folder_.file(""));
     }
-    return SegmentSet(parse_segments(texts), most);
+    return SegmentSet(parse_segments(texts), {}, most);
   }
   std::vector<std::string> look(SegmentSet& set) {
     CaptureStderr();
@@ -49,6 +52,17 @@ class SegmentSetTest : public ::testing::Test {
   tests::TemporaryFolder folder_;
   std::string log_;
 };
+
+// As after a restart of the exporter: nobody is followed yet.
+TEST_F(SegmentSetTest, OfFilesOfOneNameTheOldestHasIt) {
+  make("z/app.seg");
+  wait_a_tick();
+  make("a/app.seg");
+  SegmentSet set = follow({"*/app.seg"});
+  EXPECT_THAT(look(set), ElementsAre("app=~/z/app.seg"));
+  EXPECT_THAT(log_, HasSubstr("a/app.seg"));
+  EXPECT_THAT(log_, HasSubstr("z/app.seg has its name"));
+}
 
 TEST_F(SegmentSetTest, FixedSegmentsAreFollowedInTheirOrderWhetherTheyAreThereOrNot) {
   make("b.seg");
@@ -87,14 +101,15 @@ TEST_F(SegmentSetTest, AReplacedFileIsTheSameSegment) {
   EXPECT_EQ(log_, "");
 }
 
-TEST_F(SegmentSetTest, OfTwoFilesWithOneNameTheFirstByPathIsFollowedAndTheOtherIsToldOnce) {
+TEST_F(SegmentSetTest, OfFilesWithOneNameTheOldestIsFollowedAndTheOthersAreToldOnce) {
   make("b/metrics.seg");
+  wait_a_tick();
   make("a/metrics.seg");
   make("c/metrics.seg");
   SegmentSet set = follow({"*/metrics.seg"});
-  EXPECT_THAT(look(set), ElementsAre("metrics=~/a/metrics.seg"));
+  EXPECT_THAT(look(set), ElementsAre("metrics=~/b/metrics.seg"));
   EXPECT_THAT(log_, HasSubstr("level=warn msg=\"a segment is left out\" segment=metrics path=" +
-                              folder_.file("b/metrics.seg") + " problem=\"" + folder_.file("a/metrics.seg") +
+                              folder_.file("a/metrics.seg") + " problem=\"" + folder_.file("b/metrics.seg") +
                               " has its name: give each file one with --segment NAME=PATH\""));
   EXPECT_EQ(std::count(log_.begin(), log_.end(), '\n'), 1);
   look(set);
@@ -160,11 +175,12 @@ TEST_F(SegmentSetTest, NoMoreThanTheLimitAreFollowedAndThoseThatAreStay) {
   SegmentSet set = follow({"*.seg", "fixed=f"}, 3);
   EXPECT_THAT(look(set), ElementsAre("b=~/b.seg", "c=~/c.seg", "fixed=~/f"));
   EXPECT_THAT(log_, HasSubstr("too many files match\" left_out=1 limit=3"));
+  wait_a_tick();
   make("a.seg");
   EXPECT_THAT(look(set), ElementsAre("b=~/b.seg", "c=~/c.seg", "fixed=~/f"));
   EXPECT_EQ(log_, "");
   remove("b.seg");
-  EXPECT_THAT(look(set), ElementsAre("a=~/a.seg", "c=~/c.seg", "fixed=~/f"));
+  EXPECT_THAT(look(set), ElementsAre("c=~/c.seg", "d=~/d.seg", "fixed=~/f")) << "the oldest of those that waited";
 }
 
 }  // namespace
