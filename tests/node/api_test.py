@@ -192,6 +192,31 @@ class NodeNames(unittest.TestCase):
         self.assertEqual(counted['many_total{x="0"}'], 2)
         self.assertEqual(counted['many_total{x="__overflow__"}'], 199990)
 
+    def test_two_copies_of_the_package_in_a_process_count_in_the_same_family(self):
+        found, _ = self.evaluate("""
+            for (const name of Object.keys(require.cache)) {
+              if (name.includes('@shmetrics')) delete require.cache[name];
+            }
+            const copy = require('@shmetrics/prom-client');
+            new client.Counter({ name: 'copies_total', help: 'Copies' }).inc(2);
+            new copy.Counter({ name: 'copies_total', help: 'Copies' }).inc(3);
+            return [copy === client, await client.register.metrics(), await copy.register.metrics()];""")
+        self.assertIs(found[0], False)
+        self.assertEqual([samples_of(text) for text in found[1:]], [{"copies_total": 5}] * 2)
+
+    def test_a_reading_that_fails_rejects_and_is_no_empty_page(self):
+        found, _ = self.evaluate("""
+            new client.Counter({ name: 'a_total', help: 'A' }).inc();
+            const fs = require('fs');
+            for (const fd of fs.readdirSync('/proc/self/fd')) {
+              let target = '';
+              try { target = fs.readlinkSync(`/proc/self/fd/${fd}`); } catch { continue; }
+              if (target === process.env.SHMETRICS_SEGMENT) fs.closeSync(Number(fd));
+            }
+            fs.unlinkSync(process.env.SHMETRICS_SEGMENT);
+            return client.register.metrics().then(() => 'shown', error => `${error.name}: ${error.message}`);""")
+        self.assertRegex(found, "^Error: there is no descriptor")
+
     def test_any_label_value_is_counted(self):
         self.evaluate(r"""
             const odd = new client.Counter({ name: 'odd_total', help: 'Odd', labelNames: ['x'] });
