@@ -186,7 +186,7 @@ class NodeNames(unittest.TestCase):
             const before = heap();
             for (let i = 10000; i < 200000; i += 1) many.inc({ x: `value ${i}` });
             many.inc({ x: { toString: () => '0' } });
-            return heap() - before;""", NODE_OPTIONS="--expose-gc")
+            return heap() - before;""", flags=["--expose-gc"])
         self.assertLess(found, 300_000)
         counted = segments.samples(self.segment)
         self.assertEqual(counted['many_total{x="0"}'], 2)
