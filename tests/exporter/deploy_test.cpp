@@ -57,6 +57,14 @@ TEST_F(Units, ExposeLittle) {
   std::printf("%s\n", report.substr(line, report.find('\n', line) - line).c_str());
 }
 
+// Whoever switches the localhost rule on in a drop-in gets 401 without it, even as root.
+TEST(Deploy, TheUnitLeavesTheFamilyByWhichTheKernelTellsWhoALocalClientIs) {
+  const std::string text = text_of(kUnits + "shmetrics-exporter.service");
+  const std::size_t line = text.find("\nRestrictAddressFamilies=");
+  ASSERT_NE(line, std::string::npos);
+  EXPECT_THAT(text.substr(line, text.find('\n', line + 1) - line), ::testing::HasSubstr(" AF_NETLINK"));
+}
+
 TEST(Deploy, EveryProductionFileSwitchesTheBypassOff) {
   int starts = 0;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(SHMETRICS_SOURCE_DIR "/deploy")) {
