@@ -30,7 +30,9 @@ bool is_token(std::string_view text) {
       std::all_of(text.begin(), text.end(), [](char c) { return c > 0x20 && c < 0x7f && c != ','; });
   if (!is_visible || text.size() < kMinTokenLength || text.size() > kMaxTokenLength) return false;
   if (kQuotes.find(text.front()) != kQuotes.npos || kQuotes.find(text.back()) != kQuotes.npos) return false;
-  return !same_name(text, "undefined") && text.find("${") == text.npos;  // `null` is too short already
+  if (text.front() == '$' || text.starts_with("{{") || (text.front() == '%' && text.back() == '%')) return false;
+  const bool has_reference = text.find("${") != text.npos || text.find("$(") != text.npos;
+  return !same_name(text, "undefined") && !has_reference;  // `null` is too short already
 }
 
 }  // namespace

@@ -51,11 +51,14 @@ TEST(TokenSet, WhatIsNoTokenIsRefusedWithoutBeingRepeated) {
 }
 
 TEST(TokenSet, WhatATemplateOrAnEnvironmentFileLeavesBehindIsRefused) {
-  for (const char* bad : {"null", "undefined", "Undefined", "${METRICS_TOKEN}", "prefix-${X}", "\"\"", "''", "1234567",
-                          "\"quoted-token-of-length\"", "'quoted-token-of-length'", "`token-of-length`"}) {
+  for (const char* bad :
+       {"null", "undefined", "Undefined", "${METRICS_TOKEN}", "prefix-${X}", "$METRICS_TOKEN", "$(METRICS_TOKEN)",
+        "prefix-$(X)", "{{token}}", "{{ token", "%TOKEN%", "%TOKEN-OF-X%", "\"\"", "''", "1234567",
+        "\"quoted-token-of-length\"", "'quoted-token-of-length'", "`token-of-length`"}) {
     EXPECT_NE(complaint_about(bad).find("placeholder"), std::string::npos) << bad;
   }
-  for (const char* good : {"12345678", "null-and-undefined", "to\"ken$of{length}", "nullnull"}) {
+  for (const char* good : {"12345678", "null-and-undefined", "to\"ken$of{length}", "nullnull", "token$of$length",
+                           "token%of%length", "%token-of-length", "token-of-length%", "token{{of}}length"}) {
     EXPECT_EQ(complaint_about(good), "") << good;
   }
 }
