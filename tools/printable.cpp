@@ -1,5 +1,8 @@
 #include "tools/printable.hpp"
 
+#include <algorithm>
+#include <boost/nowide/utf/utf.hpp>
+#include <cstdint>
 #include <cstdio>
 
 #include "collector/text_format.hpp"
@@ -7,19 +10,24 @@
 namespace shmetrics::tools {
 namespace {
 
-/// The code point of three bytes of UTF-8 that a person would see as nothing, or that turns around what stands beside
-/// it; 0 for others.
-unsigned unseen_at(std::string_view text) {
-  if (text.size() < 3) return 0;
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned point = (byte(0) & 0x0fU) << 12 | (byte(1) & 0x3fU) << 6 | (byte(2) & 0x3fU);
-  if (byte(0) < 0xe0 || byte(0) > 0xef) return 0;
-  const bool is_unseen = (point >= 0x200b && point <= 0x200f) || (point >= 0x2028 && point <= 0x202e) ||
-                         (point >= 0x2060 && point <= 0x206f) || point == 0xfeff;
-  return is_unseen ? point : 0;
+using Utf8 = boost::nowide::utf::utf_traits<char>;
+
+struct Range {
+  std::uint32_t first, last;
+};
+
+/// What a person would see as nothing, or what turns around what stands beside it: the ends of lines, and what Unicode
+/// calls Default_Ignorable_Code_Point, in which two texts can differ and look the same.
+constexpr Range kUnseen[] = {
+    {0xad, 0xad},     {0x34f, 0x34f},   {0x61c, 0x61c},     {0x115f, 0x1160},   {0x17b4, 0x17b5},  {0x180b, 0x180f},
+    {0x200b, 0x200f}, {0x2028, 0x202e}, {0x2060, 0x206f},   {0x3164, 0x3164},   {0xfe00, 0xfe0f},  {0xfeff, 0xfeff},
+    {0xffa0, 0xffa0}, {0xfff0, 0xfff8}, {0x1bca0, 0x1bca3}, {0x1d173, 0x1d17a}, {0xe0000, 0xe0fff}};
+
+bool is_unseen(std::uint32_t point) {
+  return std::ranges::any_of(kUnseen, [point](const Range& r) { return r.first <= point && point <= r.last; });
 }
 
-std::string by_number(unsigned point) {
+std::string by_number(std::uint32_t point) {
   char text[16];
   std::snprintf(text, sizeof text, "<U+%04X>", point);
   return text;
@@ -30,22 +38,20 @@ std::string by_number(unsigned point) {
 std::string printable(std::string_view text) {
   std::string out;
   out.reserve(text.size());
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(text[i]);
-    if (const unsigned point = unseen_at(text.substr(i)); point != 0) {
+  const char* const end = text.data() + text.size();
+  for (const char* next = text.data(); next != end;) {
+    const char* const start = next;
+    const std::uint32_t point = Utf8::decode(next, end);
+    if (point == boost::nowide::utf::illegal || point == boost::nowide::utf::incomplete) {
+      out += *start;  // no UTF-8, and no control character: those are ASCII
+      next = start + 1;
+    } else if (point < 0x20 || (point >= 0x7f && point < 0xa0)) {
+      out += '?';
+    } else if (is_unseen(point)) {
       out += by_number(point);
-      i += 2;
-      continue;
+    } else {
+      out.append(start, next);
     }
-    if (text.substr(i, 2) == "\xd8\x9c") {
-      out += by_number(0x061c);
-      ++i;
-      continue;
-    }
-    // In UTF-8 a C1 control is 0xc2 and a byte below 0xa0; elsewhere such a byte is the rest of a letter.
-    const bool is_c1 = byte == 0xc2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xa0;
-    if (is_c1) ++i;
-    out += is_c1 || byte < ' ' || byte == 0x7f ? '?' : text[i];
   }
   return out;
 }

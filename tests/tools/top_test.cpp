@@ -51,7 +51,11 @@ TEST(Printable, ControlCharactersDoNotReachATerminal) {
 TEST(Printable, WhatWouldNotBeSeenOrTurnsItsNeighboursAroundIsShownByNumber) {
   EXPECT_EQ(printable("live\u202eetats"), "live<U+202E>etats");
   EXPECT_EQ(printable("a\u200b\u2066\ufeff\u061c"), "a<U+200B><U+2066><U+FEFF><U+061C>");
-  EXPECT_EQ(printable("\u2010\u202f\u205f\u2070\u20ac\xe2\x80"), "\u2010\u202f\u205f\u2070\u20ac\xe2\x80");
+  EXPECT_EQ(printable("a\u00ad\u034f\u115f\u180e\u3164\ufe0f"), "a<U+00AD><U+034F><U+115F><U+180E><U+3164><U+FE0F>");
+  EXPECT_EQ(printable("a\U000e0041\U000e007f"), "a<U+E0041><U+E007F>");
+  EXPECT_EQ(printable("\u2010\u202f\u205f\u2070\u20ac\U0001f600\xe2\x80"),
+            "\u2010\u202f\u205f\u2070\u20ac\U0001f600\xe2\x80");
+  EXPECT_EQ(printable("\xe2\x1b\xff\xf3\xa0\x81"), "\xe2?\xff\xf3\xa0\x81");
 }
 
 Moment::Point count(std::string series, double value) {
