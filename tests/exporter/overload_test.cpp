@@ -49,7 +49,9 @@ TEST(Overload, WithoutDescriptorsItWaitsAndServesAgain) {
     std::list<HttpClient> hoard;
     for (int i = 0; i < 60; ++i) hoard.push_back(exporter.connect());
     EXPECT_TRUE(exporter.child().says("cannot accept"));
-    const HttpResponse response = hoard.front().exchange("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    // With the token: whose socket it is cannot be asked without a descriptor.
+    const HttpResponse response = hoard.front().exchange(
+        "GET /metrics HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + std::string(kToken) + "\r\n\r\n");
     EXPECT_THAT(response.body, HasSubstr("\nshmetrics_exporter_accept_failures_total "));
     EXPECT_THAT(response.body, Not(HasSubstr("\nshmetrics_exporter_accept_failures_total 0\n")));
   }
