@@ -58,6 +58,7 @@ const WORKS = {
   },
 };
 
+// The same source compiled for each package, as the comment on WORKS wants.
 function fresh(work, client) {
   return new Function('client', 'THREE', `return (${work})(client)`)(client, THREE);
 }
