@@ -52,7 +52,7 @@ class ClientSyscallTest : public ::testing::TestWithParam<Ground> {
 TEST_P(ClientSyscallTest, NoSingleFailureLosesACountOrTakesTheWorkerDown) {
   const auto faults = each_fault(SHMETRICS_FAULT_STRIDE == 1 ? 0 : 6, SHMETRICS_FAULT_STRIDE,
                                  [&](auto... fault) { return fail(fault...); });
-  for (const char* const name : {"open", "fallocate", "mmap", "mprotect", "fcntl", "fstat"}) {
+  for (const char* const name : {"fcntl", "fstat", "fstatfs", "madvise", "mmap", "mprotect", "open", "pread", "read"}) {
     EXPECT_TRUE(faults.contains(name)) << name << " is not interposed any more";
   }
 }
