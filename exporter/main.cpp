@@ -64,7 +64,6 @@ void log_who_is_let_in(const AuthPolicy& auth) {
   if (geteuid() == 0) log(LogLevel::kWarn, "running as root, which nothing here needs; run it as a user of its own");
   reload.log_warnings();
   log_who_is_let_in(site.settings->auth);
-  collection.read();  // the log says at once which segments there are, and the first scrape finds it mapped
   server.run();
   server.end_process();
 }

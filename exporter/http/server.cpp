@@ -26,6 +26,11 @@ using Error = boost::system::error_code;
 
 using UnsentLimit = asio::detail::socket_option::integer<IPPROTO_TCP, TCP_NOTSENT_LOWAT>;
 
+/// A segment that takes longer is no reason to call the start a failure.
+constexpr std::chrono::seconds kFirstLookPatience{5};
+
+constexpr const char* kNoFamily = "";  // as a name that none has
+
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 
 std::string text_of(const std::exception_ptr& exception) {
@@ -52,6 +57,7 @@ struct Server::State {
   void await_signal();
   void await_hangup();
   void await_poll();
+  void look_first();
   void drain();
 
   // Before the context, whose end destroys the sessions that are still under way. What collects ends before that: it
@@ -154,6 +160,15 @@ void Server::State::await_poll() {
   });
 }
 
+// So the log says at once which segments there are, and the first scrape finds them mapped.
+void Server::State::look_first() {
+  const auto get_ready = [this](const std::exception_ptr&, const SharedScrapes::Outcome&) {
+    if (!shared.is_draining) tell_systemd(ServiceState::kReady);
+  };
+  const auto deadline = std::chrono::steady_clock::now() + kFirstLookPatience;
+  asio::co_spawn(context, scrapes.get({.representation = {}, .names = {kNoFamily}}, deadline), get_ready);
+}
+
 void Server::State::drain() {
   log(LogLevel::kInfo, "stopping", {{"connections", std::to_string(connections.size())}});
   tell_systemd(ServiceState::kStopping);
@@ -197,7 +212,7 @@ void Server::run() {
   state_->await_signal();
   state_->await_hangup();
   if (state_->on_poll) state_->await_poll();
-  tell_systemd(ServiceState::kReady);
+  state_->look_first();
   while (true) {
     try {
       state_->context.run();

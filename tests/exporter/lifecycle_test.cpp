@@ -167,6 +167,16 @@ TEST(Lifecycle, DrainingEndsAfterFiveSecondsAlsoWhileASegmentIsRead) {
   EXPECT_EQ(exporter.child().exit_code(std::chrono::seconds(8)), 0);
 }
 
+TEST(Lifecycle, ASignalDuringTheFirstLookEndsItAtOnce) {
+  const TemporaryFolder directory;
+  const std::string marker = directory.file("slow");
+  std::ofstream(marker) << "x";
+  RunningExporter exporter({.environment = {"LD_PRELOAD=" SHMETRICS_SLOW_OPEN, "SLOW_WHILE=" + marker}});
+  ASSERT_TRUE(eventually([&] { return std::filesystem::exists(marker + ".asleep"); }));
+  exporter.child().send_signal(SIGTERM);
+  EXPECT_EQ(exporter.child().exit_code(std::chrono::seconds(3)), 0);
+}
+
 TEST(Lifecycle, ASecondSignalEndsItAtOnce) {
   RunningExporter exporter;
   auto client = exporter.connect();

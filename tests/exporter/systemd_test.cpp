@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "tests/running_exporter.hpp"
 
 namespace shmetrics::tests {
@@ -49,6 +51,19 @@ TEST(Systemd, IsToldOfReadinessReloadAndEnd) {
   exporter.child().send_signal(SIGTERM);
   EXPECT_EQ(systemd.next(), "STOPPING=1");
   EXPECT_EQ(exporter.child().exit_code(), 0);
+}
+
+TEST(Systemd, IsToldOfReadinessAfterTheFirstLookOrFiveSeconds) {
+  const TemporaryFolder directory;
+  const std::string marker = directory.file("slow");
+  const NotifySocket systemd(directory.file("notify"));
+  std::ofstream(marker) << "x";
+  const auto start = std::chrono::steady_clock::now();
+  RunningExporter exporter(
+      {.environment = {systemd.environment(), "LD_PRELOAD=" SHMETRICS_SLOW_OPEN, "SLOW_WHILE=" + marker}});
+  EXPECT_TRUE(exporter.is_healthy());
+  EXPECT_EQ(systemd.next(), "READY=1");
+  EXPECT_GE(std::chrono::steady_clock::now() - start, std::chrono::seconds(5));
 }
 
 /// The exporter started by `systemd-socket-activate`, which listens and starts it at the first connection.
