@@ -42,6 +42,7 @@ bool takes(shm::GaugeMode mode, WorkerStanding worker) {
   switch (mode) {
     case shm::GaugeMode::kMin:
     case shm::GaugeMode::kMax:
+      return !worker.has_moved;  // a value may be the 0 of a gauge that a claim resets
     case shm::GaugeMode::kMostrecent:
     case shm::GaugeMode::kSum:  // no claim touches it: left out, it would be missing for as long as one takes
       return true;

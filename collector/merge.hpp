@@ -31,6 +31,7 @@ void add_observations(std::span<std::uint64_t> totals, std::span<const std::uint
 struct WorkerStanding {
   bool is_settled = false;  // its epoch was even, and the same before and after the copy
   bool is_live = false;     // and its owner was alive
+  bool has_moved = false;   // its epoch was another after the copy
 };
 
 /// Whether the mode takes values of such a worker.

@@ -7,7 +7,6 @@
 #include <iterator>
 #include <new>
 
-#include "collector/cell_reader.hpp"
 #include "collector/foreign_locks.hpp"
 #include "shm/lock_byte.hpp"
 
@@ -208,44 +207,55 @@ bool SnapshotReader::copy_directory(const SigbusGuard& guard) {
 }
 
 void SnapshotReader::copy_workers(const SigbusGuard& guard) {
+  constexpr int kTries = 3;  // a claim is a matter of system calls, a copy is not
   const shm::Geometry& shape = geometry();
   snapshot_.workers.assign(shape.workers, WorkerCopy{});
   snapshot_.quarantined_workers = 0;
   std::vector<GaugeCopy> gauges(catalog().gauges().size());
-  for (std::uint32_t i = 0; i < shape.workers && !guard.is_damaged(); ++i) {
-    const shm::WorkerEntry& entry = mapped_->worker(i);
-    WorkerCopy& copy = snapshot_.workers[i];
-    copy.epoch = entry.epoch.load_acquire();  // pairs with the release that ends a claim
-    if (copy.epoch == 0) continue;
-    require_time();
-    const std::uint64_t released = entry.released.load_acquire();
-    const bool is_even = copy.epoch % 2 == 0;
-    copy.is_released = released != 0;
-    copy.has_counted = entry.counted.load_relaxed() != 0;
-    copy.is_live = is_even && released == 0 && shm::probe(mapped_->fd(), shm::live_byte(i)) == shm::Held::kYes;
-    copy.pid = entry.pid.load_relaxed();
-    copy.start_unix_ns = entry.start_unix_ns.load_relaxed();
-    copy.adoptions = entry.adoptions.load_relaxed();
-    copy.deaths = entry.deaths.load_relaxed();
-    for (std::size_t word = 0; word < std::size(entry.program); ++word) {
-      const std::uint64_t eight = entry.program[word].load_relaxed();
-      std::memcpy(copy.program.data() + word * sizeof eight, &eight, sizeof eight);
+  for (std::uint32_t i = 0; i < shape.workers; ++i) {
+    std::optional<WorkerStanding> standing = copy_worker(i, gauges);
+    // A gauge that was reset and set anew in the middle of its copy may look like one that was 0. Then the epoch moved.
+    for (int attempt = 1; standing && standing->has_moved && attempt < kTries; ++attempt) {
+      standing = copy_worker(i, gauges);
     }
-
-    const std::uint64_t allocated = entry.cells_allocated.load_acquire();
-    if (released > 1 || copy.epoch > kMostEpoch || !is_allocation(allocated, shape)) {
-      ++snapshot_.quarantined_workers;
-      continue;
-    }
-    if (allocated == 0 || gauges.empty()) continue;
-    const auto limit = std::min(static_cast<std::uint32_t>(allocated), catalog().cells().process_cells);
-    mapped_->forget_holes();
-    copy_gauges({*mapped_, shape.process_slot(i), limit}, catalog(), copy.is_live, gauges);
-    std::atomic_thread_fence(std::memory_order_acquire);  // keeps the copy before the second look at the epoch
-    const bool is_settled = is_even && entry.epoch.load_relaxed() == copy.epoch;
     if (guard.is_damaged()) return;
-    add_gauges(gauges, catalog(), i, {is_settled, copy.is_live}, snapshot_.totals);
+    if (standing) add_gauges(gauges, catalog(), i, *standing, snapshot_.totals);
   }
+}
+
+std::optional<WorkerStanding> SnapshotReader::copy_worker(std::uint32_t worker, std::span<GaugeCopy> gauges) {
+  const shm::Geometry& shape = geometry();
+  const shm::WorkerEntry& entry = mapped_->worker(worker);
+  WorkerCopy& copy = snapshot_.workers[worker];
+  copy.epoch = entry.epoch.load_acquire();  // pairs with the release that ends a claim
+  if (copy.epoch == 0) return std::nullopt;
+  require_time();
+  const std::uint64_t released = entry.released.load_acquire();
+  const bool is_even = copy.epoch % 2 == 0;
+  copy.is_released = released != 0;
+  copy.has_counted = entry.counted.load_relaxed() != 0;
+  copy.is_live = is_even && released == 0 && shm::probe(mapped_->fd(), shm::live_byte(worker)) == shm::Held::kYes;
+  copy.pid = entry.pid.load_relaxed();
+  copy.start_unix_ns = entry.start_unix_ns.load_relaxed();
+  copy.adoptions = entry.adoptions.load_relaxed();
+  copy.deaths = entry.deaths.load_relaxed();
+  for (std::size_t word = 0; word < std::size(entry.program); ++word) {
+    const std::uint64_t eight = entry.program[word].load_relaxed();
+    std::memcpy(copy.program.data() + word * sizeof eight, &eight, sizeof eight);
+  }
+
+  const std::uint64_t allocated = entry.cells_allocated.load_acquire();
+  if (released > 1 || copy.epoch > kMostEpoch || !is_allocation(allocated, shape)) {
+    ++snapshot_.quarantined_workers;
+    return std::nullopt;
+  }
+  if (allocated == 0 || gauges.empty()) return std::nullopt;
+  const auto limit = std::min(static_cast<std::uint32_t>(allocated), catalog().cells().process_cells);
+  mapped_->forget_holes();
+  copy_gauges({*mapped_, shape.process_slot(worker), limit}, catalog(), copy.is_live, gauges);
+  std::atomic_thread_fence(std::memory_order_acquire);  // keeps the copy before the second look at the epoch
+  const bool has_moved = entry.epoch.load_relaxed() != copy.epoch;
+  return WorkerStanding{.is_settled = is_even && !has_moved, .is_live = copy.is_live, .has_moved = has_moved};
 }
 
 }  // namespace shmetrics::collector

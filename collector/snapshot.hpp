@@ -8,10 +8,13 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "collector/catalog.hpp"
+#include "collector/cell_reader.hpp"
 #include "collector/directory_reader.hpp"
 #include "collector/mapped_segment.hpp"
 #include "collector/merge.hpp"
@@ -89,6 +92,8 @@ class SnapshotReader {
   bool copy_directory(const SigbusGuard& guard);
   void add_slot(std::uint32_t slot, std::uint64_t offset, const SigbusGuard& guard);
   void copy_workers(const SigbusGuard& guard);
+  /// Into `gauges` its gauges as well; nothing: it has none.
+  std::optional<WorkerStanding> copy_worker(std::uint32_t worker, std::span<GaugeCopy> gauges);
   void add_spill(const SigbusGuard& guard);
 
   std::string path_;

@@ -85,6 +85,14 @@ TEST(Merge, SumMinMaxAndMostRecentTakeEverybody) {
   }
 }
 
+TEST(Merge, MinAndMaxTakeNothingOfAnEntryThatWasClaimedDuringTheCopy) {
+  const WorkerStanding moved{.is_settled = false, .is_live = false, .has_moved = true};
+  EXPECT_FALSE(takes(GaugeMode::kMin, moved));
+  EXPECT_FALSE(takes(GaugeMode::kMax, moved));
+  EXPECT_TRUE(takes(GaugeMode::kSum, moved));
+  EXPECT_TRUE(takes(GaugeMode::kMostrecent, moved));
+}
+
 double merged(GaugeMode mode, std::initializer_list<std::pair<std::uint64_t, double>> values) {
   GaugeTotal total;
   for (const auto& [stamp, value] : values) add_gauge(total, mode, stamp, value);

@@ -216,7 +216,7 @@ proctype Killer() {
 }
 
 #ifdef GAUGES
-/* copy_workers() */
+/* copy_worker() */
 proctype Reader() {
   byte e, first_epoch, shown, n;
   bool was_dead[WORKERS], is_live;
