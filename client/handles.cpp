@@ -48,6 +48,8 @@ void observe_slow(const detail::FamilyState& family, std::uint32_t registry, std
                   double value) noexcept {
   if (std::isnan(value)) return detail::refuse(registry, cell, detail::Refusal::nan);
   if (detail::is_dropped(cell)) return family.attachment->drop(cell);
+  // Of a test's segment that is gone, while another one has its number.
+  if (Attachment::at(registry) != family.attachment) return;
   const detail::SlowPath slow;
   const std::uint32_t last_cell = cell + shm::kHistogramBuckets + family.bound_count;
   if (shm::SharedWord* own = detail::own_cells(*family.attachment, last_cell)) {

@@ -4,6 +4,7 @@
 #include <shmetrics/testing.hpp>
 
 #include <array>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -151,6 +152,18 @@ TEST(Contract, MoreSegmentsInTurnThanAProcessHoldsAtOnce) {
     segment.registry().counter("a_total", "A").inc(i);
     EXPECT_EQ(segment.value("a_total"), i);
   }
+}
+
+TEST(Contract, AStaleHandleTakesNoUpdatesOfALaterSegment) {
+  std::optional<TemporarySegment> first(std::in_place);
+  const shmetrics::Histogram stale = first->registry().histogram("h", "H");
+  first.reset();
+  for (int i = 0; i < 7; ++i) const TemporarySegment between;
+  const TemporarySegment ninth;
+  const shmetrics::Counter hits = ninth.registry().counter("a_total", "A");
+  stale.observe(1);
+  hits.inc();
+  EXPECT_EQ(ninth.value("a_total"), 1);
 }
 
 }  // namespace

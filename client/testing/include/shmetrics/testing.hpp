@@ -12,8 +12,8 @@
 namespace shmetrics::testing {
 
 /// A new segment in a folder of its own on tmpfs, gone with this object: the file, and whatever was declared in it.
-/// Handles and families that outlive it do nothing any more. Threads that counted in it should have ended by then. Not
-/// for several threads.
+/// Handles and families that outlive it do nothing any more, until the eighth segment after it: from then on they may
+/// count in others. Threads that counted in it should have ended by then. Not for several threads.
 class TemporarySegment {
  public:
   /// Options as for Registry::open; the path is chosen here. Throws std::system_error.
