@@ -86,7 +86,6 @@ void ProcessEntry::close() noexcept {
 // Makes the process slot writable and resets its gauges, all of them. False: it cannot.
 bool ProcessEntry::prepare(std::uint32_t worker) noexcept {
   const shm::SegmentView& view = mapping_.view;
-  close();
   cells_.store(view.process_cells(worker), std::memory_order_relaxed);
   if (mirror_.refresh() != DirectoryMirror::Refreshed::kWhole) return false;
   // All gauges of the former owner must be reset, or they would come back to life as this process's.
@@ -144,7 +143,8 @@ shm::SharedWord* ProcessEntry::cells_slowly(std::uint32_t last_cell, shm::Tally&
   const Deadline deadline;
   if (!claimed() && !entry_breaker_.is_open()) {
     const ControlGuard control(deadline);
-    control ? claim_if_free() : entry_breaker_.open();
+    if (!control) return drop(shm::Tally::kDroppedBusy);
+    claim_if_free();
   }
   const auto claim = claimed();
   if (!claim) return drop(shm::Tally::kDroppedNoEntry);

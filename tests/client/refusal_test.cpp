@@ -357,6 +357,23 @@ TEST_F(RefusalTest, WhileAThreadOfThisProcessRegistersForLongADeclarationIsRefus
   EXPECT_EQ(refused("busy"), 1u);
 }
 
+TEST_F(RefusalTest, AFirstGaugeWithoutAnEntryThatFindsTheLockTakenIsDroppedAsBusy) {
+  segment_.options.workers = 1;
+  segment_.options.quiet = true;
+  OtherWorker holder(segment_.options, [](const Registry& registry) { registry.gauge("g", "G").set(1); });
+  const Gauge depth = open().gauge("depth", "D");
+  holder.end();
+  std::this_thread::sleep_for(std::chrono::milliseconds(1100));
+  {
+    const BusyThread busy;
+    depth.set(1);
+  }
+  EXPECT_EQ(dropped("busy"), 1u);
+  EXPECT_EQ(dropped("no_entry"), 0u);
+  depth.set(2);
+  EXPECT_EQ(scrape()["depth"], 2);
+}
+
 TEST_F(RefusalTest, OfManyThatWaitForOneThreadOnlyTheFirstWaitsTheWholeTime) {
   const Registry registry = open();
   const auto hits = registry.counter("a_total", "A", {"l"});
