@@ -15,10 +15,6 @@ namespace {
 constexpr auto kPage = shm::kPageBytes;
 
 std::byte* reserve(const shm::OpenedSegment& opened, const std::string& path) {
-  if (sysconf(_SC_PAGESIZE) != static_cast<long>(kPage)) {
-    throw shm::Error(shm::Fault::kRefused, "this machine's page has " + std::to_string(sysconf(_SC_PAGESIZE)) +
-                                               " bytes, segments need pages of " + std::to_string(kPage));
-  }
   // Plain mmap: Boost.Interprocess has no mode for a reservation without access.
   void* base = mmap(nullptr, opened.geometry.file_bytes(), PROT_NONE, MAP_SHARED | MAP_NORESERVE, opened.file.get(), 0);
   if (base == MAP_FAILED) {
@@ -41,17 +37,18 @@ bool open_fixed_part(const shm::SegmentView& view, const shm::SegmentFile& file)
 
 }  // namespace
 
-Mapping::Mapping(const std::string& file_path, const shm::OpenedSegment& opened, std::byte* base)
+// The reservation is the last that can fail.
+Mapping::Mapping(const std::string& file_path, const shm::OpenedSegment& opened, HeldSlots none_held)
     : path(file_path),
       id(opened.id),
-      view(base, opened.geometry),
+      view(reserve(opened, file_path), opened.geometry),
       spill_{SpillPart{view.geometry().spill(), view.spill_cells()},
              SpillPart{view.geometry().gauge_spill(), view.gauge_spill_cells()}},
-      held_slots_(std::make_unique<std::atomic<bool>[]>(opened.geometry.thread_slots)) {}
+      held_slots_(std::move(none_held)) {}
 
 // In two steps: from here on the destructor puts away what the first one has taken.
 Mapping::Mapping(const std::string& file_path, shm::OpenedSegment&& opened)
-    : Mapping(file_path, opened, reserve(opened, file_path)) {
+    : Mapping(file_path, opened, std::make_unique<std::atomic<bool>[]>(opened.geometry.thread_slots)) {
   kept_fd_ = opened.file.release();
   if (!open_fixed_part(view, last_file())) throw shm::from_errno(ENOSPC, "no memory for the tables of " + path);
   if (!spill_holds({shm::kGrowthCells, 0})) {

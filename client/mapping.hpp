@@ -64,7 +64,8 @@ class Mapping {
     shm::SharedWord* const cells;
     std::atomic<std::uint32_t> limit{0};
   };
-  Mapping(const std::string& path, const shm::OpenedSegment& opened, std::byte* base);
+  using HeldSlots = std::unique_ptr<std::atomic<bool>[]>;  // one a thread slot of the segment
+  Mapping(const std::string& path, const shm::OpenedSegment& opened, HeldSlots none_held);
   void widen_spill() noexcept;
   bool spill_holds(const shm::CellCursor& ends) noexcept;
   bool allocate(const SpillPart& part, std::uint32_t from, std::uint32_t to) noexcept;
@@ -72,7 +73,7 @@ class Mapping {
   std::atomic<int> kept_fd_{-1};
   int spare_fd_ = -1;
   std::array<SpillPart, 2> spill_;
-  const std::unique_ptr<std::atomic<bool>[]> held_slots_;  // one a thread slot of the segment
+  const HeldSlots held_slots_;
 };
 
 }  // namespace shmetrics::detail
