@@ -38,8 +38,9 @@ std::string identifier_near(std::string_view name) {
   return near;
 }
 
-std::string refuse_name(const Schema& schema);
-std::string refuse_unit(const Schema& schema);
+enum class Advice : bool { kNone, kGiven };
+std::string refuse_name(const Schema& schema, Advice advised);
+std::string refuse_unit(const Schema& schema, Advice advised);
 
 bool is_valid_unit(std::string_view unit) {
   return unit.size() <= kMaxUnitBytes && is_identifier(unit);
@@ -79,42 +80,45 @@ std::string advice(const Schema& schema) {
     better.name = near;
   }
   if (near == schema.name) return {};
-  return refuse_name(better).empty() && refuse_unit(better).empty() ? ": use " + quoted(near) : "";
+  const bool is_accepted = refuse_name(better, Advice::kNone).empty() && refuse_unit(better, Advice::kNone).empty();
+  return is_accepted ? ": use " + quoted(near) : "";
 }
 
-std::string refuse_name(const Schema& schema) {
+std::string refuse_name(const Schema& schema, Advice advised) {
+  const auto hint = [&] { return advised == Advice::kGiven ? advice(schema) : std::string(); };
   const std::string_view name = schema.name;
   const std::string type(type_name(schema.type));
   if (name.size() > kMaxNameBytes) {
     return "a name of " + std::to_string(name.size()) + " bytes: at most " + std::to_string(kMaxNameBytes);
   }
-  if (!is_metric_name(name)) return "a metric name must match [a-zA-Z_:][a-zA-Z0-9_:]*" + advice(schema);
+  if (!is_metric_name(name)) return "a metric name must match [a-zA-Z_:][a-zA-Z0-9_:]*" + hint();
   if (name.starts_with("shmetrics_"))
     return quoted(name) + " begins with the reserved 'shmetrics_': use a prefix of your own";
   if (name == kTotal || name == kInfo) return quoted(name) + " is a suffix alone: put a name before it";
   if (schema.type == MetricType::kInfo && !name.ends_with(kInfo))
-    return "info " + quoted(name) + " must end in '_info'" + advice(schema);
+    return "info " + quoted(name) + " must end in '_info'" + hint();
   if (schema.naming == Naming::kLenient) return {};
 
   if (name.starts_with("process_"))
     return quoted(name) + " begins with the reserved 'process_': use a prefix of your own, or lenient naming";
   if (schema.type == MetricType::kCounter && !name.ends_with(kTotal))
-    return "counter " + quoted(name) + " must end in '_total'" + advice(schema);
+    return "counter " + quoted(name) + " must end in '_total'" + hint();
   if (schema.type != MetricType::kCounter && name.ends_with(kTotal))
-    return type + " " + quoted(name) + " must not end in '_total'" + advice(schema);
+    return type + " " + quoted(name) + " must not end in '_total'" + hint();
   for (const std::string_view suffix : kHistogramSuffixes) {
     if (!name.ends_with(suffix)) continue;
-    return type + " " + quoted(name) + " must not end in " + quoted(suffix) + ", a histogram's" + advice(schema);
+    return type + " " + quoted(name) + " must not end in " + quoted(suffix) + ", a histogram's" + hint();
   }
   return {};
 }
 
-std::string refuse_unit(const Schema& schema) {
+std::string refuse_unit(const Schema& schema, Advice advised) {
   if (schema.unit.empty()) return {};
   if (!is_valid_unit(schema.unit))
     return quoted(schema.name) + " has an odd unit: letters, digits and '_', such as 'seconds'";
   if (ends_in_unit(schema)) return {};
-  return quoted(schema.name) + " has the unit " + quoted(schema.unit) + ", so its name must end in it" + advice(schema);
+  return quoted(schema.name) + " has the unit " + quoted(schema.unit) + ", so its name must end in it" +
+         (advised == Advice::kGiven ? advice(schema) : "");
 }
 
 std::string refuse_label(const Schema& schema, std::string_view label) {
@@ -196,13 +200,13 @@ bool is_valid_label_value(std::string_view value) {
 }
 
 std::string refusal(const Schema& schema) {
-  if (std::string problem = refuse_name(schema); !problem.empty()) return problem;
+  if (std::string problem = refuse_name(schema, Advice::kGiven); !problem.empty()) return problem;
   if (schema.help.empty() && schema.naming == Naming::kStrict)
     return quoted(schema.name) + " has no help: say in a few words what it counts";
   if (schema.help.size() > kMaxHelpBytes || !is_valid_text(schema.help)) {
     return quoted(schema.name) + " needs a help in UTF-8 of at most " + std::to_string(kMaxHelpBytes) + " bytes";
   }
-  if (std::string problem = refuse_unit(schema); !problem.empty()) return problem;
+  if (std::string problem = refuse_unit(schema, Advice::kGiven); !problem.empty()) return problem;
   if (std::string problem = refuse_labels(schema); !problem.empty()) return quoted(schema.name) + ": " + problem;
   if (std::string problem = refuse_bounds(schema); !problem.empty()) return quoted(schema.name) + ": " + problem;
   if (schema.gauge_mode > GaugeMode::kAll) return quoted(schema.name) + " has no mode of a gauge: see GaugeMode";
