@@ -1,6 +1,6 @@
 // Appending to the directory. No append waits for another process: it looks at the whole log, prepares its record where
 // nobody else looks, and publishes it by one compare-and-swap of the log's end, which fails if the log has moved on;
-// then it decides anew. Steps and reasons: docs/segment-format.md, "Appending".
+// then it decides anew. Steps and reasons: docs/segment-format.md, "Append".
 //
 // All of it under the control lock. Throws std::bad_alloc.
 #pragma once

@@ -1,7 +1,7 @@
 // A thread's slot: claim one, grow it, observe in it, and finish what its dead owner began.
 //
 // A slot is written by the thread that owns it and by nobody else; the compare-and-swap on the owner word decides.
-// Steps and reasons: docs/segment-format.md, "Claiming a thread slot" and "Observing".
+// Steps and reasons: docs/segment-format.md, "Who may write" and "Crash table".
 #pragma once
 
 #include <algorithm>

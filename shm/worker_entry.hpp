@@ -1,6 +1,6 @@
 // A worker's entry in the table, held by two locks that live exactly as long as the process's address space.
 //
-// Steps and reasons: docs/segment-format.md, "Claiming an entry". One claim a process and segment; the caller
+// Steps and reasons: docs/segment-format.md, "Locks" and "Crash table". One claim a process and segment; the caller
 // serialises claims within the process and keeps fork out while one runs. Nothing here throws.
 #pragma once
 

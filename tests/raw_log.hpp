@@ -1,5 +1,5 @@
 // The directory's log, appended to as a release that does not exist yet would: whole records, whatever they say, by the
-// protocol of docs/segment-format.md, "Appending".
+// protocol of docs/segment-format.md, "Append".
 #pragma once
 
 #include <fcntl.h>
