@@ -16,9 +16,13 @@ struct SampleLine {
   std::string value;
 };
 
+/// Of a metric. A label's has no colon.
 inline bool is_exposed_name(std::string_view name) {
   if (name.empty() || (name[0] >= '0' && name[0] <= '9')) return false;
-  return name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == name.npos;
+  return name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_:") == name.npos;
+}
+inline bool is_exposed_label(std::string_view name) {
+  return is_exposed_name(name) && name.find(':') == name.npos;
 }
 
 inline std::optional<double> exposed_number(std::string_view text) {
@@ -69,7 +73,7 @@ inline std::string parse_sample(std::string_view line, SampleLine& sample) {
     do {
       line.remove_prefix(1);  // brace or comma
       const std::size_t equals = line.find("=\"");
-      if (equals == line.npos || !is_exposed_name(line.substr(0, equals))) return "bad label";
+      if (equals == line.npos || !is_exposed_label(line.substr(0, equals))) return "bad label";
       const std::string label(line.substr(0, equals));
       line.remove_prefix(equals + 2);
       std::size_t end = 0;

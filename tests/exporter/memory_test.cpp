@@ -46,13 +46,14 @@ std::string request(const std::string& target, const std::string& coding) {
 }
 
 TEST(Memory, TheLargestSegmentOfDefaultOptionsFitsTheLimitsThatAreShipped) {
+  unsetenv("SHMETRICS_OUTPUTS");  // 64 MiB of one family take promtool two minutes, and tell nothing
   const TemporaryFolder folder;
   ASSERT_EQ(wait_for(forked([&] { return make_largest(folder.file("a.seg")), 0; })), 0);
   RunningExporter exporter({.segment = folder.file("a.seg")});
   for (const char* coding : {"identity", "gzip"}) {
     std::list<HttpClient> clients;
     // Each asks for something else, so nothing is shared; and none takes it at once.
-    for (int i = 0; i < 6; ++i) {
+    for (int i = 0; i < 4; ++i) {
       clients.push_back(exporter.connect());
       clients.back().send(request("/metrics?name[]=crm_largest&name[]=q" + std::to_string(i), coding));
     }
