@@ -117,10 +117,10 @@ shm::SharedWord* gauge_cells(std::uint32_t registry, std::uint32_t cell) noexcep
   return nullptr;
 }
 
-// The value is there: shows it.
+// The value is there: shows it. Another thread's later stamp stays, for it is the later value that is there.
 void stamp(shm::SharedWord* gauge, const detail::FamilyState& family) noexcept {
   SHMETRICS_FAILPOINT(gauge_value_stored);
-  gauge[shm::kGaugeStamp].store_release(stamp_for(family));
+  gauge[shm::kGaugeStamp].raise_to_release(stamp_for(family));
   SHMETRICS_FAILPOINT(gauge_stamp_stored);
 }
 
@@ -179,6 +179,17 @@ bool Gauge::add(double n) const noexcept {
 
 void Gauge::set_to_current_time() const noexcept {
   set(std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count());
+}
+
+void Gauge::unset() const noexcept {
+  const Attachment* const attachment = Attachment::at(registry_);
+  if (attachment == nullptr || detail::is_dropped(cell_)) return;
+  shm::SharedWord* const cells = attachment->entry.open_cells(cell_ + shm::kGaugeCells - 1);
+  if (cells == nullptr) return;                      // this process has set nothing here
+  cells[cell_ + shm::kGaugeValue].store_relaxed(0);  // first, or a later inc() would begin from the old value
+  SHMETRICS_FAILPOINT(gauge_value_stored);
+  cells[cell_ + shm::kGaugeStamp].store_release(0);
+  SHMETRICS_FAILPOINT(gauge_stamp_stored);
 }
 
 void Histogram::observe(double value) const noexcept {

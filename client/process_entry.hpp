@@ -2,7 +2,8 @@
 //
 // Claimed when it is first needed. What finds no entry free is not tried again for a second.
 //
-// Threads: any thread, except where a comment says "control lock". Failures are told by results only.
+// Threads: any, but for what says "control lock". Failure: by result. Lifetime: that of its Attachment, so as long as
+// the process; a child claims an entry of its own.
 #pragma once
 
 #include <sys/types.h>
@@ -35,9 +36,14 @@ class ProcessEntry {
   /// Marks the entry as one whose owner has updated something, if it is not marked.
   void note_update(shm::EntryClaim claim) noexcept;
 
+  /// The cells of the process slot if `last_cell` is accessible already, else null.
+  shm::SharedWord* open_cells(std::uint32_t last_cell) const noexcept {
+    return has_cell(last_cell) ? cells_.load(std::memory_order_relaxed) : nullptr;
+  }
   /// The cells of the process slot, with `last_cell` accessible. Null: there is none, for the reason in `dropped`.
   shm::SharedWord* cells(std::uint32_t last_cell, shm::Tally& dropped) noexcept {
-    return has_cell(last_cell) ? cells_.load(std::memory_order_relaxed) : cells_slowly(last_cell, dropped);
+    shm::SharedWord* const open = open_cells(last_cell);
+    return open != nullptr ? open : cells_slowly(last_cell, dropped);
   }
   /// Keeps an info series set to 1: now if there is an entry, and whenever one is claimed. False: it has no room now,
   /// and is set once it has. Control lock. Throws std::bad_alloc.

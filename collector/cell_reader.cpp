@@ -96,7 +96,9 @@ class SlotReader {
     std::array<std::uint64_t, kBlockCells> copied;
     const std::span<std::uint64_t> copy = std::span(copied).first(column.size());
     copy_words(from, copy);
-    report_.refused_values += add_doubles(column, copy);
+    const AddedDoubles added = add_doubles(column, copy);
+    report_.refused_values += added.refused;
+    report_.infinite_values += added.infinite;
   }
 
   void add_observed(std::uint32_t width, std::uint32_t first_cell, const SharedWord* from,

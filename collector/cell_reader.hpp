@@ -22,6 +22,7 @@ inline constexpr std::uint32_t kBlockCells = 1024;  // read between two looks at
 struct SlotReport {
   std::uint64_t torn_reads = 0;
   std::uint64_t refused_values = 0;
+  std::uint64_t infinite_values = 0;
 };
 
 /// The first cells of one slot. Those that lie in a hole of the file are 0, and cost nothing: no memory is taken for

@@ -19,18 +19,19 @@ double accumulate_double(double below, double more) {
   return std::min(below + more, std::numeric_limits<double>::max());
 }
 
-std::uint64_t add_doubles(std::span<std::uint64_t> totals, std::span<const std::uint64_t> values) {
+AddedDoubles add_doubles(std::span<std::uint64_t> totals, std::span<const std::uint64_t> values) {
   const std::size_t count = std::min(totals.size(), values.size());
-  std::uint64_t refused = 0;
+  AddedDoubles added;
   for (std::size_t i = 0; i < count; ++i) {
     const double value = std::bit_cast<double>(values[i]);
     if (value >= 0) {
       totals[i] = std::bit_cast<std::uint64_t>(accumulate_double(std::bit_cast<double>(totals[i]), value));
+      added.infinite += std::isinf(value) ? 1 : 0;
     } else {
-      ++refused;
+      ++added.refused;
     }
   }
-  return refused;
+  return added;
 }
 
 void add_observations(std::span<std::uint64_t> totals, std::span<const std::uint64_t> values) {

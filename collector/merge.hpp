@@ -20,9 +20,14 @@ constexpr std::uint64_t accumulate(std::uint64_t below, std::uint64_t more) {
 /// The same for float counters, whose largest is the largest double.
 double accumulate_double(double below, double more);
 
-/// Float counters, cells and totals as bits of doubles. Returns how many values no writer leaves (negative, NaN); these
-/// add nothing. Called in slot order, so that the same numbers are always rounded in the same way.
-std::uint64_t add_doubles(std::span<std::uint64_t> totals, std::span<const std::uint64_t> values);
+/// How many values no writer leaves (negative, NaN); these add nothing. And how many are beyond the largest double.
+struct AddedDoubles {
+  std::uint64_t refused = 0;
+  std::uint64_t infinite = 0;
+};
+/// Float counters, cells and totals as bits of doubles. Called in slot order, so that the same numbers are always rounded
+/// in the same way.
+AddedDoubles add_doubles(std::span<std::uint64_t> totals, std::span<const std::uint64_t> values);
 
 /// One histogram or summary, all of its cells: sums as doubles, buckets as counters; the sequence word is left alone.
 void add_observations(std::span<std::uint64_t> totals, std::span<const std::uint64_t> values);

@@ -19,7 +19,7 @@
 
 namespace shmetrics::collector {
 
-/// The client's default path: $SHMETRICS_SEGMENT if it is set and not empty, else /dev/shm/shmetrics.seg.
+/// The client's default path, of the user that this program runs as: shm::default_path().
 std::string default_path();
 
 /// Whether a segment can have this name: it becomes a label value. Empty means no name.

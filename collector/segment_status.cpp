@@ -112,6 +112,7 @@ SegmentStatus status_of(const SnapshotReader& reader) {
   count_catalog(reader.catalog(), snapshot, status);
   status.updates_dropped = tallies(snapshot, shm::Tally::kDroppedSeriesLimit, kDropReasons);
   status.values_refused = tallies(snapshot, shm::Tally::kRefusedNan, kRefusedValues);
+  status.values_refused.at(1).count += snapshot.infinite_values;  // once a cell that has passed the largest double
   status.declarations_refused = tallies(snapshot, shm::Tally::kDeclarationRule, kDeclarationReasons);
   status.torn_reads = snapshot.torn_reads;
   status.foreign_locks = snapshot.foreign_locks;

@@ -136,6 +136,7 @@ bool SnapshotReader::copy_all(const SigbusGuard& guard) {
   if (!copy_directory(guard)) return false;
   const shm::Geometry& shape = geometry();
   snapshot_.quarantined_slots = 0;
+  snapshot_.infinite_values = 0;
   snapshot_.totals.reset(catalog().total_cells(), catalog().gauges().size());
   snapshot_.owners.assign(shape.thread_slots, 0);
   for (std::uint32_t slot = 0; slot < shape.thread_slots && !guard.is_damaged(); ++slot) {
@@ -167,6 +168,7 @@ void SnapshotReader::add_slot(std::uint32_t slot, std::uint64_t offset, const Si
   const auto limit = std::min(static_cast<std::uint32_t>(allocated), catalog().cells().thread_cells);
   const SlotReport report = read_thread_cells({*mapped_, offset, limit}, catalog(), guard, snapshot_.totals);
   if (report.refused_values > 0) ++snapshot_.quarantined_slots;
+  snapshot_.infinite_values += report.infinite_values;
   snapshot_.torn_reads += report.torn_reads;
 }
 

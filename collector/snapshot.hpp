@@ -44,6 +44,7 @@ struct Snapshot {
   std::uint64_t directory_used_bytes = 0;              // index entries, and what was given out of the heap
   bool is_directory_cut = false;                       // its records come to more than the heap
   std::uint64_t quarantined_slots = 0;
+  std::uint64_t infinite_values = 0;  // cells of float counters that have passed the largest double
   std::uint64_t quarantined_workers = 0;
   std::uint64_t foreign_locks = 0;  // counted every kLockPause: it is a call for each lock
 };

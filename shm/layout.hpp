@@ -17,10 +17,14 @@
 // What forces a new layout version: any change of an offset, a size or a meaning here, or of a memory order that the
 // protocol needs. New record kinds, metric types, cell kinds, gauge modes and family flags do not: every record says
 // where its cells end, so older readers and writers step over unknown records.
+//
+// Threads: any, and other processes: behind each field stands who writes it, and when. Failure: none. Lifetime: that of
+// the mapping.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "shm/shared_word.hpp"
 
@@ -69,12 +73,16 @@ struct Header {
   std::uint8_t reserved2[3992];   // 104  zero
 };
 static_assert(sizeof(Header) == kPageBytes && alignof(Header) == 8);
-static_assert(offsetof(Header, layout_version) == 8 && offsetof(Header, abi_fingerprint) == 16 &&
+static_assert(offsetof(Header, magic) == 0 && offsetof(Header, layout_version) == 8 &&
+              offsetof(Header, reserved0) == 12 && offsetof(Header, abi_fingerprint) == 16 &&
               offsetof(Header, checksum) == 24 && offsetof(Header, file_bytes) == 32 &&
               offsetof(Header, directory_bytes) == 40 && offsetof(Header, workers) == 48 &&
               offsetof(Header, thread_slots) == 52 && offsetof(Header, cells) == 56 &&
-              offsetof(Header, created_unix_ns) == 64 && offsetof(Header, segment_id) == 72 &&
-              offsetof(Header, boot_id) == 88 && offsetof(Header, reserved2) == 104);
+              offsetof(Header, reserved1) == 60 && offsetof(Header, created_unix_ns) == 64 &&
+              offsetof(Header, segment_id) == 72 && offsetof(Header, boot_id) == 88 &&
+              offsetof(Header, reserved2) == 104);
+// No padding. Structs of shared words have none either: their fields are words and arrays of words.
+static_assert(std::has_unique_object_representations_v<Header>);
 
 // --- Worker entry: one a process. ---
 // Every field but `released` is written between claiming the claim byte and the even epoch that ends the claim. A stale
@@ -94,11 +102,11 @@ struct WorkerEntry {
   SharedWord reserved2[2];  // 112  zero
 };
 static_assert(sizeof(WorkerEntry) == 128 && sizeof(WorkerEntry::program) == kProgramBytes);
-static_assert(offsetof(WorkerEntry, released) == 8 && offsetof(WorkerEntry, pid) == 16 &&
-              offsetof(WorkerEntry, start_unix_ns) == 24 && offsetof(WorkerEntry, adoptions) == 32 &&
-              offsetof(WorkerEntry, deaths) == 40 && offsetof(WorkerEntry, cells_allocated) == 48 &&
-              offsetof(WorkerEntry, counted) == 56 && offsetof(WorkerEntry, program) == 64 &&
-              offsetof(WorkerEntry, reserved2) == 112);
+static_assert(offsetof(WorkerEntry, epoch) == 0 && offsetof(WorkerEntry, released) == 8 &&
+              offsetof(WorkerEntry, pid) == 16 && offsetof(WorkerEntry, start_unix_ns) == 24 &&
+              offsetof(WorkerEntry, adoptions) == 32 && offsetof(WorkerEntry, deaths) == 40 &&
+              offsetof(WorkerEntry, cells_allocated) == 48 && offsetof(WorkerEntry, counted) == 56 &&
+              offsetof(WorkerEntry, program) == 64 && offsetof(WorkerEntry, reserved2) == 112);
 
 // --- Slot entry: one a thread slot; then one for the spill's thread cells, one for its process cells. ---
 struct SlotEntry {
@@ -107,7 +115,8 @@ struct SlotEntry {
   SharedWord cells_allocated;  //   8  owner only, in the spill CAS-max; release once the memory is there; never shrinks
   SharedWord reserved[6];      //  16  zero; keeps two owners off one cache line
 };
-static_assert(sizeof(SlotEntry) == 64 && offsetof(SlotEntry, cells_allocated) == 8);
+static_assert(sizeof(SlotEntry) == 64 && offsetof(SlotEntry, owner) == 0 && offsetof(SlotEntry, cells_allocated) == 8 &&
+              offsetof(SlotEntry, reserved) == 16);
 inline constexpr std::uint32_t kOwnerEpochBits = 48;
 static_assert(kMaxWorkers < (1u << 16));
 
@@ -125,7 +134,9 @@ struct SlotPrefix {
   SharedWord tallies[kTallies];  //  64  by Tally
 };
 inline constexpr std::uint32_t kPrefixCells = 64;
-static_assert(sizeof(SlotPrefix) == kPrefixCells * 8 && offsetof(SlotPrefix, tallies) == 64);
+static_assert(sizeof(SlotPrefix) == kPrefixCells * 8 && offsetof(SlotPrefix, redo_position) == 0 &&
+              offsetof(SlotPrefix, redo_bucket) == 8 && offsetof(SlotPrefix, redo_sum) == 16 &&
+              offsetof(SlotPrefix, reserved) == 24 && offsetof(SlotPrefix, tallies) == 64);
 static_assert(kPrefixCells < kGrowthCells && kMaxCells % kGrowthCells == 0 && kGrowthCells * 8 % kPageBytes == 0);
 
 enum class Tally : std::uint32_t {  // numbers are on disk: never renumber
@@ -180,7 +191,8 @@ struct DirectoryHead {
                      //      behind it leaves room that no entry names
   SharedWord reserved[7];  //   8  zero
 };
-static_assert(sizeof(DirectoryHead) == 64);
+static_assert(sizeof(DirectoryHead) == 64 && offsetof(DirectoryHead, space) == 0 &&
+              offsetof(DirectoryHead, reserved) == 8);
 inline constexpr std::uint64_t kIndexShare = 8;  // one byte in 8 is index: records average 64 bytes
 
 enum class RecordKind : std::uint32_t { kFamily = 1, kSeries = 2 };
@@ -211,8 +223,9 @@ struct RecordHead {
   std::uint32_t thread_end;   //  16  the next free thread cell behind this record
   std::uint32_t process_end;  //  20  the next free process cell
 };
-static_assert(sizeof(RecordHead) == 24 && offsetof(RecordHead, thread_end) == 16 &&
-              offsetof(RecordHead, process_end) == 20);
+static_assert(sizeof(RecordHead) == 24 && offsetof(RecordHead, length) == 0 && offsetof(RecordHead, kind) == 4 &&
+              offsetof(RecordHead, checksum) == 8 && offsetof(RecordHead, thread_end) == 16 &&
+              offsetof(RecordHead, process_end) == 20 && std::has_unique_object_representations_v<RecordHead>);
 
 // Followed by: bounds (8 bytes each), label name lengths (2 bytes each), name, help, unit, label names; zeros up to a
 // multiple of 8.
@@ -234,7 +247,8 @@ struct FamilyRecord {
   std::uint16_t unit_bytes;       //  68
   std::uint16_t claim_action;     //  70  ClaimAction; one that is not known is kZero
 };
-static_assert(sizeof(FamilyRecord) == 72 && offsetof(FamilyRecord, created_unix_ns) == 24 &&
+static_assert(sizeof(FamilyRecord) == 72 && std::has_unique_object_representations_v<FamilyRecord>);
+static_assert(offsetof(FamilyRecord, head) == 0 && offsetof(FamilyRecord, created_unix_ns) == 24 &&
               offsetof(FamilyRecord, type) == 32 && offsetof(FamilyRecord, cell_kind) == 36 &&
               offsetof(FamilyRecord, gauge_mode) == 40 && offsetof(FamilyRecord, series_limit) == 44 &&
               offsetof(FamilyRecord, first_cell) == 48 && offsetof(FamilyRecord, overflow_tally) == 52 &&
@@ -250,7 +264,8 @@ struct SeriesRecord {
   std::uint32_t family;           //  32  number of its family's entry, which is the family's identity
   std::uint32_t first_cell;       //  36
 };
-static_assert(sizeof(SeriesRecord) == 40 && offsetof(SeriesRecord, created_unix_ns) == 24 &&
+static_assert(sizeof(SeriesRecord) == 40 && std::has_unique_object_representations_v<SeriesRecord>);
+static_assert(offsetof(SeriesRecord, head) == 0 && offsetof(SeriesRecord, created_unix_ns) == 24 &&
               offsetof(SeriesRecord, family) == 32 && offsetof(SeriesRecord, first_cell) == 36);
 
 // --- Locks: OFD write locks on bytes that no file reaches; at the same place in every layout version. ---

@@ -22,8 +22,29 @@ static_assert(sizeof(shmetrics_thread_slot) == sizeof(ThreadSlot) && sizeof(void
 static_assert(offsetof(shmetrics_thread_slot, cells) == offsetof(ThreadSlot, cells));
 static_assert(offsetof(shmetrics_thread_slot, limit) == offsetof(ThreadSlot, limit));
 static_assert(sizeof(::shmetrics_thread_slots) / sizeof(shmetrics_thread_slot) == kMaxRegistries);
-static_assert(static_cast<std::uint32_t>(GaugeMode::all) == SHMETRICS_ALL && SHMETRICS_MAX_BOUNDS == shm::kMaxBounds);
-static_assert(static_cast<int>(Errc::io) == SHMETRICS_IO);
+static_assert(SHMETRICS_MAX_BOUNDS == shm::kMaxBounds);
+
+// One number in C, in C++ and in the segment: they are cast into each other.
+constexpr bool agree(auto in_c, auto in_cpp, auto in_shm) {
+  return static_cast<int>(in_c) == static_cast<int>(in_cpp) && static_cast<int>(in_cpp) == static_cast<int>(in_shm);
+}
+static_assert(agree(SHMETRICS_LIVESUM, GaugeMode::livesum, shm::GaugeMode::kLivesum) &&
+              agree(SHMETRICS_LIVEMIN, GaugeMode::livemin, shm::GaugeMode::kLivemin) &&
+              agree(SHMETRICS_LIVEMAX, GaugeMode::livemax, shm::GaugeMode::kLivemax) &&
+              agree(SHMETRICS_LIVEALL, GaugeMode::liveall, shm::GaugeMode::kLiveall) &&
+              agree(SHMETRICS_LIVEMOSTRECENT, GaugeMode::livemostrecent, shm::GaugeMode::kLivemostrecent) &&
+              agree(SHMETRICS_SUM, GaugeMode::sum, shm::GaugeMode::kSum) &&
+              agree(SHMETRICS_MIN, GaugeMode::min, shm::GaugeMode::kMin) &&
+              agree(SHMETRICS_MAX, GaugeMode::max, shm::GaugeMode::kMax) &&
+              agree(SHMETRICS_MOSTRECENT, GaugeMode::mostrecent, shm::GaugeMode::kMostrecent) &&
+              agree(SHMETRICS_ALL, GaugeMode::all, shm::GaugeMode::kAll));
+static_assert(agree(SHMETRICS_NOT_READY, Errc::not_ready, shm::Fault::kNotReady) &&
+              agree(SHMETRICS_INCOMPATIBLE, Errc::incompatible, shm::Fault::kIncompatible) &&
+              agree(SHMETRICS_FULL, Errc::full, shm::Fault::kFull) &&
+              agree(SHMETRICS_DAMAGED, Errc::damaged, shm::Fault::kDamaged) &&
+              agree(SHMETRICS_INVALID_ARGUMENT, Errc::invalid_argument, shm::Fault::kInvalidArgument) &&
+              agree(SHMETRICS_REFUSED, Errc::refused, shm::Fault::kRefused) &&
+              agree(SHMETRICS_IO, Errc::io, shm::Fault::kIo));
 
 std::string_view view(const char* text) {
   return text == nullptr ? "" : text;
@@ -314,6 +335,10 @@ int shmetrics_gauge_add(shmetrics_gauge gauge, double n) {
 
 void shmetrics_gauge_set_to_current_time(shmetrics_gauge gauge) {
   Gauge(detail::parts_of(gauge.series)).set_to_current_time();
+}
+
+void shmetrics_gauge_unset(shmetrics_gauge gauge) {
+  Gauge(detail::parts_of(gauge.series)).unset();
 }
 
 void shmetrics_histogram_observe(shmetrics_histogram histogram, double value) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 
@@ -35,7 +36,7 @@ std::optional<double> sample_of(const Distribution& value, std::string_view suff
   for (const auto& [bound, count] : value.buckets) {
     LabelList with_bound = labels;
     std::string le;
-    collector::append_number(le, bound);
+    std::isinf(bound) ? collector::append_number(le, bound) : collector::append_bound(le, bound);
     with_bound.emplace_back("le", le);
     if (same_labels(with_bound, wanted)) return static_cast<double>(count);
   }

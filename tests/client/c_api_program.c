@@ -115,6 +115,8 @@ static void count_as_a_server(shmetrics_registry* registry) {
                            SHMETRICS_NO_LABELS);
   const int is_counted = shmetrics_gauge_add(active, 1);
   shmetrics_gauge_set_to_current_time(last);
+  shmetrics_gauge_unset(last);
+  shmetrics_gauge_set_to_current_time(last);
   shmetrics_histogram_observe(shmetrics_histogram_with(duration, SHMETRICS_LABELS("/")), shmetrics_now() - start);
   if (is_counted) shmetrics_gauge_add(active, -1);
 

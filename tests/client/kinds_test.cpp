@@ -8,8 +8,10 @@
 #include <ctime>
 #include <limits>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "collector/check.hpp"
 #include "tests/forked.hpp"
 #include "tests/scrape.hpp"
 #include "tests/temporary_folder.hpp"
@@ -72,6 +74,68 @@ TEST_F(KindsTest, FloatCountersRefuseWhatIsNoIncrement) {
   EXPECT_EQ(tests::count_of(result.status.values_refused, "negative"), 1u);
   EXPECT_EQ(tests::count_of(result.status.values_refused, "nan"), 1u);
   EXPECT_EQ(tests::count_of(result.status.values_refused, "infinite"), 2u);
+}
+
+TEST_F(KindsTest, FloatCountersStayAtTheLargestDoubleAndCountWhatIsBeyond) {
+  Options options;
+  options.path = folder_.file("one_slot.seg");
+  options.slots = 1;
+  const FloatCounter cost = Registry::open(options).float_counter("cost_total", "C");
+  const auto expect_most = [&](std::uint64_t infinite) {
+    const tests::Scrape result = tests::scrape(options.path);
+    EXPECT_EQ(result["cost_total"], std::numeric_limits<double>::max());
+    EXPECT_EQ(tests::count_of(result.status.values_refused, "infinite"), infinite);
+    EXPECT_EQ(result.status.quarantined_slots, 0u);
+    EXPECT_EQ(collector::check_segment(options.path).verdict, collector::CheckReport::Verdict::kSound);
+  };
+  const auto pass_it = [&] {
+    for (int i = 0; i < 3; ++i) cost.inc(1e308);
+  };
+  pass_it();
+  expect_most(1);
+  std::thread(pass_it).join();  // in the spill, since it has no slot
+  expect_most(2);
+}
+
+TEST_F(KindsTest, AnUnsetGaugeIsGoneUnlessAnotherWorkerShowsIt) {
+  const auto depth = registry_.gauge("depth", "D", {"queue"}, GaugeMode::max);
+  const Gauge sum = registry_.gauge("open", "O", {}, GaugeMode::livesum);
+  depth.with("never set").unset();
+  depth.with("mine").set(3);
+  depth.with("ours").set(3);
+  sum.set(4);
+  const tests::Baton has_set;
+  const pid_t other = tests::forked([&] {
+    depth.with("ours").set(2);
+    sum.set(1);
+    has_set.pass();
+    for (;;) pause();
+    return 0;
+  });
+  has_set.receive();
+  for (const Gauge& gauge : {depth.with("mine"), depth.with("ours"), sum}) {
+    gauge.unset();
+    gauge.unset();
+  }
+  const tests::Scrape result = scrape();
+  EXPECT_FALSE(result.has("depth{queue=\"never set\"}"));
+  EXPECT_FALSE(result.has("depth{queue=\"mine\"}"));
+  EXPECT_EQ(result["depth{queue=\"ours\"}"], 2) << "the other worker's";
+  EXPECT_EQ(result["open"], 1);
+  EXPECT_EQ(tests::dropped_of(result.status), 0u);
+  tests::kill_and_wait(other);
+  EXPECT_EQ(scrape()["open"], 0) << "a sum of none is 0";
+  depth.with("mine").inc();
+  EXPECT_EQ(scrape()["depth{queue=\"mine\"}"], 1) << "begins anew";
+}
+
+TEST_F(KindsTest, NamesWithColonsAreExposedAsTheyAre) {
+  registry_.counter("vllm:requests_total", "R").inc(2);
+  registry_.histogram("vllm:wait_seconds", "W", {}, {1}).observe(0.5);
+  const tests::Scrape result = scrape();
+  EXPECT_EQ(result["vllm:requests_total"], 2);
+  EXPECT_EQ(result["vllm:wait_seconds_bucket{le=\"1\"}"], 1);
+  EXPECT_EQ(result.status.quarantined_families, 0u);
 }
 
 TEST_F(KindsTest, SummariesHaveSumAndCount) {

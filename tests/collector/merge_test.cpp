@@ -28,16 +28,20 @@ TEST(Merge, CountersAddUpAndStopAtTheTopInsteadOfGoingBackToNothing) {
 
 TEST(Merge, FloatCountersAddUpAndSkipWhatNoWriterLeaves) {
   std::vector<std::uint64_t> totals{bits(0.25), bits(1), bits(1), bits(1)};
-  const std::vector<std::uint64_t> values{bits(0.5), bits(-1), bits(NAN), bits(-INFINITY)};
-  EXPECT_EQ(add_doubles(totals, values), 3u);
+  const AddedDoubles added =
+      add_doubles(totals, std::vector<std::uint64_t>{bits(0.5), bits(-1), bits(NAN), bits(-0.0)});
+  EXPECT_EQ(added.refused, 2u);
+  EXPECT_EQ(added.infinite, 0u);
   EXPECT_EQ(totals, (std::vector<std::uint64_t>{bits(0.75), bits(1), bits(1), bits(1)}));
 }
 
-TEST(Merge, FloatCountersStopAtTheLargestDoubleInsteadOfGoingBackToNothing) {
-  constexpr double kLargest = std::numeric_limits<double>::max();
-  std::vector<std::uint64_t> totals{bits(1e308), bits(1), bits(kLargest)};
-  EXPECT_EQ(add_doubles(totals, std::vector{bits(1e308), bits(INFINITY), bits(1)}), 0u);
-  EXPECT_EQ(totals, std::vector(3, bits(kLargest)));
+TEST(Merge, FloatCountersStopAtTheLargestDoubleAndTellWhatIsBeyond) {
+  const double most = std::numeric_limits<double>::max();
+  std::vector<std::uint64_t> totals{bits(most), bits(most / 2), bits(1)};
+  const AddedDoubles added = add_doubles(totals, std::vector<std::uint64_t>{bits(most), bits(1), bits(INFINITY)});
+  EXPECT_EQ(added.refused, 0u);
+  EXPECT_EQ(added.infinite, 1u);
+  EXPECT_EQ(totals, (std::vector<std::uint64_t>{bits(most), bits(most / 2), bits(most)}));
 }
 
 TEST(Merge, ObservationsAddSumAndBucketsButNotTheSequence) {

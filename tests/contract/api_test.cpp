@@ -5,8 +5,10 @@
 
 #include <array>
 #include <optional>
+#include <latch>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <type_traits>
 
 namespace {
@@ -144,6 +146,30 @@ TEST(Contract, AllTenGaugeModes) {
 TEST(Contract, RoutesAreNormalised) {
   EXPECT_EQ(shmetrics::normalize_route("/users/123/orders/9b2e6f3c-0b1d-4c8e-9f00-1234567890ab"),
             "/users/:id/orders/:id");
+}
+
+TEST(Contract, ATestSegmentNamesBoundsAsTheScrapeDoes) {
+  const TemporarySegment segment;
+  segment.registry().histogram("sizes_bytes", "S", {}, {0.0001, 100000}).observe(5);
+  EXPECT_EQ(segment.value("sizes_bytes_bucket", {{"le", "100000"}}), 1) << segment.text();
+  EXPECT_EQ(segment.value("sizes_bytes_bucket", {{"le", "0.0001"}}), 0);
+  EXPECT_EQ(segment.value("sizes_bytes_bucket", {{"le", "+Inf"}}), 1);
+}
+
+TEST(Contract, AThreadMayEndAfterItsTestSegment) {
+  std::latch counted(1), is_gone(1);
+  std::thread thread;
+  {
+    const TemporarySegment segment;
+    thread = std::thread([&, hits = segment.registry().counter("a_total", "A")] {
+      hits.inc();
+      counted.count_down();
+      is_gone.wait();
+    });
+    counted.wait();
+  }
+  is_gone.count_down();
+  thread.join();
 }
 
 TEST(Contract, MoreSegmentsInTurnThanAProcessHoldsAtOnce) {

@@ -156,6 +156,15 @@ class Structure(unittest.TestCase):
                       if len(line) > MOST_COLUMNS]
         self.assertFalse(wrong, "\n" + "\n".join(wrong))
 
+    def test_inner_headers_say_threads_failure_and_lifetime(self):
+        wrong = []
+        for name in self.code("shm", "client"):
+            if name.endswith(".hpp") and "/include/" not in name:
+                contract = (root / name).read_text().split("#pragma once")[0]
+                wrong += [f"{name}: says nothing of its {word}" for word in ("Threads", "Failure", "Lifetime")
+                          if not re.search(rf"\b{word}:\s", contract)]
+        self.assertFalse(wrong, "\n" + "\n".join(wrong))
+
     def test_top_level_has_no_strangers(self):
         strangers = {name.split("/")[0] for name in self.files} - TOP_LEVEL
         self.assertFalse(strangers, f"not at the top level: {sorted(strangers)}")

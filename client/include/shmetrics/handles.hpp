@@ -115,7 +115,8 @@ class FloatCounter {
  public:
   FloatCounter() = default;
 
-  /// Adds n. Negative, NaN and infinite n are refused and counted in shmetrics_values_refused_total.
+  /// Adds n. Negative, NaN and infinite n are refused and counted in shmetrics_values_refused_total. A sum beyond the
+  /// largest double is shown as that, and counted with the infinite ones.
   void inc(double n = 1) const noexcept {
     if (!(n >= 0 && n <= std::numeric_limits<double>::max())) [[unlikely]] {
       return detail::refuse_increment(registry_, cell_, n);
@@ -145,6 +146,9 @@ class Gauge {
   void dec(double n = 1) const noexcept { add(-n); }
   /// Sets it to the seconds since 1970, as _timestamp_seconds metrics have it.
   SHMETRICS_API void set_to_current_time() const noexcept;
+  /// This process shows no value any more, until it sets one. The series is gone from the next scrape if no other
+  /// worker shows one, but in the modes livesum and sum, where it is 0 then.
+  SHMETRICS_API void unset() const noexcept;
 
   explicit Gauge(const detail::HandleParts& parts)
       : registry_(parts.registry), cell_(parts.cell), family_(parts.family) {}

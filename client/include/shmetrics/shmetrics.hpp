@@ -71,7 +71,9 @@ enum class Start : std::uint32_t {
 
 /// How a segment is opened. Geometry and mode count when this process creates the file; an existing file keeps its own.
 struct Options {
-  std::string path;  ///< empty: $SHMETRICS_SEGMENT, then /dev/shm/shmetrics.seg
+  /// Empty: $SHMETRICS_SEGMENT, then /dev/shm/shmetrics-UID.seg of the effective user, /dev/shm/shmetrics.seg of root.
+  /// In a set-uid program the environment is ignored, and that is said.
+  std::string path;
   Start start = Start::attach;
   std::uint32_t workers = 256;                ///< processes at once, 1 to 1,024
   std::uint32_t slots = 1024;                 ///< threads at once, 1 to 16,384

@@ -41,6 +41,7 @@ Buckets stub_buckets(double start, std::size_t count, auto next) {
 
 inline void Gauge::set(double) const noexcept {}
 inline void Gauge::set_to_current_time() const noexcept {}
+inline void Gauge::unset() const noexcept {}
 inline bool Gauge::add(double) const noexcept {
   return true;
 }

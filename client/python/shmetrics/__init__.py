@@ -31,7 +31,7 @@ _NAMINGS = ("strict", "lenient")
 
 
 class Registry(Reader):
-    """A segment: the file at `path`, else $SHMETRICS_SEGMENT, else /dev/shm/shmetrics.seg.
+    """A segment: the file at `path`, else $SHMETRICS_SEGMENT, else /dev/shm/shmetrics-UID.seg (of root: shmetrics.seg).
 
     What is 0 has its default; all but `fresh` and `group` counts when this process creates the file. Raises OSError
     when the segment cannot be opened. Without a registry, metrics are declared in the segment of default options, and a
@@ -115,6 +115,10 @@ class Gauge(_core.Gauge):
         self._declare("gauge", _handle(registry), _full_name(name, namespace, subsystem, unit, ""), documentation,
                       tuple(labelnames), unit, series_limit, _MODES.index(multiprocess_mode), (),
                       _naming(naming))
+
+    def remove(self, *labelvalues: object) -> None:
+        """This process shows no value for these label values any more, until it sets one. Others show theirs."""
+        self.labels(*labelvalues)._unset()
 
     def track_inprogress(self) -> InprogressTracker:
         """`with` or decorator: 1 more for as long as it runs."""

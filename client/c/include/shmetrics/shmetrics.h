@@ -63,7 +63,7 @@ enum shmetrics_start {
  * field was added goes on working. A field that is 0 has its default. */
 typedef struct shmetrics_options {
   size_t size;
-  const char* path;           /* NULL or "": $SHMETRICS_SEGMENT, then /dev/shm/shmetrics.seg */
+  const char* path;           /* NULL or "": $SHMETRICS_SEGMENT, then as shmetrics::Options::path */
   uint32_t start;             /* of enum shmetrics_start */
   uint32_t workers;           /* processes at once, up to 1,024; 256 */
   uint32_t slots;             /* threads at once, up to 16,384; 1,024 */
@@ -289,7 +289,8 @@ static inline void shmetrics_counter_inc(shmetrics_counter counter) {
   shmetrics_counter_add(counter, 1);
 }
 
-/* Adds n. Negative, NaN and infinite n are refused and counted. */
+/* Adds n. Negative, NaN and infinite n are refused and counted. A sum beyond the largest double is shown as that, and
+ * counted with the infinite ones. */
 static inline void shmetrics_float_counter_add(shmetrics_float_counter counter, double n) {
   if (!shmetrics_is_own_(counter.series) || !(n >= 0 && n <= __DBL_MAX__)) {
     shmetrics_float_counter_add_slow(counter.series, n);
@@ -310,6 +311,8 @@ SHMETRICS_C_API void shmetrics_gauge_set(shmetrics_gauge gauge, double value);
 SHMETRICS_C_API int shmetrics_gauge_add(shmetrics_gauge gauge, double n);
 /* Seconds since 1970, as _timestamp_seconds metrics have it. */
 SHMETRICS_C_API void shmetrics_gauge_set_to_current_time(shmetrics_gauge gauge);
+/* This process shows no value any more, until it sets one; see shmetrics::Gauge::unset. */
+SHMETRICS_C_API void shmetrics_gauge_unset(shmetrics_gauge gauge);
 
 /* Counts `value`, in the family's unit. NaN is refused and counted; infinities count. All-or-nothing under kill -9. */
 SHMETRICS_C_API void shmetrics_histogram_observe(shmetrics_histogram histogram, double value);
