@@ -2,7 +2,8 @@
 // nobody else looks, and publishes it by one compare-and-swap of the log's end, which fails if the log has moved on;
 // then it decides anew. Steps and reasons: docs/segment-format.md, "Append".
 //
-// All of it under the control lock. Throws std::bad_alloc.
+// Threads: control lock. Failure: by Obstacle; throws std::bad_alloc. Lifetime: none: what is appended stays in the
+// segment.
 #pragma once
 
 #include <cstdint>

@@ -24,6 +24,10 @@ Attachment::Attachment(std::uint32_t index, const std::string& path, shm::Opened
       entry(mapping, mirror),
       is_quiet_(is_quiet(options)),
       on_error_(options.on_error) {
+  for (const char* name : {shm::kPathVariable, "SHMETRICS_MODE", "SHMETRICS_GROUP", "SHMETRICS_QUIET"}) {
+    if (!shm::is_ignored_variable(name)) continue;
+    say_once(kIgnoredVariable, "SHMETRICS_* in the environment is ignored: this program has more rights than its user");
+  }
   const std::string narrower = narrower_mode(path, mapping.last_file().kept_fd, options);
   if (!narrower.empty()) say_once(kNarrowerMode, narrower.c_str());
 }

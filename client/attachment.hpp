@@ -1,7 +1,8 @@
-// A segment in this process: its mapping, what is known of its directory, and the process's entry. Made once a segment,
-// never freed, found again after fork. Fork: process_hooks.cpp.
+// A segment in this process: its mapping, what is known of its directory, and the process's entry. Fork:
+// process_hooks.cpp.
 //
-// Threads: any thread, except where a comment says "control lock"; the parts have their own rules.
+// Threads: as its parts say; what stands here any, but for what says "control lock". Failure: shm::Error and
+// std::bad_alloc where it says so. Lifetime: made once a segment, never freed, found again after fork.
 #pragma once
 
 #include <atomic>
@@ -21,9 +22,10 @@ class TemporarySegment;
 namespace shmetrics::detail {
 
 /// Causes of Attachment::say_once beside the tallies of refused declarations, which have their own numbers.
+inline constexpr std::uint32_t kIgnoredVariable = 29;
 inline constexpr std::uint32_t kNarrowerMode = 30;
 inline constexpr std::uint32_t kGaugesDropped = 31;
-static_assert(shm::kUsedTallies <= kNarrowerMode);
+static_assert(shm::kUsedTallies <= kIgnoredVariable);
 
 struct Attachment final {
   /// Throws shm::Error, std::bad_alloc.

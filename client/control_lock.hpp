@@ -1,5 +1,8 @@
 // The one in-process lock. Held for every registration and every window in which a lock descriptor is open, so that
 // fork, which takes it first, falls between them. Never held on the update path; never waited for without a deadline.
+//
+// Threads: any. Failure: by result, after the deadline. Lifetime: the lock lives as long as the process, and begins
+// anew in a child.
 #pragma once
 
 #include <atomic>

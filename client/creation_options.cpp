@@ -13,11 +13,7 @@
 namespace shmetrics::detail {
 namespace {
 
-// A variable of the environment; empty when it is not set, or not to be trusted (secure_getenv(3)).
-std::string_view variable(const char* name) {
-  const char* const value = secure_getenv(name);
-  return value == nullptr ? "" : value;
-}
+using shm::variable;
 
 [[noreturn]] void refuse_variable(const char* name, std::string_view needs) {
   throw shm::Error(shm::Fault::kInvalidArgument,

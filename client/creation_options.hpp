@@ -1,4 +1,6 @@
 // The options of a new segment file: from Options, then the environment, then defaults.
+//
+// Threads: any; not while another thread changes the environment. Failure: throws shm::Error. Lifetime: values.
 #pragma once
 
 #include <string>

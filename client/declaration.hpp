@@ -1,4 +1,7 @@
 // Declaring families: found in the directory, appended to it, or refused.
+//
+// Threads: any; takes the control lock. Failure: by std::error_code; never throws. Lifetime: a FamilyState lives as
+// long as the process.
 #pragma once
 
 #include <system_error>

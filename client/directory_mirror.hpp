@@ -1,7 +1,8 @@
 // This process's knowledge of the directory: families by name, series by label values, gauges by cell. It grows as the
 // log grows.
 //
-// All of it needs the control lock, except SeriesTable::find and the constant parts of a FamilyState.
+// Threads: control lock, but for SeriesTable::find and the constant parts of a FamilyState. Failure: by result, or
+// std::bad_alloc. Lifetime: families stay for as long as the process lives; lists until the next refresh.
 #pragma once
 
 #include <cstdint>

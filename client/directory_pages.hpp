@@ -4,7 +4,9 @@
 // The mapping is read-only where it is known to have memory, and inaccessible elsewhere. An append needs three places
 // writable: the head, the index around the end of the log, and the room for its record. They are opened in steps of
 // kStepBytes and stay open until the end of the log has moved on, because a registration that calls mprotect is slow
-// while another thread of the process runs. All of it under the control lock.
+// while another thread of the process runs.
+//
+// Threads: control lock. Failure: by result: no memory, or no room. Lifetime: as long as its mapping.
 #pragma once
 
 #include <array>

@@ -1,4 +1,7 @@
 // Turns faults into std::error_code with a message of its own: one line that names both values and the remedy.
+//
+// Threads: any. Failure: none: without memory the message names the fault alone. Lifetime: texts live as long as the
+// process.
 #pragma once
 
 #include <string_view>

@@ -1,4 +1,7 @@
-// A family in this process: what handles and families of the public API point to. Never freed, also in static storage.
+// A family in this process: what handles and families of the public API point to.
+//
+// Threads: any, for what is constant once it is made; else as each field says. Failure: std::bad_alloc alone. Lifetime:
+// as long as the process, also in static storage.
 #pragma once
 
 #include <array>

@@ -3,7 +3,8 @@
 // The whole file is mapped PROT_NONE. Opened with mprotect is what is allocated and this process's business, nothing
 // else: a wild write cannot reach another worker's numbers, and no touch can hit a hole.
 //
-// Threads: any thread, except where a comment says "control lock". Lives as long as its Attachment: for ever.
+// Threads: any, but for what says "control lock". Failure: the constructor throws, all else by result. Lifetime: that
+// of its Attachment, so as long as the process.
 #pragma once
 
 #include <array>

@@ -1,4 +1,6 @@
 // Hooks of the library: at fork, at the end of a thread, at exit.
+//
+// Threads: any. Failure: by result. Lifetime: as long as the process.
 #pragma once
 
 namespace shmetrics::detail {

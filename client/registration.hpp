@@ -1,4 +1,7 @@
 // Registering series: label values that this process does not know yet.
+//
+// Threads: any; takes the control lock. Failure: none: what finds no place is counted as lost or in an overflow series.
+// Lifetime: handles are good for as long as the process lives.
 #pragma once
 
 #include <span>

@@ -1,9 +1,11 @@
-// Label values -> cell, for all series of a segment that this process knows. Read without a lock, written under the
-// control lock.
+// Label values -> cell, for all series of a segment that this process knows.
 //
 // Open addressing. An entry is one word. A larger table is published by its pointer, and the outgrown one is kept for
 // threads that still read it, so a fork at any point sees one or the other. Keys and cells are not copied: they are
 // read in the directory, where a record never changes once an entry names it.
+//
+// Threads: find() any; all else under the control lock. Failure: add() throws std::bad_alloc. Lifetime: the mapping of
+// the directory must outlive it.
 #pragma once
 
 #include <atomic>

@@ -1,4 +1,6 @@
 // Protects the thread that makes an update from side effects of the slow path.
+//
+// Threads: any. Failure: none. Lifetime: a scope.
 #pragma once
 
 #include <pthread.h>

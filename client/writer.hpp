@@ -1,5 +1,8 @@
 // The slow path of updates: a thread's slot is claimed, grown and given back here. Updates without a slot go to the
 // spill.
+//
+// Threads: any; a slot is its thread's alone. Failure: by result; nothing throws. Lifetime: a slot until its thread
+// ends.
 #pragma once
 
 #include <cstdint>

@@ -25,8 +25,8 @@ struct AddedDoubles {
   std::uint64_t refused = 0;
   std::uint64_t infinite = 0;
 };
-/// Float counters, cells and totals as bits of doubles. Called in slot order, so that the same numbers are always rounded
-/// in the same way.
+/// Float counters, cells and totals as bits of doubles. Called in slot order, so that the same numbers are always
+/// rounded in the same way.
 AddedDoubles add_doubles(std::span<std::uint64_t> totals, std::span<const std::uint64_t> values);
 
 /// One histogram or summary, all of its cells: sums as doubles, buckets as counters; the sequence word is left alone.

@@ -246,7 +246,7 @@ constexpr const char* kUsage =
     "usage: prefork_server [--port N] [--workers N] [--segment PATH]\n"
     "  --port N        TCP port on 127.0.0.1 (default 8080)\n"
     "  --workers N     processes that serve (default 4)\n"
-    "  --segment PATH  where the metrics live (default: $SHMETRICS_SEGMENT, then /dev/shm/shmetrics.seg)\n"
+    "  --segment PATH  where the metrics live (default: $SHMETRICS_SEGMENT, then the user's file in /dev/shm)\n"
     "  --help          print this text\n";
 
 [[noreturn]] void fail(int status, const std::string& message) {

@@ -1,7 +1,7 @@
 #include <shmetrics/shmetrics.h>
 
 int main(void) {
-  shmetrics_registry* registry = shmetrics_open(NULL, NULL); /* $SHMETRICS_SEGMENT, or /dev/shm/shmetrics.seg */
+  shmetrics_registry* registry = shmetrics_open(NULL, NULL); /* $SHMETRICS_SEGMENT, or the user's file in /dev/shm */
   shmetrics_counter_family* jobs =
       shmetrics_declare_counter(registry, "app_jobs_total", "Jobs done", SHMETRICS_LABELS("queue"), NULL, NULL);
   shmetrics_histogram_family* seconds = shmetrics_declare_histogram(

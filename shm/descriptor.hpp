@@ -1,4 +1,6 @@
 // Owns one file descriptor. Boost.Interprocess maps it: mapped_region takes any type with get_mapping_handle().
+//
+// Threads: one thread at a time. Failure: none; closing is not checked. Lifetime: closes with the object.
 #pragma once
 
 #include <unistd.h>

@@ -2,7 +2,9 @@
 //
 // The parser reads each field once into memory of its own and checks it there, so it may run over a private copy
 // (reader) or over the live mapping (client) alike: other processes can make its answer wrong, not its behaviour.
-// Not thread-safe. Throws std::bad_alloc only.
+//
+// Threads: one thread at a time. Failure: std::bad_alloc alone; what is wrong with a record is a Defect. Lifetime: what
+// was parsed points into the parsed bytes.
 #pragma once
 
 #include <array>

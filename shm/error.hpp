@@ -1,4 +1,6 @@
 // What can go wrong with a segment, sorted by what its user has to do about it.
+//
+// Threads: any. Failure: std::bad_alloc alone. Lifetime: values.
 #pragma once
 
 #include <stdexcept>

@@ -3,6 +3,8 @@
 // In the build of tests/faults, passing one calls pass(), which kills, stops or holds the caller if a test asked for
 // it. In every other build SHMETRICS_FAILPOINT is nothing. What a kill at each leaves, and who repairs it:
 // docs/segment-format.md, "Crash table", which names every one of them.
+//
+// Threads: any. Failure: none: it is nothing, or ends or stops the caller. Lifetime: none.
 #pragma once
 
 #ifdef SHMETRICS_FAILPOINTS

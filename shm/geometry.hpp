@@ -1,4 +1,6 @@
 // Where things are in a segment: offsets computed from the four numbers that its creator chose.
+//
+// Threads: any. Failure: none; check within_caps() first, or sums may overflow. Lifetime: values.
 #pragma once
 
 #include <cstdint>

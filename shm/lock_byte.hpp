@@ -1,4 +1,7 @@
 // OFD write locks on bytes beyond the end of the file, and the lock that lives as long as the process.
+//
+// Threads: any; taking a lock to keep it, one thread of a process at a time. Failure: by result; nothing throws.
+// Lifetime: a lock lives as long as the last copy of its descriptor and the last mapping through it.
 #pragma once
 
 #include <atomic>

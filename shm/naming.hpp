@@ -2,6 +2,9 @@
 //
 // Sources: Prometheus data model and text format 0.0.4; OpenMetrics 1.0.0 for the names that a family claims;
 // docs/merge-rules.md for the house's own refusals.
+//
+// Threads: any. Failure: std::bad_alloc alone; a broken rule is an answer. Lifetime: a Schema points into what it was
+// made from.
 #pragma once
 
 #include <cstdint>

@@ -27,6 +27,7 @@ using std::to_string;
 
 constexpr int kOpenAttempts = 16;  // each lost to another creator or remover
 constexpr auto kReplaceWait = std::chrono::milliseconds(100);
+constexpr char kNewSuffix[] = ".shmetrics-new-";
 constexpr long kFuseMagic = 0x65735546;
 constexpr long kCifsMagic = 0xff534d42L;
 constexpr long kSmb2Magic = 0xfe534d42L;
@@ -45,13 +46,6 @@ long file_system_of(int fd, const std::string& path) {
 
 bool is_tmpfs(long file_system) {
   return file_system == TMPFS_MAGIC || file_system == RAMFS_MAGIC;
-}
-
-// A daemon that has closed 0 to 2 would get one of these numbers, and its next message to stderr would go into the
-// segment.
-Descriptor above_stderr(Descriptor file) noexcept {
-  if (!file || file.get() > STDERR_FILENO) return file;
-  return Descriptor(fcntl(file.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
 }
 
 // Locks of a network or user-space file system may not work as locks do here.
@@ -186,6 +180,14 @@ bool give_name(const Descriptor& file, const std::string& path) {
   throw from_errno(errno, "link " + path);
 }
 
+// What replacers left that were killed: only one at a time replaces the file at a path.
+void remove_leftovers(const std::string& prefix) {
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::path(prefix).parent_path(), ignored)) {
+    if (entry.path().string().starts_with(prefix)) std::filesystem::remove(entry.path(), ignored);
+  }
+}
+
 // Puts a new segment in the place of `old`. The lock on the old inode lets one process in at a time. The second process
 // finds that the path names another file by then, and opens that one.
 void replace(const Descriptor& old, const std::string& path, const CreationOptions& options) {
@@ -196,8 +198,11 @@ void replace(const Descriptor& old, const std::string& path, const CreationOptio
   if (file_id(path) != file_id(old.get())) return;
   const Descriptor next = build(path, options);
   SHMETRICS_FAILPOINT(replace_built);
-  const std::string temporary = path + ".shmetrics-new";
-  if (unlink(temporary.c_str()) != 0 && errno != ENOENT) throw from_errno(errno, "unlink " + temporary);
+  const std::string prefix = path + kNewSuffix;
+  remove_leftovers(prefix);
+  std::uint64_t random = 0;  // nobody can be first at a name that he cannot guess
+  if (getrandom(&random, sizeof random, 0) != sizeof random) throw from_errno(errno, "getrandom");
+  const std::string temporary = prefix + hex(random);
   if (!give_name(next, temporary)) throw Error(Fault::kIo, temporary + " is in the way: remove it");
   SHMETRICS_FAILPOINT(replace_linked);
   if (rename(temporary.c_str(), path.c_str()) != 0) throw from_errno(errno, "rename " + temporary);
@@ -260,26 +265,9 @@ std::string describe_owner(const std::string& path) {
 
 }  // namespace
 
-std::string default_path() {
-  const char* path = std::getenv(kPathVariable);
-  return path != nullptr && *path != '\0' ? path : kDefaultPath;
-}
-
 std::uint64_t unix_now_ns() noexcept {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(now).count());
-}
-
-std::optional<FileId> file_id(int fd) noexcept {
-  struct stat status;
-  if (fstat(fd, &status) != 0) return std::nullopt;
-  return FileId{status.st_dev, status.st_ino};
-}
-
-std::optional<FileId> file_id(const std::string& path) noexcept {
-  struct stat status;
-  if (lstat(path.c_str(), &status) != 0) return std::nullopt;
-  return FileId{status.st_dev, status.st_ino};
 }
 
 Geometry check_header(const Header& header, std::uint64_t actual_file_bytes, const std::string& path) {
@@ -378,18 +366,6 @@ boost::interprocess::mapped_region map(const Descriptor& file, boost::interproce
   } catch (const interprocess_exception& error) {
     throw from_errno(error.get_native_error(), "map " + path + ", " + to_string(bytes) + " bytes of address space");
   }
-}
-
-Descriptor reopen(int kept, const char* path, FileId id) noexcept {
-  char self[32];
-  std::snprintf(self, sizeof self, "/proc/self/fd/%d", kept);
-  if (kept >= 0 && file_id(kept) == id) {
-    Descriptor file = above_stderr(Descriptor(open(self, O_RDWR | O_NONBLOCK | O_CLOEXEC)));
-    if (file && file_id(file.get()) == id) return file;
-  }
-  Descriptor file = above_stderr(Descriptor(open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)));
-  if (file && file_id(file.get()) != id) file.reset();
-  return file;
 }
 
 }  // namespace shmetrics::shm

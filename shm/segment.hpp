@@ -3,6 +3,9 @@
 // Nothing here keeps a lock or a mapping. Both ways of opening return a descriptor and a checked copy of the header.
 // The caller maps the file: the client reserves address space (client/attachment.hpp), the reader maps read-only
 // (collector/snapshot.hpp).
+//
+// Threads: any. Failure: throws Error as each function says; what is noexcept answers with nothing. Lifetime: the
+// caller owns what is opened and mapped.
 #pragma once
 
 #include <sys/types.h>
@@ -14,24 +17,12 @@
 #include "shm/descriptor.hpp"
 #include "shm/error.hpp"
 #include "shm/geometry.hpp"
+#include "shm/segment_file.hpp"
 
 namespace shmetrics::shm {
 
-inline constexpr char kDefaultPath[] = "/dev/shm/shmetrics.seg";
-inline constexpr char kPathVariable[] = "SHMETRICS_SEGMENT";
-
-/// $SHMETRICS_SEGMENT if it is set and not empty, else kDefaultPath.
-std::string default_path();
-
 /// When something is made, for the created_unix_ns and start_unix_ns of the layout.
 std::uint64_t unix_now_ns() noexcept;
-
-/// Which file a path or descriptor stands for; equal means the same inode.
-struct FileId {
-  dev_t device = 0;
-  ino_t inode = 0;
-  bool operator==(const FileId&) const = default;
-};
 
 struct OpenedSegment {
   Descriptor file;
@@ -62,15 +53,6 @@ OpenedSegment open_or_create(const std::string& path, const CreationOptions& opt
 /// Maps a part of a segment. Throws Error.
 boost::interprocess::mapped_region map(const Descriptor& file, boost::interprocess::mode_t mode, std::uint64_t offset,
                                        std::uint64_t bytes, const std::string& path);
-
-/// Opens the same file again with a descriptor of its own, fit to carry a lock: through `kept` while it still is the
-/// file `id`, else by path. Returns an empty Descriptor when neither leads to that file. Never throws: also used after
-/// fork.
-Descriptor reopen(int kept, const char* path, FileId id) noexcept;
-
-/// The file behind a descriptor or a path; nothing when there is none.
-std::optional<FileId> file_id(int fd) noexcept;
-std::optional<FileId> file_id(const std::string& path) noexcept;
 
 /// Checks, in this order: file size, magic, layout version, ABI fingerprint, geometry, checksum. Throws Error naming
 /// both values.

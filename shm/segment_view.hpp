@@ -1,5 +1,7 @@
 // A mapped segment, by the names of its parts. Computes addresses; touches no byte and checks no permission: which part
 // may be touched when is the mapper's business.
+//
+// Threads: any. Failure: none. Lifetime: the mapping must outlive the view and what it returns.
 #pragma once
 
 #include <cstddef>

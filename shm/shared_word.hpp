@@ -2,6 +2,8 @@
 //
 // Eight bytes, naturally aligned, lock-free; the memory order stands in the name of each operation, so that a call site
 // reads as what it is. Wider atomics fault on a read-only mapping, narrower ones are not needed.
+//
+// Threads: any, and other processes. Failure: none. Lifetime: that of the mapping; never made or destroyed in one.
 #pragma once
 
 #include <atomic>

@@ -2,6 +2,9 @@
 //
 // A slot is written by the thread that owns it and by nobody else; the compare-and-swap on the owner word decides.
 // Steps and reasons: docs/segment-format.md, "Who may write" and "Crash table".
+//
+// Threads: as each function says; observe() by the slot's owner alone. Failure: by result; nothing throws. Lifetime:
+// the mapping must outlive the call.
 #pragma once
 
 #include <algorithm>

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "shm/failpoint.hpp"
+#include "shm/segment.hpp"
 
 namespace shmetrics::shm {
 namespace {
@@ -54,8 +55,10 @@ BegunClaim::BegunClaim(const SegmentView& view, const SegmentFile& file) noexcep
       if (!try_lock(own_.get(), claim_byte(worker_))) continue;
       SHMETRICS_FAILPOINT(claim_entry_byte_locked);
       page_ = pin(own_.get());
-      // A file system whose locks do not conflict would give every entry to everybody.
-      if (page_ == nullptr || probe(file.kept_fd >= 0 ? file.kept_fd : own_.get(), claim_byte(worker_)) != Held::kYes) {
+      // A file system whose locks do not conflict would give every entry to everybody. Only another description sees a
+      // conflict: where own_ is the spare, there is none to ask through, and the creator's check has to do.
+      const bool is_held = file.kept_fd < 0 || probe(file.kept_fd, claim_byte(worker_)) == Held::kYes;
+      if (page_ == nullptr || !is_held) {
         drop_lock();
         return;
       }

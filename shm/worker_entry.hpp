@@ -1,7 +1,10 @@
 // A worker's entry in the table, held by two locks that live exactly as long as the process's address space.
 //
 // Steps and reasons: docs/segment-format.md, "Locks" and "Crash table". One claim a process and segment; the caller
-// serialises claims within the process and keeps fork out while one runs. Nothing here throws.
+// serialises claims within the process and keeps fork out while one runs.
+//
+// Threads: claims one at a time, all else any. Failure: by result; nothing throws. Lifetime: a claimed entry until the
+// process ends.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +13,7 @@
 
 #include "shm/failpoint.hpp"
 #include "shm/lock_byte.hpp"
-#include "shm/segment.hpp"
+#include "shm/segment_file.hpp"
 #include "shm/segment_view.hpp"
 
 namespace shmetrics::shm {
@@ -20,14 +23,6 @@ struct EntryClaim {
   std::uint32_t worker = 0;
   std::uint64_t epoch = 0;  // even
   std::uint64_t owner_word() const { return std::uint64_t{worker + 1} << kOwnerEpochBits | epoch; }
-};
-
-/// The mapping's file, as needed to open it again.
-struct SegmentFile {
-  int kept_fd = -1;  // never carries a lock
-  const char* path = nullptr;
-  FileId id;
-  Descriptor* spare = nullptr;  // of the same file, not locked: used up by the claim of who cannot open it again
 };
 
 /// A worker entry in the middle of being claimed: this process holds its claim byte, and its epoch is odd, so no reader

@@ -1,4 +1,6 @@
 // XXH3, compiled once: in the header's checksum, in records' checksums, and for long label values.
+//
+// Threads: any. Failure: none. Lifetime: none.
 #pragma once
 
 #include <cstddef>

@@ -26,4 +26,13 @@ class TemporaryFolder {
   std::string path_ = "/dev/shm/shmetrics-test-XXXXXX";
 };
 
+/// Files beside the one at `path` whose names begin with its name.
+inline std::size_t leftovers_of(const std::string& path) {
+  std::size_t count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::path(path).parent_path())) {
+    count += entry.path().string().starts_with(path + ".") ? 1 : 0;
+  }
+  return count;
+}
+
 }  // namespace shmetrics::tests

@@ -24,7 +24,7 @@ const CLI::Validator kNotEmpty(
 
 constexpr char kAbout[] =
     "Shows a shmetrics segment: live, dead or a copied file. It changes nothing and disturbs no worker.\n"
-    "PATH is by default $SHMETRICS_SEGMENT, else /dev/shm/shmetrics.seg.";
+    "PATH is by default $SHMETRICS_SEGMENT, else /dev/shm/shmetrics-UID.seg (of root: shmetrics.seg).";
 constexpr char kExamples[] =
     "Examples:\n"
     "  shmetrics dump                                    all families of the default segment, as a table\n"

@@ -4,8 +4,8 @@
 #include <shmetrics/testing.hpp>
 
 #include <array>
-#include <optional>
 #include <latch>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>

@@ -1,11 +1,14 @@
 // The textbook prefork server: a master that runs as root declares and forks; its children give up their user, their
 // root folder and every descriptor before they first touch a metric. They register, declare, count and set as any
 // other.
+#include <fcntl.h>
 #include <grp.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include <filesystem>
+#include <fstream>
 #include <string>
 #include <thread>
 
@@ -138,6 +141,36 @@ TEST_F(WithoutPrivileges, AGrandchildOfWhoHasNothingLeftCountsAndItsGaugesAreCou
   EXPECT_EQ(result["hits_total"], 1);
   EXPECT_EQ(count_of(result.status.updates_dropped, "no_entry"), 1u);
   EXPECT_EQ(result.text.find("__overflow__"), std::string::npos);
+}
+
+// Whoever runs it makes its environment, and would choose where a file of its owner appears.
+TEST_F(WithoutPrivileges, ASetUidProgramIgnoresTheEnvironmentAndSaysSo) {
+  constexpr uid_t kOwner = 65533;
+  const std::string program = folder_.file("program"), said = folder_.file("said"), chosen = folder_.file("chosen.seg");
+  const std::string own = "/dev/shm/shmetrics-" + std::to_string(kOwner) + ".seg";
+  std::filesystem::copy_file(SHMETRICS_SMALLEST, program);
+  ASSERT_EQ(chown(program.c_str(), kOwner, kOwner), 0);
+  ASSERT_EQ(chmod(program.c_str(), 04755), 0);
+  ASSERT_EQ(chmod(folder_.file(".").c_str(), 0777), 0);
+  unlink(own.c_str());
+  EXPECT_EQ(wait_for(forked([&] {
+              const int file = ::open(said.c_str(), O_CREAT | O_WRONLY, 0600);
+              if (dup2(file, STDERR_FILENO) < 0 || !drop_user()) return 1;
+              setenv("SHMETRICS_SEGMENT", chosen.c_str(), 1);
+              execl(program.c_str(), program.c_str(), nullptr);
+              return 2;
+            })),
+            0);
+  struct stat chosen_file;
+  if (stat(chosen.c_str(), &chosen_file) == 0 && chosen_file.st_uid == 65534) {
+    GTEST_SKIP() << "NOT TESTED: set-uid has no effect on this file system";
+  }
+  EXPECT_FALSE(std::filesystem::exists(chosen));
+  EXPECT_EQ(unlink(own.c_str()), 0) << "at the owner's default path instead";
+  std::ifstream lines(said);
+  std::string line;
+  EXPECT_TRUE(std::getline(lines, line) && line.find("environment is ignored") != std::string::npos) << line;
+  EXPECT_FALSE(std::getline(lines, line)) << line;
 }
 
 }  // namespace

@@ -60,7 +60,7 @@ TEST_P(SpaceTest, AFreshStartWithoutRoomLeavesTheOldSegmentInPlace) {
   EXPECT_EQ(error, Errc::full) << error.message();
   hits.inc();
   EXPECT_EQ(scrape()["a_total"], 2);
-  EXPECT_FALSE(std::filesystem::exists(options_.path + ".shmetrics-new"));
+  EXPECT_EQ(leftovers_of(options_.path), 0u);
 }
 
 TEST_P(SpaceTest, AWorkerThatStartsWithoutRoomCountsInTheSpillAndHasASlotOnceThereIsRoom) {

@@ -8,6 +8,7 @@
 
 #include "shm/lock_byte.hpp"
 #include "shm/naming.hpp"
+#include "shm/segment.hpp"
 #include "shm/slot.hpp"
 #include "shm/worker_entry.hpp"
 #include "tests/forked.hpp"
@@ -186,6 +187,15 @@ TEST_F(ClaimTest, AForeignLockOnALiveByteCostsOneEntryAndNoDeath) {
   }
   EXPECT_EQ(view_.worker(0).epoch.load_relaxed(), 2u) << "untouched";
   EXPECT_EQ(view_.worker(0).deaths.load_relaxed(), 0u);
+}
+
+TEST_F(ClaimTest, ASpareDescriptorAloneIsEnoughToClaim) {
+  // As after the application closed the other, and this process may not open the file any more.
+  Descriptor spare = reopen(opened_.file.get(), path_.c_str(), opened_.id);
+  SegmentFile hidden{-1, "/nowhere/at/all.seg", opened_.id, &spare};
+  const auto own = claim(hidden);
+  ASSERT_TRUE(own);
+  EXPECT_TRUE(live(own->worker));
 }
 
 TEST_F(ClaimTest, AClaimThatIsNotFinishedIsGivenUp) {

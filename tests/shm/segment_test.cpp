@@ -140,7 +140,41 @@ TEST_F(SegmentTest, AnEmptyFileIsReplacedByAWriter) {
   std::ofstream(path_).close();
   const auto before = file_id(path_);
   EXPECT_NE(create().id, before);
-  EXPECT_FALSE(std::filesystem::exists(path_ + ".shmetrics-new"));
+  EXPECT_EQ(tests::leftovers_of(path_), 0u);
+}
+
+TEST_F(SegmentTest, NobodyStopsAReplacementByBeingFirstAtItsName) {
+  std::ofstream(path_).close();
+  const auto before = file_id(path_);
+  for (const char* squatter : {".shmetrics-new", ".shmetrics-new-0x0000000000000001"}) {
+    std::filesystem::create_directories(path_ + squatter + "/not empty");
+  }
+  EXPECT_NE(create().id, before);
+}
+
+TEST_F(SegmentTest, AReplacementRemovesWhatAKilledOneLeft) {
+  std::ofstream(path_).close();
+  std::ofstream(path_ + ".shmetrics-new-0x0000000000000001").close();
+  create();
+  EXPECT_EQ(tests::leftovers_of(path_), 0u);
+}
+
+TEST_F(SegmentTest, EveryUserHasADefaultPathOfItsOwn) {
+  const auto path_of = [](uid_t user, const char* variable) {
+    return tests::wait_for(tests::forked([=] {
+      if (user != geteuid() && seteuid(user) != 0) return 2;
+      variable == nullptr ? unsetenv(kPathVariable) : setenv(kPathVariable, variable, 1);
+      const std::string of_user = "/dev/shm/shmetrics-" + std::to_string(user) + ".seg";
+      const bool is_set = variable != nullptr && *variable != 0;
+      return default_path() == (is_set ? variable : user == 0 ? "/dev/shm/shmetrics.seg" : of_user) ? 0 : 1;
+    }));
+  };
+  for (const char* variable : {static_cast<const char*>(nullptr), "", "/run/app/a.seg"}) {
+    EXPECT_EQ(path_of(geteuid(), variable), 0);
+    if (geteuid() == 0) {
+      EXPECT_EQ(path_of(12345, variable), 0);
+    }
+  }
 }
 
 TEST_F(SegmentTest, ASegmentOfAnotherBootIsReplacedOnlyWithoutLiveWorkers) {

@@ -4,6 +4,7 @@
 
 #include "client/attachment.hpp"
 #include "shm/lock_byte.hpp"
+#include "shm/segment.hpp"
 #include "shm/slot.hpp"
 #include "tests/simulation/stage.hpp"
 

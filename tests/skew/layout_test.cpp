@@ -68,7 +68,7 @@ TEST_F(LayoutSkewTest, WhenAllOldWorkersAreGoneANewOneReplacesTheFile) {
     const auto next = counting(SHMETRICS_WORKER_NEXT);
     EXPECT_NE(shm::file_id(path_), before);
     EXPECT_EQ(version_at_path(), 3u);
-    EXPECT_FALSE(std::filesystem::exists(path_ + ".shmetrics-new"));
+    EXPECT_EQ(tests::leftovers_of(path_), 0u);
   }
 }
 
