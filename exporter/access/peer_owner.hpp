@@ -10,8 +10,8 @@
 namespace shmetrics::exporter {
 
 /// The owner of the peer's socket, of a connected TCP socket on loopback or of a unix socket, as seen in our user
-/// namespace. Nothing when the kernel does not tell: no NETLINK_SOCK_DIAG here, or the peer has closed its socket or has
-/// bound it to a device.
+/// namespace. Nothing when the kernel does not tell: no NETLINK_SOCK_DIAG here, or the peer has closed its socket or
+/// has bound it to a device.
 /// Does not block. Thread-safe, throws nothing.
 std::optional<uid_t> owner_of_peer(int socket);
 

@@ -28,7 +28,8 @@ left_out=(
   'DaemonTest[.]ADaemonThatForksTwiceAndClosesEverythingCountsAndRegisters' 'likewise'
   'DaemonTest[.]ACoreDumpOfAWorkerFillsNoHoleAndLosesNothing' 'nor MADV_DONTDUMP'
   'HostileGeometry[.].*' 'the addresses that qemu gives out have no room for terabytes'
-  'contract[.]programs|Hostile[.]FlippedBytes.*|ChurnTest[.]T.*Thousand.*|EndsTest[.]WhatForkCosts.*' 'they take longer than their limit of 300 s'
+  'contract[.]programs|Hostile[.]FlippedBytes.*|ChurnTest[.]T.*Thousand.*|EndsTest[.]WhatForkCosts.*'
+  'they take longer than their limit of 300 s'
   'client_library_exports.*' 'the lists, sizes and the strip are those of x86-64'
 )
 names=
