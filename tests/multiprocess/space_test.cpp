@@ -3,6 +3,7 @@
 #include <string>
 
 #include "tests/multiprocess/space.hpp"
+#include "tests/temporary_folder.hpp"
 
 namespace shmetrics {
 namespace {
@@ -60,7 +61,7 @@ TEST_P(SpaceTest, AFreshStartWithoutRoomLeavesTheOldSegmentInPlace) {
   EXPECT_EQ(error, Errc::full) << error.message();
   hits.inc();
   EXPECT_EQ(scrape()["a_total"], 2);
-  EXPECT_EQ(leftovers_of(options_.path), 0u);
+  EXPECT_EQ(tests::leftovers_of(options_.path), 0u);
 }
 
 TEST_P(SpaceTest, AWorkerThatStartsWithoutRoomCountsInTheSpillAndHasASlotOnceThereIsRoom) {
