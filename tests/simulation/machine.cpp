@@ -58,7 +58,8 @@ extern "C" {
   }
   step();
   const auto& request = *static_cast<struct flock*>(argument);
-  mutate_lock(*static_cast<struct flock*>(argument));
+  // Who asks what a write lock would meet goes on from the byte of the answer: it must be of the question.
+  if (command == F_OFD_SETLK || request.l_type == F_RDLCK) mutate_lock(*static_cast<struct flock*>(argument));
   const int result = static_cast<int>(syscall(SYS_fcntl, fd, command, argument));
   if (command == F_OFD_SETLK && result == 0 && request.l_type == F_WRLCK) {
     note_lock(static_cast<std::uint64_t>(request.l_start));
