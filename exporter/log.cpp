@@ -112,7 +112,7 @@ std::string render_json(LogLevel level, std::string_view message, const LogField
 std::optional<std::uint64_t> LogThrottle::pass(std::string_view line_class, Time now) {
   const auto found = states_.find(line_class);
   if (found == states_.end()) {
-    states_.emplace(line_class, State{now});
+    states_.emplace(line_class, State{.last = now});
     return 0;
   }
   State& state = found->second;
@@ -124,11 +124,20 @@ std::optional<std::uint64_t> LogThrottle::pass(std::string_view line_class, Time
   return std::exchange(state.held_back, 0);
 }
 
-void LogThrottle::log(std::string_view line_class, LogLevel level, std::string_view message, LogFields fields) {
+void LogThrottle::log(std::string_view line_class, LogLevel level, std::string_view message, LogFields fields,
+                      const std::string& of) {
   const auto held_back = pass(line_class, std::chrono::steady_clock::now());
-  if (!held_back) return;
+  std::set<std::string>& named = states_.find(line_class)->second.held_back_of;
+  if (!held_back) {
+    if (!of.empty() && named.size() < kMostNamed) named.insert(of);
+    return;
+  }
   const std::string count = std::to_string(*held_back);
   fields.emplace_back("not_logged_before", count);
+  std::string names;
+  for (const std::string& name : named) names.append(names.empty() ? "" : " ").append(name);
+  if (!names.empty()) fields.emplace_back("not_logged_of", names);
+  named.clear();
   exporter::log(level, message, fields);
 }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -32,13 +33,17 @@ class LogThrottle {
   using Time = std::chrono::steady_clock::time_point;
   /// How many were held back since the last one that passed; nothing when this one is held back.
   std::optional<std::uint64_t> pass(std::string_view line_class, Time now);
-  /// Logs the line if it passes now, with `not_logged_before`: how many did not.
-  void log(std::string_view line_class, LogLevel level, std::string_view message, LogFields fields);
+  /// Logs the line if it passes now, with `not_logged_before`: how many did not, and with `not_logged_of`: whom they
+  /// were of, kMostNamed at most.
+  void log(std::string_view line_class, LogLevel level, std::string_view message, LogFields fields,
+           const std::string& of = {});
+  static constexpr std::size_t kMostNamed = 16;
 
  private:
   struct State {
     Time last;
     std::uint64_t held_back = 0;
+    std::set<std::string> held_back_of = {};
   };
   std::map<std::string, State, std::less<>> states_;
 };

@@ -25,7 +25,14 @@ TokenSet parse_tokens(std::string& list) {
 }
 
 /// After the ports are bound: a start that fails says one thing, why it failed.
-void log_who_is_let_in(const AuthPolicy& auth) {
+void log_who_is_let_in(const Settings& settings, bool is_reachable) {
+  const AuthPolicy& auth = settings.auth;
+  const bool has_secrets = !auth.tokens.empty() || !auth.users.empty();
+  if (is_reachable && !has_secrets && auth.client_certificates != ClientAuth::kRequireAndVerify) {
+    log(LogLevel::kWarn, "reachable from other machines without a token: nobody there is let in; give METRICS_TOKEN");
+  } else if (is_reachable && has_secrets && !settings.tls) {
+    log(LogLevel::kInfo, "reachable from other machines without TLS: who listens to the network learns the tokens");
+  }
   if (!auth.tokens.empty() || !auth.users.empty() || auth.client_certificates == ClientAuth::kRequireAndVerify) return;
   log(LogLevel::kInfo, auth.has_local_rule() ? "no token: only local requests are let in"
                                              : "no token and no localhost bypass: nobody is let in");
@@ -63,7 +70,7 @@ void log_who_is_let_in(const AuthPolicy& auth) {
   }
   if (geteuid() == 0) log(LogLevel::kWarn, "running as root, which nothing here needs; run it as a user of its own");
   reload.log_warnings();
-  log_who_is_let_in(site.settings->auth);
+  log_who_is_let_in(*site.settings, server.is_reachable());
   server.run();
   server.end_process();
 }

@@ -2,6 +2,8 @@
 
 #include <chrono>
 #include <exception>
+#include <stdexcept>
+#include <string>
 
 #include "exporter/log.hpp"
 
@@ -40,10 +42,26 @@ FileStamps Reload::stamps_now() const {
   return stamps;
 }
 
+namespace {
+
+/// What is empty or cut short by accident must not open the door.
+void require_no_less(const Settings& before, const Settings& now) {
+  const char* lost = nullptr;
+  if (before.tls && !now.tls) lost = "tls_server_config";
+  if (!before.auth.users.empty() && now.auth.users.empty()) lost = "basic_auth_users";
+  if (!before.auth.tokens.empty() && now.auth.tokens.empty()) lost = "the last token";
+  if (lost == nullptr) return;
+  throw std::runtime_error(std::string(lost) + " is gone from the configuration; to do without, restart the exporter");
+}
+
+}  // namespace
+
 void Reload::load() {
   FileStamps read;
   try {
-    loaded_ = load_settings(source_, read);
+    LoadedSettings loaded = load_settings(source_, read);
+    require_no_less(*site_.settings, *loaded.settings);
+    loaded_ = std::move(loaded);
   } catch (const std::exception&) {
     // The files of this attempt and of the one before: mending any of them is worth another.
     for (const auto& [path, stamp] : read) loaded_stamps_[path] = stamp;
@@ -51,7 +69,6 @@ void Reload::load() {
   }
   loaded_stamps_ = std::move(read);
   site_.settings = loaded_.settings;
-  if (site_.passwords != nullptr) site_.passwords->forget();
   const auto& tls = loaded_.settings->tls;
   counts_.certificate_expiry = tls ? tls->certificate_expiry() : 0;
   counts_.is_last_reload_successful = true;

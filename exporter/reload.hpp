@@ -14,7 +14,8 @@ class Reload {
   /// For the first time after the ports are bound: a start that fails says one thing, why it failed.
   void log_warnings() const;
 
-  /// Reloads now, whether files have changed or not. A fault is logged and counted, and the old settings stay.
+  /// Reloads now, whether files have changed or not. A fault is logged and counted, and the old settings stay. It is a
+  /// fault if TLS, the users or the last token would be gone: that takes a restart.
   void reload();
 
   /// To be called now and then. Reloads if a file has changed since the last load, but not since the last call. So,

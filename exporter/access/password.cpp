@@ -4,6 +4,7 @@
 #include <openssl/crypto.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <cstring>
@@ -17,14 +18,6 @@ namespace {
 
 constexpr std::size_t kMaxWaiting = 16;      // some two seconds of work at the usual cost
 constexpr std::size_t kMaxRemembered = 128;  // more than a site has scrapers
-
-std::string with_lengths(const Login& login) {
-  std::string text;
-  for (const std::string* field : {&login.user, &login.hash, &login.password}) {
-    text += std::to_string(field->size()) + ":" + *field;
-  }
-  return text;
-}
 
 bool is_right(const Login& login) {
   const auto data = std::make_unique<crypt_data>();  // 32 KiB, zeroed as crypt_r wants it
@@ -48,44 +41,58 @@ PasswordChecker::PasswordChecker() {
 
 PasswordChecker::~PasswordChecker() = default;
 
-std::shared_ptr<const PasswordChecker::Check> PasswordChecker::check(const Login& login) {
-  std::string text = with_lengths(login);
-  const Digest digest = sha256(text);
-  wipe(text);
-  auto check = std::make_shared<Check>(Outcome::kPending);
-  const std::lock_guard lock(mutex_);
-  if (right_.contains(digest)) {
-    *check = Outcome::kRight;
-    return check;
+Digest PasswordChecker::digest_of(const Login& login) const {
+  std::string text;
+  const Wiper wiper{text};
+  text.reserve(login.user.size() + login.hash.size() + login.password.size() + 64);  // else pieces of it stay behind
+  for (const std::string* field : {&login.user, &login.hash, &login.password}) {
+    text.append(std::to_string(field->size())).append(":").append(*field);
   }
-  if (waiting_ >= kMaxWaiting) return nullptr;
-  boost::asio::post(*thread_, [this, checked = login, digest, check]() mutable { work(checked, digest, *check); });
-  ++waiting_;
+  return keyed_digest(key_, text);
+}
+
+bool PasswordChecker::remembers(const Login& login) {
+  const Digest digest = digest_of(login);
+  const std::lock_guard lock(mutex_);
+  return right_.contains(digest);
+}
+
+std::shared_ptr<const PasswordChecker::Check> PasswordChecker::check(const Login& login, const Peer& peer) {
+  const Digest digest = digest_of(login);
+  const std::lock_guard lock(mutex_);
+  if (right_.contains(digest)) return std::make_shared<Check>(Outcome::kRight);
+  // Scrapers that come together need one computation.
+  for (const Waiting& other : waiting_) {
+    if (other.digest == digest) return other.check;
+  }
+  const bool has_place = std::ranges::none_of(waiting_, [&](const Waiting& w) { return w.peer.same_site(peer); });
+  if (!has_place || waiting_.size() >= kMaxWaiting) return nullptr;
+  const Waiting& added = waiting_.emplace_back(Waiting{peer, digest, std::make_shared<Check>(Outcome::kPending)});
+  const std::shared_ptr<const Check> check = added.check;
+  try {
+    boost::asio::post(*thread_, [this, checked = login, digest]() mutable { work(checked, digest); });
+  } catch (...) {
+    waiting_.pop_back();
+    throw;
+  }
   return check;
 }
 
-void PasswordChecker::forget() {
-  const std::lock_guard lock(mutex_);
-  right_.clear();
-}
-
-void PasswordChecker::work(Login& login, const Digest& digest, Check& check) {
+void PasswordChecker::work(Login& login, const Digest& digest) {
   const Wiper wiper{login.password};
+  Outcome outcome = Outcome::kFailed;
   try {
-    check = judge(login, digest) ? Outcome::kRight : Outcome::kWrong;
+    outcome = judge(login, digest) ? Outcome::kRight : Outcome::kWrong;
   } catch (const std::exception& error) {
     log(LogLevel::kError, "cannot check a password", {{"error", error.what()}});
-    check = Outcome::kFailed;
   }
+  const std::lock_guard lock(mutex_);
+  const auto done = std::ranges::find(waiting_, digest, &Waiting::digest);
+  *done->check = outcome;
+  waiting_.erase(done);
 }
 
 bool PasswordChecker::judge(const Login& login, const Digest& digest) {
-  {
-    const std::lock_guard lock(mutex_);
-    --waiting_;
-    // Scrapers that came together: a login that was right for the first is not computed again.
-    if (right_.contains(digest)) return true;
-  }
   if (!is_right(login)) return false;
   const std::lock_guard lock(mutex_);
   if (right_.size() >= kMaxRemembered) right_.clear();

@@ -1,15 +1,16 @@
 // Checks passwords against bcrypt hashes, which takes a tenth of a second each and must not hold up scrapes: one thread
-// of its own, a short queue, and a memory of what was right.
+// of its own, a short queue with one place a peer, and a memory of what was right.
 #pragma once
 
-#include <array>
 #include <atomic>
-#include <cstddef>
-#include <cstdint>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <set>
 #include <string>
+
+#include "exporter/access/secret.hpp"
+#include "exporter/request/peer.hpp"
 
 namespace boost::asio {
 class thread_pool;
@@ -32,20 +33,27 @@ class PasswordChecker {
   ~PasswordChecker();  // waits for the check under way, a few seconds at most
   PasswordChecker(const PasswordChecker&) = delete;
 
-  /// Done at once if the same login was right before; nothing if too many wait already. For one thread.
-  std::shared_ptr<const Check> check(const Login& login);
-
-  /// Forgets the logins that were right: after a reload, so that none outlives the configuration that made it right.
-  void forget();
+  /// Done at once if the same login was right before. Joins the same login if that waits already. Nothing if too many
+  /// wait, or if another of this peer's site waits. A reload need not call anything: what is remembered includes the
+  /// hash. For one thread.
+  std::shared_ptr<const Check> check(const Login& login, const Peer& peer);
+  /// Whether the same login was right before.
+  bool remembers(const Login& login);
 
  private:
+  struct Waiting {
+    Peer peer;
+    Digest digest;
+    std::shared_ptr<Check> check;
+  };
   // Over the length of each field too, else a hash could be moved into the password (CVE-2022-46146).
-  using Digest = std::array<std::uint8_t, 32>;
-  void work(Login& login, const Digest& digest, Check& check);
+  Digest digest_of(const Login& login) const;
+  void work(Login& login, const Digest& digest);
   bool judge(const Login& login, const Digest& digest);
 
+  const Digest key_ = random_key();
   std::mutex mutex_;
-  std::size_t waiting_ = 0;
+  std::list<Waiting> waiting_;  // the one under way included
   std::set<Digest> right_;
   std::unique_ptr<boost::asio::thread_pool> thread_;  // the last one, whose end waits for work()
 };

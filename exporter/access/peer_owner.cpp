@@ -58,15 +58,20 @@ bool is_of_connection(const inet_diag_msg& found, const Peer& peer, const Peer& 
          is_end(own, found.idiag_family, found.id.idiag_dst, found.id.idiag_dport);
 }
 
+/// One for the life of the process: when descriptors run out, local peers are still told from strangers.
+int diagnosis() {
+  static const int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+  return fd;
+}
+
 std::optional<uid_t> owner_of_tcp(const Peer& peer, const Peer& own) {
-  const int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
-  if (fd < 0) return std::nullopt;
+  const int fd = diagnosis();
   const Query query = query_of(peer, own);
   alignas(nlmsghdr) char answer[4096];
   ssize_t size = -1;
-  // The kernel answers while it takes the query.
-  if (send(fd, &query, sizeof query, 0) == sizeof query) size = recv(fd, answer, sizeof answer, MSG_DONTWAIT);
-  close(fd);
+  // The kernel answers while it takes the query; what else waits there is older.
+  if (send(fd, &query, sizeof query, 0) != sizeof query) return std::nullopt;
+  for (ssize_t next = 0; (next = recv(fd, answer, sizeof answer, MSG_DONTWAIT)) > 0;) size = next;
   nlmsghdr header;
   inet_diag_msg found;
   if (size < static_cast<ssize_t>(NLMSG_LENGTH(sizeof found))) return std::nullopt;
@@ -108,6 +113,8 @@ std::optional<uid_t> owner_of_peer(int socket) {
   return credentials.uid;
 }
 
-TrustedUsers::TrustedUsers() : TrustedUsers(geteuid(), stand_in_for_others()) {}
+TrustedUsers::TrustedUsers() : TrustedUsers(geteuid(), stand_in_for_others()) {
+  diagnosis();  // while there are descriptors
+}
 
 }  // namespace shmetrics::exporter

@@ -12,7 +12,7 @@ namespace shmetrics::exporter {
 /// The owner of the peer's socket, of a connected TCP socket on loopback or of a unix socket, as seen in our user
 /// namespace. Nothing when the kernel does not tell: no NETLINK_SOCK_DIAG here, or the peer has closed its socket or
 /// has bound it to a device.
-/// Does not block. Thread-safe, throws nothing.
+/// Does not block. For one thread, throws nothing.
 std::optional<uid_t> owner_of_peer(int socket);
 
 /// Whom we trust like ourselves: our effective user, and root. But where our user namespace does not hold all users,

@@ -8,8 +8,14 @@
 
 namespace shmetrics::exporter {
 
+using Digest = std::array<std::uint8_t, 32>;
+
 /// Throws std::runtime_error when OpenSSL has none.
-std::array<std::uint8_t, 32> sha256(std::string_view text);
+Digest sha256(std::string_view text);
+
+/// Keyed by 32 random bytes (HMAC), so that what is found of it in a core tells nothing. The same throws.
+Digest random_key();
+Digest keyed_digest(const Digest& key, std::string_view text);
 
 /// Overwrites and empties.
 void wipe(std::string& secret);

@@ -3,6 +3,10 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include <ctime>
+#include <map>
+#include <set>
+
 namespace shmetrics::exporter {
 namespace {
 
@@ -10,14 +14,26 @@ constexpr const char* kTokenFile = "--web.token-file";
 constexpr const char* kWebConfigFile = "--web.config.file";
 
 void warn_if_public(const std::string& path, const FileStamps& read, std::vector<std::string>& warnings) {
-  if (path.empty() || (read.at(path).mode & S_IROTH) == 0) return;
-  warnings.push_back(fmt::format("every user of this machine can read {}; run: chmod o-r {}", path, path));
+  if (path.empty()) return;
+  const mode_t mode = read.at(path).mode;
+  if ((mode & S_IROTH) != 0) {
+    warnings.push_back(fmt::format("every user of this machine can read {}; run: chmod o-r {}", path, path));
+  }
+  if ((mode & (S_IWGRP | S_IWOTH)) != 0) {
+    warnings.push_back(fmt::format("other users of this machine can write {}; run: chmod go-w {}", path, path));
+  }
 }
 
 TokenSet read_tokens(const std::string& path) {
   std::string text = read_config_file(path, kTokenFile);
   const Wiper wiper{text};
   return TokenSet::from_lines(text, fmt::format("{} {}", kTokenFile, path));
+}
+
+std::set<std::string> costs_of(const std::map<std::string, std::string>& users) {
+  std::set<std::string> costs;
+  for (const auto& [name, hash] : users) costs.insert(hash.substr(4, 2));
+  return costs;
 }
 
 void use_web_config(const std::string& path, Settings& settings, FileStamps& read, std::vector<std::string>& warnings) {
@@ -28,9 +44,18 @@ void use_web_config(const std::string& path, Settings& settings, FileStamps& rea
   settings.headers = std::move(config.headers);
   if (!config.users.empty()) warn_if_public(path, read, warnings);
   settings.auth.users = std::move(config.users);
+  if (costs_of(settings.auth.users).size() > 1) {
+    warnings.push_back(
+        fmt::format("{}: the bcrypt costs of basic_auth_users differ, and the time of a refusal tells who is "
+                    "a user; give all hashes the highest",
+                    path));
+  }
   if (!config.tls) return;
   settings.tls = std::make_shared<const TlsContext>(*config.tls, read);
   settings.auth.client_certificates = config.tls->client_auth;
+  if (settings.tls->certificate_expiry() < static_cast<double>(std::time(nullptr))) {
+    warnings.push_back(path + ": a certificate of the chain that is served has expired; renew it");
+  }
   warn_if_public(config.tls->key.path.empty() ? path : config.tls->key.path, read, warnings);
 }
 

@@ -111,6 +111,14 @@ int no_passphrase(char*, int, int, void*) {
   return 0;
 }
 
+/// With the length of each, so that no two lists of texts are one.
+Digest digest_of(const std::vector<std::string>& texts) {
+  std::string all;
+  const Wiper wiper{all};
+  for (const std::string& text : texts) all.append(std::to_string(text.size())).append(":").append(text);
+  return sha256(all);
+}
+
 std::string joined(const std::vector<std::string>& names) {
   return fmt::format("{}", fmt::join(names, ":"));
 }
@@ -148,8 +156,14 @@ TlsContext::TlsContext(const TlsConfig& config, FileStamps& read)
   SSL_CTX_set_num_tickets(context, 0);
   SSL_CTX_set_alpn_select_cb(context, select_protocol, nullptr);
   use_ciphers(config);
-  use_certificate(config, read);
+  std::vector<std::string> contents{
+      joined(config.cipher_suites), joined(config.curves),
+      fmt::format("{} {} {}", static_cast<int>(config.min_version), static_cast<int>(config.max_version),
+                  config.prefer_server_cipher_suites)};
+  use_certificate(config, read, contents);
   use_client_authorities(config, read);
+  contents.emplace_back(clients_.begin(), clients_.end());
+  whole_ = digest_of(contents);
 }
 
 TlsContext::~TlsContext() = default;
@@ -175,8 +189,12 @@ void TlsContext::use_ciphers(const TlsConfig& config) {
   }
 }
 
-void TlsContext::use_certificate(const TlsConfig& config, FileStamps& read) {
+void TlsContext::use_certificate(const TlsConfig& config, FileStamps& read, std::vector<std::string>& contents) {
   const Pem pem("cert", config.certificate, read), key_pem("key", config.key, read);
+  for (const Pem* part : {&pem, &key_pem}) {
+    const Digest digest = sha256(part->text);
+    contents.emplace_back(digest.begin(), digest.end());
+  }
   std::vector<Certificate> chain = certificates_in(pem);
   certificate_expiry_ = std::numeric_limits<double>::infinity();
   for (const Certificate& link : chain) certificate_expiry_ = std::min(certificate_expiry_, expiry_of(link.get()));
@@ -196,10 +214,13 @@ void TlsContext::use_certificate(const TlsConfig& config, FileStamps& read) {
 
 void TlsContext::use_client_authorities(const TlsConfig& config, FileStamps& read) {
   rules_->allowed_sans = config.client_allowed_sans;
+  std::vector<std::string> rules = config.client_allowed_sans;
+  rules.push_back(std::to_string(static_cast<int>(config.client_auth)));
   rules_->verifies =
       config.client_auth == ClientAuth::kVerifyIfGiven || config.client_auth == ClientAuth::kRequireAndVerify;
   if (config.client_ca.is_given()) {
     const Pem pem("client_ca", config.client_ca, read);
+    rules.push_back(pem.text);
     X509_STORE* const store = SSL_CTX_get_cert_store(context_.get());
     // As in Go: whatever is in the file is trusted, an intermediate too.
     X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN);
@@ -208,6 +229,7 @@ void TlsContext::use_client_authorities(const TlsConfig& config, FileStamps& rea
       SSL_CTX_add_client_CA(context_.get(), authority.get());
     }
   }
+  clients_ = digest_of(rules);
   if (config.client_auth == ClientAuth::kNone) return;
   const bool requires_one =
       config.client_auth == ClientAuth::kRequireAny || config.client_auth == ClientAuth::kRequireAndVerify;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "exporter/access/config_file.hpp"
+#include "exporter/access/secret.hpp"
 #include "exporter/access/web_config.hpp"
 
 namespace shmetrics::exporter {
@@ -26,18 +27,24 @@ class TlsContext {
   /// Whether the client has shown a certificate and the rules include checking it. After the handshake.
   bool has_verified_client(const SSL* connection) const;
 
+  /// Whether a connection that was made under `other` may go on: it judges clients by the same rules.
+  bool judges_clients_as(const TlsContext& other) const { return clients_ == other.clients_; }
+  /// Whether nothing at all differs from `other`.
+  bool is_same_as(const TlsContext& other) const { return whole_ == other.whole_; }
+
   /// Unix time at which the first certificate of the chain that is served expires.
   double certificate_expiry() const { return certificate_expiry_; }
 
  private:
   struct Rules;
-  void use_certificate(const TlsConfig& config, FileStamps& read);
+  void use_certificate(const TlsConfig& config, FileStamps& read, std::vector<std::string>& contents);
   void use_client_authorities(const TlsConfig& config, FileStamps& read);
   void use_ciphers(const TlsConfig& config);
 
   std::unique_ptr<Rules> rules_;
   std::shared_ptr<SSL_CTX> context_;
   double certificate_expiry_ = 0;
+  Digest clients_{}, whole_{};  // of what it was made of
 };
 
 /// After a failed handshake, for the log: `text` with what the check of the client's certificate said, if it said no.

@@ -40,7 +40,6 @@ class TokenSet {
   bool matches(std::string_view offered) const;
 
  private:
-  using Digest = std::array<std::uint8_t, 32>;
   void add(std::string_view token, const std::string& where);
 
   std::vector<Digest> digests_;

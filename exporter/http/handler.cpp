@@ -97,6 +97,7 @@ Answer refuse_for_now(Route route, const char* text) {
 
 Answer refuse_unknown(const Site& site, const Request& request, const Target& target, const AuthPolicy& policy) {
   Answer answer = make_answer(401, kPlainText, "unauthorized\n", target.route);
+  answer.closes = true;  // a stranger holds no place
   answer.headers.emplace_back("WWW-Authenticate", "Bearer realm=\"shmetrics\"");
   if (!policy.users.empty()) answer.headers.emplace_back("WWW-Authenticate", "Basic realm=\"shmetrics\"");
   // A person with a browser can give the token only if the page asks for it.

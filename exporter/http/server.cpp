@@ -2,6 +2,7 @@
 
 #include <netinet/tcp.h>
 
+#include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
@@ -31,6 +32,10 @@ constexpr std::chrono::seconds kFirstLookPatience{5};
 
 constexpr const char* kNoFamily = "";  // as a name that none has
 
+/// When all others are held by connections that were let in, one place in so many is for those who stay for one answer
+/// only: a probe of the health, a scraper that connects again.
+constexpr std::size_t kPartOfLastPlaces = 16;
+
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 
 std::string text_of(const std::exception_ptr& exception) {
@@ -53,11 +58,16 @@ struct Server::State {
   void accept_on(Listener& listener);
   asio::awaitable<void> accept_loop(Listener& listener);
   void admit(Socket socket);
-  std::optional<CloseReason> is_full_for(const Peer& peer) const;
+  /// Drops a connection that was never let in, of the given site or of any. False: there is none.
+  bool make_room(const Peer* site, CloseReason reason);
+  /// Why there is no place for one more of this peer's, after making room where that is possible. `is_extra`: it is one
+  /// of the last.
+  std::optional<CloseReason> is_full_for(const Peer& peer, bool& is_extra);
   void await_signal();
   void await_hangup();
   void await_poll();
   void look_first();
+  void end_outdated();
   void drain();
 
   // Before the context, whose end destroys the sessions that are still under way. What collects ends before that: it
@@ -103,12 +113,38 @@ asio::awaitable<void> Server::State::accept_loop(Listener& listener) {
   }
 }
 
-std::optional<CloseReason> Server::State::is_full_for(const Peer& peer) const {
-  if (connections.size() >= shared.limits.max_connections) return CloseReason::kMaxConnections;
-  std::size_t of_peer = 0;
-  for (const Connection& connection : connections) of_peer += connection.peer.same_site(peer) ? 1 : 0;
-  if (of_peer >= shared.limits.max_connections_per_peer) return CloseReason::kMaxConnectionsPerPeer;
-  return std::nullopt;
+bool Server::State::make_room(const Peer* site, CloseReason reason) {
+  Connection* victim = nullptr;
+  for (Connection& connection : connections) {
+    if (connection.was_let_in || connection.is_dropped || (site != nullptr && !connection.peer.same_site(*site)))
+      continue;
+    // The oldest, of a peer that was never let in if there is one.
+    const bool is_known = shared.memory.was_let_in(connection.peer);
+    if (victim == nullptr || !is_known) victim = &connection;
+    if (!is_known) break;
+  }
+  if (victim == nullptr) return false;
+  victim->is_dropped = true;
+  note_closed(shared, reason, victim->peer);
+  if (victim->hang_up) victim->hang_up();
+  return true;
+}
+
+std::optional<CloseReason> Server::State::is_full_for(const Peer& peer, bool& is_extra) {
+  std::size_t all = 0, of_peer = 0;
+  for (const Connection& connection : connections) {
+    if (connection.is_dropped) continue;
+    ++all;
+    of_peer += connection.peer.same_site(peer) ? 1 : 0;
+  }
+  if (of_peer >= shared.limits.max_connections_per_peer) {
+    if (make_room(&peer, CloseReason::kMaxConnectionsPerPeer)) return std::nullopt;
+    return CloseReason::kMaxConnectionsPerPeer;
+  }
+  const std::size_t most = shared.limits.max_connections;
+  if (all + most / kPartOfLastPlaces < most || make_room(nullptr, CloseReason::kMaxConnections)) return std::nullopt;
+  is_extra = true;
+  return all < most ? std::nullopt : std::optional(CloseReason::kMaxConnections);
 }
 
 void Server::State::admit(Socket socket) {
@@ -116,12 +152,14 @@ void Server::State::admit(Socket socket) {
   const auto endpoint = socket.remote_endpoint(error);
   if (error) return;  // gone again
   const Peer peer = peer_of(endpoint.data());
-  if (const auto reason = is_full_for(peer)) return note_closed(shared, *reason, peer);
+  bool is_extra = false;
+  if (const auto reason = is_full_for(peer, is_extra)) return note_closed(shared, *reason, peer);
   if (peer.kind == Peer::Kind::kTcp) {
     socket.set_option(asio::ip::tcp::no_delay(true), error);
     socket.set_option(UnsentLimit(kWriteChunkBytes), error);
   }
-  const auto connection = connections.insert(connections.end(), Connection{.peer = peer, .hang_up = {}});
+  const auto connection = connections.insert(
+      connections.end(), Connection{.peer = peer, .is_extra = is_extra, .hang_up = {}, .is_outdated = {}});
   const auto finish = [this, connection](std::exception_ptr exception) {
     if (exception) log(LogLevel::kError, "a connection failed", {{"error", text_of(exception)}});
     connections.erase(connection);
@@ -145,6 +183,7 @@ void Server::State::await_hangup() {
     if (on_hangup && !shared.is_draining) {
       tell_systemd(ServiceState::kReloading);
       on_hangup();
+      end_outdated();
       tell_systemd(ServiceState::kReady);
     }
     await_hangup();
@@ -156,6 +195,7 @@ void Server::State::await_poll() {
   poll_timer.async_wait([this](const Error& error) {
     if (error || shared.is_draining) return;
     on_poll();
+    end_outdated();
     await_poll();
   });
 }
@@ -167,6 +207,13 @@ void Server::State::look_first() {
   };
   const auto deadline = std::chrono::steady_clock::now() + kFirstLookPatience;
   asio::co_spawn(context, scrapes.get({.representation = {}, .names = {kNoFamily}}, deadline), get_ready);
+}
+
+void Server::State::end_outdated() {
+  // Those that are answering something see for themselves.
+  for (Connection& connection : connections) {
+    if (connection.is_waiting && connection.is_outdated && connection.is_outdated()) connection.hang_up();
+  }
 }
 
 void Server::State::drain() {
@@ -197,6 +244,15 @@ void Server::listen(const ListenAddress& address) {
 
 void Server::listen_for_systemd() {
   for (Listener& listener : adopt_systemd_listeners(state_->context)) state_->listeners.push_back(std::move(listener));
+}
+
+bool Server::is_reachable() const {
+  return std::ranges::any_of(state_->listeners, [](const Listener& listener) {
+    Error error;
+    const auto endpoint = listener.acceptor.local_endpoint(error);
+    const Peer own = peer_of(endpoint.data());
+    return !error && own.kind == Peer::Kind::kTcp && !own.is_loopback();
+  });
 }
 
 void Server::reload_by(std::function<void()> on_signal, std::function<void()> on_poll) {

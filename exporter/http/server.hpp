@@ -28,6 +28,9 @@ class Server {
   /// On the sockets that systemd passed; throws std::runtime_error likewise.
   void listen_for_systemd();
 
+  /// Whether other machines can reach what was listened on so far.
+  bool is_reachable() const;
+
   /// What to do on SIGHUP, and every kPollPeriod; called in run(). Neither may throw.
   void reload_by(std::function<void()> on_signal, std::function<void()> on_poll);
 

@@ -68,8 +68,13 @@ class Session {
   Session(Socket socket, Connection& connection, SessionContext& context)
       : transport_(std::move(socket), context.site.settings->tls), connection_(connection), context_(context) {
     connection_.hang_up = [this] { stream_.close(); };
+    // One that has not asked yet may ask once, if only the certificate is another.
+    connection_.is_outdated = [this] { return is_revoked() || (requests_ > 0 && is_outdated()); };
   }
-  ~Session() { connection_.hang_up = {}; }
+  ~Session() {
+    connection_.hang_up = {};
+    connection_.is_outdated = {};
+  }
 
   asio::awaitable<void> run() {
     if (transport_.tls()) {
@@ -80,11 +85,12 @@ class Session {
       }
     }
     for (bool goes_on = true; goes_on; ++requests_) {
-      if (!co_await await_first_byte()) co_return;
+      if (!co_await await_first_byte() || is_revoked()) co_return;
       Parser parser;
       parser.header_limit(kMaxHeaderBytes);
       const auto [error, size] = co_await http::async_read_header(transport_, buffer_, parser, kAwait);
       if (error && !is_parse_error(error)) co_return note_timeout(error, CloseReason::kHeaderTimeout);
+      if (is_revoked()) co_return;  // a reload came while the head did
       const auto arrival = Clock::now();
       const InFlight guard(context_.counts.in_flight);
       std::optional<ScrapePlace> place;
@@ -107,6 +113,19 @@ class Session {
   }
 
  private:
+  /// A reload has changed whom a connection may belong to: what the handshake found right by the old rules counts no
+  /// longer, not even for one request. A client that was idle asks again on a new connection.
+  bool is_revoked() const {
+    const TlsContext* const now = context_.site.settings->tls.get();
+    const TlsContext* const then = transport_.made_under();
+    return now == nullptr || then == nullptr ? now != then : !now->judges_clients_as(*then);
+  }
+  /// A reload has changed anything about connections, the certificate too.
+  bool is_outdated() const {
+    const TlsContext* const now = context_.site.settings->tls.get();
+    return is_revoked() || (now != nullptr && !now->is_same_as(*transport_.made_under()));
+  }
+
   asio::awaitable<bool> shake_hands() {
     stream_.expires_after(context_.limits.header_timeout);
     const auto [error] = co_await transport_.tls()->async_handshake(asio::ssl::stream_base::server, kAwait);
@@ -178,6 +197,7 @@ class Session {
     Admission admission{settings_, {Verdict::kOpen}};
     if (!target.is_open) admission = co_await admit(*request);
     settings_ = admission.settings;
+    co_await note(admission.judgement.verdict);
     if (admission.judgement.verdict == Verdict::kQueryToken && context_.counts.query_token_requests++ == 0) {
       log(LogLevel::kWarn, "a token came in a query, where proxies log it; send it as Authorization: Bearer TOKEN");
     }
@@ -192,8 +212,9 @@ class Session {
       const Judgement judgement = authenticate(settings->auth, request, caller);
       if (judgement.verdict != Verdict::kUncheckedPassword) co_return Admission{settings, judgement};
       const Login login = login_for(settings->auth, std::get<BasicLogin>(request.credential));
+      if (!context_.site.passwords->remembers(login)) co_await hold_back();
       using Outcome = PasswordChecker::Outcome;
-      const auto check = context_.site.passwords->check(login);
+      const auto check = context_.site.passwords->check(login, connection_.peer);
       if (!check) co_return Admission{settings, {Verdict::kPasswordsWaiting}};
       // Polled, not awaited, so that no other thread ever touches this coroutine.
       for (asio::steady_timer pause(transport_.get_executor()); *check == Outcome::kPending;) {
@@ -205,6 +226,26 @@ class Session {
       if (*check == Outcome::kFailed) co_return Admission{settings, {Verdict::kPasswordsWaiting}};
       co_return Admission{settings, {*check == Outcome::kRight ? Verdict::kBasic : Verdict::kInvalidCredential}};
     }
+  }
+
+  /// What a verdict means for this connection, and for others of its peer.
+  asio::awaitable<void> note(Verdict verdict) {
+    if (verdict == Verdict::kInvalidCredential || verdict == Verdict::kAmbiguousCredential) {
+      context_.memory.note_wrong(connection_.peer, Clock::now());
+      co_await hold_back();
+    } else if (is_admitted(verdict) && verdict != Verdict::kOpen) {
+      context_.memory.note_right(connection_.peer, Clock::now());
+      connection_.was_let_in = true;
+    }
+  }
+
+  /// Who guesses gets answers ever later. Not our own user and root on this machine: they need not guess.
+  asio::awaitable<void> hold_back() {
+    const auto pause = context_.memory.pause_for(connection_.peer, Clock::now());
+    const bool is_near = connection_.peer.kind == Peer::Kind::kUnix || connection_.peer.is_loopback();
+    if (pause.count() == 0 || (is_near && is_trusted_peer())) co_return;
+    asio::steady_timer timer(transport_.get_executor(), pause);
+    co_await timer.async_wait(kAwait);
   }
 
   /// Asked of the kernel once a connection.
@@ -248,7 +289,8 @@ class Session {
     http::response<http::span_body<const char>> message(http::int_to_status(answer.status), request.version());
     for (const auto& [name, value] : answer.headers) message.insert(name, value);
     message.set(http::field::date, http_date());
-    const bool may_stay = request.keep_alive() && !answer.closes && !context_.is_draining;
+    const bool may_stay =
+        request.keep_alive() && !answer.closes && !context_.is_draining && !is_outdated() && !connection_.is_extra;
     const bool is_last = may_stay && requests_ + 1 == kMaxRequestsPerConnection;
     if (is_last) note_closed(context_, CloseReason::kMaxRequests, connection_.peer);
     message.keep_alive(may_stay && !is_last);
@@ -279,8 +321,8 @@ class Session {
     if (answer.cause == nullptr) return;
     LogFields fields{{"status", status}, {"cause", answer.cause}, {"peer", peer}};
     if (!answer.header.empty()) fields.emplace_back("header", answer.header);
-    if (is_trusted_ == false) fields.emplace_back("uid", owner_);
-    context_.refusals.log(answer.cause, LogLevel::kWarn, "request refused", fields);
+    if (answer.cause == std::string_view("peer_uid")) fields.emplace_back("uid", owner_);
+    context_.refusals.log(answer.cause, LogLevel::kWarn, "request refused", fields, connection_.peer.site_text());
   }
 
   /// Closing with bytes unread makes the kernel send a reset, and the peer may lose the response to it.

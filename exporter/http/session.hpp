@@ -7,6 +7,7 @@
 #include <functional>
 #include <list>
 
+#include "exporter/access/peer_memory.hpp"
 #include "exporter/access/peer_owner.hpp"
 #include "exporter/http/handler.hpp"
 #include "exporter/log.hpp"
@@ -21,8 +22,13 @@ inline constexpr std::size_t kMaxHeaderBytes = 16 * 1024;
 /// What the server knows of a session; lives until the session's coroutine has ended.
 struct Connection {
   Peer peer;
-  bool is_waiting = true;         // nothing of a request has arrived
-  std::function<void()> hang_up;  // set while the session runs; safe to call at any time in the io thread
+  bool is_waiting = true;   // nothing of a request has arrived
+  bool was_let_in = false;  // by a credential or as local; such a one makes no room for newcomers
+  bool is_dropped = false;  // it made room, and is about to end
+  bool is_extra = false;    // took one of the last places: it is let go after one answer
+  // Set while the session runs; safe to call at any time in the io thread.
+  std::function<void()> hang_up;
+  std::function<bool()> is_outdated;  // a reload has changed what it was made under
 };
 
 /// Shared by all sessions; outlives them.
@@ -33,6 +39,7 @@ struct SessionContext {
   LogThrottle& refusals;
   SharedScrapes& scrapes;
   TrustedUsers trusted_users = {};
+  PeerMemory memory = {};
   std::list<Peer> scraping = {};  // who has a scrape in flight: from the request until its response is written
   bool is_draining = false;       // then each response ends its connection
 };

@@ -32,6 +32,8 @@ class Transport {
   executor_type get_executor() { return stream_.get_executor(); }
   Stream& stream() { return stream_; }
   std::optional<Tls>& tls() { return tls_; }
+  /// What it was made under; none: plain.
+  const TlsContext* made_under() const { return context_.get(); }
   bool has_verified_client() { return tls_ && context_->has_verified_client(tls_->native_handle()); }
 
   template <typename Buffers, typename Handler>

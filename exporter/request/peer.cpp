@@ -24,10 +24,10 @@ bool Peer::is_loopback() const {
   return is_v4() ? address[12] == 127 : address == kLoopback6;
 }
 
-bool Peer::same_site(const Peer& other) const {
-  if (kind != other.kind || is_v4() != other.is_v4()) return false;
-  const auto end = address.begin() + (is_v4() ? 16 : 8);
-  return std::equal(address.begin(), end, other.address.begin());
+Peer Peer::site() const {
+  Peer site{.kind = kind, .address = address};
+  if (!is_v4()) std::fill(site.address.begin() + 8, site.address.end(), std::uint8_t{0});
+  return site;
 }
 
 std::string Peer::text() const {
@@ -39,6 +39,13 @@ std::string Peer::text() const {
   }
   inet_ntop(AF_INET6, address.data(), buffer, sizeof buffer);
   return "[" + std::string(buffer) + "]:" + std::to_string(port);
+}
+
+std::string Peer::site_text() const {
+  std::string site_only = site().text();
+  site_only.resize(std::min(site_only.rfind(":0"), site_only.size()));
+  if (kind == Kind::kUnix || is_v4()) return site_only;
+  return site_only.substr(1, site_only.size() - 2) + "/64";
 }
 
 Peer peer_of(const sockaddr* address) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <compare>
 #include <cstdint>
 #include <string>
 
@@ -21,10 +22,14 @@ struct Peer {
   bool is_v4() const;
   /// 127.0.0.0/8 or ::1; false for unix sockets.
   bool is_loopback() const;
-  /// The same IPv4 address or the same IPv6 /64, of which one machine has 2^64 addresses; ports are not compared.
-  bool same_site(const Peer& other) const;
+  /// Of an IPv4 address that address, of an IPv6 one its /64, of which one machine has all 2^64; no port.
+  Peer site() const;
+  bool same_site(const Peer& other) const { return site() == other.site(); }
+  auto operator<=>(const Peer&) const = default;
   /// `127.0.0.1:4711`, `[::1]:4711` or `unix`, for log lines.
   std::string text() const;
+  /// `127.0.0.1`, `2001:db8::/64` or `unix`.
+  std::string site_text() const;
 };
 
 /// From what accept(2) gave. Families other than AF_INET and AF_INET6 are unix sockets: no other kind is listened on.

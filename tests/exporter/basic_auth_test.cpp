@@ -116,6 +116,56 @@ TEST_F(BasicAuth, GuessingHoldsUpNobodyElseAndIsTurnedAwayWhenTooManyWait) {
   EXPECT_EQ(exporter.child().exit_code(std::chrono::seconds(30)), 0);
 }
 
+TEST_F(BasicAuth, TwentyGuessersKeepNoRightLoginOutThatWasNeverSeen) {
+  write("secret", "10");
+  RunningExporter exporter(setup());
+  std::vector<HttpClient> guessers;
+  int right = 0;
+  for (int round = 0; round < 12; ++round) {
+    for (int i = 0; i < 20; ++i) {
+      guessers.push_back(HttpClient::tcp4(exporter.port(), "127.0.0.1", "127.0.0.7"));
+      guessers.back().send("GET /metrics HTTP/1.1\r\n" + basic("prom:guess" + std::to_string(round * 20 + i)) + "\r\n");
+    }
+    write("secret-" + std::to_string(round), "10");  // so that nothing remembered helps
+    exporter.child().send_signal(SIGHUP);
+    const std::string request = "GET /metrics HTTP/1.1\r\n" + basic("prom:secret-" + std::to_string(round)) + "\r\n";
+    EXPECT_TRUE(eventually([&] {  // the reload takes a moment
+      const int status = HttpClient::tcp4(exporter.port(), "127.0.0.1", "127.0.0.8").exchange(request).status;
+      EXPECT_NE(status, 503);
+      return status == 200;
+    }));
+    ++right;
+  }
+  EXPECT_EQ(right, 12);
+}
+
+TEST_F(BasicAuth, AReloadForgetsNoLogin) {
+  write("secret", "12");
+  RunningExporter exporter(setup());
+  EXPECT_EQ(exporter.get("/metrics", basic("prom:secret")).status, 200);
+  exporter.child().send_signal(SIGHUP);
+  ASSERT_TRUE(exporter.child().says("msg=\"configuration reloaded\""));
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_EQ(exporter.get("/metrics", basic("prom:secret")).status, 200);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(150)) << "it was computed again";
+}
+
+TEST_F(BasicAuth, UsersAreNotSwitchedOffByAReload) {
+  RunningExporter exporter(setup());
+  std::ofstream(directory_.file("web.yml")) << "";
+  exporter.child().send_signal(SIGHUP);
+  EXPECT_TRUE(exporter.child().says("error=\"basic_auth_users is gone from the configuration"));
+  EXPECT_EQ(exporter.get("/metrics").status, 401);
+  EXPECT_EQ(exporter.get("/metrics", basic("prom:secret")).status, 200);
+}
+
+TEST_F(BasicAuth, UnequalCostsAreWarnedOf) {
+  std::ofstream(directory_.file("web.yml"))
+      << "basic_auth_users: {a: " << hash_of("x", "04") << ", b: " << hash_of("y", "05") << "}\n";
+  RunningExporter exporter(setup());
+  EXPECT_THAT(exporter.child().err(), HasSubstr("the bcrypt costs of basic_auth_users differ"));
+}
+
 TEST_F(BasicAuth, NoPasswordIsLogged) {
   ExporterSetup verbose = setup();
   verbose.flags.emplace_back("--log.level=debug");

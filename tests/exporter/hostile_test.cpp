@@ -202,9 +202,10 @@ TEST_F(Hostile, LongAndTwistedRequestsNeitherCrashItNorGetAMetric) {
 TEST_F(Hostile, APipelineIsAnsweredInOrderAndEnds) {
   auto peer = connect_from(0);
   std::thread sender([&] {
-    for (int i = 0; i < 600; ++i) peer.send(kGet + "\r\n" + kGet + kBearer + "\r\n");
+    const std::string unknown = "GET /nothing HTTP/1.1\r\nHost: localhost\r\n" + kBearer + "\r\n";
+    for (int i = 0; i < 600; ++i) peer.send(unknown + kGet + kBearer + "\r\n");
   });
-  for (int i = 0; i < 1000; ++i) ASSERT_EQ(peer.read_response().status, i % 2 == 0 ? 401 : 200);
+  for (int i = 0; i < 1000; ++i) EXPECT_EQ(peer.read_response().status, i % 2 == 0 ? 404 : 200);
   EXPECT_TRUE(peer.is_closed_by_peer());
   sender.join();
   expect_bounded("a pipeline");

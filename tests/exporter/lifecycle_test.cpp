@@ -81,6 +81,15 @@ TEST(Lifecycle, WeakSpotsAreWarnedOf) {
   EXPECT_THAT(sound.child().err(), Not(HasSubstr("--no-web.localhost-bypass")));
 }
 
+TEST(Lifecycle, BeingReachableFromElsewhereWithoutATokenOrTlsIsSaid) {
+  const ExporterSetup open{.token = "", .listen_address = "0.0.0.0:0"};
+  EXPECT_THAT(RunningExporter(open).child().err(), HasSubstr("level=warn msg=\"reachable from other machines without"));
+  const ExporterSetup plain{.listen_address = "0.0.0.0:0"};
+  EXPECT_THAT(RunningExporter(plain).child().err(),
+              HasSubstr("level=info msg=\"reachable from other machines without"));
+  EXPECT_THAT(RunningExporter().child().err(), Not(HasSubstr("reachable")));
+}
+
 TEST(Lifecycle, RootIsWarnedAndAnotherUserIsNot) {
   if (geteuid() != 0) GTEST_SKIP() << "only root can become another user";
   RunningExporter exporter;

@@ -25,7 +25,7 @@ TEST(Limits, ConnectionsInAllAreBoundedAndCounted) {
   std::list<HttpClient> hoard;
   for (const char* from : {"127.0.0.2", "127.0.0.3", "127.0.0.4"}) {
     hoard.push_back(HttpClient::tcp4(exporter.port(), "127.0.0.1", from));
-    EXPECT_EQ(hoard.back().exchange(kReady).status, 200);
+    EXPECT_EQ(hoard.back().exchange(kScrape).status, 200);
   }
   for (int i = 0; i < 5; ++i) EXPECT_TRUE(exporter.connect().is_closed_by_peer());
   EXPECT_THAT(hoard.front().exchange(kScrape).body, HasSubstr(counted("max_connections", 5)));
@@ -37,7 +37,8 @@ TEST(Limits, ConnectionsOfAPeerAreBoundedAndCounted) {
   RunningExporter exporter({.flags = {"--web.max-connections-per-peer=2"}});
   auto first = exporter.connect();
   auto second = exporter.connect();
-  EXPECT_EQ(second.exchange(kReady).status, 200);
+  EXPECT_EQ(first.exchange(kScrape).status, 200);
+  EXPECT_EQ(second.exchange(kScrape).status, 200);
   EXPECT_TRUE(exporter.connect().is_closed_by_peer());
   auto other = HttpClient::tcp4(exporter.port(), "127.0.0.1", "127.0.0.2");
   EXPECT_EQ(other.exchange(kReady).status, 200);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <chrono>
 #include <fstream>
 
 #include "tests/running_exporter.hpp"
@@ -95,6 +96,19 @@ TEST_F(LocalPeer, ItIsTheSameForUnixSockets) {
   EXPECT_EQ(curl(0, {"--unix-socket", path, "http://localhost/metrics"}), "200");
   EXPECT_EQ(curl(kStranger, {"--unix-socket", path, "http://localhost/metrics"}), "401");
   EXPECT_TRUE(exporter.child().says("cause=peer_uid peer=unix uid=12002")) << exporter.child().err();
+}
+
+TEST_F(LocalPeer, AStrangerWhoGuessesTokensWaitsAndWhoIsRightDoesNot) {
+  const RunningExporter exporter(setup());
+  const std::string url = "http://localhost:" + std::to_string(exporter.port()) + "/metrics";
+  const auto seconds_for = [&](const std::string& token) {
+    const auto start = std::chrono::steady_clock::now();
+    EXPECT_EQ(curl(kStranger, {"-H", "Authorization: Bearer " + token, url}), token == kToken ? "200" : "401");
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  };
+  for (int i = 0; i < 10; ++i) seconds_for("guess-" + std::to_string(i));
+  EXPECT_GE(seconds_for("another-guess"), 2.0);
+  EXPECT_LT(seconds_for(kToken), 1.9);
 }
 
 TEST_F(LocalPeer, EveryConditionThatFailsIsNamedInTheLog) {

@@ -12,11 +12,16 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
+const std::string kScrape = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n";
+const std::string kBearer = std::string("Authorization: Bearer ") + kToken + "\r\n";
+
 TEST(Overload, APeerHas64ConnectionsAndOthersAreServedMeanwhile) {
   RunningExporter exporter;
   std::list<HttpClient> hoard;
-  for (int i = 0; i < 64; ++i) hoard.push_back(exporter.connect());
-  EXPECT_EQ(hoard.back().exchange("GET /-/ready HTTP/1.1\r\nHost: x\r\n\r\n").status, 200);
+  for (int i = 0; i < 64; ++i) {
+    hoard.push_back(exporter.connect());
+    EXPECT_EQ(hoard.back().exchange(kScrape + "\r\n").status, 200);
+  }
   EXPECT_TRUE(exporter.connect().is_closed_by_peer());
   auto other = HttpClient::tcp4(exporter.port(), "127.0.0.1", "127.0.0.2");
   EXPECT_EQ(other.exchange("GET /-/ready HTTP/1.1\r\nHost: x\r\n\r\n").status, 200);
@@ -29,6 +34,55 @@ TEST(Overload, APeerHas64ConnectionsAndOthersAreServedMeanwhile) {
       return false;
     }
   }));
+}
+
+TEST(Overload, WhoWasNeverLetInMakesRoomForTheSamePeersNextConnection) {
+  RunningExporter exporter;
+  std::list<HttpClient> hoard;
+  hoard.push_back(exporter.connect());
+  EXPECT_EQ(hoard.back().exchange(kScrape + "\r\n").status, 200);
+  for (int i = 0; i < 64; ++i) hoard.push_back(exporter.connect());
+  EXPECT_EQ(exporter.get("/metrics", "Host: x\r\n" + kBearer).status, 200);
+  EXPECT_EQ(hoard.front().exchange(kScrape + "\r\n").status, 200) << "who was let in keeps the connection";
+  EXPECT_TRUE(std::next(hoard.begin())->is_closed_by_peer()) << "the oldest of the others goes";
+}
+
+TEST(Overload, EightAddressesOfStrangersKeepNeitherAScraperNorAProbeOut) {
+  const RunningExporter exporter({.flags = {"--no-web.localhost-bypass"}});
+  std::list<HttpClient> hoard;
+  for (int i = 0; i < 512; ++i) {
+    const std::string from = "127.0.1." + std::to_string(1 + i / 64);
+    hoard.push_back(HttpClient::tcp4(exporter.port(), "127.0.0.1", from.c_str()));
+    hoard.back().send(kScrape);  // without its end
+  }
+  for (int i = 0; i < 12; ++i) {
+    const std::string from = "127.0.2." + std::to_string(1 + i);
+    auto scraper = HttpClient::tcp4(exporter.port(), "127.0.0.1", from.c_str());
+    EXPECT_EQ(scraper.exchange(kScrape + kBearer + "\r\n").status, 200);
+    auto probe = HttpClient::tcp4(exporter.port(), "127.0.0.1", "127.0.3.1");
+    EXPECT_EQ(probe.exchange("GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n").status, 200);
+    hoard.push_back(HttpClient::tcp4(exporter.port(), "127.0.0.1", "127.0.1.9"));
+  }
+}
+
+TEST(Overload, WhenAllWereLetInTheLastPlacesAreForOneAnswerEach) {
+  const RunningExporter exporter({.flags = {"--web.max-connections=32", "--web.max-connections-per-peer=32"}});
+  std::list<HttpClient> hoard;
+  for (int i = 0; i < 31; ++i) {
+    hoard.push_back(exporter.connect());
+    EXPECT_EQ(hoard.back().exchange(kScrape + "\r\n").status, 200);
+  }
+  const HttpResponse last = HttpClient::tcp4(exporter.port(), "127.0.0.1", "127.0.0.2").exchange(kScrape + "\r\n");
+  EXPECT_EQ(last.status, 200);
+  EXPECT_EQ(last.header("Connection"), "close");
+  EXPECT_TRUE(exporter.is_healthy());
+}
+
+TEST(Overload, ARefusedConnectionEndsWithItsAnswer) {
+  const RunningExporter exporter({.flags = {"--no-web.localhost-bypass"}});
+  auto client = exporter.connect();
+  EXPECT_EQ(client.exchange(kScrape + "\r\n").status, 401);
+  EXPECT_TRUE(client.is_closed_by_peer());
 }
 
 TEST(Overload, FiveHundredHalfOpenConnectionsDoNotKeepAScraperOut) {

@@ -141,12 +141,17 @@ TEST_F(ReloadTest, ReloadReadsWhetherFilesHaveChangedOrNot) {
   EXPECT_NE(site_.settings, before);
 }
 
-TEST_F(ReloadTest, AFileThatEverybodyCanReadIsWarnedOf) {
+TEST_F(ReloadTest, AFileThatOthersCanReadOrWriteIsWarnedOf) {
   chmod(path_.c_str(), 0644);
   const Reload reload = started();
   CaptureStderr();
   reload.log_warnings();
   EXPECT_THAT(GetCapturedStderr(), HasSubstr("run: chmod o-r " + path_));
+  chmod(path_.c_str(), 0660);
+  const Reload writable = started();
+  CaptureStderr();
+  writable.log_warnings();
+  EXPECT_THAT(GetCapturedStderr(), HasSubstr("other users of this machine can write " + path_));
   chmod(path_.c_str(), 0640);
   const Reload closed = started();
   CaptureStderr();

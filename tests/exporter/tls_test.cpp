@@ -2,7 +2,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sys/stat.h>
+
 #include <atomic>
+#include <fstream>
 #include <thread>
 
 #include "tests/exporter/certificates.hpp"
@@ -266,6 +269,84 @@ TEST_F(TlsTest, UnderFiftyScrapesASecondNewCertificatesFailNobodyAndABadOneStays
   for (std::thread& scraper : scrapers) scraper.join();
   EXPECT_EQ(bad, 0);
   EXPECT_GE(good, 20);
+}
+
+/// One TLS connection that asks when it is told to, and outlives its answers: openssl s_client, fed by a FIFO.
+class OpenConnection {
+ public:
+  OpenConnection(const RunningExporter& exporter, std::vector<std::string> arguments, const std::string& fifo)
+      : is_made_(mkfifo(fifo.c_str(), 0600) == 0),
+        child_(command_of(exporter, std::move(arguments), fifo)),
+        fifo_(fifo) {}
+  ~OpenConnection() { unlink(fifo_.c_str()); }
+  void ask() { input_ << "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n" << std::flush; }
+  int answers() const {
+    int count = 0;
+    const std::string out = child_.out();
+    for (auto at = out.find("HTTP/1.1 200"); at != out.npos; at = out.find("HTTP/1.1 200", at + 1)) ++count;
+    return count;
+  }
+  bool ends() { return child_.exit_code().has_value(); }
+
+ private:
+  static ChildProcess::Command command_of(const RunningExporter& exporter, std::vector<std::string> arguments,
+                                          const std::string& fifo) {
+    std::vector<std::string> argv{"/bin/sh", "-c", "exec openssl s_client -quiet -connect \"$@\" < " + fifo, "sh",
+                                  "127.0.0.1:" + std::to_string(exporter.port())};
+    argv.insert(argv.end(), arguments.begin(), arguments.end());
+    return {.argv = argv};
+  }
+  bool is_made_;
+  ChildProcess child_;
+  std::string fifo_;
+  std::ofstream input_{fifo_};
+};
+
+TEST_F(TlsTest, AReloadThatNoLongerAllowsACertificateReachesTheOpenConnection) {
+  ca_.sign("client", "DNS:good.example", "clientAuth");
+  require_certificates("  client_allowed_sans: [good.example]\n");
+  RunningExporter exporter(setup(""));
+  OpenConnection client(exporter, {"-cert", ca_.certificate("client"), "-key", ca_.key("client")}, ca_.file("fifo"));
+  client.ask();
+  ASSERT_TRUE(eventually([&] { return client.answers() == 1; }));
+  require_certificates("  client_allowed_sans: [other.example]\n");
+  exporter.child().send_signal(SIGHUP);
+  ASSERT_TRUE(exporter.child().says("\"configuration reloaded\""));
+  client.ask();
+  EXPECT_TRUE(client.ends());
+  EXPECT_EQ(client.answers(), 1);
+}
+
+TEST_F(TlsTest, APlainConnectionEndsWhenTlsIsSwitchedOn) {
+  std::ofstream(ca_.file("web.yml")) << "{}\n";
+  RunningExporter exporter(setup());
+  auto client = exporter.connect();
+  const std::string request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
+  EXPECT_EQ(client.exchange(request).status, 200);
+  configure();
+  exporter.child().send_signal(SIGHUP);
+  ASSERT_TRUE(exporter.child().says("\"configuration reloaded\""));
+  EXPECT_TRUE(client.is_closed_by_peer());
+}
+
+TEST_F(TlsTest, AnEmptyOrTruncatedFileSwitchesNothingOff) {
+  configure();
+  RunningExporter exporter(setup());
+  for (const char* text : {"", "tls_server_config:\n", "http_server_config: {}\n"}) {
+    std::ofstream(ca_.file("web.yml")) << text;
+    exporter.child().send_signal(SIGHUP);
+    EXPECT_TRUE(exporter.child().says("error=\"tls_server_config is gone from the configuration"));
+    EXPECT_EQ(status({url(exporter)}), "200") << text;
+    EXPECT_NE(status({"http://localhost:" + std::to_string(exporter.port()) + "/metrics"}), "200") << text;
+  }
+  EXPECT_THAT(curl({url(exporter)}).out, HasSubstr("shmetrics_exporter_config_last_reload_successful 0\n"));
+}
+
+TEST_F(TlsTest, AnExpiredCertificateIsWarnedOfAtStart) {
+  ca_.sign("own", "DNS:localhost", "serverAuth", -1);
+  configure();
+  const RunningExporter exporter(setup());
+  EXPECT_THAT(RunningExporter(setup()).child().err(), HasSubstr("has expired; renew it"));
 }
 
 }  // namespace
