@@ -164,7 +164,7 @@ void declare_limits(CLI::App& app, Limits& limits) {
     flag(name, form, text, [&limit](const char* given, const std::string& word) { limit = duration(given, word); });
   };
   count("--web.max-connections", limits.max_connections, 1, "NUMBER (default 512)",
-        "Connections in all; more are closed at once.");
+        "Connections in all. At the limit the oldest that was never let in makes room.");
   count("--web.max-connections-per-peer", limits.max_connections_per_peer, 1, "NUMBER (default 64)",
         "Connections from one IPv4 address or one IPv6 /64; unix peers count as one.");
   time("--web.header-timeout", limits.header_timeout, "DURATION (default 10s)",
