@@ -28,7 +28,7 @@ bool same_labels(LabelList a, TemporarySegment::Labels b) {
   return a == wanted;
 }
 
-std::optional<double> sample_of(const Distribution& value, std::string_view suffix, LabelList labels,
+std::optional<double> sample_of(const Distribution& value, std::string_view suffix, const LabelList& labels,
                                 TemporarySegment::Labels wanted) {
   if (suffix == "_sum" && same_labels(labels, wanted)) return value.sum;
   if (suffix == "_count" && same_labels(labels, wanted)) return static_cast<double>(value.count);
@@ -50,6 +50,12 @@ std::optional<double> sample_of(const collector::PlainSeries& series, std::strin
   if (!suffix.empty() || !same_labels(series.labels, wanted)) return std::nullopt;
   if (const auto* whole = std::get_if<std::uint64_t>(&series.value)) return static_cast<double>(*whole);
   return std::get<double>(series.value);
+}
+
+/// What families that outlive their segment point to.
+std::vector<detail::Attachment*>& gone() {
+  static auto& attachments = *new std::vector<detail::Attachment*>;
+  return attachments;
 }
 
 std::string make_folder() {
@@ -91,8 +97,7 @@ void TemporarySegment::take_away() noexcept {
   detail::give_back_slot(found->registry);
   found->entry.release();
   detail::Attachment::table[found->registry].store(nullptr, std::memory_order_release);
-  static auto& gone = *new std::vector<detail::Attachment*>;  // families that outlive it point there
-  gone.push_back(found);
+  gone().push_back(found);
   found->mapping.take_spare();
   close(found->mapping.file().kept_fd);
   // Memory of nobody takes the file's place.
