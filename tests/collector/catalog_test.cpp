@@ -184,8 +184,18 @@ TEST_F(CatalogTest, ASeriesOfNoFamilyIsSkippedAndCounted) {
   EXPECT_EQ(catalog_.quarantined_series(), 1u);
 }
 
+// Strict or lenient: a record does not say how its writer was asked to name.
+TEST_F(CatalogTest, NamesOfLenientWritersAreServed) {
+  for (const auto& schema : {tests::counter("a"), tests::counter("a:b_total"), tests::counter("process_c_total")}) {
+    family(schema);
+  }
+  read();
+  EXPECT_THAT(names(), ElementsAre("a", "a:b_total", "process_c_total"));
+  EXPECT_EQ(catalog_.quarantined_families(), 0u);
+}
+
 TEST_F(CatalogTest, NamesThatNoWriterMayUseAreQuarantined) {
-  for (const auto& schema : {tests::counter("a"), tests::counter("shmetrics_a_total"), tests::counter("a:b_total"),
+  for (const auto& schema : {tests::counter("a-b_total"), tests::counter("shmetrics_a_total"), tests::counter("_total"),
                              tests::counter("a_total", {"__x"}), tests::counter("b_total", {"x", "x"})}) {
     family(schema);
   }

@@ -19,7 +19,7 @@ HEADINGS = {
     "operations": [
         "Size", "Reset", "Upgrade and roll back", "Deploy with changed buckets, labels or kinds",
         "Several applications", "Exporter as another user", "Modes and groups", "Dropped privileges", "Full memory",
-        "Refused, dropped, overflowed", "systemd", "Docker", "Kubernetes sidecar", "Reverse proxy", "Logs",
+        "Refused, dropped, overflowed", "systemd", "Docker", "Kubernetes sidecar", "Memory", "Reverse proxy", "Logs",
         "Reboot and crash", "A disappeared segment", "Reading a dead segment after an incident",
         "The live page", "Rotating tokens and certificates"],
     "mastercrm": [

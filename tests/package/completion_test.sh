@@ -34,9 +34,9 @@ offers _shmetrics_exporter "debug info warn error" shmetrics-exporter --log.leve
 shmetrics-exporter --help | grep -oE -- '--(\[no-\])?[a-z]+[a-z.-]+' | sort -u | while read -r flag; do
   offers _shmetrics_exporter "${flag/\[no-\]/}" shmetrics-exporter --
 done
-COMP_WORDS=(shmetrics-exporter --segm) COMP_CWORD=1 COMPREPLY=()
+COMP_WORDS=(shmetrics-exporter --web.token-f) COMP_CWORD=1 COMPREPLY=()
 _shmetrics_exporter
-[ "${COMPREPLY[*]}" = --segment ] || fail "--segm completes to ${COMPREPLY[*]}"
+[ "${COMPREPLY[*]}" = --web.token-file ] || fail "--web.token-f completes to ${COMPREPLY[*]}"
 
 zsh -n tools/shmetrics.zsh
 zsh -n exporter/shmetrics-exporter.zsh
