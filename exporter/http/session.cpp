@@ -248,12 +248,13 @@ class Session {
     co_await timer.async_wait(kAwait);
   }
 
-  /// Asked of the kernel once a connection.
+  /// Asked of the kernel until it answers, which may fail for want of memory.
   bool is_trusted_peer() {
     if (!is_trusted_) {
       const auto owner = owner_of_peer(stream_.socket().native_handle());
       owner_ = owner ? std::to_string(*owner) : "unknown";
-      is_trusted_ = owner && context_.trusted_users.includes(*owner);
+      if (!owner) return false;
+      is_trusted_ = context_.trusted_users.includes(*owner);
     }
     return *is_trusted_;
   }
