@@ -5,17 +5,18 @@ lock; nobody's updates wait for it. Each call raises OSError when the segment ca
 is no room for it."""
 from __future__ import annotations
 
-import asyncio
 import gzip
 import hmac
 import os
-import socket
-import socketserver
-import threading
-import wsgiref.simple_server
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
+
+# What few programs need is imported where they ask for it. And `http`, which wsgiref.simple_server imports, is another
+# module where a gunicorn that was started by `python -m gunicorn` has replaced itself.
+if TYPE_CHECKING:
+    import threading
+    import wsgiref.simple_server
 
 from . import _core
 
@@ -113,6 +114,7 @@ def make_wsgi_app(registry: Reader | None = None, disable_compression: bool = Fa
 def make_asgi_app(registry: Reader | None = None, disable_compression: bool = False, *, token: str | None = None
                   ) -> Callable[..., Awaitable[None]]:
     """The same for ASGI. The segment is read in a thread: the event loop goes on."""
+    import asyncio
     answerer = _Answerer(registry, disable_compression, token)
 
     async def metrics(scope: dict[str, Any], receive: Callable[[], Awaitable[Any]],
@@ -131,22 +133,26 @@ def make_asgi_app(registry: Reader | None = None, disable_compression: bool = Fa
     return metrics
 
 
-class _SilentHandler(wsgiref.simple_server.WSGIRequestHandler):
-    timeout = 10  # a peer that says nothing keeps a thread and a descriptor of this worker no longer
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
 def start_http_server(port: int, addr: str = "0.0.0.0", registry: Reader | None = None, *, token: str | None = None
                       ) -> tuple[wsgiref.simple_server.WSGIServer, threading.Thread]:
     """Serves the metrics by a daemon thread of this process. OSError when the port is taken: in one worker of many it
     is that of another, which answers for all."""
-    class Server(socketserver.ThreadingMixIn, wsgiref.simple_server.WSGIServer):
+    import socket
+    import socketserver
+    import threading
+    from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+    class Handler(WSGIRequestHandler):
+        timeout = 10  # a peer that says nothing keeps a thread and a descriptor of this worker no longer
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    class Server(socketserver.ThreadingMixIn, WSGIServer):
         daemon_threads = True
         address_family = socket.getaddrinfo(addr, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
-    server = wsgiref.simple_server.make_server(addr, port, make_wsgi_app(registry, token=token), Server,
-                                               _SilentHandler)
+
+    server = make_server(addr, port, make_wsgi_app(registry, token=token), Server, Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     return server, thread
