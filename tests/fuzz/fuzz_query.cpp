@@ -53,7 +53,9 @@ bool is_leftover(const std::string& token) {
   std::string lower = token;
   for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
   const auto is_quote = [](char c) { return c == '"' || c == '\'' || c == '`'; };
-  return lower == "undefined" || token.find("${") != token.npos || is_quote(token.front()) || is_quote(token.back());
+  const bool has_reference = token.find("${") != token.npos || token.find("$(") != token.npos;
+  const bool is_variable = token[0] == '$' || token.substr(0, 2) == "{{" || (token[0] == '%' && token.back() == '%');
+  return lower == "undefined" || has_reference || is_variable || is_quote(token.front()) || is_quote(token.back());
 }
 
 struct Expected {
