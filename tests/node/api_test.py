@@ -176,7 +176,21 @@ class NodeNames(unittest.TestCase):
         self.assertEqual(modes, {"sum": "livesum", "min": "livemin", "max": "livemax", "first": "livemostrecent",
                                  "average": "liveall", "kept": "mostrecent"})
         with self.assertRaisesRegex(AssertionError, "has no mode 'most'"):
-            self.evaluate("new client.Gauge({ name: 'odd', help: 'G', mode: 'most' });")
+            self.evaluate("""
+                try { new client.Gauge({ name: 'odd', help: 'G', mode: 'most' }); } catch (refused) {}
+                new client.Gauge({ name: 'odd', help: 'G', mode: 'most' }); // the name was not taken before
+                """)
+
+    def test_a_label_set_that_is_zeroed_again_and_again_is_one_series(self):
+        found, _ = self.evaluate("""
+            const zeroed = new client.Histogram({ name: 'zeroed', help: 'Z', labelNames: ['x'] });
+            const index = () => { zeroed.zero({ x: 'a' }); return zeroed._family.child({ x: 'a' }).index; };
+            const first = index();
+            for (let i = 0; i < 1000; i += 1) index();
+            return [first, index()];""")
+        self.assertEqual(found[0], found[1])
+        self.assertGreater(found[0], 0)
+        self.assertEqual(segments.samples(self.segment)['zeroed_count{x="a"}'], 0)
 
     def test_label_sets_without_bound_share_a_series_and_cost_no_memory(self):
         found, _ = self.evaluate("""

@@ -10,7 +10,7 @@ import segments
 PROGRAM = """
     import os
     from prometheus_client import (REGISTRY, CollectorRegistry, Counter, Enum, Gauge, Histogram, Info, Summary,
-                                   generate_latest, multiprocess)
+                                   generate_latest, make_wsgi_app, multiprocess)
     from prometheus_client.core import Counter as SameCounter
     from prometheus_client.metrics import Histogram as SameHistogram
 
@@ -32,6 +32,8 @@ PROGRAM = """
     registry = CollectorRegistry()
     multiprocess.MultiProcessCollector(registry)
     multiprocess.mark_process_dead(1)
+    assert b"hits_total" in make_wsgi_app(registry, True)({"PATH_INFO": "/"}, lambda *_: None)[0]
+    assert b"hits_total" in make_wsgi_app(registry=registry)({"PATH_INFO": "/"}, lambda *_: None)[0]
     print(generate_latest(registry).decode(), end="")
     print("--")
     print(generate_latest().decode(), end="")

@@ -3,9 +3,9 @@
 const util = require('util');
 const addon = require('./addon');
 const peer = require('./peer');
-const warnOnce = require('./warning');
-const { Child, childOf, declare } = require('./family');
-const { read, withRegister } = require('./registry');
+const { Child, declare } = require('./family');
+const { lasting } = require('./lasting');
+const { withRegister } = require('./registry');
 
 function check(value) {
   if (value && !Number.isFinite(value)) throw new TypeError(`Value is not a valid number: ${util.format(value)}`);
@@ -26,7 +26,7 @@ class CounterChild extends Child {
   }
 }
 
-class Counter extends peer.client.Counter {
+class Counter extends lasting(peer.client.Counter) {
   constructor(config) {
     super(withRegister(config));
     this._family = declare('counter', this, CounterChild);
@@ -45,26 +45,10 @@ class Counter extends peer.client.Counter {
   }
 
   labels(...args) {
-    if (!this._family || this.enableExemplars) return super.labels(...args);
     const isKnown = name => this.labelNames.includes(name);
-    if (typeof args[0] === 'object' && !Object.keys(args[0] ?? {}).every(isKnown)) {
-      return super.labels(...args); // whose inc() throws
-    }
-    return childOf(this, args);
-  }
-
-  get() {
-    return this._family ? read(this) : super.get();
-  }
-
-  reset() {
-    if (!this._family) super.reset();
-    else warnOnce(`${this.name}: what the workers have counted cannot be reset`);
-  }
-
-  remove(...args) {
-    if (!this._family) super.remove(...args);
-    else warnOnce(`${this.name}: a label set cannot be removed while its segment lives`);
+    const isRight = typeof args[0] !== 'object' || Object.keys(args[0] ?? {}).every(isKnown);
+    if (isRight && !this.enableExemplars) return super.labels(...args);
+    return peer.client.Counter.prototype.labels.apply(this, args); // whose inc() throws for names that are unknown
   }
 }
 

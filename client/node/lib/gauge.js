@@ -48,8 +48,9 @@ class GaugeChild extends Child {
 
 class Gauge extends peer.client.Gauge {
   constructor(config) {
+    const mode = modeOf(config ?? {}); // before the metric has a registry, where it would stay
     super(withRegister(config));
-    this._family = declare('gauge', this, GaugeChild, { mode: modeOf(this) });
+    this._family = declare('gauge', this, GaugeChild, { mode });
   }
 
   set(labels, value) {

@@ -1,28 +1,14 @@
 'use strict';
 
-const util = require('util');
 const addon = require('./addon');
 const peer = require('./peer');
-const warnOnce = require('./warning');
-const { Child, childOf, declare } = require('./family');
+const { declare } = require('./family');
+const { lasting, observing } = require('./lasting');
 const { read, withRegister } = require('./registry');
 
-function check(value) {
-  if (!Number.isFinite(value)) throw new TypeError(`Value is not a valid number: ${util.format(value)}`);
-}
+const HistogramChild = observing(addon.histogramObserve);
 
-class HistogramChild extends Child {
-  constructor(family, values, isKept) {
-    super(family, values, isKept);
-    this.observe = value => {
-      check(value);
-      addon.histogramObserve(this.index || this.resolve(), value);
-    };
-    this.startTimer = () => this.startTimerOfMetric();
-  }
-}
-
-class Histogram extends peer.client.Histogram {
+class Histogram extends lasting(peer.client.Histogram) {
   constructor(config) {
     super(withRegister(config));
     const bounds = [...new Set(this.upperBounds)].filter(Number.isFinite).sort((a, b) => a - b);
@@ -43,31 +29,13 @@ class Histogram extends peer.client.Histogram {
   }
 
   zero(labels) {
-    if (!this._family) super.zero(labels);
-    else this._family.child(labels).resolve();
-  }
-
-  labels(...args) {
-    if (!this._family) return super.labels(...args);
-    return childOf(this, args);
-  }
-
-  get() {
-    return this._family ? read(this) : super.get();
+    if (!this._family) return super.zero(labels);
+    const child = this._family.child(labels);
+    return child.index || child.resolve();
   }
 
   getForPromString() {
     return this._family ? read(this) : super.getForPromString();
-  }
-
-  reset() {
-    if (!this._family) super.reset();
-    else warnOnce(`${this.name}: what the workers have counted cannot be reset`);
-  }
-
-  remove(...args) {
-    if (!this._family) super.remove(...args);
-    else warnOnce(`${this.name}: a label set cannot be removed while its segment lives`);
   }
 }
 

@@ -5,6 +5,7 @@ import atexit
 import os
 import sys
 from types import ModuleType
+from typing import Any
 
 from ._core import release_worker
 
@@ -13,14 +14,14 @@ def _release_last(util: ModuleType) -> None:
     util.Finalize(None, release_worker, exitpriority=-1000)
 
 
-def _release_before_exit(worker: type) -> None:
+def _release_before_exit(worker: Any) -> None:
     """A pool's worker in billiard runs no finalizer; its pool may send SIGTERM as soon as it has said that it ends."""
-    do_exit = worker._do_exit  # type: ignore[attr-defined]
+    do_exit = worker._do_exit
 
     def release_and_exit(*args: object) -> None:
         release_worker()
         do_exit(*args)
-    worker._do_exit = release_and_exit  # type: ignore[attr-defined]
+    worker._do_exit = release_and_exit
 
 
 def _watch_pools() -> None:
@@ -30,7 +31,7 @@ def _watch_pools() -> None:
             _release_last(util)  # this process is such a child already; one that is being forked forgets it
             util.register_after_fork(util, _release_last)
     worker = getattr(sys.modules.get("billiard.pool"), "Worker", None)
-    if worker is not None and hasattr(worker, "_do_exit"):
+    if getattr(getattr(worker, "_do_exit", None), "__module__", __name__) != __name__:  # there, and not ours already
         _release_before_exit(worker)
 
 

@@ -61,8 +61,9 @@ def _for_all(function: Any) -> Any:
     """With whatever registry: the segment is what it serves."""
     @functools.wraps(function)
     def serve(*args: Any, **named: Any) -> Any:
-        named = {name: value for name, value in named.items() if name != "registry" or isinstance(value, Reader)}
-        return function(*(arg for arg in args if isinstance(arg, (Reader, int, str))), **named)
+        def known(value: Any) -> Any:
+            return value if isinstance(value, (Reader, int, str)) else None
+        return function(*map(known, args), **{name: known(value) for name, value in named.items()})
     return serve
 
 
