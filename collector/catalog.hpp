@@ -6,7 +6,8 @@
 // and counted), no name and no series is there twice, and memory is bounded by kMaxPrefixBytes, kMaxFamilies and the
 // bytes of the records.
 //
-// Not thread-safe. Throws std::bad_alloc only.
+// Threads: one thread. Failure: std::bad_alloc alone; a bad record is counted. Lifetime: what it returns is valid until
+// the next record is taken.
 #pragma once
 
 #include <cstddef>

@@ -1,6 +1,6 @@
-// Validity of the cells of one slot. Part of check.
+// Validity of the cells of one slot. Part of check. Pure: works on a private copy.
 //
-// Pure: works on a private copy; safe from any thread. Throws what the report throws, and std::bad_alloc.
+// Threads: any. Failure: std::bad_alloc, and what the report throws. Lifetime: a call keeps nothing.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,8 @@
 // Copies the cells of one slot and adds them to the totals. Part of the snapshot: it sees shared memory, under the
 // caller's guard.
 //
-// Not thread-safe: it moves what the mapped segment remembers of the file. Throws std::bad_alloc only.
+// Threads: one thread: it moves what the mapped segment remembers of the file. Failure: std::bad_alloc alone. Lifetime:
+// mapping and totals must outlive it.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // Verifies what docs/segment-format.md states under "Validity", on a private copy, of a segment live or dead.
 //
-// Safe from any thread; nothing is kept between calls.
+// Threads: any. Failure: std::bad_alloc alone; what is wrong is a finding. Lifetime: values.
 #pragma once
 
 #include <chrono>

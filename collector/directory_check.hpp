@@ -1,5 +1,7 @@
 // Validity of the directory's index and head, beyond what the parser says of each record. Part of check: it sees shared
 // memory, under the caller's guard.
+//
+// Threads: one thread. Failure: std::bad_alloc, and what the report throws. Lifetime: a call keeps nothing.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,7 @@
 // Follows the directory of one segment: steps over the entries that have come and takes their records into a catalog.
 // Part of the snapshot: it sees shared memory, under the caller's guard.
 //
-// Not thread-safe. Throws std::bad_alloc only.
+// Threads: one thread. Failure: std::bad_alloc alone; a bad entry is counted. Lifetime: the mapping must outlive it.
 #pragma once
 
 #include <cstdint>

@@ -1,8 +1,10 @@
 // A family as the catalog keeps it: its schema, its series in the order of their label values, and the text before each
 // number.
 //
-// Plain data, filled by Catalog and MergedFamily in one thread; readers take it as const, from any thread between two
-// reads of the segment. Throws std::bad_alloc only.
+// Plain data.
+//
+// Threads: Catalog and MergedFamily fill it in one; any may read it between two reads of the segment. Failure:
+// std::bad_alloc alone. Lifetime: that of its catalog.
 #pragma once
 
 #include <cstddef>

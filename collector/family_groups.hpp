@@ -1,8 +1,10 @@
 // The families of several segments as one list: each family once, with the parts that the segments have of it. Series
 // are never merged across segments: each has its segment's name among its labels.
 //
-// Safe from any thread while no thread reads the segments anew. The families of the segments must outlive the groups.
-// Nothing of the segments changes but their Seniority. Throws std::bad_alloc only.
+// Nothing of the segments changes but their Seniority.
+//
+// Threads: any while none reads the segments anew. Failure: std::bad_alloc alone. Lifetime: the families of the
+// segments must outlive the groups.
 #pragma once
 
 #include <cstddef>

@@ -1,6 +1,8 @@
 // The lines of one family, whatever the text format: a head before the first, then kept prefix, number, line feed.
 //
-// For the visitors of render.cpp and openmetrics.cpp; not thread-safe.
+// For the visitors of render.cpp and openmetrics.cpp.
+//
+// Threads: one thread. Failure: std::bad_alloc alone. Lifetime: part, head and text must outlive it.
 #pragma once
 
 #include <cstdint>

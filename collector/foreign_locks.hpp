@@ -1,6 +1,6 @@
 // Read locks on a segment's lock bytes: none is a worker's.
 //
-// Safe from any thread; throws std::bad_alloc only.
+// Threads: any. Failure: std::bad_alloc alone. Lifetime: values.
 #pragma once
 
 #include <cstdint>

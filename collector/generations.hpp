@@ -4,7 +4,10 @@
 // add_up() adds the values of each generation's own cells. Gauges need no such step: their values are added to the
 // right total when they are read.
 //
-// Pure. Not thread-safe. Throws std::bad_alloc only.
+// Pure.
+//
+// Threads: one thread. Failure: std::bad_alloc alone. Lifetime: the generations must outlive it and stay where they
+// are.
 #pragma once
 
 #include <array>

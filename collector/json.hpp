@@ -16,10 +16,11 @@
 // series         {"labels": {}, "value"}, with the label `worker` in the modes `all` and `liveall`; of a histogram
 //                {"labels": {}, "buckets": [[le, cumulative], ...], "sum", "count"}; of a summary the same without
 //                "buckets".
-// Safe from any thread that has the scraper to itself.
 //
 // Times are RFC 3339 in UTC. Unsigned counts are integers in all their digits, up to 2^64 - 1. What JSON has no number
 // for is a string: "NaN", "+Inf", "-Inf"; `le` of the last bucket is "+Inf".
+//
+// Threads: the scraper's. Failure: std::bad_alloc alone. Lifetime: a call keeps nothing.
 #pragma once
 
 #include <cstddef>

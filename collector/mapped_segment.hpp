@@ -1,6 +1,9 @@
 // A segment's file, mapped read-only. Belongs to the snapshot: nobody else sees shared memory.
 //
-// Not thread-safe. Every access to its words must happen under guard(), because the file can be truncated at any time.
+// Every access to its words must happen under guard(), because the file can be truncated at any time.
+//
+// Threads: one thread. Failure: shm::Error as each function says, std::bad_alloc. Lifetime: the words are
+// valid as long as it is.
 #pragma once
 
 #include <boost/interprocess/mapped_region.hpp>

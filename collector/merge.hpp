@@ -1,7 +1,7 @@
 // Columns -> values: merges the same cell of many slots. Pure: private copies in, totals out;
 // docs/merge-rules.md says the same in words.
 //
-// All of it is safe from any thread on totals of its own, and throws nothing.
+// Threads: any, on totals of its own. Failure: none. Lifetime: values.
 #pragma once
 
 #include <cstdint>

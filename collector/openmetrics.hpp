@@ -9,7 +9,7 @@
 //   - `# EOF` ends the text: the writer of the last family calls end_openmetrics()
 // `_created` lines only where they are asked for: docs/merge-rules.md says why.
 //
-// Safe from any thread on a string of its own; the only exception is std::bad_alloc.
+// Threads: any, on a string of its own. Failure: std::bad_alloc alone. Lifetime: a call keeps nothing.
 #pragma once
 
 #include <cstdint>

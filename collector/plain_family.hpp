@@ -1,7 +1,7 @@
 // Families as plain values that own what they say: for tables, JSON and tests. The text formats have a way of their
-// own (render.hpp, openmetrics.hpp), which is faster.
+// own (render.hpp, openmetrics.hpp), which is faster. Pure.
 //
-// Pure; safe from any thread on a segment that nobody reads anew meanwhile. Throws std::bad_alloc only.
+// Threads: any while none reads the segment anew. Failure: std::bad_alloc alone. Lifetime: values.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,6 @@
 // What a read of a segment may take of time and memory, and of which files. Plain data.
+//
+// Threads: any. Failure: none. Lifetime: `is_stopped` must outlive the read.
 #pragma once
 
 #include <atomic>

@@ -1,4 +1,6 @@
 // A family and its totals -> lines of text format 0.0.4: kept prefix, number, line feed. Pure.
+//
+// Threads: any, on a string of its own. Failure: std::bad_alloc alone. Lifetime: a call keeps nothing.
 #pragma once
 
 #include <cstddef>

@@ -1,8 +1,10 @@
 // One segment, scraped: what exporter and tools call. It keeps what may be kept between scrapes (the mapping, the
 // parsed directory, sorted prefixes) and trusts nothing that it finds.
 //
-// Not thread-safe: one scrape at a time per Scraper. Reads only; takes no lock; an exporter that stops or dies disturbs
-// no worker.
+// Reads only; takes no lock; an exporter that stops or dies disturbs no worker.
+//
+// Threads: one thread for each Scraper. Failure: std::bad_alloc alone; a segment that cannot be read is a status.
+// Lifetime: a view is valid until the next read().
 #pragma once
 
 #include <cstdint>

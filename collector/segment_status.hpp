@@ -1,6 +1,6 @@
-// The state of a segment at one read, as plain numbers.
+// The state of a segment at one read: plain data, and a pure function that makes it.
 //
-// Plain data, and a pure function that makes it; safe from any thread on values of its own.
+// Threads: any. Failure: std::bad_alloc alone. Lifetime: values.
 #pragma once
 
 #include <cstdint>

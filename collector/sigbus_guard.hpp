@@ -5,6 +5,8 @@
 // library within somebody's program guards nothing. The handler maps a zero page over the address and returns (no
 // longjmp: it would skip destructors). Any other SIGBUS goes to the handler that was there before. After damage the
 // mapping holds foreign zeros: throw it away, and everything that was copied from it.
+//
+// Threads: a guard is its thread's. Failure: none; damage is a flag. Lifetime: the innermost guard ends first.
 #pragma once
 
 #include <atomic>

@@ -3,6 +3,8 @@
 // No room after this one sees shared memory: no pointer into it leaves. The order of the reads is that of
 // docs/segment-format.md, "Reading". Each shared word is read once, except sequences and epochs: they are read again to
 // see whether they have changed. Holes are never touched: cells beyond a slot's `cells_allocated` are not read.
+//
+// Threads: one thread. Failure: shm::Error, std::bad_alloc. Lifetime: what it returns is valid until the next read().
 #pragma once
 
 #include <array>

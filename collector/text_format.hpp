@@ -4,7 +4,7 @@
 // the quote; not-a-number and infinities are `NaN`, `+Inf`, `-Inf`; every line ends in a line feed. Doubles are written
 // in the shortest form that reads back as the same double, integers in all their digits, both whatever the locale says.
 //
-// Every function is safe to call from any thread on a string of its own; the only exception is std::bad_alloc.
+// Threads: any, on a string of its own. Failure: std::bad_alloc alone. Lifetime: a call keeps nothing.
 #pragma once
 
 #include <cstddef>

@@ -1,6 +1,6 @@
-// Which series of a family are shown, and what with: the one place that knows, for every format.
+// Which series of a family are shown, and what with: the one place that knows, for every format. Pure.
 //
-// Pure; safe from any thread. Throws what the visitor throws.
+// Threads: any. Failure: what the visitor throws. Lifetime: a call keeps nothing.
 #pragma once
 
 #include <bit>

@@ -1,6 +1,6 @@
-// The worker table as plain values, for tables and JSON.
+// The worker table as plain values, for tables and JSON. Pure.
 //
-// Pure; safe from any thread. Throws std::bad_alloc only.
+// Threads: any. Failure: std::bad_alloc alone. Lifetime: values.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,6 @@
 // Version, revision and compiler: constants of the build.
+//
+// Threads: any. Failure: none. Lifetime: that of the program.
 #pragma once
 
 #include <string_view>

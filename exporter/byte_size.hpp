@@ -1,4 +1,6 @@
 // Sizes as flags have them: 1048576, 512k, 256MiB. Pure.
+//
+// Threads: any. Failure: by result. Lifetime: values.
 #pragma once
 
 #include <cstdint>

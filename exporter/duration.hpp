@@ -1,4 +1,6 @@
 // Durations as Go writes them: what the flags of the Prometheus family take. Pure.
+//
+// Threads: any. Failure: by result. Lifetime: values.
 #pragma once
 
 #include <chrono>

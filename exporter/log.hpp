@@ -1,5 +1,8 @@
 // The exporter's log: lines on stderr, logfmt or JSON. Values are escaped: nothing that a peer or a segment sends can
-// begin a new line or a new key. No token and no request target is ever given to it. Safe from any thread.
+// begin a new line or a new key. No token and no request target is ever given to it.
+//
+// Threads: any; a LogThrottle has one. Failure: std::bad_alloc alone; a line that stderr does not take is lost.
+// Lifetime: that of the program.
 #pragma once
 
 #include <chrono>

@@ -1,4 +1,6 @@
 // The command line of shmetrics-exporter. Pure: argv in, options or one line of complaint out.
+//
+// Threads: any. Failure: UsageError with one line. Lifetime: values.
 #pragma once
 
 #include <stdexcept>

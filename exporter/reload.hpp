@@ -1,4 +1,7 @@
-// Keeps a site's settings as its files are. Belongs to the io thread.
+// Keeps a site's settings as its files are.
+//
+// Threads: the io thread. Failure: throws at the start alone; later a fault is logged and counted. Lifetime: site and
+// counts must outlive it.
 #pragma once
 
 #include "exporter/access/settings.hpp"

@@ -1,6 +1,6 @@
 // `shmetrics check`: whether a segment is sound.
 //
-// For one thread at a time. Throws std::bad_alloc only; nothing is kept between calls.
+// Threads: one thread. Failure: std::bad_alloc alone; all else is an exit code. Lifetime: a call keeps nothing.
 #pragma once
 
 #include <string>

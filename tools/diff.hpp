@@ -1,6 +1,6 @@
 // `shmetrics diff`: which series of two segments differ, and by how much.
 //
-// For one thread at a time. Throws std::bad_alloc only; nothing is kept between calls.
+// Threads: one thread. Failure: std::bad_alloc alone; all else is an exit code. Lifetime: a call keeps nothing.
 #pragma once
 
 #include <string>

@@ -1,6 +1,6 @@
 // `shmetrics dump`: what a segment holds, as a table, as JSON or in a text format.
 //
-// For one thread at a time. Throws std::bad_alloc only; nothing is kept between calls.
+// Threads: one thread. Failure: std::bad_alloc alone; all else is an exit code. Lifetime: a call keeps nothing.
 #pragma once
 
 #include <string>

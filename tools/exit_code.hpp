@@ -1,4 +1,6 @@
 // The program's exit codes; --help lists them.
+//
+// Threads: any. Failure: none. Lifetime: values.
 #pragma once
 
 namespace shmetrics::tools {

@@ -1,4 +1,6 @@
 // A span of time as the command line spells it.
+//
+// Threads: any. Failure: by result. Lifetime: values.
 #pragma once
 
 #include <chrono>

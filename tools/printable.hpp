@@ -1,6 +1,6 @@
 // Text for people's eyes: a series as one line that cannot disturb a terminal.
 //
-// Safe from any thread. Throws std::bad_alloc only.
+// Threads: any. Failure: std::bad_alloc alone. Lifetime: values.
 #pragma once
 
 #include <string>

@@ -1,6 +1,6 @@
 // Two moments of a segment -> how fast its series move. Pure.
 //
-// Safe from any thread. Throws std::bad_alloc only.
+// Threads: any. Failure: std::bad_alloc alone. Lifetime: values.
 #pragma once
 
 #include <chrono>

@@ -1,6 +1,6 @@
 // Counts by reason, in a line for people.
 //
-// Safe from any thread. Throws std::bad_alloc only.
+// Threads: any. Failure: std::bad_alloc alone. Lifetime: values.
 #pragma once
 
 #include <cstdint>

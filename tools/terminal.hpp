@@ -1,7 +1,8 @@
 // The terminal while a view is redrawn in place: its alternate screen, its size, its keys, and the signals that go
 // with them.
 //
-// One at a time; single-threaded programs only, since it blocks signals and takes them when it waits.
+// Threads: the only one of its program: it blocks signals and takes them when it waits. Failure: by result. Lifetime:
+// one at a time; its end gives the screen back.
 #pragma once
 
 #include <sys/types.h>

@@ -1,6 +1,7 @@
 // `shmetrics top`: how fast a segment's series move, again and again on a terminal, else once.
 //
-// For the main thread: it sleeps, and the terminal is the process's own. Throws std::bad_alloc only.
+// Threads: the main thread: it sleeps, and the terminal is the process's own. Failure: std::bad_alloc alone; all else
+// is an exit code. Lifetime: a call keeps nothing.
 #pragma once
 
 #include <chrono>

@@ -1,6 +1,6 @@
 // Rates -> the lines that `shmetrics top` shows. Pure.
 //
-// Safe from any thread. Throws std::bad_alloc only.
+// Threads: any. Failure: std::bad_alloc alone. Lifetime: values.
 #pragma once
 
 #include <chrono>

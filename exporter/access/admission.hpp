@@ -1,5 +1,7 @@
 // The decision about one request, with the settings by which it was made. The answer uses these settings too, even if a
 // reload has come in between.
+//
+// Threads: any. Failure: none. Lifetime: keeps its settings alive.
 #pragma once
 
 #include <memory>

@@ -1,5 +1,6 @@
-// Who is let in: section 8 of the design, rules 3 to 6, as one pure function. Thread-safe; throws when memory or
-// OpenSSL fails.
+// Who is let in: section 8 of the design, rules 3 to 6, as one pure function.
+//
+// Threads: any. Failure: std::bad_alloc, and std::runtime_error when OpenSSL fails. Lifetime: a call keeps nothing.
 #pragma once
 
 #include <functional>

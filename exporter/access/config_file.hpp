@@ -1,4 +1,6 @@
-// A small file that the operator maintains: tokens, certificates, the web configuration. Thread-safe.
+// A small file that the operator maintains: tokens, certificates, the web configuration.
+//
+// Threads: any. Failure: std::runtime_error with one line; a file that is missing has a stamp too. Lifetime: values.
 #pragma once
 
 #include <sys/types.h>

@@ -1,5 +1,8 @@
 // Checks passwords against bcrypt hashes, which takes a tenth of a second each and must not hold up scrapes: one thread
 // of its own, a short queue with one place a peer, and a memory of what was right.
+//
+// Threads: the io thread. Failure: std::bad_alloc; in its own thread want of memory is an outcome. Lifetime: its end
+// waits for the check under way.
 #pragma once
 
 #include <atomic>

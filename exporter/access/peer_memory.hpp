@@ -1,4 +1,7 @@
-// What is remembered of peers by their sites: who guesses credentials, and who was let in. Belongs to the io thread.
+// What is remembered of peers by their sites: who guesses credentials, and who was let in.
+//
+// Threads: the io thread. Failure: std::bad_alloc alone. Lifetime: that of the server; the site that was quiet for
+// longest makes room.
 #pragma once
 
 #include <chrono>

@@ -2,6 +2,8 @@
 //
 // A loopback address says that the peer is here, not that it may read everything: a proxy here speaks for the world. So
 // the kernel is asked who owns the peer's socket. A forwarder that runs as our own user or as root still looks local.
+//
+// Threads: one thread. Failure: by result; nothing throws. Lifetime: a call keeps nothing.
 #pragma once
 
 #include <sys/types.h>

@@ -1,4 +1,6 @@
-// Digests of secrets, and their end. Safe from any thread.
+// Digests of secrets, and their end.
+//
+// Threads: any. Failure: std::runtime_error when OpenSSL has none. Lifetime: values; a Wiper's string must outlive it.
 #pragma once
 
 #include <array>

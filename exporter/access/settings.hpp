@@ -1,5 +1,8 @@
 // The settings that can change while the exporter runs: an immutable object, replaced as a whole. Each request reads it
 // once.
+//
+// Threads: any. Failure: std::exception with one line. Lifetime: shared; the old ones live until their last request
+// ends.
 #pragma once
 
 #include <memory>

@@ -11,6 +11,7 @@
 #include <ctime>
 #include <limits>
 #include <map>
+#include <new>
 #include <stdexcept>
 
 #include "exporter/access/secret.hpp"
@@ -238,7 +239,9 @@ void TlsContext::use_client_authorities(const TlsConfig& config, FileStamps& rea
 }
 
 SSL* TlsContext::new_connection() const {
-  return SSL_new(context_.get());
+  SSL* const connection = SSL_new(context_.get());
+  if (connection == nullptr) throw std::bad_alloc();
+  return connection;
 }
 
 bool TlsContext::has_verified_client(const SSL* connection) const {

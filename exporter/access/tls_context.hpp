@@ -1,5 +1,7 @@
 // The TLS configuration of new connections: certificate, key, authorities and rules, read once and never changed. A
-// reload makes another one; existing connections keep theirs. OpenSSL alone, no Boost. Safe from any thread.
+// reload makes another one; existing connections keep theirs. OpenSSL alone, no Boost.
+//
+// Threads: any. Failure: as each function says. Lifetime: must outlive its connections.
 #pragma once
 
 #include <openssl/types.h>
@@ -21,7 +23,7 @@ class TlsContext {
   ~TlsContext();
   TlsContext(const TlsContext&) = delete;
 
-  /// A new server side. The caller frees it, before this context ends.
+  /// A new server side. The caller frees it, before this context ends. Throws std::bad_alloc.
   SSL* new_connection() const;
 
   /// Whether the client has shown a certificate and the rules include checking it. After the handshake.

@@ -1,5 +1,8 @@
 // The secrets that let a scraper in. Only their SHA-256 is kept; no function here logs a token or puts one into an
 // error.
+//
+// Threads: any may ask; main alone takes the environment. Failure: std::invalid_argument with one line. Lifetime:
+// values.
 #pragma once
 
 #include <array>

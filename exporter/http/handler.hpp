@@ -1,5 +1,7 @@
 // Request -> response: an answer, or the order for a scrape that becomes one. Pure. Not a byte of the request comes
 // back in a response.
+//
+// Threads: the io thread. Failure: std::bad_alloc alone. Lifetime: a response keeps nothing of the request.
 #pragma once
 
 #include <chrono>

@@ -1,4 +1,6 @@
 // Where to listen, as --web.listen-address says it. Pure.
+//
+// Threads: any. Failure: std::invalid_argument with one line. Lifetime: values.
 #pragma once
 
 #include <cstdint>

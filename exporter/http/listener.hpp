@@ -1,4 +1,7 @@
-// Sockets that listen. Startup only, blocking; throws std::runtime_error with one line that names address and flag.
+// Sockets that listen.
+//
+// Threads: one, at startup; it blocks. Failure: std::runtime_error with one line that names address and flag. Lifetime:
+// the io context must outlive it; a socket's file goes with its SocketFile.
 #pragma once
 
 #include <sys/types.h>

@@ -1,4 +1,7 @@
-// Listeners, the io loop and its end. One thread; no Boost in sight of main.
+// Listeners, the io loop and its end. No Boost in sight of main.
+//
+// Threads: the one that calls run() is the io thread. Failure: std::runtime_error before run(); within it a fault ends
+// its connection alone. Lifetime: what it is given must outlive it.
 #pragma once
 
 #include <chrono>

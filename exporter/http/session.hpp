@@ -1,5 +1,7 @@
 // One connection: reads request headers, never a body, and answers in order until the peer, a deadline or the server
-// ends it. Everything runs on the one io thread.
+// ends it.
+//
+// Threads: the io thread. Failure: throws what the handler throws. Lifetime: the context must outlive all sessions.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>

@@ -1,5 +1,8 @@
 // Listening sockets from systemd, and the state of the service for systemd (sd_listen_fds(3), sd_notify(3)).
 // Without libsystemd at build time no socket can be taken, and nothing is told.
+//
+// Threads: one, since it changes the environment. Failure: std::runtime_error with one line. Lifetime: the caller owns
+// the sockets.
 #pragma once
 
 #include <vector>

@@ -1,4 +1,7 @@
 // The bytes of a connection: a socket with deadlines, plain or under TLS. For session.cpp alone.
+//
+// Threads: the io thread. Failure: by asio's error codes; std::bad_alloc when it is made. Lifetime: keeps its TLS
+// context alive.
 #pragma once
 
 #include <boost/asio/generic/stream_protocol.hpp>

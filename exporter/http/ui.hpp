@@ -1,4 +1,6 @@
-// The live page: its files, which are a part of the program, and how one of them is answered. Pure and thread-safe.
+// The live page: its files, which are a part of the program, and how one of them is answered. Pure.
+//
+// Threads: any. Failure: std::bad_alloc alone. Lifetime: the files live as long as the program.
 #pragma once
 
 #include <span>

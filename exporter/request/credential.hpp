@@ -1,4 +1,7 @@
-// What a request shows to be let in by. Pure and thread-safe; the only exception is std::bad_alloc.
+// What a request shows to be let in by. Pure.
+//
+// Threads: any. Failure: std::bad_alloc alone; a broken one is a kind of its own. Lifetime: a BearerToken views the
+// head.
 #pragma once
 
 #include <optional>

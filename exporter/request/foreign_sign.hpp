@@ -1,4 +1,6 @@
-// What shows that a request was not made by a program of this machine for itself. Pure and thread-safe.
+// What shows that a request was not made by a program of this machine for itself. Pure.
+//
+// Threads: any. Failure: std::bad_alloc alone. Lifetime: values.
 #pragma once
 
 #include <optional>

@@ -1,5 +1,7 @@
-// The head of a request as it came over the wire, without the library that read it, and what is wrong with it.
-// Pure and thread-safe. A Head views the bytes of its session: it is valid while that request is answered.
+// The head of a request as it came over the wire, without the library that read it, and what is wrong with it. Pure.
+//
+// Threads: any. Failure: std::bad_alloc alone. Lifetime: a Head views the bytes of its session: it is valid while that
+// request is answered.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,7 @@
 // The exporter's limits for one client and for all of them together: the numbers, and the names of what happens when
 // one of them is reached.
+//
+// Threads: any. Failure: none. Lifetime: values.
 #pragma once
 
 #include <array>

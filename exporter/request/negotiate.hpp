@@ -1,7 +1,7 @@
 // Which format and which coding a response gets: RFC 9110, 12.4 and 12.5, and what Prometheus makes of it
 // (prometheus.io/docs/instrumenting/content_negotiation). Pure; any bytes are taken, none of them comes back.
 //
-// Safe from any thread; the only exception is std::bad_alloc.
+// Threads: any. Failure: std::bad_alloc alone; nonsense is no wish. Lifetime: values.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,6 @@
-// Who is at the other end of a connection. Pure and thread-safe.
+// Who is at the other end of a connection. Pure.
+//
+// Threads: any. Failure: std::bad_alloc alone. Lifetime: values.
 #pragma once
 
 #include <array>

@@ -1,5 +1,7 @@
-// What a request says, read once from its head: the values that admission and answer decide on. Pure and thread-safe.
-// A Request views the bytes of its session: it is valid while that request is answered.
+// What a request says, read once from its head: the values that admission and answer decide on. Pure.
+//
+// Threads: any. Failure: std::bad_alloc alone; a defect is no request. Lifetime: a Request views the bytes of its
+// session: it is valid while that request is answered.
 #pragma once
 
 #include <chrono>

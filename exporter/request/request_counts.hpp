@@ -1,4 +1,6 @@
-// The exporter's counts of its own work. Belongs to the io thread; a copy may go elsewhere.
+// The exporter's counts of its own work.
+//
+// Threads: the io thread; a copy may go elsewhere. Failure: std::bad_alloc alone. Lifetime: that of the program.
 #pragma once
 
 #include <array>

@@ -1,4 +1,6 @@
-// What a request asks of the metrics: two requests with equal queries get the same bytes. Pure and thread-safe.
+// What a request asks of the metrics: two requests with equal queries get the same bytes. Pure.
+//
+// Threads: any. Failure: none. Lifetime: values.
 #pragma once
 
 #include <optional>

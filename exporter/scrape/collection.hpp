@@ -1,4 +1,7 @@
-// The parts of a scrape: the families of all segments, then the self metrics. Belongs to one thread.
+// The parts of a scrape: the families of all segments, then the self metrics.
+//
+// Threads: one thread; stop() any. Failure: std::bad_alloc alone. Lifetime: that of the program; a text is the
+// caller's.
 #pragma once
 
 #include <atomic>

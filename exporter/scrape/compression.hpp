@@ -1,5 +1,7 @@
 // gzip of a whole text. By ISA-L, or by zlib where that is not: the build decides (SHMETRICS_GZIP), and links one of
 // compression_isal.cpp and compression_zlib.cpp.
+//
+// Threads: any. Failure: std::bad_alloc alone. Lifetime: values.
 #pragma once
 
 #include <string>

@@ -1,4 +1,6 @@
 // Which files a pattern such as /run/*/metrics.seg stands for, now.
+//
+// Threads: any. Failure: std::bad_alloc alone; what cannot be read has no matches. Lifetime: values.
 #pragma once
 
 #include <cstddef>

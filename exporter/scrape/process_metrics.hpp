@@ -1,5 +1,7 @@
 // The standard process_* metrics, of this process. What /proc does not tell is left out.
 // Source: prometheus.io/docs/instrumenting/writing_clientlibs, "Process metrics".
+//
+// Threads: any. Failure: std::bad_alloc alone; what cannot be read is left out. Lifetime: values.
 #pragma once
 
 #include <cstdint>

@@ -5,7 +5,7 @@
 // others, with what they have left over; if that is not enough either, it is not up. While others would wait for it, it
 // is then not read for a second, after the next time for two, and so on up to a minute.
 //
-// Belongs to one thread. Throws std::bad_alloc only.
+// Threads: one thread. Failure: std::bad_alloc alone. Lifetime: a call keeps nothing but the pauses of the segments.
 #pragma once
 
 #include <atomic>

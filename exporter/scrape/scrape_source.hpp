@@ -1,4 +1,7 @@
 // Where the text of a scrape comes from, and why there may be none.
+//
+// Threads: as each function says. Failure: what they throw makes a scrape fail. Lifetime: what they refer to must
+// outlive the server.
 #pragma once
 
 #include <functional>

@@ -1,4 +1,7 @@
 // Says when a segment comes and goes, and what is odd about it: once, not at every scrape.
+//
+// Threads: one thread for each log. Failure: std::bad_alloc alone. Lifetime: one log a segment, as long as it is
+// followed.
 #pragma once
 
 #include <string>

@@ -1,5 +1,7 @@
 // Whose segments the exporter believes. A file in a folder that everybody may write into, such as /dev/shm, can be
 // anybody's: whoever made it first would be served under the application's name.
+//
+// Threads: any. Failure: std::invalid_argument for a name that nobody has; a refusal is a line. Lifetime: values.
 #pragma once
 
 #include <sys/types.h>

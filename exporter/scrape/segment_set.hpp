@@ -7,7 +7,8 @@
 // of equals the first by path. So a name never changes hands while its holder is there, nor by a restart. No more than
 // kMaxSegments are followed in all.
 //
-// Belongs to one thread.
+// Threads: one thread. Failure: std::bad_alloc alone; a file that cannot be followed is logged. Lifetime: a segment is
+// valid until a refresh() finds it gone.
 #pragma once
 
 #include <chrono>

@@ -1,4 +1,6 @@
 // What --segment says: which files, and which name each one's series carry. Pure.
+//
+// Threads: any. Failure: std::invalid_argument with one line. Lifetime: values.
 #pragma once
 
 #include <cstddef>

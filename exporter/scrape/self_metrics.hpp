@@ -1,6 +1,8 @@
 // The exporter's numbers about segments and about itself: one table, from which the text and docs/metrics.md are made.
 //
-// Pure, safe from any thread; throws std::bad_alloc only. Names, types and label values are a contract.
+// Pure. Names, types and label values are a contract.
+//
+// Threads: any. Failure: std::bad_alloc alone. Lifetime: the table lives as long as the program; a call keeps nothing.
 #pragma once
 
 #include <optional>

@@ -1,6 +1,6 @@
 // The exporter's own families as text, in the format and with the filter that a scrape asks for.
 //
-// Safe from any thread on a string of its own; the only exception is std::bad_alloc.
+// Threads: one thread for each text. Failure: std::bad_alloc alone. Lifetime: what it is made of must outlive it.
 #pragma once
 
 #include <cstdint>

@@ -4,8 +4,9 @@
 // that comes while that thread works waits for the next collection, and all waiting requests share that one. So a
 // response is always read after its request arrived.
 //
-// Belongs to the io thread. It must end before the io context does. Its end stops the read that is under way, and waits
-// until what was read is rendered.
+// Threads: the io thread. Failure: of a scrape by its Outcome; std::system_error when its thread cannot start.
+// Lifetime: must end before the io context. Its end stops the read that is under way, and waits until what was read is
+// rendered.
 #pragma once
 
 #include <atomic>

@@ -4,6 +4,8 @@
 // process is read only if its mappings prove that it is the entry's owner (Scraper::is_owner). Others are left out: a
 // process of another user without CAP_SYS_PTRACE, or one that ends meanwhile. Reading /proc/PID/maps takes that
 // process's mmap lock, so a worker that is stuck in a page fault delays the scrape.
+//
+// Threads: the scraper's. Failure: std::bad_alloc alone; what cannot be read is left out. Lifetime: values.
 #pragma once
 
 #include <chrono>

@@ -158,7 +158,7 @@ class Structure(unittest.TestCase):
 
     def test_inner_headers_say_threads_failure_and_lifetime(self):
         wrong = []
-        for name in self.code("shm", "client"):
+        for name in self.code(*ROOMS):
             if name.endswith(".hpp") and "/include/" not in name:
                 contract = (root / name).read_text().split("#pragma once")[0]
                 wrong += [f"{name}: says nothing of its {word}" for word in ("Threads", "Failure", "Lifetime")
