@@ -75,11 +75,11 @@ class Alerts(unittest.TestCase):
 
     def configuration(self, folder):
         copy = deployment.copy_with_secrets(folder, self.crm.token) / "prometheus"
-        rules = (copy / "alerts.yml").read_text()
-        for long, short in SHORTER:
-            self.assertRegex(rules, long)
-            rules = re.sub(long, short, rules)
-        (copy / "alerts.yml").write_text(rules)
+        for name in ("alerts.yml", "shmetrics-alerts.yml"):
+            rules = (copy / name).read_text()
+            for long, short in SHORTER:
+                rules = re.sub(long, short, rules)
+            (copy / name).write_text(rules)
         config = yaml.safe_load((copy / "prometheus.yml").read_text())
         config["global"].update(scrape_interval="1s", scrape_timeout="1s")
         config["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] = [f"127.0.0.1:{self.manager.port}"]
@@ -125,6 +125,7 @@ class Alerts(unittest.TestCase):
     def test_alerts_of_an_exporter_without_an_application_and_of_none_at_all(self):
         self.assertTrue(eventually(lambda: self.prometheus.number("shmetrics_segment_up") == 1, WAIT_SECONDS))
         self.crm.app.stop()
+        self.assert_fires("NoLiveWorkers")
         self.crm.segment.unlink()
         self.assert_fires("SegmentDown")
         self.crm.exporter.stop()

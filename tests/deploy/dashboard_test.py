@@ -1,4 +1,4 @@
-"""deploy/grafana/mastercrm.json: its shape, and that a real Prometheus answers each of its expressions.
+"""The dashboards of deploy/grafana: their shape, and that a real Prometheus answers each of their expressions.
 
 The Prometheus runs with the shipped rules and scrapes MasterCRM under load, once a second.
 
@@ -26,17 +26,21 @@ COLUMNS = 24
 VARIABLES = {"$job": "mastercrm", "$__rate_interval": "30s"}
 
 programs = pathlib.Path(".")
-dashboard = json.loads((DEPLOY / "grafana/mastercrm.json").read_text())
-panels = [panel for panel in dashboard["panels"] if panel["type"] != "row"]
+dashboards = {name: json.loads((DEPLOY / f"grafana/{name}.json").read_text()) for name in ("mastercrm", "shmetrics")}
+
+
+def panels(dashboard):
+    return [panel for panel in dashboard["panels"] if panel["type"] != "row"]
 
 
 def expressions():
-    for panel in panels:
-        for target in panel["targets"]:
-            text = target["expr"]
-            for name, value in VARIABLES.items():
-                text = text.replace(name, value)
-            yield panel["title"], text
+    for dashboard in dashboards.values():
+        for panel in panels(dashboard):
+            for target in panel["targets"]:
+                text = target["expr"]
+                for name, value in VARIABLES.items():
+                    text = text.replace(name, value)
+                yield panel["title"], text
 
 
 def cells(panel):
@@ -47,7 +51,8 @@ def cells(panel):
 class Shape(unittest.TestCase):
     longMessage = False
 
-    def test_has_the_panels_of_the_guide_and_a_row_for_the_exporter(self):
+    def test_that_of_mastercrm_has_the_panels_of_the_guide_and_a_row_for_the_exporter(self):
+        dashboard = dashboards["mastercrm"]
         theirs = json.loads(guide_block("Grafana Dashboard", "json"))["dashboard"]
         titles = [panel["title"] for panel in dashboard["panels"]]
         self.assertEqual(theirs["title"], dashboard["title"])
@@ -57,41 +62,49 @@ class Shape(unittest.TestCase):
         self.assertEqual("Exporter and segment", titles[9])
         self.assertEqual([0, 9], [n for n, panel in enumerate(dashboard["panels"]) if panel["type"] == "row"])
         for panel in theirs["panels"]:
-            ours = next(other for other in panels if other["title"] == panel["title"])
+            ours = next(other for other in panels(dashboard) if other["title"] == panel["title"])
             self.assertEqual(len(panel["targets"]), len(ours["targets"]), panel["title"])
 
-    def test_is_a_dashboard_and_not_the_message_that_carries_one(self):
-        self.assertNotIn("dashboard", dashboard)
-        self.assertLessEqual({panel["type"] for panel in panels}, {"timeseries", "gauge", "stat"})
-        self.assertGreaterEqual(dashboard["schemaVersion"], 39)
+    def test_each_is_a_dashboard_and_not_the_message_that_carries_one(self):
+        for dashboard in dashboards.values():
+            self.assertNotIn("dashboard", dashboard)
+            self.assertLessEqual({panel["type"] for panel in panels(dashboard)}, {"timeseries", "gauge", "stat"})
+            self.assertGreaterEqual(dashboard["schemaVersion"], 39)
 
     def test_ids_and_titles_are_given_once(self):
-        for key in ("id", "title"):
-            values = [panel[key] for panel in dashboard["panels"]]
-            self.assertEqual(len(set(values)), len(values), key)
-        for panel in panels:
-            self.assertEqual(len(panel["targets"]), len({target["refId"] for target in panel["targets"]}))
+        self.assertEqual(len(dashboards), len({dashboard["uid"] for dashboard in dashboards.values()}))
+        for dashboard in dashboards.values():
+            for key in ("id", "title"):
+                values = [panel[key] for panel in dashboard["panels"]]
+                self.assertEqual(len(set(values)), len(values), key)
+            for panel in panels(dashboard):
+                self.assertEqual(len(panel["targets"]), len({target["refId"] for target in panel["targets"]}))
 
     def test_panels_lie_side_by_side_within_the_grid(self):
-        taken = set()
-        for panel in dashboard["panels"]:
-            self.assertLessEqual(panel["gridPos"]["x"] + panel["gridPos"]["w"], COLUMNS)
-            self.assertFalse(taken & cells(panel), panel["title"])
-            taken |= cells(panel)
-        height = max(y for _, y in taken) + 1
-        self.assertEqual(COLUMNS * height, len(taken), "no holes either")
+        for dashboard in dashboards.values():
+            taken = set()
+            for panel in dashboard["panels"]:
+                self.assertLessEqual(panel["gridPos"]["x"] + panel["gridPos"]["w"], COLUMNS)
+                self.assertFalse(taken & cells(panel), panel["title"])
+                taken |= cells(panel)
+            height = max(y for _, y in taken) + 1
+            self.assertEqual(COLUMNS * height, len(taken), "no holes either")
 
     def test_every_panel_has_a_unit_a_description_a_legend_and_the_source_that_is_chosen(self):
         source = {"type": "prometheus", "uid": "${datasource}"}
-        self.assertEqual(["datasource", "job"], [variable["name"] for variable in dashboard["templating"]["list"]])
-        self.assertEqual(source, dashboard["templating"]["list"][1]["datasource"])
-        for panel in panels:
-            self.assertEqual(source, panel["datasource"])
-            self.assertTrue(panel["description"] and panel["fieldConfig"]["defaults"]["unit"], panel["title"])
-            for target in panel["targets"]:
-                self.assertEqual(source, target["datasource"])
-                self.assertTrue(target["legendFormat"])
-                self.assertIn('job=~"$job"', target["expr"])
+        for dashboard in dashboards.values():
+            self.assertEqual(["datasource", "job"], [variable["name"] for variable in dashboard["templating"]["list"]])
+            self.assertEqual(source, dashboard["templating"]["list"][1]["datasource"])
+            for panel in panels(dashboard):
+                self.assertEqual(source, panel["datasource"])
+                self.assertTrue(panel["description"] and panel["fieldConfig"]["defaults"]["unit"], panel["title"])
+                for target in panel["targets"]:
+                    self.assertEqual(source, target["datasource"])
+                    self.assertTrue(target["legendFormat"])
+                    self.assertIn('job=~"$job"', target["expr"])
+
+    def test_that_for_any_application_names_no_application(self):
+        self.assertNotIn("mastercrm", json.dumps(dashboards["shmetrics"]).lower())
 
     def test_quantiles_and_means_are_of_sums(self):
         for title, text in expressions():
@@ -114,7 +127,7 @@ class Live(unittest.TestCase):
         del config["scrape_configs"][1:], job["scheme"]
         job["static_configs"][0]["targets"] = [f"127.0.0.1:{crm.exporter_port}"]
         path.write_text(yaml.safe_dump(config))
-        for name in ("rules.yml", "alerts.yml"):
+        for name in ("rules.yml", "alerts.yml", "shmetrics-alerts.yml"):
             text = (copy / "prometheus" / name).read_text()
             (copy / "prometheus" / name).write_text(re.sub(r"interval: \w+", "interval: 1s", text))
         return path

@@ -20,12 +20,15 @@ import self_metrics  # noqa: E402
 CONFIGURATIONS = ("prometheus/prometheus.yml", "docker/prometheus.yml", "scale/leaf.yml", "scale/federation.yml",
                   "scale/receiver.yml")
 # What the exporter's alerts have to be about.
-EXPORTER_ALERTS = {"ExporterDown", "SegmentDown", "SeriesOverflow", "DeclarationsRefused", "FamilyGenerations",
-                   "UpdatesDropped", "SlotsExhausted", "WorkerDeaths", "ReloadFailed", "CertificateExpiring"}
+EXPORTER_ALERTS = {"ExporterDown", "SegmentDown", "NoLiveWorkers", "SeriesOverflow", "DeclarationsRefused",
+                   "FamilyGenerations", "UpdatesDropped", "SlotsExhausted", "WorkerDeaths", "ReloadFailed",
+                   "CertificateExpiring"}
+RULE_FILES = ("alerts.yml", "shmetrics-alerts.yml", "rules.yml")
 
 
 def alerts():
-    return {rule["alert"]: rule for group in read_yaml("prometheus/alerts.yml")["groups"] for rule in group["rules"]}
+    return {rule["alert"]: rule for name in RULE_FILES[:2] for group in read_yaml(f"prometheus/{name}")["groups"]
+            for rule in group["rules"]}
 
 
 def guide_alerts():
@@ -35,8 +38,8 @@ def guide_alerts():
 
 def expressions():
     """Every expression that is shipped: alerts and aggregates."""
-    for name in ("alerts", "rules"):
-        for group in read_yaml(f"prometheus/{name}.yml")["groups"]:
+    for name in RULE_FILES:
+        for group in read_yaml(f"prometheus/{name}")["groups"]:
             for rule in group["rules"]:
                 yield rule["expr"]
 
@@ -50,7 +53,7 @@ class Prometheus(unittest.TestCase):
         self.folder = pathlib.Path(folder.name)
         self.copy = deployment.copy_with_secrets(self.folder)
 
-        for name in ("rules.yml", "alerts.yml"):  # where compose.yml mounts them
+        for name in RULE_FILES:  # where compose.yml mounts them
             shutil.copy(self.copy / "prometheus" / name, self.copy / "docker")
 
     def promtool(self, *arguments):
@@ -84,7 +87,7 @@ class Prometheus(unittest.TestCase):
         self.assertIn("remote_write", yaml.safe_load(whole.read_text()))
 
     def test_promtool_refuses_a_configuration_whose_rules_or_token_are_missing(self):
-        for name in ("alerts.yml", "mastercrm.token"):
+        for name in ("alerts.yml", "shmetrics-alerts.yml", "mastercrm.token"):
             with self.subTest(name):
                 missing = self.copy / "prometheus" / name
                 kept = missing.read_text()
@@ -107,13 +110,13 @@ class Prometheus(unittest.TestCase):
         self.assertEqual({"production": "30s", "staging": "15s"}, interval)
 
     def test_promtool_accepts_the_rules_and_their_tests_pass(self):
-        for name in ("alerts.yml", "rules.yml"):
+        for name in RULE_FILES:
             self.assert_accepted("check", "rules", "--lint-fatal", str(DEPLOY / "prometheus" / name))
         self.assert_accepted("test", "rules", str(DEPLOY / "prometheus/tests.yml"))
 
     def test_a_limit_that_is_changed_fails_the_tests_of_the_rules(self):
-        rules = self.copy / "prometheus/alerts.yml"
-        text = rules.read_text()
+        paths = [self.copy / "prometheus" / name for name in RULE_FILES]
+        rules = {path: path.read_text() for path in paths}
         changes = {"HighErrorRate": ("> 0.05", "> 0.07"), "QueueBacklog": ("> 1000", ">= 1000"),
                    "DatabaseConnectionPoolExhaustion": ('"waiting"} > 10', '"waiting"} > 9'),
                    "HighRateLimitRejections": ("(job, limit_type, resource)", "(job, limit_type, resource, instance)"),
@@ -124,11 +127,14 @@ class Prometheus(unittest.TestCase):
                    "DeclarationsRefused": ("< 15 * 60", "< 35 * 60"), "FamilyGenerations": ("tions > 1", "tions > 2"),
                    "SeriesOverflow": (f"overflow_total offset 15m\n{' ' * 14}and on (job, instance, segment) "
                                       "shmetrics_segment_up offset 15m", "overflow_total offset 15m"),
-                   "ReloadFailed": ("successful == 0", "successful >= 0"), "SegmentDown": ("up == 0", "up >= 0")}
+                   "ReloadFailed": ("successful == 0", "successful >= 0"), "ExporterDown": ("[1d]", "[1s]"),
+                   "SegmentDown": ("ment_up == 0", "ment_up >= 0"),
+                   "NoLiveWorkers": ('"live"} == 0', '"live"} >= 0')}
         for old, new in changes.values():
-            self.assertIn(old, text)
-            text = text.replace(old, new)
-        rules.write_text(text)
+            path = next(path for path, text in rules.items() if old in text)
+            rules[path] = rules[path].replace(old, new)
+        for path, text in rules.items():
+            path.write_text(text)
         status, output = self.promtool("test", "rules", str(self.copy / "prometheus/tests.yml"))
         self.assertNotEqual(0, status)
         self.assertEqual(set(changes), set(re.findall(r"alertname: (\w+)", output)))

@@ -75,7 +75,8 @@ class Place:
         self.scale = deployment.copy_with_secrets(folder, token) / "scale"
         (self.scale / "receiver.password").write_text(PASSWORD)
         (self.scale / "web.yml").write_text(WEB)
-        for path in (self.scale / "../prometheus/rules.yml", self.scale / "../prometheus/alerts.yml"):
+        for name in ("rules.yml", "alerts.yml", "shmetrics-alerts.yml"):
+            path = self.scale / "../prometheus" / name
             path.write_text(re.sub(r"interval: \w+", "interval: 1s", path.read_text()))
 
     def hosts(self, name, *ports):

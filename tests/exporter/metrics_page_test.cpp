@@ -41,7 +41,7 @@ std::string page() {
           "What the exporter says about segments and about itself, beside the application's metrics. With several "
           "segments each of these has the label `segment` too. Of a segment that is up all are shown, zeros too; those "
           "with a label `family` only where there is something to tell. Names, types and label values are a contract. "
-          "[alerts.yml](../deploy/prometheus/alerts.yml) has alerts for those that ask for somebody.",
+          "[Alerts](../deploy/prometheus/shmetrics-alerts.yml) are shipped for those that ask for somebody.",
           "") +
       "\nThis page is made from the table in `exporter/scrape/self_metrics.cpp`. To refresh it:\n\n```bash\n" +
       kCommand + "\n```\n";
