@@ -6,8 +6,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 usage() {
   cat <<'TEXT'
-usage: tools/demo.sh [--port P] [--keep] [--with-prometheus]
-  --port P           the exporter's port on localhost (default 5000)
+usage: tools/demo.sh [--node] [--port P] [--keep] [--with-prometheus]
+  --node             MasterCRM in Node (examples/mastercrm-node): its workers serve the metrics, without an exporter
+  --port P           the port of the metrics on localhost (default 5000)
   --keep             leave everything running until Ctrl-C, to look around from another shell
   --with-prometheus  also run Prometheus with the files of deploy/prometheus, on port 9090, and a minute of load
   --help             print this text
@@ -23,11 +24,13 @@ fail() {
 
 port=5000
 keep=no
+node=no
 with_prometheus=no
 while [ $# -gt 0 ]; do
   case "$1" in
     --port) port=${2:-} && shift ;;
     --keep) keep=yes ;;
+    --node) node=yes ;;
     --with-prometheus) with_prometheus=yes ;;
     --help) usage && exit 0 ;;
     *) fail "unknown flag $1; try --help" 2 ;;
@@ -91,14 +94,27 @@ wait_until() {
 }
 
 build() {
+  local targets=(mastercrm load_generator shmetrics-exporter shmetrics)
+  [ "$node" = no ] || targets=(shmetrics_node load_generator shmetrics)
   tools/install-dependencies.sh build
   mkdir -p build/log
   echo "demo: building (the first time takes minutes; log in build/log/demo-build.log)"
   run build/log/demo-build.log cmake --preset release &&
-    run build/log/demo-build.log cmake --build --preset release \
-      --target mastercrm load_generator shmetrics-exporter shmetrics && return
+    run build/log/demo-build.log cmake --build --preset release --target "${targets[@]}" && return
   tail -n 40 build/log/demo-build.log >&2
   fail "the build failed"
+}
+
+# Express, ws and prom-client, as the example's lock file has them. $packages is for NODE_PATH.
+install_node_packages() {
+  local place=build/release/mastercrm-node
+  packages=$PWD/build/release/node/node_modules:$PWD/$place/node_modules
+  mkdir -p "$place"
+  cp examples/mastercrm-node/package*.json "$place"
+  cmp -s "$place/package-lock.json" "$place/installed" && return
+  run build/log/demo-npm.log npm --prefix "$place" ci --ignore-scripts --no-audit --no-fund --prefer-offline ||
+    fail "npm did not bring the packages: $(tail -n 1 build/log/demo-npm.log)"
+  cp "$place/package-lock.json" "$place/installed"
 }
 
 start_upstream() {
@@ -117,6 +133,15 @@ start_application() {
     grep -q 'cannot listen' "$directory/mastercrm.log" || break
   done
   fail "the application does not start: $(tail -n 1 "$directory/mastercrm.log")"
+}
+
+# Its workers serve the metrics on the port where the guide has them.
+start_node_application() {
+  app_port=$port
+  start "$directory/mastercrm.log" env NODE_PATH="$packages" PORT="$port" UPSTREAM_PORT="$upstream_port" \
+    SHMETRICS_SEGMENT="$segment" node examples/mastercrm-node/server.js
+  wait_until grep -q ' serves ' "$directory/mastercrm.log" ||
+    fail "the application does not start: $(tail -n 1 "$directory/mastercrm.log")"
 }
 
 start_exporter() {
@@ -165,23 +190,32 @@ if [ "$with_prometheus" = yes ]; then # before the minutes of the build
   [ "$port" != "$prometheus_port" ] || fail "port $port is Prometheus'; choose another with --port"
   ! is_busy "$prometheus_port" || fail "port $prometheus_port is in use, and Prometheus needs it"
 fi
+if [ "$node" = yes ]; then
+  { command -v node && command -v npm; } >/dev/null || fail "no node or npm here; install Debian's nodejs and npm"
+fi
 build
+[ "$node" = no ] || install_node_packages
 directory=$(mktemp -d /dev/shm/shmetrics-demo.XXXXXX 2>/dev/null || mktemp -d)
 segment=$directory/demo.seg
 start_upstream
-start_application
-application=$started
-start_exporter
-exporter=$started
+if [ "$node" = no ]; then
+  start_application
+  application=$started
+  start_exporter
+else
+  start_node_application
+  application=$started
+fi
+server=$started # of the metrics
 [ "$with_prometheus" = no ] || start_prometheus
 
-echo "demo: MasterCRM on port $app_port, exporter on port $port, $load_seconds s of load"
+echo "demo: MasterCRM on port $app_port, its metrics on port $port, $load_seconds s of load"
 run "$directory/load.log" "$bin/load_generator" --port "$app_port" --seconds "$load_seconds" --rate 150 \
   --mix "$example/load.txt" --websockets 4 || fail "the load generator failed: $(tail -n 1 "$directory/load.log")"
 curl -fsS "http://localhost:$port/api/metrics" >"$directory/scrape.txt" || fail "the scrape failed"
 curl -fsSo /dev/null -H "Authorization: Bearer $METRICS_TOKEN" "http://localhost:$port/api/metrics" ||
   fail "the scrape with the token failed"
-
+curl -fsSo /dev/null "http://localhost:$port/api/metrics?token=$METRICS_TOKEN" || fail "the scrape with ?token= failed"
 echo "\$ curl http://localhost:$port/api/metrics"
 cat "$directory/scrape.txt"
 echo "\$ curl -H 'Authorization: Bearer $METRICS_TOKEN' http://localhost:$port/api/metrics   # the same, from anywhere"
@@ -190,6 +224,10 @@ sent=$(awk '/^requests sent / { print $3 }' "$directory/load.log")
 counted=$(counted "$directory/scrape.txt")
 echo "requests sent $sent, counted $counted"
 [ "$sent" -eq "$counted" ] || fail "the counts differ"
+if [ "$node" = yes ]; then
+  "$bin/shmetrics" dump "$segment" --format text >"$directory/dump.txt"
+  [ "$sent" -eq "$(counted "$directory/dump.txt")" ] || fail "the worker's page and the segment differ"
+fi
 [ "$with_prometheus" = no ] || show_queries
 
 if [ "$keep" = yes ]; then
@@ -200,6 +238,6 @@ if [ "$keep" = yes ]; then
   read -r worker _ <"/proc/$application/task/$application/children" || true # the file ends without a newline
   echo "  kill -9 $worker   # a worker: no counter goes down, and another takes its place"
   trap 'exit 0' INT TERM
-  wait -n "$application" "$exporter" || true
-  fail "a program ended: $(tail -qn 1 "$directory/mastercrm.log" "$directory/exporter.log")"
+  wait -n "$application" "$server" || true
+  fail "a program ended: $(tail -qn 1 "$directory"/*.log)"
 fi

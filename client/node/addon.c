@@ -58,6 +58,13 @@ static napi_value gauge_set(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+static napi_value gauge_unset(napi_env env, napi_callback_info info) {
+  const Update update = update_of(env, info);
+  const shmetrics_gauge gauge = {update.series};
+  shmetrics_gauge_unset(gauge);
+  return NULL;
+}
+
 static napi_value histogram_observe(napi_env env, napi_callback_info info) {
   const Update update = update_of(env, info);
   const shmetrics_histogram histogram = {update.series};
@@ -102,6 +109,7 @@ NAPI_MODULE_INIT() {
       FUNCTION("counterAdd", counter_add),
       FUNCTION("gaugeAdd", gauge_add),
       FUNCTION("gaugeSet", gauge_set),
+      FUNCTION("gaugeUnset", gauge_unset),
       FUNCTION("histogramObserve", histogram_observe),
       FUNCTION("summaryObserve", summary_observe),
       FUNCTION("releaseWorker", release_worker),

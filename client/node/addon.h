@@ -5,14 +5,15 @@
 #include <shmetrics/shmetrics.h>
 
 #define MOST_LABELS 16
+#define MOST_SEGMENTS 8 /* that a process opens */
 
-/* Families and series by the index that JavaScript holds: a number costs a call less than an object does. Series 0 is
- * for one update only: of a label set that is not kept. */
+/* Segments, families and series by the index that JavaScript holds: a number costs a call less than an object does.
+ * Series 0 is for one update only: of a label set that is not kept. */
 typedef struct {
-  shmetrics_registry* registry; /* NULL until open() */
+  shmetrics_registry* registries[MOST_SEGMENTS];
   const void** families;
   shmetrics_series* series;
-  uint32_t family_count, family_room, series_count, series_room;
+  uint32_t registry_count, family_count, family_room, series_count, series_room;
 } Environment;
 
 Environment* environment_of(napi_env env);

@@ -12,25 +12,6 @@ static napi_value string_of(napi_env env, const char* text) {
   return made;
 }
 
-/* open() -> the path; throws. The library's words on stderr are not wanted: JavaScript warns. */
-napi_value addon_open(napi_env env, napi_callback_info info) {
-  shmetrics_options options = SHMETRICS_OPTIONS_INIT;
-  shmetrics_error error = {0, ""};
-  Environment* environment = environment_of(env);
-  (void)info;
-  options.quiet = 1;
-  environment->registry = shmetrics_open(&options, &error);
-  if (environment->registry == NULL) return throw_error(env, error.message);
-  return string_of(env, shmetrics_path(environment->registry));
-}
-
-typedef struct {
-  char *kind, *name, *help, *labels[MOST_LABELS];
-  uint32_t label_count, bound_count, mode;
-  double bounds[SHMETRICS_MAX_BOUNDS + 1]; /* with one more than there may be, so that too many are refused */
-  shmetrics_family_options options;
-} Declaration;
-
 /* A copy of a JavaScript string; NULL if it is none. */
 static char* copy_text(napi_env env, napi_value value) {
   size_t size = 0;
@@ -40,6 +21,36 @@ static char* copy_text(napi_env env, napi_value value) {
   return text;
 }
 
+/* open([path]) -> index of the segment; throws. The library's words on stderr are not wanted: JavaScript warns. */
+napi_value addon_open(napi_env env, napi_callback_info info) {
+  shmetrics_options options = SHMETRICS_OPTIONS_INIT;
+  shmetrics_error error = {0, ""};
+  Environment* environment = environment_of(env);
+  napi_value path = NULL, answer = NULL;
+  size_t count = 1;
+  napi_get_cb_info(env, info, &count, &path, NULL, NULL);
+  char* text = count > 0 ? copy_text(env, path) : NULL;
+  if (environment->registry_count == MOST_SEGMENTS) {
+    free(text);
+    return throw_error(env, "a process opens at most 8 segments");
+  }
+  options.quiet = 1;
+  options.path = text;
+  shmetrics_registry* registry = shmetrics_open(&options, &error);
+  free(text);
+  if (registry == NULL) return throw_error(env, error.message);
+  environment->registries[environment->registry_count] = registry;
+  napi_create_uint32(env, environment->registry_count++, &answer);
+  return answer;
+}
+
+typedef struct {
+  char *kind, *name, *help, *labels[MOST_LABELS];
+  uint32_t label_count, bound_count, mode, segment;
+  double bounds[SHMETRICS_MAX_BOUNDS + 1]; /* with one more than there may be, so that too many are refused */
+  shmetrics_family_options options;
+} Declaration;
+
 static void free_declaration(Declaration* wanted) {
   free(wanted->kind);
   free(wanted->name);
@@ -47,10 +58,10 @@ static void free_declaration(Declaration* wanted) {
   for (uint32_t i = 0; i < wanted->label_count; ++i) free(wanted->labels[i]);
 }
 
-/* The arguments (kind, name, help, labels, bounds, mode, series limit). */
+/* The arguments (kind, name, help, labels, bounds, mode, series limit, segment). */
 static int read_declaration(napi_env env, napi_callback_info info, Declaration* wanted) {
-  napi_value arguments[7], element;
-  size_t count = 7;
+  napi_value arguments[8], element;
+  size_t count = 8;
   uint32_t labels = 0;
   napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
   wanted->kind = copy_text(env, arguments[0]);
@@ -72,6 +83,8 @@ static int read_declaration(napi_env env, napi_callback_info info, Declaration* 
   }
   napi_get_value_uint32(env, arguments[5], &wanted->mode);
   napi_get_value_uint32(env, arguments[6], &wanted->options.series_limit);
+  napi_get_value_uint32(env, arguments[7], &wanted->segment);
+  wanted->options.naming = SHMETRICS_LENIENT; /* names are prom-client's business */
   return 1;
 }
 
@@ -110,12 +123,13 @@ napi_value addon_declare(napi_env env, napi_callback_info info) {
   shmetrics_error error = {SHMETRICS_FULL, "no memory left"};
   napi_value answer = NULL, element = NULL;
   const uint32_t index = environment->family_count;
-  if (!read_declaration(env, info, &wanted)) {
+  if (!read_declaration(env, info, &wanted) || wanted.segment >= environment->registry_count) {
     free_declaration(&wanted);
-    return throw_error(env, "kind, name, help and at most 16 labels are texts");
+    return throw_error(env, "kind, name, help and at most 16 labels are texts, and the segment is one that is open");
   }
   if (grow((void**)&environment->families, sizeof *environment->families, index, &environment->family_room)) {
-    environment->families[environment->family_count++] = declare(environment->registry, &wanted, &error);
+    environment->families[environment->family_count++] =
+        declare(environment->registries[wanted.segment], &wanted, &error);
   }
   free_declaration(&wanted);
   napi_create_array_with_length(env, 3, &answer);

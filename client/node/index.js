@@ -1,4 +1,4 @@
-// prom-client's names. Counter, Gauge, Histogram, Summary and the reading side are ours, the rest is prom-client's.
+// prom-client's names, and its successor's. Counter, Gauge, Histogram, Summary and the reading side are ours, the rest is prom-client's.
 'use strict';
 
 const addon = require('./lib/addon');
@@ -30,15 +30,13 @@ if (addon === null) {
   };
   exports.linearBuckets = peer.linearBuckets;
   exports.exponentialBuckets = peer.exponentialBuckets;
-  // These stay in the process that they are about: only the worker that answers shows its own.
-  exports.collectDefaultMetrics = config =>
-    peer.collectDefaultMetrics(
-      config === undefined || config === null || (typeof config === 'object' && !config.register)
-        ? { ...config, register }
-        : config);
-  exports.collectDefaultMetrics.metricsList = peer.collectDefaultMetrics.metricsList;
+  exports.collectDefaultMetrics = require('./lib/default_metrics');
   exports.aggregators = peer.aggregators;
   exports.AggregatorRegistry = AggregatorRegistry;
+  if (peer.ClusterRegistry) {
+    exports.ClusterRegistry = AggregatorRegistry;
+    exports.WorkerRegistry = AggregatorRegistry;
+  }
   // Says that this process ends in order. exit() does it by itself, a signal without a handler does not.
   exports.releaseWorker = addon.releaseWorker;
 }

@@ -87,18 +87,20 @@ static void complete(napi_env env, napi_status status, void* data) {
   free_scrape(env, scrape);
 }
 
-/* render(format) -> a promise of texts, one a family */
+/* render(format, segment) -> a promise of texts, one a family */
 napi_value addon_render(napi_env env, napi_callback_info info) {
-  napi_value argument, name, promise = NULL;
-  size_t count = 1;
-  uint32_t format = SHMETRICS_TEXT;
+  napi_value arguments[2], name, promise = NULL;
+  size_t count = 2;
+  uint32_t format = SHMETRICS_TEXT, segment = 0;
   const Environment* environment = environment_of(env);
+  napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
+  napi_get_value_uint32(env, arguments[0], &format);
+  napi_get_value_uint32(env, arguments[1], &segment);
+  if (segment >= environment->registry_count) return throw_error(env, "the segment is not open");
   Scrape* scrape = calloc(1, sizeof *scrape);
   if (scrape == NULL) return throw_error(env, "no memory left");
-  napi_get_cb_info(env, info, &count, &argument, NULL, NULL);
-  napi_get_value_uint32(env, argument, &format);
   scrape->format = (enum shmetrics_format)format;
-  scrape->descriptor = shmetrics_descriptor(environment->registry);
+  scrape->descriptor = shmetrics_descriptor(environment->registries[segment]);
   napi_create_string_utf8(env, "shmetrics", NAPI_AUTO_LENGTH, &name);
   if (napi_create_promise(env, &scrape->deferred, &promise) != napi_ok ||
       napi_create_async_work(env, NULL, name, execute, complete, scrape, &scrape->work) != napi_ok ||

@@ -15,8 +15,9 @@ function isLocal(request) {
 }
 
 exports.mayRead = request => {
-  const bearer = /^bearer (\S+)$/i.exec(request.headers.authorization || '');
-  const query = new URL(request.url, 'http://localhost').searchParams.get('token');
-  if (request.headers.authorization) return bearer !== null && isKnown(bearer[1]);
-  return query === null ? isLocal(request) : isKnown(query);
+  const header = request.headers.authorization;
+  const queries = new URL(request.url, 'http://localhost').searchParams.getAll('token');
+  if (header === undefined && queries.length === 0) return isLocal(request);
+  const given = queries.concat(header === undefined ? [] : /^bearer (\S+)$/i.exec(header)?.[1] ?? '');
+  return given.length === 1 && isKnown(given[0]); // two are one too many
 };

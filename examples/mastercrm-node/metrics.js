@@ -9,6 +9,18 @@ const counter = metric.bind(null, 'Counter');
 const gauge = metric.bind(null, 'Gauge'); // the living workers' sum, unless `aggregator` says otherwise
 const histogram = metric.bind(null, 'Histogram');
 
+// A collect() that asks the database. Every known pair is set: what is not there any more reads 0.
+function show(table, name, pairs) {
+  return async function collect() {
+    const counts = new Map(await require('./database').query('select', table, name));
+    for (const pair of pairs) {
+      const [first, second] = pair.split(' ');
+      this.set({ [this.labelNames[0]]: first, [this.labelNames[1]]: second }, counts.get(pair) ?? 0);
+    }
+  };
+}
+const known = (first, second) => first.flatMap(one => second.map(other => `${one} ${other}`));
+
 exports.register = client.register;
 
 exports.http = {
@@ -35,7 +47,11 @@ exports.database = {
 };
 
 exports.queue = {
-  size: gauge('queue_size', 'Current queue size', ['queue_name', 'status']),
+  // The queue and the sessions are in the database: each worker would get the same answer, and the last one is right.
+  size: gauge('queue_size', 'Current queue size', ['queue_name', 'status'], {
+    aggregator: 'first',
+    collect: show('jobs', 'size', known(['webhooks', 'campaigns'], ['waiting', 'active', 'failed'])),
+  }),
   processed: counter('queue_jobs_processed_total', 'Total queue jobs processed', ['queue_name', 'status']),
   duration: histogram('queue_processing_duration_seconds', 'Queue job processing duration', ['queue_name', 'job_type']),
   delivered: counter('webhooks_delivered_total', 'Webhooks successfully delivered',
@@ -57,12 +73,9 @@ exports.ai = {
 };
 
 exports.business = {
-  // Every worker could ask the database, and would get the same answer: the last one counts.
   activeUsers: gauge('active_users', 'Number of active users', ['company_id', 'user_type'], {
     aggregator: 'first',
-    collect() {
-      for (const company of ['1', '2']) this.set({ company_id: company, user_type: 'agent' }, Number(company) * 3);
-    },
+    collect: show('sessions', 'active', known(['1', '2', '3'], ['agent', 'admin'])),
   }),
   messages: counter('messages_processed_total', 'Total messages processed', ['channel', 'direction', 'status']),
   conversations: counter('conversations_created_total', 'Conversations created', ['channel', 'initiated_by']),

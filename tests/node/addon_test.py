@@ -30,6 +30,8 @@ class NodeAddon(unittest.TestCase):
             addon.counterAdd(addon.find(counter, ['2', ''], false), 3);
             const gauge = addon.find(addon.declare('gauge', 'g', 'G', [], [], 5, 0)[0], [], true);
             addon.gaugeSet(gauge, 5); addon.gaugeAdd(gauge, -2); addon.gaugeAdd(gauge);
+            const gone = addon.find(addon.declare('gauge', 'gone', 'G', [], [], 2, 0)[0], [], true);
+            addon.gaugeSet(gone, 1); addon.gaugeUnset(gone);
             const seconds = addon.find(addon.declare('histogram', 'h', 'H', [], [1, 2], 0, 0)[0], [], true);
             addon.histogramObserve(seconds, 1.5);
             addon.summaryObserve(addon.find(addon.declare('summary', 's', 'S', [], [], 0, 0)[0], [], true), 7);
@@ -42,17 +44,19 @@ class NodeAddon(unittest.TestCase):
 
     def test_what_breaks_a_rule_is_told_and_inert(self):
         code, message, refused, shown = self.evaluate("""
-            const [family, code, message] = addon.declare('counter', 'wrong', 'Wrong', [], [], 0, 0);
-            addon.counterAdd(addon.find(family, [], true));
+            const [family, code, message] = addon.declare('counter', 'wrong', 'Wrong', ['__x'], [], 0, 0);
+            addon.counterAdd(addon.find(family, ['a'], true));
             addon.counterAdd(12345); addon.counterAdd('no index'); addon.counterAdd();
             let refused = 0;
             for (const call of [() => addon.find(99, [], true), () => addon.declare('counter', 5, 'A', [], [], 0, 0),
-                () => addon.declare('counter', 'a_total', 'A', Array(17).fill('x'), [], 0, 0)]) {
+                () => addon.declare('counter', 'a_total', 'A', Array(17).fill('x'), [], 0, 0),
+                () => addon.declare('counter', 'a_total', 'A', [], [], 0, 0, 1), () => addon.render(0, 1),
+                () => addon.open('/proc/none.seg')]) {
               try { call(); } catch { refused += 1; }
             }
             return [code, message, refused, await addon.render(0)];""")
-        self.assertEqual((code, refused, shown), (5, 3, []))
-        self.assertIn("use 'wrong_total'", message)
+        self.assertEqual((code, refused, shown), (5, 6, []))
+        self.assertIn("label '__x' begins with '__'", message)
 
 
 if __name__ == "__main__":

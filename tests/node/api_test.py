@@ -29,7 +29,7 @@ def values_of(metrics):
     found = {}
     for metric in metrics:
         for value in metric["values"]:
-            labels = {name: text(label) for name, label in value["labels"].items()}
+            labels = {name: text(label) for name, label in value.get("labels", {}).items()}
             if "quantile" not in labels:
                 key = tuple(sorted((name, label) for name, label in labels.items() if label != ""))
                 found[value.get("metricName") or metric["name"], key] = float(value["value"])
@@ -49,12 +49,18 @@ class NodeDifferential(unittest.TestCase):
     maxDiff = None
 
     def test_generated_programs_throw_and_show_the_same_as_under_prom_client(self):
+        self.compare("prom-client")
+
+    def test_generated_programs_throw_and_show_the_same_as_under_its_successor(self):
+        self.compare("@prometheus-io/client", NODE_PATH=node.path_without("prom-client"))
+
+    def compare(self, peer, **more):
         seed, count = 20, 300
-        ours, theirs = (json.loads(node.run(new_segment(), node.HERE / "generated.js", package, seed, count)[0])
-                        for package in ("@shmetrics/prom-client", "prom-client"))
+        ours, theirs = (json.loads(node.run(new_segment(), node.HERE / "generated.js", package, seed, count, **more)[0])
+                        for package in ("@shmetrics/prom-client", peer))
         self.assertFalse(list(difflib.unified_diff(theirs["errors"], ours["errors"], "theirs", "ours", n=0)))
         self.assertGreater(len(theirs["errors"]), 100)
-        mine, peers = values_of(ours["json"]), values_of(theirs["json"])
+        mine, peers = (values_of(run["json"]) for run in (ours, theirs))
         self.assertFalse(sorted(mine.keys() ^ peers.keys()))
         self.assertGreater(len(mine), 1000)
         wrong = {key: (mine[key], peers[key]) for key in mine if not same(mine[key], peers[key])}
@@ -84,19 +90,32 @@ class NodeNames(unittest.TestCase):
             return [new client.Registry() instanceof peer.Registry, missing, ...made];""")
         self.assertEqual(found, [True, [], True, True, True, True])
 
-    def test_a_name_that_the_segment_does_not_take_stays_in_the_process_and_is_said_once(self):
+    def test_a_histogram_that_the_segment_does_not_take_stays_in_the_process_and_is_said_once(self):
         found, warnings = self.evaluate("""
-            const wrong = new client.Counter({ name: 'jobs', help: 'Jobs' });
-            wrong.inc(3);
             const buckets = client.linearBuckets(0, 1, 100);
             const many = new client.Histogram({ name: 'many', help: 'Many', buckets });
             many.observe(50);
             return client.register.metrics();""")
-        self.assertEqual(samples_of(found)["jobs_total"], 3)
         self.assertEqual(samples_of(found)['many_bucket{le="50"}'], 1)
-        self.assertIn("use 'jobs_total'", warnings)
-        self.assertIn("many stays in each process", warnings)
+        self.assertEqual(warnings.count("many stays in each process"), 1)
         self.assertEqual(segments.samples(self.segment), {})
+
+    def test_names_are_as_prom_client_takes_them(self):
+        for _ in range(2):
+            found, warnings = self.evaluate("""
+                new client.Counter({ name: 'jobs', help: 'Jobs' }).inc(3);
+                new client.Gauge({ name: 'open_total', help: 'Open' }).set(5);
+                new client.Gauge({ name: 'process_odd', help: 'Odd', mode: 'max' }).set(7);
+                new client.Histogram({ name: 'time:spent', help: 'Spent', buckets: [1] }).observe(1);
+                const text = await client.register.metrics();
+                client.register.setContentType(client.openMetricsContentType);
+                return [text, await client.register.metrics()];""")
+        shown = samples_of(found[0])
+        self.assertEqual([shown[name] for name in ("jobs_total", "process_odd", "time:spent_count")], [6, 7, 2])
+        self.assertEqual(warnings, "")
+        self.assertIn("# TYPE jobs counter\njobs 6\n", found[0])
+        self.assertIn("\nopen_total 0\n", segments.dump(self.segment, "text"), "a gauge of workers that have ended")
+        self.assertEqual(samples_of(found[1], parse=prometheus_client.openmetrics.parser)["jobs"], 6)
 
     def test_what_cannot_be_is_said_once_and_changes_nothing(self):
         found, warnings = self.evaluate("""
@@ -158,12 +177,85 @@ class NodeNames(unittest.TestCase):
             'plain_total{app="crm",zone="1"}': 1,
             'labelled_total{app="crm",x="1",zone="1"}': 1, 'labelled_total{app="crm",x="b",zone="2"}': 1})
 
-    def test_default_metrics_are_those_of_the_worker_that_answers(self):
+    def test_a_label_set_that_is_removed_from_a_gauge_is_shown_no_more_until_it_is_set(self):
         found, warnings = self.evaluate("""
-            client.collectDefaultMetrics({ labels: { worker: 3 } });
+            const peers = new client.Gauge({ name: 'peers', help: 'P', labelNames: ['x'], mode: 'livemax' });
+            const busy = new client.Gauge({ name: 'busy', help: 'B' });
+            peers.set({ x: 'a' }, 1); peers.set({ x: 'b' }, 2); peers.set({ x: 'c' }, 3); busy.set(4);
+            peers.remove('a'); peers.remove({ x: 'b' }); peers.remove('never');
+            const removed = await client.register.metrics();
+            peers.inc({ x: 'b' });
+            const again = await client.register.metrics();
+            peers.reset(); busy.reset();
+            return [removed, again, await client.register.metrics()];""")
+        self.assertEqual([samples_of(text) for text in found], [
+            {'peers{x="c"}': 3, "busy": 4}, {'peers{x="b"}': 1, 'peers{x="c"}': 3, "busy": 4}, {"busy": 0}])
+        self.assertEqual(warnings, "")
+
+    def test_default_metrics_have_their_names_and_a_series_a_worker(self):
+        program = """
+            const cluster = require('cluster');
+            if (cluster.isPrimary) {
+              for (let i = 0; i < 2; i += 1) cluster.fork();
+              const texts = [];
+              cluster.on('message', (worker, text) => {
+                texts.push(text);
+                if (texts.length === 2) worker.send('show');
+                if (texts.length === 3) { console.log(text); process.exit(); }
+              });
+            } else {
+              const client = require('@shmetrics/prom-client');
+              client.collectDefaultMetrics();
+              const show = async () => process.send(await client.register.metrics());
+              process.on('message', show);
+              show();
+            }"""
+        with tempfile.NamedTemporaryFile("w", suffix=".js") as file:
+            file.write(program)
+            file.flush()
+            written, warnings = node.run(self.segment, file.name)
+        shown = samples_of(written)
+        for gauge in ("process_resident_memory_bytes", "nodejs_heap_size_used_bytes", "process_start_time_seconds",
+                      "nodejs_active_handles_total", "nodejs_eventloop_lag_mean_seconds"):
+            of_workers = [value for name, value in shown.items() if name.startswith(gauge + "{worker=")]
+            self.assertEqual(len(of_workers), 2, gauge)
+            self.assertFalse([value for value in of_workers if value < 0], gauge)  # NaN is a mean of nothing
+        self.assertGreater(shown["process_cpu_seconds_total"], 0)
+        self.assertIn("nodejs_eventloop_lag_max_seconds", shown)
+        self.assertEqual(len([name for name in shown if name.startswith("nodejs_version_info")]), 1)
+        self.assertEqual(warnings, "")
+
+    def test_default_metrics_may_have_labels_of_the_program(self):
+        found, warnings = self.evaluate("""
+            client.collectDefaultMetrics({ labels: { worker: 3 }, prefix: 'crm_' });
             return client.register.metrics();""")
-        self.assertIn('process_cpu_seconds_total{worker="3"}', samples_of(found))
-        self.assertEqual((segments.samples(self.segment), warnings), ({}, ""))
+        self.assertIn('crm_process_resident_memory_bytes{worker="3"}', samples_of(found))
+        self.assertEqual(warnings, "")
+        for config in ("5", "'text'"):
+            with self.assertRaisesRegex(AssertionError, "config must be null, undefined, or an object"):
+                self.evaluate(f"client.collectDefaultMetrics({config});")
+
+    def test_a_registry_may_have_a_segment_of_its_own(self):
+        other = new_segment()
+        for _ in range(2):
+            found, _ = self.evaluate(f"""
+                const own = new client.Registry(undefined, {{ segment: '{other}' }});
+                new client.Counter({{ name: 'a_total', help: 'A' }}).inc();
+                new client.Counter({{ name: 'b_total', help: 'B', registers: [own] }}).inc(5);
+                const again = new client.Registry(client.prometheusContentType, {{ segment: '{other}' }});
+                const merged = client.Registry.merge([own, client.register]);
+                return Promise.all([client.register, own, again, merged].map(registry => registry.metrics()));""")
+        self.assertEqual([samples_of(text) for text in found], [{"a_total": 2}, {"b_total": 10}, {},
+                                                                {"a_total": 2, "b_total": 10}])
+        self.assertEqual((segments.samples(self.segment), segments.samples(other)), ({"a_total": 2}, {"b_total": 10}))
+
+    def test_a_segment_of_its_own_that_cannot_be_opened_leaves_the_metrics_in_the_process(self):
+        found, warnings = self.evaluate("""
+            const own = new client.Registry(undefined, { segment: '/proc/none.seg' });
+            new client.Counter({ name: 'b_total', help: 'B', registers: [own] }).inc(5);
+            return own.metrics();""")
+        self.assertEqual((samples_of(found), segments.samples(self.segment)), ({"b_total": 5}, {}))
+        self.assertEqual(warnings.count("metrics of this segment stay in each process"), 1)
 
     def test_aggregators_are_modes_of_gauges(self):
         self.evaluate("""

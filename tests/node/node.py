@@ -39,6 +39,15 @@ def environment(segment, **more):
     return {**os.environ, "SHMETRICS_SEGMENT": str(segment), "NODE_PATH": f"{MODULES}:{PEERS}", **more}
 
 
+def path_without(name):
+    """NODE_PATH with all peers but this one: the package looks for prom-client before its successor."""
+    others = segments.new_directory()
+    for peer in PEERS.iterdir():
+        if peer.name != name:
+            (others / peer.name).symlink_to(peer)
+    return f"{MODULES}:{others}"
+
+
 def start(segment, *arguments, flags=(), **more):
     return subprocess.Popen([NODE, *flags, *map(str, arguments)], env=environment(segment, **more), text=True,
                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)

@@ -65,14 +65,17 @@ class NodeCluster(unittest.TestCase):
         scraper.join()
         answered = sum(answer is not None for answer in answers)
         self.assertGreater(answered, 350)
-        self.assertLessEqual(answered + 4, self.counted())
+        # Not each /die is a kill: its connection may have been given to a worker that another one has killed.
+        kills = samples(self.segment)['app_requests_total{route="/die"}']
+        self.assertGreater(kills, 1)
+        self.assertLessEqual(answered + kills, self.counted())
         self.assertLessEqual(self.counted(), len(paths))
         self.assertGreater(len(shown), 5)
         self.assertEqual(shown, sorted(shown), "less than before")
         for counts in zip(*shown):
             self.assertEqual(list(counts), sorted(counts))
         self.assertEqual(self.server.end(), 0)
-        self.assertEqual(deaths_in(self.segment), 4, "only kills are deaths")
+        self.assertEqual(deaths_in(self.segment), kills, "only kills are deaths")
         self.assertEqual(samples(self.segment)["app_active"], 0)
 
     def test_kills_from_outside_lose_at_most_what_was_not_answered(self):

@@ -1,10 +1,10 @@
 // The binary part, or null where it cannot be: then the package is prom-client itself.
 //
-//   open() -> path                                          declare(kind, name, help, labels, bounds, mode, limit)
-//   find(family, values, kept) -> series                      -> [family, code, message]
-//   counterAdd(series[, n]) gaugeAdd(series[, n]) gaugeSet(series, n) histogramObserve(series, n)
-//   summaryObserve(series, n)                               render(format) -> promise of texts, one a family
-//   releaseWorker()
+//   open([path]) -> segment; the first is 0    declare(kind, name, help, labels, bounds, mode, limit, segment)
+//   find(family, values, kept) -> series         -> [family, code, message]
+//   counterAdd(series[, n])                    gaugeAdd(series[, n]) gaugeSet(series, n) gaugeUnset(series)
+//   histogramObserve(series, n)                summaryObserve(series, n)
+//   releaseWorker()                            render(format, segment) -> promise of texts, one a family
 'use strict';
 
 const path = require('path');

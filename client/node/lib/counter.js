@@ -29,13 +29,18 @@ class CounterChild extends Child {
 class Counter extends lasting(peer.client.Counter) {
   constructor(config) {
     super(withRegister(config));
+    this._declare();
+  }
+
+  _declare() {
     this._family = declare('counter', this, CounterChild);
   }
 
   incWithoutExemplar(labels, value) {
     if (!this._family) return super.incWithoutExemplar(labels, value);
-    if (typeof labels === 'object' && labels !== null) return this._family.child(labels).inc(value);
-    return this._family.childWithoutLabels().inc(labels);
+    if (typeof labels !== 'object' || labels === null) return this._family.childWithoutLabels().inc(labels);
+    if (peer.isSuccessor) check(value);
+    return this._family.child(labels).inc(value);
   }
 
   // Exemplars have no room in the segment.

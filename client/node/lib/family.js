@@ -5,17 +5,18 @@ const addon = require('./addon');
 const peer = require('./peer');
 const warnOnce = require('./warning');
 
-const INVALID_ARGUMENT = 5; // of enum shmetrics_code: the name, or the buckets, break a rule
+const INVALID_ARGUMENT = 5; // of enum shmetrics_code: labels or buckets break a rule
 const DEFAULT_SERIES_LIMIT = 1000;
 const LONGEST_VALUE = 1024;
 const COLLECT_MS = 10000;
 
-// Names that this process has declared: a registry that has them no more does not show them.
+// 'SEGMENT NAME' of what this process has declared: a registry that has it no more does not show it.
 const declared = new Set();
 const collecting = new Set();
 
+// For the successor null is no value, too.
 function text(value) {
-  return value === undefined ? '' : String(value);
+  return value === undefined || (value === null && peer.isSuccessor) ? '' : String(value);
 }
 
 // What the Maps may keep: neither objects, of which each call may make another, nor texts that no label can have.
@@ -25,8 +26,9 @@ function isKey(value) {
 }
 
 class Family {
-  constructor(index, metric, defaults, Child) {
+  constructor(index, segment, metric, defaults, Child) {
     this.index = index;
+    this.segment = segment;
     this.metric = metric;
     this.names = metric.labelNames;
     this.defaults = defaults;
@@ -139,20 +141,26 @@ function collectAll() {
   }
 }
 
-// The family of a new metric; null if it stays in this process, as prom-client keeps it.
+function isDeclared(name, segment) {
+  return declared.has(`${segment} ${name}`);
+}
+
+// The family of a new metric; null if it stays in this process, as the peer keeps it.
 function declare(kind, metric, ChildOfKind, { bounds = [], mode = 0 } = {}) {
   if (metric.registers.length === 0 || metric.aggregator === 'omit') return null;
+  const { _segment: segment = 0 } = metric.registers[0];
+  if (segment === null) return null;
   const defaults = Object.assign({}, ...metric.registers.map(registry => registry._defaultLabels));
   const names = [...new Set([...metric.labelNames, ...Object.keys(defaults)])];
   const [index, code, message] = addon.declare(kind, metric.name, String(metric.help), names, bounds, mode,
-    metric.seriesLimit || 0);
+    metric.seriesLimit || 0, segment);
   if (message !== '') {
     warnOnce(code === INVALID_ARGUMENT ? `${message}; until then ${metric.name} stays in each process` : message);
   }
   if (code === INVALID_ARGUMENT) return null;
-  declared.add(metric.name);
+  declared.add(`${segment} ${metric.name}`);
   if (metric.collect) collectRegularly(metric);
-  return new Family(index, metric, defaults, ChildOfKind);
+  return new Family(index, segment, metric, defaults, ChildOfKind);
 }
 
 // The child that labels() was asked for: by values in order, or by an object.
@@ -162,4 +170,4 @@ function childOf(metric, args) {
   return family.child(peer.getLabels(metric.labelNames, args) || {});
 }
 
-module.exports = { Child, childOf, declare, declared };
+module.exports = { Child, childOf, declare, isDeclared };

@@ -3,7 +3,6 @@
 const util = require('util');
 const addon = require('./addon');
 const peer = require('./peer');
-const warnOnce = require('./warning');
 const { Child, childOf, declare } = require('./family');
 const { read, withRegister } = require('./registry');
 
@@ -27,20 +26,27 @@ function check(word, value) {
   if (typeof value !== 'number') throw new TypeError(`${word} is not a valid number: ${util.format(value)}`);
 }
 
+// What inc() and dec() were given; the successor takes null for nothing, too.
+function amount(value) {
+  return value === undefined || (peer.isSuccessor && value === null) ? 1 : value;
+}
+
 class GaugeChild extends Child {
   constructor(family, values, isKept) {
     super(family, values, isKept);
-    this.inc = (value = 1) => {
-      check('Delta', value);
-      addon.gaugeAdd(this.index || this.resolve(), value);
+    this.inc = value => {
+      const delta = amount(value);
+      check('Delta', delta);
+      addon.gaugeAdd(this.index || this.resolve(), delta);
     };
-    this.dec = (value = 1) => {
-      addon.gaugeAdd(this.index || this.resolve(), -value); // takes '5' too, as theirs
+    this.dec = value => {
+      addon.gaugeAdd(this.index || this.resolve(), -amount(value)); // takes '5' too, as theirs
     };
     this.set = value => {
       check('Value', value);
       addon.gaugeSet(this.index || this.resolve(), value);
     };
+    this.unset = () => addon.gaugeUnset(this.index || this.resolve());
     this.setToCurrentTime = () => this.set(Date.now() / 1000);
     this.startTimer = () => this.startTimerOfMetric();
   }
@@ -48,9 +54,13 @@ class GaugeChild extends Child {
 
 class Gauge extends peer.client.Gauge {
   constructor(config) {
-    const mode = modeOf(config ?? {}); // before the metric has a registry, where it would stay
+    modeOf(config ?? {}); // throws before the metric has a registry, where it would stay
     super(withRegister(config));
-    this._family = declare('gauge', this, GaugeChild, { mode });
+    this._declare();
+  }
+
+  _declare() {
+    this._family = declare('gauge', this, GaugeChild, { mode: modeOf(this) });
   }
 
   set(labels, value) {
@@ -63,7 +73,7 @@ class Gauge extends peer.client.Gauge {
   inc(labels, value) {
     if (!this._family) return super.inc(labels, value);
     if (!isObject(labels)) return this._family.childWithoutLabels().inc(labels);
-    check('Delta', value === undefined ? 1 : value);
+    check('Delta', amount(value));
     return this._family.child(labels).inc(value);
   }
 
@@ -82,15 +92,21 @@ class Gauge extends peer.client.Gauge {
     return this._family ? read(this) : super.get();
   }
 
-  // Only this worker's values; they go on being shown.
+  // Of this worker's values only, as remove().
   reset() {
-    if (!this._family) super.reset();
-    else for (const child of this._family.children()) if (child.index) child.set(0);
+    if (!this._family) {
+      super.reset();
+    } else if (this.labelNames.length === 0) {
+      this._family.childWithoutLabels().set(0);
+    } else {
+      for (const child of this._family.children()) if (child.index) child.unset();
+    }
   }
 
+  // This worker shows the label set no more, until it sets it again.
   remove(...args) {
     if (!this._family) super.remove(...args);
-    else warnOnce(`${this.name}: a label set cannot be removed while its worker lives`);
+    else childOf(this, args).unset();
   }
 }
 

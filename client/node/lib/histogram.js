@@ -3,7 +3,7 @@
 const addon = require('./addon');
 const peer = require('./peer');
 const { declare } = require('./family');
-const { lasting, observing } = require('./lasting');
+const { check, lasting, observing } = require('./lasting');
 const { read, withRegister } = require('./registry');
 
 const HistogramChild = observing(addon.histogramObserve);
@@ -11,13 +11,20 @@ const HistogramChild = observing(addon.histogramObserve);
 class Histogram extends lasting(peer.client.Histogram) {
   constructor(config) {
     super(withRegister(config));
+    this._declare();
+  }
+
+  _declare() {
     const bounds = [...new Set(this.upperBounds)].filter(Number.isFinite).sort((a, b) => a - b);
     this._family = declare('histogram', this, HistogramChild, { bounds });
   }
 
   observeWithoutExemplar(labels, value) {
     if (!this._family) return super.observeWithoutExemplar(labels, value);
-    if (typeof labels === 'object' && labels !== null) return this._family.child(labels).observe(value);
+    if (typeof labels === 'object' && labels !== null) {
+      if (peer.isSuccessor) check(value);
+      return this._family.child(labels).observe(value);
+    }
     if (labels || labels === 0) return this._family.childWithoutLabels().observe(labels);
     return this._family.childWithoutLabels().observe(value); // (undefined, value), as they take it
   }

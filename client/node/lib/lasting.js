@@ -29,13 +29,17 @@ function lasting(Base) {
   };
 }
 
+function check(value) {
+  if (!Number.isFinite(value)) throw new TypeError(`Value is not a valid number: ${util.format(value)}`);
+}
+
 // A child whose values `observe(index, value)` takes.
 function observing(observe) {
   return class extends Child {
     constructor(family, values, isKept) {
       super(family, values, isKept);
       this.observe = value => {
-        if (!Number.isFinite(value)) throw new TypeError(`Value is not a valid number: ${util.format(value)}`);
+        check(value);
         observe(this.index || this.resolve(), value);
       };
       this.startTimer = () => this.startTimerOfMetric();
@@ -43,4 +47,4 @@ function observing(observe) {
   };
 }
 
-module.exports = { lasting, observing };
+module.exports = { check, lasting, observing };

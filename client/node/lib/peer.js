@@ -1,5 +1,5 @@
-// The real prom-client. Where a package.json gives our package that name by an npm alias, the real one has the name
-// prom-client-original there.
+// The package whose names ours are: prom-client, or its successor @prometheus-io/client. Where a package.json gives our
+// package the name prom-client by an npm alias, the real one has the name prom-client-original there.
 'use strict';
 
 const path = require('path');
@@ -15,15 +15,21 @@ function find(name) {
   }
 }
 
-const found = find('prom-client') ?? find('prom-client-original');
+const NAMES = ['prom-client', '@prometheus-io/client', 'prom-client-original'];
+
+const found = NAMES.map(find).find(file => file !== undefined);
 if (found === undefined) {
-  throw new Error('@shmetrics/prom-client needs prom-client 15 beside it: npm install prom-client@15');
+  throw new Error('@shmetrics/prom-client needs prom-client 15, or @prometheus-io/client, beside it: ' +
+    'npm install prom-client@15');
 }
 const beside = name => require(path.join(path.dirname(found), 'lib', name));
 
+const client = require(found);
+
 module.exports = {
-  client: require(found),
-  file: found,
+  client,
+  isSuccessor: client.ClusterRegistry !== undefined, // which checks a value before its labels
+  files: NAMES.map(find).filter(file => file !== undefined),
   getLabels: beside('util').getLabels,
   validateLabel: beside('validation').validateLabel,
 };

@@ -40,34 +40,63 @@ function metricOf(family) {
   };
 }
 
-async function readFamilies() {
-  const text = (await addon.render(JSON_TEXT)).join('');
+async function readFamilies(segment) {
+  const text = (await addon.render(JSON_TEXT, segment)).join('');
   return JSON.parse(text).families;
 }
 
 // metric.get()
 async function read(metric) {
   await metric.collect?.();
-  const found = (await readFamilies()).find(family => family.name === metric.name);
+  const found = (await readFamilies(metric._family.segment)).find(family => family.name === metric.name);
   return found ? metricOf(found) : { help: metric.help, name: metric.name, type: metric.type, values: [],
     aggregator: 'first' };
 }
 
 // [name, text] of each family. OpenMetrics names a counter without its suffix.
-async function readTexts(format) {
-  return (await addon.render(format)).filter(text => !text.startsWith('# EOF')).map(text => {
+async function readTexts(format, segment) {
+  return (await addon.render(format, segment)).filter(text => !text.startsWith('# EOF')).map(text => {
     const [, name, type] = /^# TYPE (\S+) (\S+)$/m.exec(text);
     return [format === OPENMETRICS && type === 'counter' ? `${name}_total` : name, text];
   });
 }
 
+// Segments of this process by their paths; 0 is the one of $SHMETRICS_SEGMENT. Null: it cannot be opened.
+const segments = new Map([[undefined, 0]]);
+function segmentOf(path) {
+  if (segments.has(path)) return segments.get(path);
+  let segment = null;
+  try {
+    segment = addon.open(path);
+  } catch (error) {
+    warnOnce(`metrics of this segment stay in each process: ${error.message}`, path);
+  }
+  segments.set(path, segment);
+  return segment;
+}
+
 class Registry extends peer.client.Registry {
-  // Whether this registry shows a family of the segment. The global one shows also what other programs and workers have
+  // `options.segment` is the path of another segment for this registry's metrics, of which it then shows all.
+  constructor(contentType, options = {}) {
+    super(contentType);
+    this._segment = segmentOf(options?.segment);
+    this._isWhole = Boolean(options?.segment);
+  }
+
+  // Whether this registry shows a family of a segment. A whole one shows also what other programs and workers have
   // declared, and this process has not.
-  _shows(name) {
-    const metric = this._metrics[name];
-    if (metric) return Boolean(metric._family);
-    return this._isWhole === true && !require('./family').declared.has(name);
+  _shows(name, segment) {
+    const metric = this.getSingleMetric(name);
+    if (metric) return metric._family?.segment === segment;
+    return this._isWhole && this._segment === segment && !require('./family').isDeclared(name, segment);
+  }
+
+  // Those that hold something to show: more than one after a merge.
+  _segments() {
+    const found = new Set(this.getMetricsAsArray().filter(metric => metric._family)
+      .map(metric => metric._family.segment));
+    if (this._isWhole && this._segment !== null) found.add(this._segment);
+    return [...found];
   }
 
   // Metrics of prom-client's own kind, which stay in this process: default metrics, and what the segment does not take.
@@ -88,7 +117,9 @@ class Registry extends peer.client.Registry {
   async metrics() {
     await this._collect();
     const format = this.contentType === Registry.OPENMETRICS_CONTENT_TYPE ? OPENMETRICS : TEXT;
-    const shared = (await readTexts(format)).filter(([name]) => this._shows(name));
+    const texts = await Promise.all(this._segments().map(async segment =>
+      (await readTexts(format, segment)).filter(([name]) => this._shows(name, segment))));
+    const shared = texts.flat();
     const locals = this._locals(new Map(shared));
     const text = shared.map(([, ofFamily]) => ofFamily).join('');
     if (locals.getMetricsAsArray().length > 0) return text + await locals.metrics();
@@ -99,15 +130,19 @@ class Registry extends peer.client.Registry {
     if (!metric._family) return super.getMetricsAsString(metric);
     await metric.collect?.();
     const format = this.contentType === Registry.OPENMETRICS_CONTENT_TYPE ? OPENMETRICS : TEXT;
-    const found = (await readTexts(format)).find(([name]) => name === metric.name);
+    const found = (await readTexts(format, metric._family.segment)).find(([name]) => name === metric.name);
     return found ? found[1].trimEnd() : '';
   }
 
-  async getMetricsAsJSON() {
+  async getMetricsAsJSON(aggregator) {
     await this._collect();
-    const shared = (await readFamilies()).filter(({ name }) => this._shows(name)).map(metricOf);
+    const isWanted = ({ name }) =>
+      aggregator === undefined || (this.getSingleMetric(name)?.aggregator ?? 'sum') === aggregator;
+    const families = await Promise.all(this._segments().map(async segment =>
+      (await readFamilies(segment)).filter(({ name }) => this._shows(name, segment))));
+    const shared = families.flat().map(metricOf);
     const locals = this._locals(new Map(shared.map(metric => [metric.name, metric])));
-    return shared.concat(await locals.getMetricsAsJSON());
+    return shared.concat(await locals.getMetricsAsJSON()).filter(isWanted);
   }
 
   setDefaultLabels(labels) {
@@ -120,7 +155,8 @@ class Registry extends peer.client.Registry {
 
   static merge(registries) {
     const merged = new Registry(peer.client.Registry.merge(registries).contentType);
-    merged._isWhole = registries.some(registry => registry._isWhole);
+    const whole = registries.find(registry => registry._isWhole);
+    if (whole) Object.assign(merged, { _isWhole: true, _segment: whole._segment });
     for (const registry of registries) registry.getMetricsAsArray().forEach(metric => merged.registerMetric(metric));
     return merged;
   }
@@ -132,14 +168,20 @@ Registry.globalRegistry = register;
 
 // Nobody has to be asked: the primary, or any worker, reads what all have counted.
 class AggregatorRegistry extends Registry {
-  constructor(contentType) {
-    super(contentType);
+  constructor(contentType, options) {
+    super(contentType, options);
     this._isWhole = true;
   }
 
   clusterMetrics() {
     return this.metrics();
   }
+
+  workerMetrics() {
+    return this.metrics();
+  }
+
+  async shutdown() {} // the counts of who ends stay in the segment
 
   static aggregate(metrics, contentType) {
     return peer.client.AggregatorRegistry.aggregate(metrics, contentType);

@@ -12,8 +12,12 @@ const SummaryChild = observing(addon.summaryObserve);
 class Summary extends lasting(peer.client.Summary) {
   constructor(config) {
     super(withRegister(config));
-    this._family = declare('summary', this, SummaryChild);
+    this._declare();
     if (this._family && config.percentiles) warnOnce(`${this.name}: percentiles are left out, a histogram has them`);
+  }
+
+  _declare() {
+    this._family = declare('summary', this, SummaryChild);
   }
 
   observe(labels, value) {
