@@ -137,5 +137,6 @@ if stage dev-build build dev; then
   sanitize tsan threads || true
   fuzz || true
 fi
-[ ${#exclude[@]} -gt 0 ] || { stage demo tools/demo.sh --port 8080 && run_parts "${all_parts[@]}"; } || true
+[ ${#exclude[@]} -gt 0 ] || { stage demo tools/demo.sh --port 8080 &&
+  stage demo_node tools/demo.sh --node --port 8080 && run_parts "${all_parts[@]}"; } || true
 exec python3 tests/house/summarize.py "$log_directory"
