@@ -44,6 +44,9 @@ class HttpClient {
     address.sin_family = AF_INET;
     if (from != nullptr) {
       inet_pton(AF_INET, from, &address.sin_addr);
+      // Else the port is taken from everybody on this machine, until a minute after the end.
+      const int on = 1;
+      setsockopt(client.fd_, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
       client.require(bind(client.fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0, "bind");
     }
     inet_pton(AF_INET, to, &address.sin_addr);

@@ -1,6 +1,8 @@
 #include "exporter/http/session.hpp"
 
 #include <fmt/chrono.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
@@ -30,7 +32,7 @@ using Parser = http::request_parser<http::empty_body>;
 
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 constexpr std::chrono::milliseconds kPasswordPause{5};
-constexpr std::size_t kMaxLingerBytes = 256 * 1024;
+constexpr std::size_t kMaxLingerBytes = 256 * 1024;  // of a stranger
 
 std::string http_date() {
   return fmt::format("{:%a, %d %b %Y %H:%M:%S GMT}", fmt::gmtime(std::time(nullptr)));
@@ -106,7 +108,7 @@ class Session {
     }
     if (transport_.tls()) {
       // Waits for the peer's goodbye, which it need not send.
-      stream_.expires_after(kLingerTimeout);
+      stream_.expires_after(linger_time());
       co_await transport_.tls()->async_shutdown(kAwait);
     }
     co_await linger();
@@ -326,13 +328,21 @@ class Session {
     context_.refusals.log(answer.cause, LogLevel::kWarn, "request refused", fields, connection_.peer.site_text());
   }
 
-  /// Closing with bytes unread makes the kernel send a reset, and the peer may lose the response to it.
+  /// Who was let in, and has no room yet for the last of its answers, has as long as for the pieces before.
+  std::chrono::milliseconds linger_time() {
+    int unsent = 0;
+    const bool is_late = ::ioctl(stream_.socket().native_handle(), SIOCOUTQNSD, &unsent) == 0 && unsent > 0;
+    return connection_.was_let_in && is_late ? context_.limits.write_timeout : kLingerTimeout;
+  }
+
+  /// Closing while bytes of the peer are unread, or still to come, makes the kernel send a reset, and throw away the
+  /// answers that the peer has not taken.
   asio::awaitable<void> linger() {
     beast::error_code ignored;
     stream_.socket().shutdown(asio::socket_base::shutdown_send, ignored);
-    stream_.expires_after(kLingerTimeout);
+    stream_.expires_after(linger_time());
     buffer_.clear();
-    for (std::size_t read = 0; read < kMaxLingerBytes;) {
+    for (std::size_t read = 0; read < kMaxLingerBytes || connection_.was_let_in;) {
       const auto [error, size] = co_await stream_.async_read_some(buffer_.prepare(buffer_.max_size()), kAwait);
       if (error) co_return;
       read += size;

@@ -18,7 +18,7 @@
 
 namespace shmetrics::exporter {
 
-inline constexpr std::chrono::seconds kLingerTimeout{1};  // for the peer to close after us
+inline constexpr std::chrono::seconds kLingerTimeout{1};  // for the peer to close after us, once all is sent
 inline constexpr std::size_t kMaxHeaderBytes = 16 * 1024;
 
 /// What the server knows of a session; lives until the session's coroutine has ended.

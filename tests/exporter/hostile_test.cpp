@@ -42,7 +42,7 @@ constexpr long kMostGrowthKb = 64 * 1024;
 #endif
 constexpr long kMostThreads = 8;
 
-/// A scraper with a token that never stops, from an address of its own.
+/// A scraper with a token that comes again and again, from an address of its own.
 class RightClient {
  public:
   explicit RightClient(std::uint16_t port) : thread_([this, port] { scrape_on(port); }) {}
@@ -66,6 +66,8 @@ class RightClient {
       } catch (const std::exception&) {
         ++failed_;
       }
+      // Each leaves a port that rests for a minute, and there are 28,000.
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
     } while (!is_stopped_ || (served_ == 0 && failed_ == 0));  // on a busy machine a test may end before its first
   }
   std::atomic<bool> is_stopped_ = false;
@@ -209,6 +211,19 @@ TEST_F(Hostile, APipelineIsAnsweredInOrderAndEnds) {
   EXPECT_TRUE(peer.is_closed_by_peer());
   sender.join();
   expect_bounded("a pipeline");
+}
+
+/// Closing while bytes of the peer are unread, or still to come, makes the kernel throw away what the peer has not yet
+/// taken.
+TEST_F(Hostile, NothingOfAPipelineIsLostToAPeerThatReadsLate) {
+  const std::string unknown = "GET /nothing HTTP/1.1\r\nHost: localhost\r\n" + kBearer + "\r\n";
+  auto peer = connect_from(0);
+  for (int i = 0; i < 1000; ++i) peer.send(unknown);
+  std::this_thread::sleep_for(std::chrono::seconds(2));
+  peer.send(unknown);  // behind the end, which the peer has not read of
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  for (int i = 0; i < 1000; ++i) ASSERT_EQ(peer.read_response().status, 404) << i;
+  EXPECT_TRUE(peer.is_closed_by_peer());
 }
 
 TEST(HostileReaders, ThatTakeNothingDoNotMultiplyALargeResponse) {
