@@ -4,15 +4,24 @@
 #include <limits>
 #include <optional>
 
+#include "shm/native_window.hpp"
+
 namespace shmetrics::detail {
 
 void FamilyState::describe(const shm::Schema& schema) {
   type = schema.type;
   cell_kind = schema.cell_kind;
   gauge_mode = schema.gauge_mode;
-  bound_count = static_cast<std::uint32_t>(std::min(schema.bounds.size(), bounds.size()));
+  const std::size_t kept = std::min(schema.bounds.size(), bounds.size());
   bounds.fill(std::numeric_limits<double>::infinity());
-  std::copy_n(schema.bounds.begin(), bound_count, bounds.begin());
+  std::copy_n(schema.bounds.begin(), kept, bounds.begin());
+  is_native = schema.is_native;
+  bound_count = compared_bounds = is_native ? 0 : static_cast<std::uint32_t>(kept);
+  if (const auto window = is_native ? shm::NativeWindow::of(schema.bounds) : std::nullopt) {
+    bound_count = window->bound_count();
+    native_steps = shm::kMaxNativeSchema - window->schema;
+    native_low_key = window->low_key;
+  }
   name = schema.name;
   help = schema.help;
   unit = schema.unit;
@@ -29,7 +38,9 @@ shm::Schema FamilyState::schema() const {
   schema.help = help;
   schema.unit = unit;
   schema.labels.assign(labels.begin(), labels.end());
-  schema.bounds.assign(bounds.begin(), bounds.begin() + bound_count);
+  const std::size_t kept = is_native ? shm::kNativeBounds : compared_bounds;
+  schema.bounds.assign(bounds.begin(), bounds.begin() + static_cast<std::ptrdiff_t>(kept));
+  schema.is_native = is_native;
   schema.naming = naming;
   return schema;
 }

@@ -29,8 +29,12 @@ struct FamilyState {
   std::uint32_t first_cell = 0;  // of the only or the overflow series; of a refused family, dropped_cell()
   std::uint32_t overflow_tally = 0;
   std::uint32_t series_limit = 0;
-  std::uint32_t bound_count = 0;
-  std::array<double, shm::kMaxBounds> bounds{};  // +Inf behind the last
+  std::uint32_t bound_count = 0;                 // of its buckets, +Inf not among them
+  std::uint32_t compared_bounds = 0;             // so many of `bounds` are compared with a value; none if it is native
+  std::array<double, shm::kMaxBounds> bounds{};  // as its record has them; +Inf behind the last
+  bool is_native = false;
+  std::int32_t native_steps = 0;  // from the finest schema to its own
+  std::int32_t native_low_key = 0;
   std::string name;
   std::string help;
   std::string unit;

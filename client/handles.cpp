@@ -31,14 +31,16 @@ std::uint32_t bucket_of(const detail::FamilyState& family, double value) noexcep
   using Words = std::int64_t __attribute__((vector_size(16)));
   const Doubles values = {value, value};
   Words low{}, high{};
-  const double* const end = family.bounds.data() + family.bound_count;
-  for (const double* at = family.bounds.data(); at < end; at += 4) {
+  const double* const end = family.bounds.data() + family.compared_bounds;
+  const double* at = family.bounds.data();
+  do {
     Doubles low_pair, high_pair;
     std::memcpy(&low_pair, at, sizeof low_pair);
     std::memcpy(&high_pair, at + 2, sizeof high_pair);
     low -= values > low_pair;  // true is -1
     high -= values > high_pair;
-  }
+    at += 4;
+  } while (at < end);
   low += high;
   return static_cast<std::uint32_t>(low[0] + low[1]);
 }

@@ -238,7 +238,7 @@ std::uint32_t Catalog::place(const CatalogFamily& family, std::uint32_t first_ce
     gauges_.push_back({first_cell, family.gauge_mode, family.gauge_mode, index, 0});
     return index;
   }
-  return add_run(first_cell, column_kind(family), shm::series_cells(family.type, family.bounds.size()));
+  return add_run(first_cell, column_kind(family), family.series_cells());
 }
 
 // Returns where they are added up.

@@ -11,7 +11,7 @@ namespace {
 
 using shm::SharedWord;
 
-constexpr std::size_t kMostObservedCells = shm::kHistogramBuckets + shm::kMaxBounds + 1;
+static_assert(shm::kMaxSeriesCells <= kBlockCells && shm::kHistogramBuckets + shm::kMaxBounds < shm::kMaxSeriesCells);
 
 // Longer each time: a writer in a tight loop leaves gaps of a nanosecond, and a reader in step with it never hits one.
 void pause_cpu(int attempt) {
@@ -103,7 +103,7 @@ class SlotReader {
 
   void add_observed(std::uint32_t width, std::uint32_t first_cell, const SharedWord* from,
                     std::span<std::uint64_t> column) {
-    std::array<std::uint64_t, kMostObservedCells> copied;
+    std::array<std::uint64_t, shm::kMaxSeriesCells> copied;
     const std::span<std::uint64_t> copy = std::span(copied).first(width);
     for (std::uint32_t at = 0; at < column.size(); at += width) {
       if (!copy_observed(from + at, redo_, first_cell + at, copy)) ++report_.torn_reads;

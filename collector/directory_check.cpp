@@ -52,7 +52,7 @@ void check_overlap(std::vector<shm::IndexEntry> entries, const Report& report) {
 std::string difference(const CatalogFamily& before, const CatalogFamily& after) {
   if (before.cell_kind != after.cell_kind) return "another kind of number";
   if (before.labels != after.labels) return "other labels";
-  if (before.bounds != after.bounds) return "other bounds";
+  if (before.bounds != after.bounds || before.window != after.window) return "other bounds";
   return before.gauge_mode != after.gauge_mode ? "another mode" : "the same twice";
 }
 

@@ -176,6 +176,11 @@ std::vector<std::string_view> CatalogFamily::values(const CatalogSeries& of) con
   return values;
 }
 
+std::uint32_t CatalogFamily::series_cells() const {
+  if (native) return native->first_cell + native->cells;
+  return shm::series_cells(type, bounds.size());
+}
+
 std::size_t CatalogFamily::lines_per_series() const {
   if (type == shm::MetricType::kHistogram) return bounds.size() + 3;
   return type == shm::MetricType::kSummary ? 2 : 1;
@@ -273,6 +278,13 @@ CatalogFamily family_of(const shm::ParsedFamily& parsed, const std::string& segm
   family.labels.assign(schema.labels.begin(), schema.labels.end());
   if (!segment.empty()) make_room_for(kSegmentLabel, family.labels);
   family.bounds = schema.bounds;
+  if (schema.is_native) {
+    family.window = shm::NativeWindow::of(schema.bounds).value();
+    family.native = {family.window->schema, family.window->low_key, family.window->bound_count() + 1,
+                     shm::kHistogramBuckets};
+    family.bounds = classic_bounds(*family.window);
+    family.classic_buckets = classic_buckets(*family.window, family.bounds);
+  }
   family.head = head_of(family);
   return family;
 }

@@ -9,11 +9,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "collector/native_view.hpp"
 #include "shm/directory.hpp"
 
 namespace shmetrics::collector {
@@ -45,7 +47,12 @@ struct CatalogFamily {
   std::string name, help, unit;
   std::string segment;              // value of the label `segment`, which comes first; empty: no such label
   std::vector<std::string> labels;  // as exposed: beside the label above, one of the family's own is renamed
-  std::vector<double> bounds;
+  std::vector<double> bounds;       // of a native histogram, those that it has as a classic one
+  /// If all its generations are native.
+  std::optional<NativeView> native;
+  /// If it is one generation, and that is native: its window, and of each cell the classic bucket.
+  std::optional<shm::NativeWindow> window;
+  std::vector<std::uint8_t> classic_buckets;
   std::uint32_t overflow_tally = 0;  // first of shm::kOverflowReasons totals, 0 = none
   bool is_ended = false;             // another type has taken its name
   bool is_part = false;              // shown only as a part of the sum of its name's generations
@@ -78,6 +85,8 @@ struct CatalogFamily {
   /// Those of `series` that are no overflow series.
   std::size_t label_sets() const { return series.size() - overflow_places.size(); }
 
+  /// Of one series, of thread cells.
+  std::uint32_t series_cells() const;
   std::size_t lines_per_series() const;
   /// Its name and its samples' names, in any format.
   std::vector<std::string> produced_names() const;

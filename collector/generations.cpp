@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 #include "collector/family_groups.hpp"
 #include "shm/naming.hpp"
@@ -76,14 +77,30 @@ void MergedFamily::describe(std::span<CatalogFamily* const> generations) {
   }
   sort_and_drop_doubles(shown_.labels);
   sort_and_drop_doubles(shown_.bounds);
+  describe_bounds(generations);
+}
+
+void MergedFamily::describe_bounds(std::span<CatalogFamily* const> generations) {
+  std::vector<shm::NativeWindow> windows;
   for (std::size_t i = 0; i < generations.size(); ++i) {
-    buckets_[i].clear();
+    std::vector<std::uint16_t> buckets;
     for (const double bound : generations[i]->bounds) {
       const auto same = std::lower_bound(shown_.bounds.begin(), shown_.bounds.end(), bound);
-      buckets_[i].push_back(static_cast<std::uint32_t>(same - shown_.bounds.begin()));
+      buckets.push_back(static_cast<std::uint16_t>(same - shown_.bounds.begin()));
     }
-    buckets_[i].push_back(static_cast<std::uint32_t>(shown_.bounds.size()));  // +Inf; of a summary, its count
+    buckets.push_back(static_cast<std::uint16_t>(shown_.bounds.size()));  // +Inf; of a summary, its count
+    if (generations[i]->window) {
+      windows.push_back(*generations[i]->window);
+      buckets_[i].clear();
+      for (const std::uint8_t bucket : generations[i]->classic_buckets) buckets_[i].push_back(buckets[bucket]);
+    } else {
+      buckets_[i] = std::move(buckets);
+    }
   }
+  if (windows.size() < generations.size()) return;
+  shown_.native = common_view(windows);
+  shown_.native->first_cell = shm::series_cells(shown_.type, shown_.bounds.size());
+  for (std::size_t i = 0; i < windows.size(); ++i) native_cells_[i] = cells_in(*shown_.native, windows[i]);
 }
 
 // All series of all generations, with the keys that they have when the labels are those of shown_.
@@ -145,7 +162,7 @@ void MergedFamily::place(std::span<const Part> same, std::span<GaugePlace> gauge
     gauge.total = series.place;
     gauge.generation = static_cast<std::uint32_t>(shown_.generations.size()) - 1 - part.generation;
   }
-  if (!shm::in_process_slots(shown_.type)) cells_ += shm::series_cells(shown_.type, shown_.bounds.size());
+  if (!shm::in_process_slots(shown_.type)) cells_ += shown_.series_cells();
 }
 
 void MergedFamily::move_to(std::uint32_t first_cell) {
@@ -183,11 +200,14 @@ void MergedFamily::add_observed(const Addend& addend, Totals& totals) const {
   const auto from = cells.subspan(addend.from), to = cells.subspan(first_cell_ + addend.to);
   const double sum = std::bit_cast<double>(to[shm::kHistogramSum]) + std::bit_cast<double>(from[shm::kHistogramSum]);
   to[shm::kHistogramSum] = std::bit_cast<std::uint64_t>(sum);
-  const auto& buckets = buckets_[addend.generation];
-  for (std::size_t i = 0; i < buckets.size(); ++i) {
-    std::uint64_t& bucket = to[shm::kHistogramBuckets + buckets[i]];
-    bucket = accumulate(bucket, from[shm::kHistogramBuckets + i]);
-  }
+  const auto add_cells = [&](std::size_t first, const std::vector<std::uint16_t>& places) {
+    for (std::size_t i = 0; i < places.size(); ++i) {
+      std::uint64_t& cell = to[first + places[i]];
+      cell = accumulate(cell, from[shm::kHistogramBuckets + i]);
+    }
+  };
+  add_cells(shm::kHistogramBuckets, buckets_[addend.generation]);
+  if (shown_.native) add_cells(shown_.native->first_cell, native_cells_[addend.generation]);
 }
 
 }  // namespace shmetrics::collector

@@ -50,12 +50,14 @@ class MergedFamily {
   std::vector<Part> parts(std::span<CatalogFamily* const> generations, std::uint64_t room_bytes);
   bool add_series(std::span<const Part> same, std::uint64_t room_bytes);
   void place(std::span<const Part> same, std::span<GaugePlace> gauges);
+  void describe_bounds(std::span<CatalogFamily* const> generations);
   void add_counter(const Addend& addend, Totals& totals) const;
   void add_observed(const Addend& addend, Totals& totals) const;
 
   CatalogFamily shown_;
   std::vector<Addend> addends_;
-  std::array<std::vector<std::uint32_t>, shm::kMaxGenerations> buckets_;  // of each generation, as numbers of shown_'s
+  // Of each generation's buckets: the numbers of shown_'s, and those of its native ones, if it is native.
+  std::array<std::vector<std::uint16_t>, shm::kMaxGenerations> buckets_, native_cells_;
   std::uint32_t first_cell_ = 0;
   std::uint32_t cells_ = 0;
   std::uint64_t left_out_ = 0;

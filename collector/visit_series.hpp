@@ -3,6 +3,7 @@
 // Threads: any. Failure: what the visitor throws. Lifetime: a call keeps nothing.
 #pragma once
 
+#include <array>
 #include <bit>
 #include <cstdint>
 #include <span>
@@ -16,6 +17,8 @@ namespace shmetrics::collector {
 ///   visitor.number(index, std::uint64_t), visitor.number(index, double)   counter, gauge, info
 ///   visitor.of_worker(index, worker, double)                              gauge of a mode with a series per worker
 ///   visitor.observed(index, buckets, sum)     histogram, summary: buckets are not cumulative
+///   visitor.native(index, buckets, cells, sum)   native histogram, if the visitor has this function: the buckets of its
+///                                                classic form, and the cells as family.native has them
 /// where `index` is the series' place in family.series. `gauges` and `cells` of the totals must be the catalog's.
 template <typename Visitor>
 void visit_series(const CatalogFamily& family, const Totals& totals, Visitor&& visitor);
@@ -54,15 +57,32 @@ void visit_gauges(const CatalogFamily& family, const Totals& totals, Visitor&& v
 template <typename Visitor>
 void visit_observed(const CatalogFamily& family, const Totals& totals, Visitor&& visitor) {
   const std::size_t buckets = family.type == shm::MetricType::kHistogram ? family.bounds.size() + 1 : 1;
+  std::array<std::uint64_t, kMostClassicBounds + 1> folded;
   for (std::size_t i = 0; i < family.places.size(); ++i) {
-    const std::span cells = std::span(totals.cells).subspan(family.places[i], shm::kHistogramBuckets + buckets);
-    const auto counts = cells.subspan(shm::kHistogramBuckets);
+    const std::span cells = std::span(totals.cells).subspan(family.places[i], family.series_cells());
+    std::span<const std::uint64_t> counts = cells.subspan(shm::kHistogramBuckets);
     if (family.is_overflow(family.places[i])) {
       std::uint64_t any = 0;
       for (const std::uint64_t count : counts) any |= count;
       if (any == 0) continue;
     }
-    visitor.observed(i, counts, std::bit_cast<double>(cells[shm::kHistogramSum]));
+    if (family.window) {
+      folded.fill(0);
+      for (std::size_t cell = 0; cell < counts.size(); ++cell) {
+        std::uint64_t& bucket = folded[family.classic_buckets[cell]];
+        bucket = accumulate(bucket, counts[cell]);
+      }
+      counts = folded;
+    }
+    counts = counts.first(buckets);
+    const double sum = std::bit_cast<double>(cells[shm::kHistogramSum]);
+    if constexpr (requires { visitor.native(i, counts, counts, sum); }) {
+      if (family.native) {
+        visitor.native(i, counts, cells.subspan(family.native->first_cell, family.native->cells), sum);
+        continue;
+      }
+    }
+    visitor.observed(i, counts, sum);
   }
 }
 

@@ -64,7 +64,7 @@ std::uint16_t length16(std::string_view text) {
 bool is_unknown(const FamilyRecord& family) {
   return family.type > static_cast<std::uint32_t>(MetricType::kInfo) ||
          family.cell_kind > static_cast<std::uint32_t>(CellKind::kDouble) ||
-         family.gauge_mode > static_cast<std::uint32_t>(GaugeMode::kAll) || family.flags != 0;
+         family.gauge_mode > static_cast<std::uint32_t>(GaugeMode::kAll) || (family.flags & ~kKnownFamilyFlags) != 0;
 }
 
 bool in_range(const FamilyRecord& family) {
@@ -194,6 +194,7 @@ DirectoryParser::Step DirectoryParser::parse_family(std::span<const std::byte> r
   schema.type = static_cast<MetricType>(fields.type);
   schema.cell_kind = static_cast<CellKind>(fields.cell_kind);
   schema.gauge_mode = static_cast<GaugeMode>(fields.gauge_mode);
+  schema.is_native = (fields.flags & kFamilyNative) != 0;
   for (std::uint16_t i = 0; i < fields.bound_count; ++i) {
     schema.bounds.push_back(std::bit_cast<double>(taker.take<std::uint64_t>()));
   }
@@ -207,10 +208,11 @@ DirectoryParser::Step DirectoryParser::parse_family(std::span<const std::byte> r
   if (std::string problem = refusal(schema); !problem.empty()) return reject(problem, false);
 
   const bool is_labelled = !schema.labels.empty();
+  const std::uint32_t bounds = bound_count(schema);
   const bool is_gauge = in_process_slots(schema.type);
   OwnCells thread, process;
   OwnCells& own = is_gauge ? process : thread;
-  if (!is_labelled || !is_gauge) own = {fields.first_cell, series_cells(schema.type, schema.bounds.size())};
+  if (!is_labelled || !is_gauge) own = {fields.first_cell, series_cells(schema.type, bounds)};
   if (is_labelled && is_gauge) thread.first = fields.overflow_tally;
   if (is_labelled && fields.overflow_tally != thread.first + thread.count) {
     return reject("family record whose overflow tallies do not follow its overflow series", false);
@@ -220,7 +222,7 @@ DirectoryParser::Step DirectoryParser::parse_family(std::span<const std::byte> r
     return reject("family record names a cell that it does not have", false);
   }
   if (std::string problem = place(thread, process, head); !problem.empty()) return reject(problem, false);
-  families_[entries_] = {schema.type, fields.label_count, fields.bound_count};
+  families_[entries_] = {schema.type, fields.label_count, bounds};
   return family;
 }
 
@@ -270,6 +272,7 @@ std::string encode_family(const Schema& schema, std::uint64_t created_unix_ns, s
   fields.cell_kind = static_cast<std::uint32_t>(schema.cell_kind);
   fields.gauge_mode = static_cast<std::uint32_t>(schema.gauge_mode);
   fields.series_limit = series_limit;
+  fields.flags = schema.is_native ? kFamilyNative : 0;
   fields.label_count = static_cast<std::uint16_t>(schema.labels.size());
   fields.bound_count = static_cast<std::uint16_t>(schema.bounds.size());
   fields.name_bytes = length16(schema.name);
@@ -279,7 +282,7 @@ std::string encode_family(const Schema& schema, std::uint64_t created_unix_ns, s
   const bool own_cells = schema.labels.empty() || !in_process_slots(schema.type);
   if (own_cells) {
     fields.first_cell = cells.of(schema.type);
-    cells.of(schema.type) += series_cells(schema.type, schema.bounds.size());
+    cells.of(schema.type) += series_cells(schema);
   }
   if (!schema.labels.empty()) {
     fields.overflow_tally = cells.thread_cells;

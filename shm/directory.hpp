@@ -99,7 +99,7 @@ class DirectoryParser {
   struct Known {
     MetricType type{};
     std::uint16_t label_count = 0;
-    std::uint16_t bound_count = 0;
+    std::uint32_t bound_count = 0;
     bool is_unknown = false;
     ClaimAction claim_action = ClaimAction::kZero;
   };

@@ -49,7 +49,8 @@ inline constexpr std::uint32_t kMaxHelpBytes = 4096;
 inline constexpr std::uint32_t kMaxUnitBytes = 64;
 inline constexpr std::uint32_t kMaxLabelValueBytes = 1024;
 inline constexpr std::uint32_t kMaxLabels = 16;
-inline constexpr std::uint32_t kMaxBounds = 64;  // finite ones; +Inf comes on top
+inline constexpr std::uint32_t kMaxBounds = 64;         // finite ones; +Inf comes on top
+inline constexpr std::uint32_t kMaxSeriesCells = 1024;  // of a native histogram: a reader copies a series at a time
 inline constexpr std::uint32_t kProgramBytes = 48;
 inline constexpr std::uint32_t kMaxRecordBytes = 32768;  // of any record, also of kinds that are not known yet
 inline constexpr std::uint32_t kMaxGenerations = 16;     // schemas of one name: a bug that makes up labels ends here
@@ -214,6 +215,11 @@ enum class GaugeMode : std::uint32_t {
 // How a claim of a worker entry treats the process cells of a family's series: [stamp, value] pairs.
 enum class ClaimAction : std::uint32_t { kZero = 0, kLeave = 1, kFoldMin = 2, kFoldMax = 3 };
 
+// Flags of a family.
+inline constexpr std::uint32_t kFamilyNative = 1;     // a histogram; its bounds are {schema, low border, high border}
+inline constexpr std::uint32_t kFamilyExemplars = 2;  // reserved
+inline constexpr std::uint32_t kKnownFamilyFlags = kFamilyNative;
+
 // Records are 8-byte aligned, and written by plain stores before an entry names them; they never change after. The
 // cells of a record begin where those of the record before it end, in either space.
 struct RecordHead {
@@ -239,7 +245,7 @@ struct FamilyRecord {
   std::uint32_t first_cell;       //  48  of the one series without labels, or of the overflow series; 0 for labelled
                                   //      gauges and info, which have none
   std::uint32_t overflow_tally;   //  52  first of kOverflowReasons thread cells, by Overflow; 0 without labels
-  std::uint32_t flags;            //  56  zero; a bit that is not known makes the family unknown
+  std::uint32_t flags;            //  56  kFamilyNative; a bit that is not known makes the family unknown
   std::uint16_t label_count;      //  60
   std::uint16_t bound_count;      //  62
   std::uint16_t name_bytes;       //  64

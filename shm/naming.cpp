@@ -5,6 +5,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "shm/native_window.hpp"
+
 namespace shmetrics::shm {
 namespace {
 
@@ -155,7 +157,11 @@ std::string refuse_labels(const Schema& schema) {
 }
 
 std::string refuse_bounds(const Schema& schema) {
-  if (schema.type != MetricType::kHistogram) return schema.bounds.empty() ? "" : "only a histogram has bounds";
+  constexpr std::uint32_t kMostNativeBounds = kMaxSeriesCells - kHistogramBuckets - 1;
+  if (schema.type != MetricType::kHistogram) {
+    return schema.bounds.empty() && !schema.is_native ? "" : "only a histogram has bounds";
+  }
+  if (schema.is_native) return native_refusal(schema.bounds, kMostNativeBounds);
   if (schema.bounds.empty()) return "a histogram needs at least one finite bound";
   if (schema.bounds.size() > kMaxBounds) {
     return std::to_string(schema.bounds.size()) + " bounds: at most " + std::to_string(kMaxBounds) +
@@ -237,11 +243,18 @@ std::vector<std::string> claimed_names(MetricType type, std::string_view name) {
 std::string schema_difference(const Schema& before, const Schema& after) {
   if (before.type != after.type) return "as another type (" + std::string(type_name(before.type)) + ")";
   if (before.cell_kind != after.cell_kind) return "with another kind of number";
+  if (before.is_native != after.is_native) return before.is_native ? "with native buckets" : "with classic buckets";
   if (before.labels != after.labels) return "with other labels";
   if (before.bounds != after.bounds) return "with other bounds";
   if (before.gauge_mode != after.gauge_mode)
     return "with another mode (" + std::string(mode_name(before.gauge_mode)) + ")";
   return {};
+}
+
+std::uint32_t bound_count(const Schema& schema) {
+  if (!schema.is_native) return static_cast<std::uint32_t>(schema.bounds.size());
+  const auto window = NativeWindow::of(schema.bounds);
+  return window ? window->bound_count() : 0;
 }
 
 std::string_view type_name(MetricType type) {

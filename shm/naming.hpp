@@ -32,7 +32,8 @@ struct Schema {
   std::string_view help;
   std::string_view unit;
   std::vector<std::string_view> labels;
-  std::vector<double> bounds;  // finite, increasing
+  std::vector<double> bounds;  // finite, increasing; of a native histogram: schema, low border, high border
+  bool is_native = false;
   Naming naming = Naming::kStrict;
 };
 
@@ -75,6 +76,11 @@ constexpr std::uint32_t series_cells(MetricType type, std::size_t bound_count) {
       return kHistogramBuckets + static_cast<std::uint32_t>(bound_count) + 1;
   }
   return 0;
+}
+/// Finite upper bounds of a histogram's buckets.
+std::uint32_t bound_count(const Schema& schema);
+inline std::uint32_t series_cells(const Schema& schema) {
+  return series_cells(schema.type, bound_count(schema));
 }
 constexpr bool is_live_mode(GaugeMode mode) {
   return mode <= GaugeMode::kLivemostrecent;

@@ -24,7 +24,7 @@ class CatalogTest : public ::testing::Test {
   }
   std::uint32_t family(const shm::Schema& schema) { return append(shm::encode_family(schema, 0, 10, cells_)); }
   void series(std::uint32_t entry, const shm::Schema& schema, std::vector<std::string_view> values) {
-    append(shm::encode_series(entry, schema.type, schema.bounds.size(), values, 0, cells_));
+    append(shm::encode_series(entry, schema.type, shm::bound_count(schema), values, 0, cells_));
   }
   void read(Catalog& catalog) {
     for (std::size_t i = catalog.entries(); i < log_.size(); ++i) catalog.add(std::as_bytes(std::span(log_[i])));
@@ -250,7 +250,7 @@ TEST_F(CatalogTest, WhatANewerReleaseHasWrittenIsSkippedToldOfAndNoProblem) {
   const std::pair<std::size_t, std::uint32_t> fields[] = {{offsetof(shm::FamilyRecord, type), 6},
                                                           {offsetof(shm::FamilyRecord, cell_kind), 3},
                                                           {offsetof(shm::FamilyRecord, gauge_mode), 10},
-                                                          {offsetof(shm::FamilyRecord, flags), 1}};
+                                                          {offsetof(shm::FamilyRecord, flags), 4}};
   for (const auto& [at, word] : fields) {
     const std::string name = "g" + std::to_string(at);  // which the schema only views
     const auto schema = tests::gauge(name, GaugeMode::kSum, {"x"});

@@ -173,7 +173,7 @@ TEST_F(Check, CellsThatBelongToNobodyAreDamage) {
 TEST_F(Check, WhatANewerReleaseHasWrittenIsAWarning) {
   shm::CellCursor& cells = segment_.cells();
   std::string record = shm::encode_family(tests::counter("a_total"), 1, 1, cells);
-  record[offsetof(shm::FamilyRecord, flags)] = 1;
+  record[offsetof(shm::FamilyRecord, flags)] = 4;
   shm::seal(record, shm::RecordKind::kFamily, cells);
   segment_.append(record);
   const CheckReport report = check_segment(segment_.path());

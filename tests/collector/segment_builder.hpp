@@ -19,6 +19,7 @@
 
 #include "shm/directory.hpp"
 #include "shm/lock_byte.hpp"
+#include "shm/native_window.hpp"
 #include "shm/segment.hpp"
 #include "shm/segment_view.hpp"
 
@@ -57,6 +58,13 @@ inline shm::Schema histogram(std::string_view name, std::vector<double> bounds,
                              std::vector<std::string_view> labels = {}) {
   shm::Schema schema = plain(shm::MetricType::kHistogram, name, std::move(labels));
   schema.bounds = std::move(bounds);
+  return schema;
+}
+inline shm::Schema native_histogram(std::string_view name, double low, double high, double factor,
+                                    std::vector<std::string_view> labels = {}) {
+  const auto bounds = shm::native_bounds(low, high, factor);
+  shm::Schema schema = histogram(name, {bounds.begin(), bounds.end()}, std::move(labels));
+  schema.is_native = true;
   return schema;
 }
 
@@ -107,7 +115,7 @@ class SegmentBuilder {
   };
   Family family(const shm::Schema& schema, std::uint64_t created_unix_ns = 1) {
     Family made{
-        .entry = 0, .cell = cells_.of(schema.type), .tally = 0, .type = schema.type, .bounds = schema.bounds.size()};
+        .entry = 0, .cell = cells_.of(schema.type), .tally = 0, .type = schema.type, .bounds = bound_count(schema)};
     const std::string record = shm::encode_family(schema, created_unix_ns, 1000, cells_);
     made.tally = schema.labels.empty() ? 0 : cells_.thread_cells - shm::kOverflowReasons;
     made.entry = append(record);

@@ -40,8 +40,14 @@ shm::Schema schema_of(const Words& words, fuzz::Input& input) {
   schema.unit = words.unit;
   schema.labels.assign(words.labels.begin(), words.labels.end());
   if (schema.type == shm::MetricType::kHistogram) {
-    for (int i = input.take<std::uint8_t>() % 70; i > 0; --i) {
+    const auto count = input.take<std::uint8_t>();
+    for (int i = count % 70; i > 0; --i) {
       schema.bounds.push_back(std::bit_cast<double>(input.take<std::uint64_t>()));
+    }
+    schema.is_native = count >= 210;
+    if (schema.is_native && schema.bounds.size() == shm::kNativeBounds) {
+      const auto bounds = shm::native_bounds(schema.bounds[0], schema.bounds[1], schema.bounds[2]);
+      schema.bounds.assign(bounds.begin(), bounds.end());
     }
   }
   return schema;
@@ -63,7 +69,7 @@ class Log {
       if (!shm::is_valid_label_value(value)) return;
     }
     const std::vector<std::string_view> values(words.values.begin(), words.values.end());
-    records_.push_back(shm::encode_series(entry, schema.type, schema.bounds.size(), values, 2, cells_));
+    records_.push_back(shm::encode_series(entry, schema.type, shm::bound_count(schema), values, 2, cells_));
     ++series_;
   }
 

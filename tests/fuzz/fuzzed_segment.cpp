@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "shm/native_window.hpp"
 #include "tests/fuzz/oracle.hpp"
 
 namespace shmetrics::fuzz {
@@ -94,7 +95,7 @@ tests::SegmentBuilder::Family FuzzedSegment::add_family(const shm::Schema& schem
   const auto family = segment_.family(schema);
   const std::string name(schema.name);
   owners_.push_back(name);
-  const std::uint32_t width = shm::series_cells(schema.type, schema.bounds.size());
+  const std::uint32_t width = shm::series_cells(schema);
   if (schema.labels.empty() || !shm::in_process_slots(schema.type)) note_cells(family.cell, width, name, schema.type);
   if (!schema.labels.empty()) note_cells(family.tally, shm::kOverflowReasons, name, shm::MetricType::kCounter);
   return family;
@@ -257,7 +258,8 @@ void FuzzedSegment::damage_cell(Input& input, bool of_gauges) {
 
 void FuzzedSegment::append_family(Input& input) {
   shm::Schema schema;
-  schema.type = static_cast<shm::MetricType>(input.take<std::uint8_t>() % 7);
+  const auto type = input.take<std::uint8_t>();
+  schema.type = static_cast<shm::MetricType>(type % 7);
   schema.cell_kind = static_cast<shm::CellKind>(input.take<std::uint8_t>() % 4);
   schema.gauge_mode = static_cast<shm::GaugeMode>(input.take<std::uint8_t>() % 12);
   const std::string name = input.text(140), help = input.text(100), unit = input.text(70);
@@ -269,6 +271,11 @@ void FuzzedSegment::append_family(Input& input) {
   schema.labels.assign(labels.begin(), labels.end());
   for (int i = input.take<std::uint8_t>() % 4; i > 0; --i) {
     schema.bounds.push_back(std::bit_cast<double>(telling_word(input)));
+  }
+  schema.is_native = type >= 224;
+  if (schema.is_native && schema.bounds.size() == shm::kNativeBounds) {
+    const auto bounds = shm::native_bounds(schema.bounds[0], schema.bounds[1], schema.bounds[2]);
+    schema.bounds.assign(bounds.begin(), bounds.end());
   }
   shm::CellCursor cells{input.take<std::uint16_t>(), input.take<std::uint16_t>()};
   const std::uint64_t created = telling_word(input);

@@ -47,7 +47,7 @@ struct Reader {
     ++log.generations[name];
     log.label_sets.try_emplace(name);
     families.emplace(family.entry, family);
-    const auto own = shm::series_cells(family.schema.type, family.schema.bounds.size());
+    const auto own = shm::series_cells(family.schema);
     if (!family.schema.labels.empty()) {
       const bool has_overflow = !shm::in_process_slots(family.schema.type);
       const std::uint32_t series = has_overflow ? own : 0;
@@ -70,8 +70,7 @@ struct Reader {
     ++log.label_sets[name];
     std::vector<std::string> values(series.values().begin(), series.values().end());
     if (!seen.emplace(series.record.family, std::move(values)).second) complain(series.entry, "a label set twice");
-    take_cells(series.entry, series.record.first_cell, shm::series_cells(schema.type, schema.bounds.size()),
-               expected.of(schema.type));
+    take_cells(series.entry, series.record.first_cell, shm::series_cells(schema), expected.of(schema.type));
   }
   void operator()(const shm::UnknownRecord& unknown) { complain(unknown.entry, "unknown"); }
   void operator()(const shm::Defect& defect) { complain(defect.entry, defect.problem); }

@@ -2,8 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstring>
+#include <limits>
 #include <random>
+
+#include "shm/native_window.hpp"
 
 namespace shmetrics::shm {
 namespace {
@@ -52,6 +56,60 @@ class DirectoryTest : public ::testing::Test {
   CellCursor cells_;
   std::vector<std::string> log_;
 };
+
+TEST_F(DirectoryTest, ANativeHistogramKeepsThreeNumbersAndHasACellForEachBucket) {
+  Schema schema;
+  schema.type = MetricType::kHistogram;
+  schema.name = "duration_seconds";
+  schema.help = "help of it";
+  schema.labels = {"route"};
+  schema.is_native = true;
+  schema.bounds = {3, 1, 4};  // 8 buckets from 1 to 2, 8 from 2 to 4
+  constexpr std::uint32_t kBounds = 17;
+  const auto family = append(encode_family(schema, 123, 1000, cells_));
+  append(encode_series(family, schema.type, bound_count(schema), std::vector<std::string_view>{"/"}, 456, cells_));
+
+  DirectoryParser parser(geometry_);
+  const auto parsed = std::get<ParsedFamily>(next(parser));
+  EXPECT_TRUE(parsed.schema.is_native);
+  EXPECT_EQ(parsed.schema.bounds, schema.bounds);
+  EXPECT_EQ(parsed.record.bound_count, kNativeBounds);
+  EXPECT_EQ(parsed.record.flags, kFamilyNative);
+  const std::uint32_t series_end = kPrefixCells + kHistogramBuckets + kBounds + 1;
+  EXPECT_EQ(parsed.record.overflow_tally, series_end) << "behind the overflow series: sequence, sum, a cell a bucket";
+  EXPECT_EQ(std::get<ParsedSeries>(next(parser)).record.first_cell, series_end + kOverflowReasons);
+  EXPECT_EQ(parser.cells(), cells_);
+}
+
+TEST_F(DirectoryTest, NativeBucketsThatNoWriterLeavesAreDamage) {
+  const std::vector<std::vector<double>> all = {
+      {3, 1, 4, 8},                                       // one number too many
+      {3, 1},                                             // one too few
+      {8.5, 1, 4},                                        // no schema
+      {9, 1, 4},                                          // too fine
+      {-5, 1, 65536},                                     // too coarse
+      {3, 1.05, 4},                                       // begins between borders
+      {3, 1, std::nextafter(4, 5)},                       // ends between borders
+      {3, 4, 1},                                          // ends before it begins
+      {3, 1, 1},                                          // is empty
+      {3, 0, 4},                                          // zero is in the zero bucket
+      {3, -1, 4},                                         // negative
+      {3, std::numeric_limits<double>::denorm_min(), 4},  // too small to have a border
+      {3, 1, std::numeric_limits<double>::infinity()},    // no end
+      {3, 1, std::numeric_limits<double>::quiet_NaN()},
+      {std::numeric_limits<double>::quiet_NaN(), 1, 4},
+      {8, 1, 16},  // 1,024 buckets, so more cells than a series may have
+  };
+  for (const auto& bounds : all) {
+    Schema schema;
+    schema.type = MetricType::kHistogram;
+    schema.name = "duration_seconds";
+    schema.is_native = true;
+    schema.bounds = bounds;
+    append(encode_family(schema, 123, 1000, cells_));
+  }
+  EXPECT_EQ(parsed(), std::string(all.size(), 'D'));
+}
 
 TEST_F(DirectoryTest, RecordsComeBackAsTheyWere) {
   const auto requests = add_family(MetricType::kCounter, "requests_total", {"method", "route"});
@@ -190,7 +248,7 @@ TEST_F(DirectoryTest, WhatIsUnknownIsSteppedOverWithItsCellsAndItsClaim) {
   };
   for (const Case& field : {Case{offsetof(RecordHead, kind), 3}, Case{offsetof(FamilyRecord, type), 6},
                             Case{offsetof(FamilyRecord, cell_kind), 3}, Case{offsetof(FamilyRecord, gauge_mode), 10},
-                            Case{offsetof(FamilyRecord, flags), 1}}) {
+                            Case{offsetof(FamilyRecord, flags), 4}}) {
     log_.clear();
     cells_ = {};
     const auto newer = add_family(MetricType::kGauge, "newer");

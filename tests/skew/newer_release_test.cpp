@@ -38,7 +38,8 @@ const std::vector<News>& all_news() {
       {"a metric type with more label names than any", "type=15 labels=3"},
       {"a kind of cell", "cell_kind=3"},
       {"a gauge mode", "type=2 gauge_mode=10 process_cells=2"},
-      {"a flag", "flags=128"},
+      {"the first flag that is not known", "flags=4"},
+      {"a flag beside native histograms", "type=3 flags=129"},
       {"the highest flag", "flags=2147483648"},
       {"a type with an action of a claim that is none", "type=6 process_cells=2 claim_action=9"},
   };
@@ -197,7 +198,7 @@ TEST_F(NewerReleaseTest, WhoHadTheNameBeforeTheNewerReleaseMadeItAnotherTypeRuns
 TEST_F(NewerReleaseTest, ASchemaThatItKnowsIsStillItsOwnBesideANewerGeneration) {
   const auto old = started();
   ASSERT_EQ(old->ask("counter app_news_total Help queue"), "ok");
-  started_newer()->ask("family app_news_total flags=1 thread_cells=3");
+  started_newer()->ask("family app_news_total flags=4 thread_cells=3");
   const auto worker = started();
   EXPECT_EQ(worker->ask("counter app_news_total Help queue"), "ok") << "it is there, and known";
   old->ask("count");

@@ -1,0 +1,41 @@
+// How a family of native histograms shows its cells: bucket by bucket, and as a classic histogram with few bounds, for
+// formats and servers that know nothing else.
+//
+// Pure data and functions of it. Threads: any. Throws std::bad_alloc only. Lifetime: its own.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "shm/native_window.hpp"
+
+namespace shmetrics::collector {
+
+/// The cells are the zero bucket, then a bucket a key. The last of them has no upper end: it also holds what is above
+/// its border.
+struct NativeView {
+  std::int32_t schema = 0;
+  std::int32_t low_key = 0;  // the zero bucket reaches up to the border of this key
+  std::uint32_t cells = 0;
+  std::uint32_t first_cell = 0;  // from the series' first one
+
+  double zero_threshold() const { return shm::native_border(schema, low_key); }
+  std::int32_t key(std::uint32_t cell) const { return low_key + static_cast<std::int32_t>(cell); }
+};
+
+/// At most so many, with the window's two ends.
+inline constexpr std::size_t kMostClassicBounds = 22;
+/// The window's ends and, between them, powers of two: all of them, or every second, fourth, ... so that at most 20 are
+/// shown. All are borders of native buckets, so the classic buckets are exact.
+std::vector<double> classic_bounds(const shm::NativeWindow& window);
+/// Of each cell: its bucket among these bounds.
+std::vector<std::uint8_t> classic_buckets(const shm::NativeWindow& window, std::span<const double> bounds);
+
+/// One view for all these windows, so that nothing that was shown before another window came goes back:
+/// docs/merge-rules.md, "Native histograms". `first_cell` is left alone.
+NativeView common_view(std::span<const shm::NativeWindow> windows);
+/// Of each cell of the window: its cell in the view.
+std::vector<std::uint16_t> cells_in(const NativeView& view, const shm::NativeWindow& window);
+
+}  // namespace shmetrics::collector
