@@ -2,10 +2,10 @@
 #include <shmetrics/shmetrics.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstring>
+#include <memory>
 #include <new>
 #include <vector>
 
@@ -131,18 +131,23 @@ Options options_of(const shmetrics_options& given) {
 /// One view for each string, up to one more than any family has labels: so that too many are refused.
 class Views {
  public:
-  Views(const char* const* strings, std::size_t count) : Views(count) {
-    for (std::size_t i = 0; strings != nullptr && i < count_; ++i) views_[i] = view(strings[i]);
+  Views(const char* const* strings, std::size_t count) : count_(std::min(count, kMost)) {
+    for (std::size_t i = 0; i < count_; ++i)
+      std::construct_at(views_ + i, strings == nullptr ? std::string_view() : view(strings[i]));
   }
-  Views(const shmetrics_string* strings, std::size_t count) : Views(count) {
-    for (std::size_t i = 0; strings != nullptr && i < count_; ++i)
-      views_[i] = strings[i].data == nullptr ? "" : std::string_view(strings[i].data, strings[i].size);
+  Views(const shmetrics_string* strings, std::size_t count) : count_(std::min(count, kMost)) {
+    for (std::size_t i = 0; i < count_; ++i) {
+      const bool is_given = strings != nullptr && strings[i].data != nullptr;
+      std::construct_at(views_ + i, is_given ? std::string_view(strings[i].data, strings[i].size) : std::string_view());
+    }
   }
-  operator std::span<const std::string_view>() const { return {views_.data(), count_}; }
+  operator std::span<const std::string_view>() const { return {views_, count_}; }
 
  private:
-  explicit Views(std::size_t count) : count_(std::min(count, views_.size())) {}
-  std::array<std::string_view, shm::kMaxLabels + 1> views_;
+  static constexpr std::size_t kMost = shm::kMaxLabels + 1;
+  union {  // as many as are made: to clear all of them takes longer than to find a series
+    std::string_view views_[kMost];
+  };
   std::size_t count_;
 };
 

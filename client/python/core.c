@@ -58,16 +58,22 @@ static PyObject* find_value(PyObject* name, PyObject* const* values, PyObject* k
   return NULL;
 }
 
-/* str(value) in UTF-8, which lives as long as `held`. What is no UTF-8, as paths may be, becomes what the library knows
- * to be none: it shares the family's overflow series. */
+/* str(value) in UTF-8, which lives as long as `*held`, or as `value` where that is a str. What is no UTF-8, as paths may
+ * be, becomes what the library knows to be none: it shares the family's overflow series. */
 static int read_value(PyObject* value, PyObject** held, shmetrics_string* text) {
   Py_ssize_t size = 0;
-  *held = PyObject_Str(value);
-  if (*held == NULL) return -1;
-  text->data = PyUnicode_AsUTF8AndSize(*held, &size);
+  *held = NULL;
+  if (!PyUnicode_CheckExact(value)) {
+    value = *held = PyObject_Str(value);
+    if (value == NULL) return -1;
+  }
+  text->data = PyUnicode_AsUTF8AndSize(value, &size);
   text->size = (size_t)size;
   if (text->data != NULL) return 0;
-  if (!PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) return -1;
+  if (!PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) {
+    Py_CLEAR(*held);
+    return -1;
+  }
   PyErr_Clear();
   text->data = "\xff";
   text->size = 1;
@@ -81,7 +87,7 @@ static PyObject* metric_labels(PyObject* self, PyObject* const* args, Py_ssize_t
   const Py_ssize_t named = keywords == NULL ? 0 : PyTuple_Size(keywords);
   PyObject* names = family->label_names;
   const Py_ssize_t wanted = names == NULL ? 0 : PyTuple_Size(names);
-  PyObject* held[MOST_LABELS] = {NULL};
+  PyObject* held[MOST_LABELS];
   shmetrics_string values[MOST_LABELS];
   Metric* series = NULL;
   if (wanted == 0 || count + named != wanted || (count > 0 && named > 0)) {
@@ -89,20 +95,19 @@ static PyObject* metric_labels(PyObject* self, PyObject* const* args, Py_ssize_t
     return NULL;
   }
   Py_INCREF(names); /* a __str__ below may declare the family anew */
-  Py_ssize_t i = 0;
-  for (; i < wanted; ++i) {
-    PyObject* name = PyTuple_GetItem(names, i);
-    PyObject* value = named > 0 ? find_value(name, args, keywords) : args[i];
-    if (value == NULL) PyErr_Format(PyExc_ValueError, "labels() misses %R", name);
-    if (value == NULL || read_value(value, &held[i], &values[i]) != 0) break;
+  Py_ssize_t read = 0;
+  for (; read < wanted; ++read) {
+    PyObject* value = named == 0 ? args[read] : find_value(PyTuple_GetItem(names, read), args, keywords);
+    if (value == NULL) PyErr_Format(PyExc_ValueError, "labels() misses %R", PyTuple_GetItem(names, read));
+    if (value == NULL || read_value(value, &held[read], &values[read]) != 0) break;
   }
-  if (i == wanted) series = (Metric*)PyType_GenericAlloc(Py_TYPE(self), 0);
+  if (read == wanted) series = (Metric*)PyType_GenericAlloc(Py_TYPE(self), 0);
   if (series != NULL) {
     series->family = family->family;
     series->only_set = family->only_set;
     series->series = shmetrics_find_strings(family->family, values, (size_t)wanted);
   }
-  for (i = 0; i < wanted; ++i) Py_XDECREF(held[i]);
+  while (read > 0) Py_XDECREF(held[--read]);
   Py_DECREF(names);
   return (PyObject*)series;
 }
