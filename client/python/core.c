@@ -58,7 +58,7 @@ static PyObject* find_value(PyObject* name, PyObject* const* values, PyObject* k
   return NULL;
 }
 
-/* str(value) in UTF-8, which lives as long as `*held`, or as `value` where that is a str. What is no UTF-8, as paths may
+/* str(value) in UTF-8. It lives as long as `*held`, or as `value` where that is a str. What is no UTF-8, as paths may
  * be, becomes what the library knows to be none: it shares the family's overflow series. */
 static int read_value(PyObject* value, PyObject** held, shmetrics_string* text) {
   Py_ssize_t size = 0;

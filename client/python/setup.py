@@ -26,9 +26,9 @@ class BuildByCMake(build_ext):
             super().build_extension(extension)
             return
         directory = pathlib.Path(self.build_temp).resolve()
-        self.run_step("cmake", "-S", SOURCE, "-B", directory, "-DCMAKE_BUILD_TYPE=Release", "-DSHMETRICS_CLIENT_ONLY=ON",
-                      "-DSHMETRICS_PYTHON=ON", "-DSHMETRICS_INSTALL=OFF", "-DSHMETRICS_TESTS=OFF",
-                      f"-DPython3_EXECUTABLE={sys.executable}")
+        self.run_step("cmake", "-S", SOURCE, "-B", directory, "-DCMAKE_BUILD_TYPE=Release",
+                      "-DSHMETRICS_CLIENT_ONLY=ON", "-DSHMETRICS_PYTHON=ON", "-DSHMETRICS_INSTALL=OFF",
+                      "-DSHMETRICS_TESTS=OFF", f"-DPython3_EXECUTABLE={sys.executable}")
         self.run_step("cmake", "--build", directory, "--parallel", str(os.cpu_count()), "--target", "shmetrics_python")
         built = pathlib.Path(self.get_ext_fullpath(extension.name))
         built.parent.mkdir(parents=True, exist_ok=True)

@@ -146,34 +146,54 @@ class PythonGunicorn(Served):
         kills, _ = self.serves_and_counts("--max-requests", "200", kills=6)
         self.assertEqual(6, kills)
 
-    def test_whichever_worker_answers_shows_what_all_have_counted_and_never_less_than_before(self):
-        segment = segments.new_directory() / "answers.seg"
-        server = Server(self, segment, self.command, ("--max-requests", "100"))
+    def test_workers_that_a_reload_replaces_are_no_deaths(self):
+        segment = segments.new_directory() / "reloaded.seg"
+        server = Server(self, segment, self.command, ())
         self.assertTrue(server.is_answered(), server.log.read_text())
+        exporter = segments.exporter_of(self, segment)
+        for _ in range(3):
+            before, deadline = set(server.workers()), time.monotonic() + 60
+            server.process.send_signal(signal.SIGHUP)
+            while (before & set(server.workers()) or not server.workers()) and time.monotonic() < deadline:
+                self.assertTrue(server.is_answered(), server.log.read_text())
+            self.assertFalse(before & set(server.workers()))
+        self.assertEqual(0, segments.deaths(exporter))
+        server.stop()
+        self.assertEqual(0, segments.deaths(exporter))
+
+    def test_any_of_eight_workers_answers_200_times_with_what_all_have_counted(self):
+        segment = segments.new_directory() / "answers.seg"
+        server = Server(self, segment, self.command, ("--workers", "8", "--max-requests", "100"))
+        self.assertTrue(server.is_answered(), server.log.read_text())
+        exporter = segments.exporter_of(self, segment)
         shown, enough = [], threading.Event()
 
         def ask():
             while not enough.is_set():
-                shown.append(server.metrics().get(COUNTER))
+                before = segments.exported(exporter, "app_http_requests")[COUNTER]
+                value = server.metrics().get(COUNTER)
+                if value is not None:  # else its worker was killed
+                    shown.append((before, value, segments.exported(exporter, "app_http_requests")[COUNTER]))
         asker = threading.Thread(target=ask)
         asker.start()
         answers, kills = self.load(server, answers=400, kills=4)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 90
         while len(shown) < 200 and time.monotonic() < deadline:
             answers.append(server.is_answered())
         enough.set()
         asker.join()
-        counted = [value for value in shown if value is not None]
-        self.assertEqual(sorted(counted), counted)
-        self.assertGreaterEqual(len(counted), 150)
+        self.assertGreaterEqual(len(shown), 200)
+        in_order = [value for seen in shown for value in seen]
+        self.assertEqual(sorted(in_order), in_order, "none is below what was shown before")
         last = server.metrics()
         acknowledged = answers.count(True) + 1
         self.assertLessEqual(acknowledged, last[COUNTER])
         self.assertLessEqual(last[COUNTER], acknowledged + kills)
         live = {"app_http_requests_in_progress"}  # that of the dead is gone; that of this request is no more
         self.assertEqual({name: value for name, value in last.items() if name not in live},
-                         {name: value for name, value in segments.samples(segment, "app_").items() if name not in live})
-        print(f"{len(counted)} answers to /metrics, {kills} kills")
+                         {name: value for name, value in segments.exported(exporter, "app_").items()
+                          if name not in live})
+        print(f"{len(shown)} answers to /metrics, {kills} kills")
 
 
 if __name__ == "__main__":

@@ -4,9 +4,12 @@ import json
 import os
 import pathlib
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
+import time
+import urllib.request
 
 import prometheus_client.parser
 
@@ -51,3 +54,32 @@ def samples_of(text, prefix="", parse=prometheus_client.parser):
 
 def workers(segment=SEGMENT):
     return json.loads(dump(segment, "json"))["workers"]
+
+
+def exporter_of(test, segment):
+    """Where the exporter serves the segment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen([PROGRAMS / "shmetrics-exporter", "--segment", segment, "--log.level", "error",
+                                "--web.listen-address", f"127.0.0.1:{port}"])
+    test.addCleanup(process.wait)
+    test.addCleanup(process.terminate)
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return f"http://127.0.0.1:{port}/metrics"
+        time.sleep(0.02)
+    raise AssertionError("the exporter does not listen")
+
+
+def exported(url, prefix):
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        return samples_of(answer.read().decode(), prefix)
+
+
+def deaths(url):
+    """Those that were counted, and those that will be once another worker takes the entry over."""
+    found = exported(url, "shmetrics_worker")
+    return found["shmetrics_worker_deaths_total"] + found['shmetrics_workers{state="dead"}']

@@ -37,8 +37,8 @@ counts() { # counts ENVIRONMENT
 }
 
 cd "$work"
-cmake -S checkout -B half -DSHMETRICS_CLIENT_ONLY=ON -DSHMETRICS_PYTHON=ON -DSHMETRICS_INSTALL=OFF -DSHMETRICS_TESTS=OFF \
-  >"$work/log" 2>&1 || fail "cannot be configured"
+cmake -S checkout -B half -DSHMETRICS_CLIENT_ONLY=ON -DSHMETRICS_PYTHON=ON -DSHMETRICS_INSTALL=OFF \
+  -DSHMETRICS_TESTS=OFF >"$work/log" 2>&1 || fail "cannot be configured"
 [ -z "$(find half/python -type f)" ] || fail "half a package before its module is built"
 
 environment from_checkout
