@@ -133,7 +133,7 @@ void DirectoryMirror::add(const shm::ParsedFamily& parsed) {
     state->describe(parsed.schema);
     state->attachment = &attachment_;
     state->entry = parsed.entry;
-    state->registry = registry_;
+    state->registry = registry_ + (state->gauge_mode == shm::GaugeMode::kShared ? kMaxRegistries : 0);
     state->first_cell = parsed.record.first_cell;
     state->overflow_tally = parsed.record.overflow_tally;
     state->series_limit = parsed.record.series_limit;

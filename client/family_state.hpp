@@ -22,7 +22,7 @@ inline constexpr std::uint32_t kNoEntry = 0xffffffff;
 struct FamilyState {
   Attachment* attachment = nullptr;
   std::uint32_t entry = kNoEntry;  // its identity in the segment; kNoEntry: its declaration was refused
-  std::uint32_t registry = 0;
+  std::uint32_t registry = 0;      // its handles'; of a shared gauge kMaxRegistries more, where no update finds a slot
   shm::MetricType type{};
   shm::CellKind cell_kind{};
   shm::GaugeMode gauge_mode{};

@@ -119,6 +119,16 @@ shm::SharedWord* gauge_cells(std::uint32_t registry, std::uint32_t cell) noexcep
   return nullptr;
 }
 
+// The word of a gauge that all processes share. Null: it is no such gauge, or the update is dropped, and counted as
+// such.
+shm::SharedWord* shared_word(std::uint32_t registry, std::uint32_t cell) noexcept {
+  // Of any other gauge the number wraps around, and leads to no attachment.
+  Attachment* const attachment = attachment_of(registry - detail::kMaxRegistries, cell);
+  if (attachment == nullptr) return nullptr;
+  shm::SharedWord* const cells = attachment->mapping.shared_gauge_cells(cell + shm::kGaugeValue);
+  return cells == nullptr ? nullptr : cells + cell + shm::kGaugeValue;
+}
+
 // The value is there: shows it. Another thread's later stamp stays, for it is the later value that is there.
 void stamp(shm::SharedWord* gauge, const detail::FamilyState& family) noexcept {
   SHMETRICS_FAILPOINT(gauge_value_stored);
@@ -168,14 +178,20 @@ void Gauge::set(double value) const noexcept {
   if (shm::SharedWord* gauge = gauge_cells(registry_, cell_)) {
     gauge[shm::kGaugeValue].store_double_relaxed(value);
     stamp(gauge, *family_);
+  } else if (shm::SharedWord* shared = shared_word(registry_, cell_)) {
+    shared->store_relaxed(shm::spilled(value));
   }
 }
 
 bool Gauge::add(double n) const noexcept {
-  shm::SharedWord* gauge = gauge_cells(registry_, cell_);
-  if (gauge == nullptr) return false;
-  gauge[shm::kGaugeValue].add_double_relaxed(n);
-  stamp(gauge, *family_);
+  if (shm::SharedWord* gauge = gauge_cells(registry_, cell_)) {
+    gauge[shm::kGaugeValue].add_double_relaxed(n);
+    stamp(gauge, *family_);
+    return true;
+  }
+  shm::SharedWord* const shared = shared_word(registry_, cell_);
+  if (shared == nullptr) return false;
+  shared->update_relaxed([n](std::uint64_t bits) { return shm::spilled(std::bit_cast<double>(bits) + n); });
   return true;
 }
 
@@ -184,8 +200,10 @@ void Gauge::set_to_current_time() const noexcept {
 }
 
 void Gauge::unset() const noexcept {
+  if (detail::is_dropped(cell_)) return;
+  if (shm::SharedWord* shared = shared_word(registry_, cell_)) return shared->store_relaxed(0);
   const Attachment* const attachment = Attachment::at(registry_);
-  if (attachment == nullptr || detail::is_dropped(cell_)) return;
+  if (attachment == nullptr) return;
   shm::SharedWord* const cells = attachment->entry.open_cells(cell_ + shm::kGaugeCells - 1);
   if (cells == nullptr) return;                      // this process has set nothing here
   cells[cell_ + shm::kGaugeValue].store_relaxed(0);  // first, or a later inc() would begin from the old value

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "client/slow_path.hpp"
 #include "shm/failpoint.hpp"
 #include "shm/slot.hpp"
 
@@ -123,9 +124,14 @@ bool Mapping::grow_spill(const shm::CellCursor& ends) noexcept {
 }
 
 shm::SharedWord* Mapping::spill_cells(std::uint32_t last_cell) noexcept {
-  const std::atomic<std::uint32_t>& limit = spill_[0].limit;
-  if (last_cell >= limit.load(std::memory_order_acquire)) widen_spill();
-  if (last_cell < limit.load(std::memory_order_acquire)) return view.spill_cells();
+  const bool is_open = last_cell < spill_[0].limit.load(std::memory_order_acquire);
+  return is_open ? spill_[0].cells : widened(spill_[0], last_cell);
+}
+
+shm::SharedWord* Mapping::widened(const SpillPart& part, std::uint32_t last_cell) noexcept {
+  const SlowPath slow;
+  widen_spill();
+  if (last_cell < part.limit.load(std::memory_order_acquire)) return part.cells;
   tally(shm::Tally::kDroppedNoMemory);  // an update that has no place at all is not lost without a trace
   return nullptr;
 }

@@ -43,6 +43,11 @@ class Mapping {
   /// Cells of the spill, with `last_cell` accessible. Null: this process cannot reach that cell, and a dropped update
   /// is counted.
   shm::SharedWord* spill_cells(std::uint32_t last_cell) noexcept;
+  /// Process cells of the spill, likewise.
+  shm::SharedWord* shared_gauge_cells(std::uint32_t last_cell) noexcept {
+    return last_cell < spill_[1].limit.load(std::memory_order_acquire) ? spill_[1].cells
+                                                                       : widened(spill_[1], last_cell);
+  }
   /// The spill's process cells; behind `limit` they are not accessible.
   shm::SharedWord* gauge_spill_cells(std::uint32_t& limit) noexcept;
   /// Takes memory for the spill up to these cells of either space. False: there is none. Control lock.
@@ -68,6 +73,7 @@ class Mapping {
   using HeldSlots = std::unique_ptr<std::atomic<bool>[]>;  // one a thread slot of the segment
   Mapping(const std::string& path, const shm::OpenedSegment& opened, HeldSlots none_held);
   void widen_spill() noexcept;
+  shm::SharedWord* widened(const SpillPart& part, std::uint32_t last_cell) noexcept;
   bool spill_holds(const shm::CellCursor& ends) noexcept;
   bool allocate(const SpillPart& part, std::uint32_t from, std::uint32_t to) noexcept;
 

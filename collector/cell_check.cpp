@@ -80,11 +80,10 @@ void check_thread_cells(std::span<const std::uint64_t> cells, const Catalog& cat
 void check_gauge_spill(std::span<const std::uint64_t> cells, const Catalog& catalog, const Report& report) {
   for (const GaugePlace& gauge : catalog.gauges()) {
     if (gauge.first_cell + shm::kGaugeCells > cells.size()) continue;
-    const bool folds = gauge.mode == shm::GaugeMode::kMin || gauge.mode == shm::GaugeMode::kMax;
     const bool has_value = cells[gauge.first_cell + shm::kGaugeValue] != 0;
-    if (cells[gauge.first_cell + shm::kGaugeStamp] != 0 || (has_value && !folds)) {
+    if (cells[gauge.first_cell + shm::kGaugeStamp] != 0 || (has_value && !is_in_spill(gauge.mode))) {
       report("cell " + to_string(gauge.first_cell) +
-             " of a gauge is not zero, only values of min and max are kept here");
+             " of a gauge is not zero, only values of min, max and shared are kept here");
     }
   }
 }

@@ -160,8 +160,9 @@ void add_gauges(std::span<const GaugeCopy> gauges, const Catalog& catalog, std::
                 WorkerStanding standing, Totals& totals) {
   for (std::size_t i = 0; i < gauges.size(); ++i) {
     const GaugePlace& gauge = catalog.gauges()[i];
-    // Of an older generation the living alone count, as in a mode of the living.
-    const shm::GaugeMode taken_as = gauge.generation > 0 ? shm::GaugeMode::kLivesum : gauge.shown_mode;
+    // Of an older generation the living alone count, as in a mode of the living; beside a shared value, nobody.
+    const bool is_older = gauge.generation > 0 && gauge.shown_mode != shm::GaugeMode::kShared;
+    const shm::GaugeMode taken_as = is_older ? shm::GaugeMode::kLivesum : gauge.shown_mode;
     if (gauges[i].stamp == 0 || !takes(taken_as, standing)) continue;
     if (is_per_worker(gauge.shown_mode)) {
       totals.per_worker.push_back({gauge.total, worker, gauges[i].value, gauge.generation});
@@ -174,12 +175,11 @@ void add_gauges(std::span<const GaugeCopy> gauges, const Catalog& catalog, std::
 void read_gauge_spill(const SlotCells& slot, const Catalog& catalog, Totals& totals) {
   const auto& gauges = catalog.gauges();
   for (std::size_t i = 0; i < gauges.size(); ++i) {
-    const bool folds = gauges[i].mode == shm::GaugeMode::kMin || gauges[i].mode == shm::GaugeMode::kMax;
-    if (!folds || gauges[i].generation > 0) continue;
+    if (!is_in_spill(gauges[i].mode) || gauges[i].generation > 0) continue;
     const SharedWord* cells = gauge_cells(slot, gauges[i]);
     if (cells == nullptr) continue;
     const std::uint64_t bits = cells[shm::kGaugeValue].load_relaxed();
-    // Zero bits are "nothing folded"; a folded 0 is stored as -0, which adding 0 turns back.
+    // Zero bits are "nothing there"; a 0 is stored as -0, which adding 0 turns back.
     if (bits != 0) add_gauge(totals.gauges[gauges[i].total], gauges[i].mode, 1, std::bit_cast<double>(bits) + 0.0);
   }
 }

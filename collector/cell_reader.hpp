@@ -84,7 +84,7 @@ void copy_gauges(const SlotCells& slot, const Catalog& catalog, bool and_live, s
 void add_gauges(std::span<const GaugeCopy> gauges, const Catalog& catalog, std::uint32_t worker,
                 WorkerStanding standing, Totals& totals);
 
-/// Adds what dead workers left in the spill's process cells: least and greatest values.
+/// Adds what lies in the spill's process cells: least and greatest values of dead workers, and shared values.
 void read_gauge_spill(const SlotCells& slot, const Catalog& catalog, Totals& totals);
 
 }  // namespace shmetrics::collector

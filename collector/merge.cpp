@@ -49,6 +49,8 @@ bool takes(shm::GaugeMode mode, WorkerStanding worker) {
       return true;
     case shm::GaugeMode::kAll:
       return worker.is_settled;
+    case shm::GaugeMode::kShared:
+      return false;  // its value is nobody's own
     default:
       return worker.is_settled && worker.is_live;
   }
@@ -77,6 +79,9 @@ void add_gauge(GaugeTotal& total, shm::GaugeMode mode, std::uint64_t stamp, doub
     case shm::GaugeMode::kMostrecent:
     case shm::GaugeMode::kLivemostrecent:
       replace_if(stamp > total.stamp);
+      break;
+    case shm::GaugeMode::kShared:
+      total.value = value;
       break;
     case shm::GaugeMode::kAll:
     case shm::GaugeMode::kLiveall:

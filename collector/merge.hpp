@@ -54,6 +54,10 @@ void add_gauge(GaugeTotal& total, shm::GaugeMode mode, std::uint64_t stamp, doub
 constexpr bool is_per_worker(shm::GaugeMode mode) {
   return mode == shm::GaugeMode::kAll || mode == shm::GaugeMode::kLiveall;
 }
+/// Whether values lie in the spill: of min and max those that dead workers left.
+constexpr bool is_in_spill(shm::GaugeMode mode) {
+  return mode == shm::GaugeMode::kMin || mode == shm::GaugeMode::kMax || mode == shm::GaugeMode::kShared;
+}
 /// Whether a series without a contribution shows 0; in all other modes it is left out.
 constexpr bool shows_zero(shm::GaugeMode mode) {
   return mode == shm::GaugeMode::kSum || mode == shm::GaugeMode::kLivesum;

@@ -64,7 +64,7 @@ std::uint16_t length16(std::string_view text) {
 bool is_unknown(const FamilyRecord& family) {
   return family.type > static_cast<std::uint32_t>(MetricType::kInfo) ||
          family.cell_kind > static_cast<std::uint32_t>(CellKind::kDouble) ||
-         family.gauge_mode > static_cast<std::uint32_t>(GaugeMode::kAll) || (family.flags & ~kKnownFamilyFlags) != 0;
+         family.gauge_mode > static_cast<std::uint32_t>(GaugeMode::kShared) || (family.flags & ~kKnownFamilyFlags) != 0;
 }
 
 bool in_range(const FamilyRecord& family) {

@@ -124,8 +124,8 @@ static_assert(kMaxWorkers < (1u << 16));
 // --- Cells: a slot begins with a line for its redo record and seven of tallies; series follow. ---
 // Redo: written before the histogram's sequence becomes odd, read by adopter and reader only while it is odd.
 // Tallies: used in the spill's thread cells alone, by atomic add; zero in every other slot.
-// Of the spill's process cells only the values of min and max gauges are used, folded from dead workers: 0 = none, and
-// +0.0 is stored as -0.0.
+// Of the spill's process cells only the values of gauges are used: of min and max folded from dead workers, of shared
+// the one value of all processes. 0 = none, and +0.0 is stored as -0.0.
 inline constexpr std::uint32_t kTallies = 56;
 struct SlotPrefix {
   SharedWord redo_position;      //   0  cell of the sequence word | cell of the bucket << 32
@@ -210,6 +210,7 @@ enum class GaugeMode : std::uint32_t {
   kMax = 7,
   kMostrecent = 8,
   kAll = 9,
+  kShared = 10,
 };
 
 // How a claim of a worker entry treats the process cells of a family's series: [stamp, value] pairs.

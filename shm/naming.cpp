@@ -215,7 +215,7 @@ std::string refusal(const Schema& schema) {
   if (std::string problem = refuse_unit(schema, Advice::kGiven); !problem.empty()) return problem;
   if (std::string problem = refuse_labels(schema); !problem.empty()) return quoted(schema.name) + ": " + problem;
   if (std::string problem = refuse_bounds(schema); !problem.empty()) return quoted(schema.name) + ": " + problem;
-  if (schema.gauge_mode > GaugeMode::kAll) return quoted(schema.name) + " has no mode of a gauge: see GaugeMode";
+  if (schema.gauge_mode > GaugeMode::kShared) return quoted(schema.name) + " has no mode of a gauge: see GaugeMode";
   return {};
 }
 
@@ -274,8 +274,8 @@ std::string_view type_name(MetricType type) {
 }
 
 std::string_view mode_name(GaugeMode mode) {
-  static constexpr std::string_view kNames[] = {"livesum", "livemin", "livemax", "liveall",    "livemostrecent",
-                                                "sum",     "min",     "max",     "mostrecent", "all"};
+  static constexpr std::string_view kNames[] = {"livesum", "livemin", "livemax",    "liveall", "livemostrecent", "sum",
+                                                "min",     "max",     "mostrecent", "all",     "shared"};
   const auto index = static_cast<std::size_t>(mode);
   return index < std::size(kNames) ? kNames[index] : "unknown";
 }

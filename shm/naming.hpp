@@ -92,6 +92,7 @@ constexpr ClaimAction claim_action(MetricType type, GaugeMode mode) {
   switch (mode) {
     case GaugeMode::kSum:
     case GaugeMode::kMostrecent:
+    case GaugeMode::kShared:
       return ClaimAction::kLeave;
     case GaugeMode::kMin:
       return ClaimAction::kFoldMin;
@@ -103,6 +104,6 @@ constexpr ClaimAction claim_action(MetricType type, GaugeMode mode) {
 }
 
 std::string_view type_name(MetricType type);  // counter gauge histogram summary info
-std::string_view mode_name(GaugeMode mode);   // livesum ... all
+std::string_view mode_name(GaugeMode mode);   // livesum ... shared
 
 }  // namespace shmetrics::shm

@@ -133,14 +133,12 @@ bool other_worker_alive(int fd, std::optional<std::uint32_t> self) noexcept {
 
 namespace {
 
-// One word, so that a kill cannot come between two: 0 means unset, and +0.0 is stored as -0.0.
 void fold(SharedWord& kept, double found, ClaimAction action) noexcept {
   kept.update_relaxed([found, action](std::uint64_t bits) {
     const double value = std::bit_cast<double>(bits);
     const bool wins =
         bits == 0 || std::isnan(value) || (action == ClaimAction::kFoldMin ? found < value : found > value);
-    const std::uint64_t next = std::bit_cast<std::uint64_t>(found);
-    return wins ? (next == 0 ? std::bit_cast<std::uint64_t>(-0.0) : next) : bits;
+    return wins ? spilled(found) : bits;
   });
   SHMETRICS_FAILPOINT(claim_entry_gauge_folded);
 }

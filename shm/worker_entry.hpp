@@ -7,6 +7,7 @@
 // process ends.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -79,6 +80,12 @@ struct GaugeCells {
   std::uint32_t cells = kGaugeCells;
   ClaimAction action = ClaimAction::kZero;
 };
+/// A gauge's value as one word of the spill, so that a kill cannot come between two: 0 is none, +0.0 is kept as -0.0.
+constexpr std::uint64_t spilled(double value) noexcept {
+  const auto bits = std::bit_cast<std::uint64_t>(value);
+  return bits == 0 ? std::bit_cast<std::uint64_t>(-0.0) : bits;
+}
+
 /// What a new owner does with the gauges that it finds in cells [0, limit) of its process slot: folds them into the
 /// spill, leaves them, or lets them start anew. Repeatable: a kill inside leaves it to the next claimer.
 void reset_gauges(SharedWord* slot, std::uint32_t limit, SharedWord* spill, std::uint32_t spill_limit,

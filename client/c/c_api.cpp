@@ -37,7 +37,8 @@ static_assert(agree(SHMETRICS_LIVESUM, GaugeMode::livesum, shm::GaugeMode::kLive
               agree(SHMETRICS_MIN, GaugeMode::min, shm::GaugeMode::kMin) &&
               agree(SHMETRICS_MAX, GaugeMode::max, shm::GaugeMode::kMax) &&
               agree(SHMETRICS_MOSTRECENT, GaugeMode::mostrecent, shm::GaugeMode::kMostrecent) &&
-              agree(SHMETRICS_ALL, GaugeMode::all, shm::GaugeMode::kAll));
+              agree(SHMETRICS_ALL, GaugeMode::all, shm::GaugeMode::kAll) &&
+              agree(SHMETRICS_SHARED, GaugeMode::shared, shm::GaugeMode::kShared));
 static_assert(agree(SHMETRICS_NOT_READY, Errc::not_ready, shm::Fault::kNotReady) &&
               agree(SHMETRICS_INCOMPATIBLE, Errc::incompatible, shm::Fault::kIncompatible) &&
               agree(SHMETRICS_FULL, Errc::full, shm::Fault::kFull) &&

@@ -276,7 +276,11 @@ TEST_F(Check, CellsThatNoWriterLeavesAreNamed) {
   expect_finding("tallies");
   segment_.thread(0, 8).store_relaxed(0);
   segment_.gauge_spill(live.cell + 1).store_relaxed(1);
-  expect_finding("min and max");
+  expect_finding("min, max and shared");
+  segment_.gauge_spill(live.cell + 1).store_relaxed(0);
+  const auto shared = segment_.family(tests::gauge("s", shm::GaugeMode::kShared));
+  segment_.gauge_spill(shared.cell).store_relaxed(1);
+  expect_finding("min, max and shared");
 }
 
 TEST_F(Check, NearlyFullNamesTheOptionToRaiseAndStaysSound) {

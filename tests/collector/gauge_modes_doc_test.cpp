@@ -22,7 +22,7 @@ using tests::forked;
 using tests::kill_and_wait;
 
 constexpr std::size_t kSteps = 4;
-constexpr std::uint32_t kModes = 10;
+constexpr std::uint32_t kModes = 11;
 using Row = std::array<std::string, kSteps>;
 using Table = std::map<std::string, Row>;  // by mode
 
@@ -45,6 +45,7 @@ class Crew {
     for (std::uint32_t mode = 0; mode < kModes; ++mode) {
       const auto which = static_cast<shm::GaugeMode>(mode);
       const auto family = segment_.family(tests::gauge(std::string(shm::mode_name(which)) + "_gauge", which));
+      if (which == shm::GaugeMode::kShared) shared_cell_ = family.cell;
       gauges_.push_back({family.cell, shm::kGaugeCells, shm::claim_action(shm::MetricType::kGauge, which)});
     }
   }
@@ -60,6 +61,7 @@ class Crew {
       go.receive();
       shm::mark_counted(segment_.view(), claim->worker);
       for (const shm::GaugeCells& gauge : gauges_) segment_.set_gauge(claim->worker, gauge.first_cell, value, stamp);
+      segment_.gauge_spill(shared_cell_ + shm::kGaugeValue).store_double_relaxed(value);
       set.pass();
       while (true) pause();
     });
@@ -95,6 +97,7 @@ class Crew {
   tests::SegmentBuilder segment_;
   shm::Descriptor kept_;
   std::vector<shm::GaugeCells> gauges_;
+  std::uint32_t shared_cell_ = 0;
 };
 
 TEST(GaugeModesDoc, EveryModeShowsWhatTheTableSaysOverADeathAndAnAdoption) {

@@ -176,6 +176,21 @@ TEST_F(Generations, AnotherModeOfAGaugeIsAnotherGeneration) {
   EXPECT_EQ(plain_families(scraper_.view()).at(0).mode, "livesum");
 }
 
+TEST_F(Generations, OfASharedGaugeTheNewestsWordAloneCounts) {
+  const shm::Descriptor alive = segment_.live(0);
+  const auto mine = segment_.family(tests::gauge("g", GaugeMode::kSum));
+  const auto old = segment_.family(tests::gauge("g", GaugeMode::kShared, {"x"}));
+  const std::uint32_t old_cell = segment_.series(old, {""});
+  const auto fresh = segment_.family(tests::gauge("g", GaugeMode::kShared));
+  segment_.set_gauge(0, mine.cell, 5);
+  segment_.gauge_spill(old_cell + shm::kGaugeValue).store_double_relaxed(100);
+  EXPECT_EQ(samples(), "");
+  segment_.gauge_spill(fresh.cell + shm::kGaugeValue).store_double_relaxed(-0.0);
+  EXPECT_EQ(samples(), "g 0\n");
+  segment_.family(tests::gauge("g", GaugeMode::kLivesum));
+  EXPECT_EQ(samples(), "g 5\n") << "and none beside a newest of another mode";
+}
+
 TEST_F(Generations, OneSeriesOfOneWorkerIsShownOnceWithTheNewestsValue) {
   const shm::Descriptor first = segment_.live(0), second = segment_.live(1);
   segment_.dead(2);

@@ -47,7 +47,7 @@ class Hostile : public ::testing::Test {
     }
     segment_.family(tests::plain(MetricType::kSummary, "bytes"));
     segment_.series(segment_.family(tests::plain(MetricType::kInfo, "build_info", {"version"})), {"1"});
-    for (int mode = 0; mode <= static_cast<int>(GaugeMode::kAll); ++mode) {
+    for (int mode = 0; mode <= static_cast<int>(GaugeMode::kShared); ++mode) {
       const std::string name = "gauge_" + std::to_string(mode);
       const auto family = segment_.family(tests::gauge(name, static_cast<GaugeMode>(mode)));
       for (std::uint32_t worker = 0; worker < 3; ++worker) segment_.set_gauge(worker, family.cell, worker);

@@ -97,6 +97,13 @@ TEST(Merge, MinAndMaxTakeNothingOfAnEntryThatWasClaimedDuringTheCopy) {
   EXPECT_TRUE(takes(GaugeMode::kMostrecent, moved));
 }
 
+TEST(Merge, SharedTakesNoWorkersOwnValue) {
+  const Standings of;
+  for (const WorkerStanding& standing : {of.live, of.dead, of.moving}) {
+    EXPECT_FALSE(takes(GaugeMode::kShared, standing));
+  }
+}
+
 double merged(GaugeMode mode, std::initializer_list<std::pair<std::uint64_t, double>> values) {
   GaugeTotal total;
   for (const auto& [stamp, value] : values) add_gauge(total, mode, stamp, value);

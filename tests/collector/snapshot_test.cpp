@@ -184,7 +184,8 @@ TEST_F(Snapshot, GaugesFollowTheirMode) {
                                                        {GaugeMode::kMin, "g_min"},
                                                        {GaugeMode::kMax, "h_max"},
                                                        {GaugeMode::kMostrecent, "i_recent"},
-                                                       {GaugeMode::kAll, "j_all"}};
+                                                       {GaugeMode::kAll, "j_all"},
+                                                       {GaugeMode::kShared, "k_shared"}};
   const shm::Descriptor first = segment_.live(0), second = segment_.live(2);
   segment_.dead(1);
   for (const auto& [mode, name] : modes) {
@@ -192,15 +193,16 @@ TEST_F(Snapshot, GaugesFollowTheirMode) {
     segment_.set_gauge(0, family.cell, 1, 10);
     segment_.set_gauge(1, family.cell, 100, 30);
     segment_.set_gauge(2, family.cell, 4, 20);
+    if (mode == GaugeMode::kShared) segment_.gauge_spill(family.cell + shm::kGaugeValue).store_double_relaxed(7);
   }
   EXPECT_EQ(samples(),
             "a_livesum 5\nb_livemin 1\nc_livemax 4\nd_liveall{worker=\"0\"} 1\nd_liveall{worker=\"2\"} 4\ne_recent 4\n"
             "f_add 105\ng_min 1\nh_max 100\ni_recent 100\n"
-            "j_all{worker=\"0\"} 1\nj_all{worker=\"1\"} 100\nj_all{worker=\"2\"} 4\n");
+            "j_all{worker=\"0\"} 1\nj_all{worker=\"1\"} 100\nj_all{worker=\"2\"} 4\nk_shared 7\n");
 }
 
 TEST_F(Snapshot, WithoutAContributionSumsShowZeroAndOthersNothing) {
-  for (int mode = 0; mode <= static_cast<int>(GaugeMode::kAll); ++mode) {
+  for (int mode = 0; mode <= static_cast<int>(GaugeMode::kShared); ++mode) {
     segment_.family(tests::gauge(std::string("g") + std::to_string(mode), static_cast<GaugeMode>(mode)));
   }
   EXPECT_EQ(samples(), "g0 0\ng5 0\n");

@@ -131,12 +131,12 @@ TEST(Contract, ARefusedFamilyIsInertAndSaysWhy) {
   EXPECT_EQ(segment.value("app_jobs_total", {{"queue", "mail"}}), 1);
 }
 
-TEST(Contract, AllTenGaugeModes) {
+TEST(Contract, AllElevenGaugeModes) {
   using enum shmetrics::GaugeMode;
   const TemporarySegment segment;
   int declared = 0;
   for (const shmetrics::GaugeMode mode :
-       {livesum, livemin, livemax, liveall, livemostrecent, sum, min, max, mostrecent, all}) {
+       {livesum, livemin, livemax, liveall, livemostrecent, sum, min, max, mostrecent, all, shared}) {
     const auto gauge = segment.registry().gauge("g" + std::to_string(declared++), "G", {}, mode);
     EXPECT_FALSE(gauge.error());
     gauge.set(1);

@@ -33,7 +33,7 @@ shm::Schema schema_of(const Words& words, fuzz::Input& input) {
   schema.type = static_cast<shm::MetricType>(1 + input.take<std::uint8_t>() % 5);
   schema.cell_kind = static_cast<shm::CellKind>(1 + input.take<std::uint8_t>() % 2);
   if (schema.type == shm::MetricType::kGauge) {
-    schema.gauge_mode = static_cast<shm::GaugeMode>(input.take<std::uint8_t>() % 10);
+    schema.gauge_mode = static_cast<shm::GaugeMode>(input.take<std::uint8_t>() % 11);
   }
   schema.name = words.name;
   schema.help = words.help;

@@ -74,7 +74,7 @@ void FuzzedSegment::fill() {
   segment_.thread(1, sizes.cell + 2).store_relaxed(2);
   segment_.thread(2, below.cell + 3).store_relaxed(9);
   segment_.spill(cost.cell).store_double_relaxed(0.25);
-  for (int mode = 0; mode <= static_cast<int>(shm::GaugeMode::kAll); ++mode) {
+  for (int mode = 0; mode <= static_cast<int>(shm::GaugeMode::kShared); ++mode) {
     const std::string name = "gauge_" + std::to_string(mode);
     const auto family = add_family(tests::gauge(name, static_cast<shm::GaugeMode>(mode)));
     for (std::uint32_t worker = 0; worker < 3; ++worker) segment_.set_gauge(worker, family.cell, worker, worker + 1);
@@ -261,7 +261,7 @@ void FuzzedSegment::append_family(Input& input) {
   const auto type = input.take<std::uint8_t>();
   schema.type = static_cast<shm::MetricType>(type % 7);
   schema.cell_kind = static_cast<shm::CellKind>(input.take<std::uint8_t>() % 4);
-  schema.gauge_mode = static_cast<shm::GaugeMode>(input.take<std::uint8_t>() % 12);
+  schema.gauge_mode = static_cast<shm::GaugeMode>(input.take<std::uint8_t>() % 13);
   const std::string name = input.text(140), help = input.text(100), unit = input.text(70);
   schema.name = name;
   schema.help = help;

@@ -36,7 +36,7 @@ void fill_with_distributions(SegmentBuilder& segment) {
 }
 
 void fill_with_gauges(SegmentBuilder& segment) {
-  for (const auto mode : {shm::GaugeMode::kSum, shm::GaugeMode::kAll, shm::GaugeMode::kMin}) {
+  for (const auto mode : {shm::GaugeMode::kSum, shm::GaugeMode::kAll, shm::GaugeMode::kMin, shm::GaugeMode::kShared}) {
     const auto family = segment.family(tests::gauge(shm::mode_name(mode), mode));
     segment.set_gauge(0, family.cell, 2);
     segment.gauge_spill(family.cell + 1).store_double_relaxed(1);

@@ -19,7 +19,7 @@ from shmetrics import Counter, Gauge, Histogram, Registry, Summary
 
 WORKER = pathlib.Path(__file__).parent / "worker.py"
 GAUGES = "; ".join(f"{mode} = Gauge('g_{mode}_value', 'A gauge', multiprocess_mode='{mode}')" for mode in
-                   "livesum livemin livemax liveall livemostrecent sum min max mostrecent all".split())
+                   "livesum livemin livemax liveall livemostrecent sum min max mostrecent all shared".split())
 
 
 class Worker:
@@ -83,9 +83,9 @@ class PythonGaugeModes(unittest.TestCase):
         self.assertEqual({
             "livesum": 7, "livemin": 2, "livemax": 5, 'liveall{worker="0"}': 5, 'liveall{worker="1"}': 2,
             "livemostrecent": 2, "sum": 7, "min": 2, "max": 5, 'all{worker="0"}': 5, 'all{worker="1"}': 2,
-            "mostrecent": 2}, self.shown())
+            "mostrecent": 2, "shared": 2}, self.shown())
         second.end(kill=True)
-        dead = {"sum": 7, "min": 2, "max": 5, "mostrecent": 2}
+        dead = {"sum": 7, "min": 2, "max": 5, "mostrecent": 2, "shared": 2}
         self.assertEqual({
             "livesum": 5, "livemin": 5, "livemax": 5, 'liveall{worker="0"}': 5, "livemostrecent": 5,
             'all{worker="0"}': 5, 'all{worker="1"}': 2, **dead}, self.shown())
@@ -94,7 +94,7 @@ class PythonGaugeModes(unittest.TestCase):
         self.assertEqual({
             "livesum": 14, "livemin": 5, "livemax": 9, 'liveall{worker="0"}': 5, 'liveall{worker="1"}': 9,
             "livemostrecent": 9, "sum": 14, "min": 2, "max": 9, 'all{worker="0"}': 5, 'all{worker="1"}': 9,
-            "mostrecent": 9}, self.shown())
+            "mostrecent": 9, "shared": 9}, self.shown())
 
     def test_inc_in_one_worker_and_dec_in_another_add_up_over_deaths(self):
         first, second = Worker(self, self.segment), Worker(self, self.segment)
@@ -105,6 +105,16 @@ class PythonGaugeModes(unittest.TestCase):
         first.end(kill=True)
         second.does("g.dec()")
         self.assertEqual({'queue{x="a"}': 6}, self.shown())
+
+    def test_what_one_worker_sets_another_changes_in_the_mode_shared(self):
+        first, second = Worker(self, self.segment), Worker(self, self.segment)
+        for worker in (first, second):
+            worker.does("g = Gauge('g_queue', 'Queue', multiprocess_mode='shared')")
+        first.does("g.set(10)")
+        second.does("g.dec(3)")
+        first.end(kill=True)
+        second.does("g.dec(7)")
+        self.assertEqual({"queue": 0}, self.shown())
 
     def test_a_worker_that_leaves_takes_its_live_gauges_along_without_a_hook(self):
         gauge = "g = Gauge('g_live', 'Live', ['x'], multiprocess_mode='{}').labels('a'); g.set(1)"

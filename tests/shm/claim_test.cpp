@@ -294,8 +294,8 @@ TEST_F(ClaimTest, ARedoRecordThatLeadsAstrayIsLeftAlone) {
 }
 
 TEST_F(ClaimTest, NewOwnersResetGaugesByTheirMode) {
-  const GaugeMode modes[] = {GaugeMode::kLivesum, GaugeMode::kSum, GaugeMode::kMin,
-                             GaugeMode::kMax,     GaugeMode::kAll, GaugeMode::kMostrecent};
+  const GaugeMode modes[] = {GaugeMode::kLivesum, GaugeMode::kSum,        GaugeMode::kMin,   GaugeMode::kMax,
+                             GaugeMode::kAll,     GaugeMode::kMostrecent, GaugeMode::kShared};
   SharedWord* const slot = view_.process_cells(1);
   SharedWord* const spill = view_.gauge_spill_cells();
   std::vector<GaugeCells> gauges;

@@ -37,7 +37,7 @@ const std::vector<News>& all_news() {
       {"a metric type of its process slots", "type=6 process_cells=4"},
       {"a metric type with more label names than any", "type=15 labels=3"},
       {"a kind of cell", "cell_kind=3"},
-      {"a gauge mode", "type=2 gauge_mode=10 process_cells=2"},
+      {"a gauge mode", "type=2 gauge_mode=11 process_cells=2"},
       {"the first flag that is not known", "flags=4"},
       {"a flag beside native histograms", "type=3 flags=129"},
       {"the highest flag", "flags=2147483648"},

@@ -56,8 +56,8 @@ std::string declared_counter(const Family& family, std::size_t labels) {
 }
 
 GaugeMode mode_of(const std::string& name) {
-  static const std::vector<std::string> names = {"livesum", "livemin", "livemax", "liveall",    "livemostrecent",
-                                                 "sum",     "min",     "max",     "mostrecent", "all"};
+  static const std::vector<std::string> names = {"livesum", "livemin", "livemax",    "liveall", "livemostrecent", "sum",
+                                                 "min",     "max",     "mostrecent", "all",     "shared"};
   for (std::size_t i = 0; i < names.size(); ++i) {
     if (names[i] == name) return static_cast<GaugeMode>(i);
   }

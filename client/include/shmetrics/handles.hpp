@@ -136,7 +136,8 @@ class FloatCounter {
   std::uint32_t cell_ = detail::kInertCell;
 };
 
-/// A value that goes up and down. Threads of one process share it: the last set() wins, inc() and dec() add up.
+/// A value that goes up and down. Threads of one process share it, in the mode shared all processes: the last set()
+/// wins, inc() and dec() add up.
 class Gauge {
  public:
   Gauge() = default;
@@ -147,7 +148,7 @@ class Gauge {
   /// Sets it to the seconds since 1970, as _timestamp_seconds metrics have it.
   SHMETRICS_API void set_to_current_time() const noexcept;
   /// This process shows no value any more, until it sets one. The series is gone from the next scrape if no other
-  /// worker shows one, but in the modes livesum and sum, where it is 0 then.
+  /// worker shows one, but in the modes livesum and sum, where it is 0 then. In the mode shared no process shows one.
   SHMETRICS_API void unset() const noexcept;
 
   explicit Gauge(const detail::HandleParts& parts)

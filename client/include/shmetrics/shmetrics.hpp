@@ -105,6 +105,8 @@ enum class GaugeMode : std::uint32_t {
   max,         ///< the greatest, likewise
   mostrecent,  ///< the one that was set last
   all,         ///< a series for each worker entry, label `worker`, until another worker takes the entry over
+  // Of no worker.
+  shared,  ///< one value of all processes: set() in one and inc() in another; some ns slower than a worker's own
 };
 
 /// Upper bounds of buckets, +Inf not among them: it comes on top. 1 to 64 finite numbers, increasing.

@@ -24,7 +24,8 @@ __all__ = ["CONTENT_TYPE_LATEST", "Counter", "Gauge", "Histogram", "Info", "REGI
            "generate_latest", "make_asgi_app", "make_wsgi_app", "start_http_server"]
 
 # In the order of enum shmetrics_gauge_mode.
-_MODES = ("livesum", "livemin", "livemax", "liveall", "livemostrecent", "sum", "min", "max", "mostrecent", "all")
+_MODES = ("livesum", "livemin", "livemax", "liveall", "livemostrecent", "sum", "min", "max", "mostrecent", "all",
+          "shared")
 
 # In the order of enum shmetrics_naming. Lenient: names as prometheus_client allows them.
 _NAMINGS = ("strict", "lenient")

@@ -116,7 +116,8 @@ enum shmetrics_gauge_mode {
   SHMETRICS_MIN = 6,
   SHMETRICS_MAX = 7,
   SHMETRICS_MOSTRECENT = 8,
-  SHMETRICS_ALL = 9
+  SHMETRICS_ALL = 9,
+  SHMETRICS_SHARED = 10 /* one value of all processes: set in one, added to in another */
 };
 
 enum shmetrics_naming {
@@ -305,7 +306,8 @@ static inline void shmetrics_float_counter_add(shmetrics_float_counter counter, 
   }
 }
 
-/* Threads of one process share a gauge: the last set wins, inc and dec (a negative n) add up. */
+/* Threads of one process share a gauge, in the mode shared all processes: the last set wins, inc and dec (a negative n)
+ * add up. */
 SHMETRICS_C_API void shmetrics_gauge_set(shmetrics_gauge gauge, double value);
 /* Returns 1 when it counted, 0 when it was dropped (and counted as such): then do not take it off again. */
 SHMETRICS_C_API int shmetrics_gauge_add(shmetrics_gauge gauge, double n);
