@@ -5,11 +5,12 @@
 
 namespace shmetrics::tools {
 
-inline constexpr int kFine = 0;       // and, for check: sound; for diff: equal
+inline constexpr int kFine = 0;       // and, for check: sound; for diff: equal; for doctor: no problem
 inline constexpr int kFailed = 1;     // dump, top: no segment to show
 inline constexpr int kUsage = 2;      // the command line is wrong
-inline constexpr int kDamaged = 1;    // check
+inline constexpr int kDamaged = 1;    // check; doctor: there is a problem
 inline constexpr int kDifferent = 1;  // diff
-inline constexpr int kNoAnswer = 2;   // check, diff: missing, unreadable, not a segment, another version or geometry
+// check, diff, doctor: missing, unreadable, not a segment, another version or geometry
+inline constexpr int kNoAnswer = 2;
 
 }  // namespace shmetrics::tools

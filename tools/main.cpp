@@ -9,6 +9,7 @@
 #include "collector/scraper.hpp"
 #include "tools/check.hpp"
 #include "tools/diff.hpp"
+#include "tools/doctor.hpp"
 #include "tools/dump.hpp"
 #include "tools/exit_code.hpp"
 #include "tools/interval.hpp"
@@ -32,10 +33,11 @@ constexpr char kExamples[] =
     "  shmetrics top /run/app/metrics.seg                how fast series grow\n"
     "  shmetrics check /tmp/copied.seg && echo sound     for scripts: 0 is sound\n"
     "  shmetrics diff before.seg after.seg               which series changed between two copies\n"
+    "  shmetrics doctor                                  why is my metric missing?\n"
     "`shmetrics COMMAND --help` has more.\n"
     "\n"
     "Exit codes: dump, top:   0 fine, 1 failed, 2 wrong command line.\n"
-    "            check, diff: 0 sound or equal, 1 damaged or different,\n"
+    "            check, diff, doctor: 0 sound, equal or well, 1 damaged, different or a problem,\n"
     "                         2 no answer (usage, missing, unreadable, not a segment, other version).";
 constexpr char kDumpExamples[] =
     "Examples:\n"
@@ -53,6 +55,12 @@ constexpr char kCheckExamples[] =
     "Examples:\n"
     "  shmetrics check                                   a line per finding; `is sound` when there is none\n"
     "  shmetrics check /tmp/copied.seg && echo sound     for scripts: 0 is sound";
+constexpr char kDoctorExamples[] =
+    "A line for each thing that it looks at: ok, note, or problem with what to do. Run it as the user of the "
+    "exporter.\n"
+    "Examples:\n"
+    "  shmetrics doctor                                  the default segment\n"
+    "  shmetrics doctor /run/app/metrics.seg | grep ^problem";
 constexpr char kTopExamples[] =
     "On a terminal it redraws until q or Ctrl-C; elsewhere it prints one table. NO_COLOR is honoured.\n"
     "Examples:\n"
@@ -90,9 +98,10 @@ struct CommandLine {
   TopOptions top;
   bool once = false;
   std::string format = "table", interval = "2s";
-  std::string check_path, diff_a, diff_b;
+  std::string check_path, doctor_path, diff_a, diff_b;
   CLI::App* dump_command = nullptr;
   CLI::App* check_command = nullptr;
+  CLI::App* doctor_command = nullptr;
   CLI::App* top_command = nullptr;
   CLI::App* diff_command = nullptr;
 
@@ -112,6 +121,9 @@ struct CommandLine {
     check_command = app.add_subcommand("check", "Tell whether a segment is sound; a line per finding");
     check_command->add_option("PATH", check_path, "The segment's file")->check(kNotEmpty);
     check_command->footer(kCheckExamples);
+    doctor_command = app.add_subcommand("doctor", "Tell why a metric is missing, and what to do");
+    doctor_command->add_option("PATH", doctor_path, "The segment's file")->check(kNotEmpty);
+    doctor_command->footer(kDoctorExamples);
     add_top();
     diff_command = app.add_subcommand("diff", "Tell which series of two segments differ")->footer(kDiffExamples);
     diff_command->add_option("A", diff_a, "A segment's file")->required();
@@ -163,6 +175,12 @@ int run_check(const std::string& path) {
   return finish(out, problem, code, kNoAnswer);
 }
 
+int run_doctor(const std::string& path) {
+  std::string out;
+  const int code = doctor(path_or_default(path), out);
+  return write_out(out, code, kNoAnswer);
+}
+
 int run_top(TopOptions options, bool once) {
   options.path = path_or_default(options.path);
   std::string out, problem;
@@ -195,9 +213,10 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return fail(complaint(line.app, error), kUsage);
   }
-  const bool is_question = line.check_command->parsed() || line.diff_command->parsed();
+  const bool is_question = !line.dump_command->parsed() && !line.top_command->parsed();
   try {
     if (line.check_command->parsed()) return run_check(line.check_path);
+    if (line.doctor_command->parsed()) return run_doctor(line.doctor_path);
     if (line.diff_command->parsed()) return run_diff(line.diff_a, line.diff_b);
     if (line.dump_command->parsed()) return run_dump(line.dump, line.format);
     line.top.interval = *parse_interval(line.interval);

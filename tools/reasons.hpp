@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "collector/scraper.hpp"
 
@@ -15,5 +16,8 @@ std::uint64_t sum(std::span<const collector::ReasonCount> counts);
 
 /// `rule 2, busy 1`: those that are not 0.
 std::string listed(std::span<const collector::ReasonCount> counts);
+
+/// What to do about losses for this reason; one line, empty for a reason that is not known.
+std::string remedy(std::string_view reason);
 
 }  // namespace shmetrics::tools

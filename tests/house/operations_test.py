@@ -1,5 +1,5 @@
-"""Runs the commands of docs/operations.md and docs/mastercrm.md, each heading in a place of its own, and checks what
-they print.
+"""Runs the commands of docs/operations.md, mastercrm.md and troubleshooting.md, each heading in a place of its own, and
+checks what they print.
 
 usage: operations_test.py REPOSITORY DIRECTORY_OF_PROGRAMS
 """
@@ -23,8 +23,10 @@ HEADINGS = {
         "Reboot and crash", "A disappeared segment", "Reading a dead segment after an incident",
         "The live page", "Rotating tokens and certificates"],
     "mastercrm": [
-        "Quick start", "Load", "An application that owns port 5000", "Section by section", "No metrics",
-        "Missing metrics", "High memory usage", "Slow scrapes"],
+        "Quick start", "Load", "An application that owns port 5000", "Section by section"],
+    "troubleshooting": [
+        "Start here", "No metrics", "Missing metrics", "Label values read `__overflow__`", "No permission",
+        "The file system is full", "High memory usage", "Slow scrapes", "Numbers twice, or too large", "Workers die"],
 }
 NEEDED_PROGRAMS = ("systemd-analyze", "setpriv", "openssl", "curl")
 PORTS = ("5000", "5001", "8080", "8090")

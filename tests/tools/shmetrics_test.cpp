@@ -119,8 +119,12 @@ TEST_F(Program, CheckSaysSoundDamagedOrNoAnswer) {
 }
 
 TEST_F(Program, HelpAndVersionAreNoErrors) {
-  for (const std::vector<std::string>& arguments :
-       {std::vector<std::string>{"--help"}, {"dump", "--help"}, {"check", "-h"}, {"top", "--help"}, {"diff", "-h"}}) {
+  for (const std::vector<std::string>& arguments : {std::vector<std::string>{"--help"},
+                                                    {"dump", "--help"},
+                                                    {"check", "-h"},
+                                                    {"doctor", "--help"},
+                                                    {"top", "--help"},
+                                                    {"diff", "-h"}}) {
     const Outcome outcome = run_program(arguments);
     EXPECT_EQ(outcome.code, 0);
     EXPECT_EQ(outcome.error, "");
