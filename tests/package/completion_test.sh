@@ -22,7 +22,7 @@ offers() {
     [[ " ${COMPREPLY[*]} " == *" $word "* ]] || fail "'$*' does not offer $word but: ${COMPREPLY[*]}"
   done
 }
-offers _shmetrics "dump check top diff --version" shmetrics ""
+offers _shmetrics "dump check doctor top diff --version" shmetrics ""
 offers _shmetrics "--format --family --workers" shmetrics dump --
 offers _shmetrics "table json text openmetrics" shmetrics dump --format ""
 offers _shmetrics "--interval --once" shmetrics top --

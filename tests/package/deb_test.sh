@@ -33,7 +33,7 @@ SHMETRICS_SEGMENT=$work/python.seg /usr/bin/python3 -W error -c \
   'from shmetrics import Counter; Counter("jobs", "Jobs").inc()'
 "$shmetrics" dump "$work/python.seg" --format text | grep -qx 'jobs_total 1' ||
   fail "the package for Python does not count"
-for page in shmetrics-exporter shmetrics shmetrics-dump shmetrics-check shmetrics-top shmetrics-diff; do
+for page in shmetrics-exporter shmetrics shmetrics-{dump,check,doctor,top,diff}; do
   [ -s /usr/share/man/man1/$page.1.gz ] || [ -s /usr/share/man/man1/$page.1 ] || fail "no man page $page"
 done
 for name in libshmetrics libshmetrics_c; do
