@@ -1,12 +1,11 @@
-// What an update costs, beside prom-client in the same process: CPU time in ns, without the loop around it; the least
-// of many rounds.
+// What an update costs, beside prom-client and its successor in the same process: CPU time in ns, without the loop
+// around it; the least of many rounds.
 //
-// usage: SHMETRICS_SEGMENT=/dev/shm/bench.seg node bench/node/peers.js   with both packages on NODE_PATH
+// usage: SHMETRICS_SEGMENT=/dev/shm/bench.seg node bench/node/peers.js   with all three packages on NODE_PATH
 'use strict';
 
 const os = require('os');
-const ours = require('@shmetrics/prom-client');
-const theirs = require('prom-client');
+const clients = ['@shmetrics/prom-client', 'prom-client', '@prometheus-io/client'];
 
 const THREE = ['method', 'route', 'status'];
 const ROUNDS = 15;
@@ -66,8 +65,8 @@ function fresh(work, client) {
 const loop = nanoseconds(fresh(() => () => undefined, null));
 const [{ model }] = os.cpus();
 console.log(`${os.cpus().length} cores of ${model}, load ${os.loadavg()[0].toFixed(1)}, node ${process.version}`);
-console.log('| CPU time in ns | @shmetrics/prom-client | prom-client |\n| --- | --- | --- |');
+console.log(`| CPU time in ns | ${clients.join(' | ')} |\n| --- | --- | --- | --- |`);
 for (const [name, work] of Object.entries(WORKS)) {
-  const [own, peer] = [ours, theirs].map(client => nanoseconds(fresh(work, client)) - loop);
-  console.log(`| \`${name}\` | ${own.toFixed(0)} | ${peer.toFixed(0)} |`);
+  const figures = clients.map(client => (nanoseconds(fresh(work, require(client))) - loop).toFixed(0));
+  console.log(`| \`${name}\` | ${figures.join(' | ')} |`);
 }

@@ -6,11 +6,13 @@ const peer = require('./lib/peer').client;
 
 if (addon === null) {
   Object.defineProperties(exports, Object.getOwnPropertyDescriptors(peer)); // lib/addon.js has said why
+  exports.registryOf = () => new peer.Registry();
   exports.releaseWorker = () => undefined;
 } else {
   const { Registry, AggregatorRegistry, register } = require('./lib/registry');
   exports.register = register;
   exports.Registry = Registry;
+  exports.registryOf = segment => new Registry(undefined, { segment });
   Object.defineProperty(exports, 'contentType', {
     enumerable: true,
     get: () => register.contentType,

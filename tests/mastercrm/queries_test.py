@@ -42,15 +42,19 @@ def width_of_bucket(seconds):
 class Queries(unittest.TestCase):
     longMessage = False
 
+    @staticmethod
+    def new_crm(folder):
+        return RunningCrm(programs, folder)
+
     @classmethod
     def setUpClass(cls):
         if not shutil.which("prometheus"):
             raise unittest.SkipTest("no prometheus here")
         cls.place = tempfile.TemporaryDirectory(prefix="shmetrics-test.", dir="/dev/shm")
         cls.addClassCleanup(cls.place.cleanup)
-        cls.crm = RunningCrm(programs, cls.place.name)
-        cls.crm.start()
+        cls.crm = cls.new_crm(cls.place.name)
         cls.addClassCleanup(cls.crm.stop)
+        cls.crm.start()
         folder = pathlib.Path(cls.place.name)
         (folder / "token").write_text(cls.crm.token)
         (folder / "prometheus.yml").write_text(json.dumps({  # which is YAML too

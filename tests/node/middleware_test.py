@@ -94,14 +94,16 @@ class NodePackage(unittest.TestCase):
         if done.returncode != 0:
             self.skipTest("npm did not bring the middleware: " + done.stderr[-300:])
 
-    def test_types_are_those_of_prom_client_and_ours(self):
-        self.install({"typescript": "5.9.3", "@types/node": "20", "prom-client": "15.1.3",
-                      "@shmetrics/prom-client": f"file:{self.tarball}"})
-        shutil.copy(node.HERE / "typed_program.ts", self.app)
-        done = subprocess.run(["node_modules/.bin/tsc", "--noEmit", "--strict", "--module", "node16",
-                               "--moduleResolution", "node16", "typed_program.ts"],
-                              cwd=self.app, capture_output=True, text=True, timeout=200)
-        self.assertEqual((done.returncode, done.stdout), (0, ""))
+    def test_types_are_those_of_the_peer_and_ours(self):
+        for peer, version in (("prom-client", "15.1.3"), ("@prometheus-io/client", "0.16.1")):
+            with self.subTest(peer):
+                self.install({"typescript": "5.9.3", "@types/node": "20", peer: version,
+                              "@shmetrics/prom-client": f"file:{self.tarball}"})
+                shutil.copy(node.HERE / "typed_program.ts", self.app)
+                done = subprocess.run(["node_modules/.bin/tsc", "--noEmit", "--strict", "--module", "node16",
+                                       "--moduleResolution", "node16", "typed_program.ts"],
+                                      cwd=self.app, capture_output=True, text=True, timeout=200)
+                self.assertEqual((done.returncode, done.stdout), (0, ""))
 
     def serve_and_compare(self, program, *flags):
         (self.app / "app.js").write_text("const cluster = require('cluster');\n" +

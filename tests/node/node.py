@@ -19,7 +19,7 @@ PEERS = pathlib.Path(sys.argv.pop(3)).resolve()
 import segments  # noqa: E402: reads the other two arguments
 
 MODULES = segments.PACKAGE / "node_modules"
-NODE = shutil.which("node") or shutil.which("nodejs")
+NODE = os.environ.get("SHMETRICS_TEST_NODE") or shutil.which("node") or shutil.which("nodejs")
 
 
 def skip_without(*wanted):

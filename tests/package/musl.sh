@@ -25,6 +25,7 @@ mkdir "$headers" && ln -s /usr/include/boost /usr/include/nlohmann /usr/include/
 build_client() { # build_client TARGET LIBRARY...
   cmake -G Ninja -S "$source" -B "$work/$1" -DCMAKE_TOOLCHAIN_FILE="$source/tests/cross/zig.cmake" \
     -DSHMETRICS_ZIG="$zig" -DSHMETRICS_TARGET="$1" -DSHMETRICS_CLIENT_ONLY=ON -DSHMETRICS_TESTING=ON \
+    -DSHMETRICS_NODE=ON \
     -DSHMETRICS_TESTS=OFF -DSHMETRICS_INSTALL=OFF -DSHMETRICS_WERROR=ON -DSHMETRICS_DLOPENED=1 \
     -DCMAKE_BUILD_TYPE=Release \
     -DBoost_NO_BOOST_CMAKE=ON -DBoost_NO_SYSTEM_PATHS=ON -DBOOST_INCLUDEDIR="$headers" \
@@ -33,6 +34,7 @@ build_client() { # build_client TARGET LIBRARY...
 }
 build_client x86_64-linux-musl shmetrics_client_static shmetrics_c
 build_client x86_64-linux-gnu.2.28 shmetrics_c shmetrics_reader
+[ ! -e /usr/include/node/node_api.h ] || cmake --build "$work/x86_64-linux-gnu.2.28" -j 2 --target shmetrics_node
 cmake --preset dev >/dev/null && cmake --build --preset dev -j 2 --target shmetrics
 
 compile() { # compile TARGET ARGUMENT...: of C
@@ -95,6 +97,24 @@ Counter("jobs", "Jobs").inc(3)'
   build/dev/bin/shmetrics dump "$segment" --format text | grep -x 'jobs_total 3'
 }
 
+# The package for Node, of which npm makes the tarball that is installed anywhere.
+node_package=$work/$glibc/node/node_modules/@shmetrics/prom-client
+node_package_counts() {
+  [ -e "$node_package/package.json" ] || { echo "no headers of Node; the package libnode-dev has them" && return 77; }
+  rm -f "$segment"
+  SHMETRICS_SEGMENT=$segment node -e "
+const addon = require('$node_package/lib/addon');
+const [family] = addon.declare('counter', 'jobs_total', 'Jobs', [], [], 0, 0, 0);
+addon.counterAdd(addon.find(family, [], true), 3);"
+  build/dev/bin/shmetrics dump "$segment" --format text | grep -x 'jobs_total 3' || return 1
+  (cd "$work" && npm pack --silent "$node_package" && stat -c '%n: %s bytes' shmetrics-prom-client-*.tgz)
+}
+node_package_needs_no_newer_glibc() {
+  local binary
+  [ -e "$node_package/package.json" ] || return 77
+  for binary in "$node_package"/prebuilds/linux-x64/*; do needs_no_newer_glibc "$binary" || return 1; done
+}
+
 junit_begin "$junit"
 check musl.workers_that_are_killed_lose_nothing counts_are_kept "$work/program"
 check musl.a_library_that_is_dlopened_counts of_musl "$work/loader" "$work/plugin.so"
@@ -103,4 +123,6 @@ check glibc.the_c_library_needs_no_newer_one_than_2_28 needs_no_newer_glibc "$wo
 check glibc.the_reader_needs_no_newer_one_than_2_28 needs_no_newer_glibc "$work/$glibc/collector/libshmetrics_reader.so"
 check glibc.the_package_for_python_is_built_and_counts build_python_package
 check glibc.the_module_for_python_needs_no_newer_one_than_2_28 needs_no_newer_glibc "$package/_core.abi3.so"
+check glibc.the_package_for_node_is_built_and_counts node_package_counts
+check glibc.the_package_for_node_needs_no_newer_one_than_2_28 node_package_needs_no_newer_glibc
 junit_end

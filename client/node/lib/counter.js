@@ -15,14 +15,17 @@ function check(value) {
 class CounterChild extends Child {
   constructor(family, values, isKept) {
     super(family, values, isKept);
-    this.inc = value => {
-      if (value === undefined || value === null) {
-        addon.counterAdd(this.index || this.resolve());
-      } else {
-        check(value);
-        addon.counterAdd(this.index || this.resolve(), +value);
-      }
-    };
+    this.inc = value => this.add(value); // of its own, since programs take it off
+  }
+
+  // A counter calls this: 58 ns in the place of 65, since V8 knows it for all children.
+  add(value) {
+    if (value === undefined || value === null) {
+      addon.counterAdd(this.index || this.resolve());
+    } else {
+      check(value);
+      addon.counterAdd(this.index || this.resolve(), +value);
+    }
   }
 }
 
@@ -38,9 +41,9 @@ class Counter extends lasting(peer.client.Counter) {
 
   incWithoutExemplar(labels, value) {
     if (!this._family) return super.incWithoutExemplar(labels, value);
-    if (typeof labels !== 'object' || labels === null) return this._family.childWithoutLabels().inc(labels);
+    if (typeof labels !== 'object' || labels === null) return this._family.childWithoutLabels().add(labels);
     if (peer.isSuccessor) check(value);
-    return this._family.child(labels).inc(value);
+    return this._family.child(labels).add(value);
   }
 
   // Exemplars have no room in the segment.
