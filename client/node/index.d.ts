@@ -9,7 +9,7 @@ export * from 'prom-client-original';
 
 /** How the workers' values of a gauge become one, in the place of `aggregator`; docs/merge-rules.md. */
 export type GaugeMode = 'livesum' | 'livemin' | 'livemax' | 'liveall' | 'livemostrecent' | 'sum' | 'min' | 'max' |
-  'mostrecent' | 'all';
+  'mostrecent' | 'all' | 'shared';
 
 export interface Limited {
   /** Label sets before they share the series whose labels read `__overflow__`; 1,000. */

@@ -262,11 +262,12 @@ class NodeNames(unittest.TestCase):
             for (const aggregator of ['sum', 'min', 'max', 'first', 'average']) {
               new client.Gauge({ name: aggregator, help: 'G', aggregator }).set(1);
             }
-            new client.Gauge({ name: 'kept', help: 'G', mode: 'mostrecent' }).set(1);""")
+            new client.Gauge({ name: 'kept', help: 'G', mode: 'mostrecent' }).set(1);
+            new client.Gauge({ name: 'one', help: 'G', mode: 'shared' }).set(1);""")
         modes = {family["name"]: family["mode"]
                  for family in json.loads(segments.dump(self.segment, "json"))["families"]}
         self.assertEqual(modes, {"sum": "livesum", "min": "livemin", "max": "livemax", "first": "livemostrecent",
-                                 "average": "liveall", "kept": "mostrecent"})
+                                 "average": "liveall", "kept": "mostrecent", "one": "shared"})
         with self.assertRaisesRegex(AssertionError, "has no mode 'most'"):
             self.evaluate("""
                 try { new client.Gauge({ name: 'odd', help: 'G', mode: 'most' }); } catch (refused) {}

@@ -7,7 +7,8 @@ const { Child, childOf, declare } = require('./family');
 const { read, withRegister } = require('./registry');
 
 // enum shmetrics_gauge_mode; docs/merge-rules.md.
-const MODES = ['livesum', 'livemin', 'livemax', 'liveall', 'livemostrecent', 'sum', 'min', 'max', 'mostrecent', 'all'];
+const MODES = ['livesum', 'livemin', 'livemax', 'liveall', 'livemostrecent', 'sum', 'min', 'max', 'mostrecent', 'all',
+  'shared'];
 // What prom-client's aggregators mean: of the workers that live.
 const MODE_OF_AGGREGATOR = { sum: 'livesum', min: 'livemin', max: 'livemax', first: 'livemostrecent', average: 'liveall' };
 
