@@ -28,16 +28,23 @@ void* pin(int fd) {
   return nullptr;
 }
 
+std::atomic<const char*> program_name{nullptr};
+
 void describe_owner(WorkerEntry& entry) {
   entry.pid.store_relaxed(static_cast<std::uint64_t>(getpid()));
   entry.start_unix_ns.store_relaxed(unix_now_ns());
   std::uint64_t words[kProgramBytes / 8] = {};
-  const char* name = program_invocation_short_name;
+  const char* name = program_name.load(std::memory_order_acquire);  // pairs with name_program
+  if (name == nullptr) name = program_invocation_short_name;
   std::memcpy(words, name, std::min(std::strlen(name), sizeof words - 1));
   for (std::size_t i = 0; i < std::size(words); ++i) entry.program[i].store_relaxed(words[i]);
 }
 
 }  // namespace
+
+void name_program(const char* name) noexcept {
+  program_name.store(name, std::memory_order_release);
+}
 
 BegunClaim::BegunClaim(const SegmentView& view, const SegmentFile& file) noexcept : view_(view) {
   const std::uint32_t workers = view.geometry().workers;

@@ -26,6 +26,10 @@ struct EntryClaim {
   std::uint64_t owner_word() const { return std::uint64_t{worker + 1} << kOwnerEpochBits | epoch; }
 };
 
+/// What the table calls this process from its next claim on. `name` must live as long as the process; null: as the
+/// executable is called. Any thread.
+void name_program(const char* name) noexcept;
+
 /// A worker entry in the middle of being claimed: this process holds its claim byte, and its epoch is odd, so no reader
 /// counts it as live. In between, its claimer makes the process slot behind it ready. Without finish(), or killed in
 /// here, it leaves the entry to the next claimer, who begins anew.

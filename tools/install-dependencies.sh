@@ -31,7 +31,7 @@ packages_of() {
       echo clang "$(clang_runtime)" clang-format clang-tidy git openssl spin relacy-dev
       echo help2man pkg-config zsh # what is installed, and how it is used
       echo gunicorn mypy python3-billiard # with which the package for Python is used
-      echo python3-aiohttp python3-flask python3-starlette python3-uvicorn
+      echo python3-aiohttp python3-flask python3-pytest python3-starlette python3-uvicorn
       # For the package for Node. Some have its headers in the package of node itself.
       command -v node >/dev/null || echo nodejs
       [ -e /usr/include/node/node_api.h ] || echo libnode-dev

@@ -14,6 +14,7 @@
 #include "client/error.hpp"
 #include "client/slow_path.hpp"
 #include "shm/layout.hpp"
+#include "shm/worker_entry.hpp"
 
 namespace shmetrics::detail {
 namespace {
@@ -229,6 +230,13 @@ int shmetrics_descriptor(const shmetrics_registry* registry) {
 
 void shmetrics_release_worker() {
   release_worker();
+}
+
+// The copy stays: a child that is forked at any moment may read it.
+void shmetrics_set_program(const char* name) {
+  const detail::SlowPath slow;
+  const char* const copy = name == nullptr ? nullptr : strdup(name);
+  if (copy != nullptr || name == nullptr) shm::name_program(copy);
 }
 
 shmetrics_registry* shmetrics_default_registry(shmetrics_error* error) {

@@ -256,13 +256,19 @@ static PyObject* core_release_worker(PyObject* module, PyObject* unused) {
   Py_RETURN_NONE;
 }
 
-static PyMethodDef kFunctions[] = {{"open", core_open, METH_VARARGS, NULL},
-                                   {"release_worker", core_release_worker, METH_NOARGS, NULL},
-                                   {"path", core_path, METH_O, NULL},
-                                   {"info", core_info, METH_VARARGS, NULL},
-                                   {"render", core_render, METH_VARARGS, NULL},
-                                   {"value", core_value, METH_VARARGS, NULL},
-                                   {NULL, NULL, 0, NULL}};
+static PyObject* core_set_program(PyObject* module, PyObject* name) {
+  const char* text = text_of(name);
+  (void)module;
+  if (text == NULL) return NULL;
+  shmetrics_set_program(text);
+  Py_RETURN_NONE;
+}
+
+static PyMethodDef kFunctions[] = {
+    {"open", core_open, METH_VARARGS, NULL},         {"release_worker", core_release_worker, METH_NOARGS, NULL},
+    {"set_program", core_set_program, METH_O, NULL}, {"path", core_path, METH_O, NULL},
+    {"info", core_info, METH_VARARGS, NULL},         {"render", core_render, METH_VARARGS, NULL},
+    {"value", core_value, METH_VARARGS, NULL},       {NULL, NULL, 0, NULL}};
 static PyModuleDef_Slot kSlots[] = {{Py_mod_exec, (void*)add_types}, {0, NULL}};
 static struct PyModuleDef kModule = {PyModuleDef_HEAD_INIT, .m_name = "shmetrics._core", .m_methods = kFunctions,
                                      .m_slots = kSlots};

@@ -1,4 +1,4 @@
-"""celery whose children are recycled after a few tasks: no task uncounted, and no end taken for a death. kill -9 is one.
+"""celery whose children are recycled after a few tasks: no task uncounted, and no end is a death. kill -9 is one.
 
 usage: celery_test.py DIRECTORY_OF_THE_PACKAGE DIRECTORY_OF_PROGRAMS
 """

@@ -106,14 +106,25 @@ class PythonHabits(unittest.TestCase):
         self.assertEqual((0, ""), (result.returncode, result.stderr))
         self.assertEqual({"late_total": 1}, samples(folder / "a.seg"))
 
-    def test_a_package_without_its_core_says_what_to_build(self):
+    def package_whose_core_is(self, content):
         package = segments.new_directory() / "shmetrics"
         package.mkdir()
         for source in (segments.PACKAGE / "shmetrics").glob("*.py"):
             (package / source.name).write_text(source.read_text())
-        result = self.runs("import shmetrics", PYTHONPATH=str(package.parent))
-        self.assertIn("ImportError: shmetrics._core is not built", result.stderr)
-        self.assertIn("shmetrics_python", result.stderr)
+        if content is not None:
+            (package / "_core.abi3.so").write_bytes(content)
+        return self.runs("import shmetrics", PYTHONPATH=str(package.parent)).stderr
+
+    def test_a_package_without_its_core_says_what_to_build(self):
+        said = self.package_whose_core_is(None)
+        self.assertIn("ImportError: shmetrics._core is not built", said)
+        self.assertIn("shmetrics_python", said)
+
+    def test_a_core_that_cannot_be_loaded_says_why(self):
+        said = self.package_whose_core_is(b"of another machine")
+        self.assertIn("ImportError: shmetrics._core cannot be loaded here", said)
+        self.assertIn("too short", said)
+        self.assertNotIn("is not built", said)
 
 
 if __name__ == "__main__":

@@ -11,17 +11,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Union
 
 try:
-    from . import _core
+    import shmetrics._core as _core
+except ModuleNotFoundError as error:
+    raise ImportError("shmetrics._core is not built: build the target shmetrics_python, or `pip install "
+                      "./client/python`") from error
 except ImportError as error:
-    raise ImportError("shmetrics._core is not built, or for another machine: build the target shmetrics_python, or "
-                      "install the package") from error
-from . import _ends  # noqa: F401
+    raise ImportError(f"shmetrics._core cannot be loaded here: {error}. It was built for another machine, or this is "
+                      "an isolated subinterpreter (docs/python.md, Limits)") from error
+from . import _ends, _program  # noqa: F401
+from ._elsewhere import (LASTING, SET, delete_from_gateway, elsewhere, push_to_gateway, pushadd_to_gateway,
+                         write_to_textfile)
 from ._exposition import (CONTENT_TYPE_LATEST, Reader, generate_latest, make_asgi_app, make_wsgi_app,
                           start_http_server)
 from ._scopes import ExceptionCounter, InprogressTracker, Timer
 
-__all__ = ["CONTENT_TYPE_LATEST", "Counter", "Gauge", "Histogram", "Info", "REGISTRY", "Registry", "Summary",
-           "generate_latest", "make_asgi_app", "make_wsgi_app", "start_http_server"]
+__all__ = ["CONTENT_TYPE_LATEST", "Counter", "Enum", "Gauge", "Histogram", "Info", "REGISTRY", "Registry", "Summary",
+           "delete_from_gateway", "generate_latest", "make_asgi_app", "make_wsgi_app", "push_to_gateway",
+           "pushadd_to_gateway", "start_http_server", "watch_interpreter", "write_to_textfile"]
 
 # In the order of enum shmetrics_gauge_mode.
 _MODES = ("livesum", "livemin", "livemax", "liveall", "livemostrecent", "sum", "min", "max", "mostrecent", "all",
@@ -50,6 +56,8 @@ class Registry(Reader):
             except KeyError:
                 raise ValueError(f"no group {group!r} on this machine: give the name or the id of one") from None
         self._handle = _core.open(path, fresh, workers, slots, cells, directory_bytes, mode, group, series_per_family)
+
+    register = unregister = elsewhere("collectors", SET)
 
     @property
     def path(self) -> str:
@@ -90,6 +98,7 @@ class Counter(_core.Counter):
     """A count that only grows, also by fractions. Its name gets `_total` where that is missing."""
 
     __slots__ = ()
+    clear = remove = reset = elsewhere("Counter that forgets", LASTING)
 
     def __init__(self, name: str, documentation: str, labelnames: Iterable[str] = (), namespace: str = "",
                  subsystem: str = "", unit: str = "", registry: Registry | None = None, *,
@@ -107,6 +116,8 @@ class Gauge(_core.Gauge):
     """A value that goes up and down; `multiprocess_mode` says what many workers' values become: docs/merge-rules.md."""
 
     __slots__ = ()
+    set_function = elsewhere("Gauge.set_function()", SET)
+    clear = elsewhere("Gauge.clear()", "remove() takes the label values of one series")
 
     def __init__(self, name: str, documentation: str, labelnames: Iterable[str] = (), namespace: str = "",
                  subsystem: str = "", unit: str = "", registry: Registry | None = None, *,
@@ -134,6 +145,7 @@ class Summary(_core.Summary):
     """The sum and the number of observations."""
 
     __slots__ = ()
+    clear = remove = reset = elsewhere("Summary that forgets", LASTING)
 
     def __init__(self, name: str, documentation: str, labelnames: Iterable[str] = (), namespace: str = "",
                  subsystem: str = "", unit: str = "", registry: Registry | None = None, *,
@@ -150,6 +162,7 @@ class Histogram(_core.Histogram):
     """Observations in buckets: 1 to 64 finite upper bounds, increasing; +Inf comes on top, named or not."""
 
     __slots__ = ()
+    clear = remove = reset = elsewhere("Histogram that forgets", LASTING)
 
     DEFAULT_BUCKETS = (.005, .01, .025, .05, .075, .1, .25, .5, .75, 1.0, 2.5, 5.0, 7.5, 10.0, float("inf"))
 
@@ -181,3 +194,7 @@ class Info:
         """Call it once: what was told is shown while a worker lives that told it, or was forked from one that did.
         Values of any type: str() of each."""
         _core.info(_handle(self._registry), self._name, self._documentation, tuple(val), tuple(map(str, val.values())))
+
+
+from ._enum import Enum  # noqa: E402
+from ._interpreter import watch_interpreter  # noqa: E402

@@ -2,7 +2,7 @@
 
 `import shmetrics.as_prometheus_client` before anything else does, or `python -m shmetrics.as_prometheus_client COMMAND
 ...`, where COMMAND is a program written in Python, such as gunicorn. Names are as prometheus_client allows them. What
-this package does not have (Enum, a collector of one's own) is prometheus_client's, where that is installed, and shown
+this package does not have (a collector of one's own) is prometheus_client's, where that is installed, and shown
 by the process that has it alone.
 """
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 
 import shmetrics
 from shmetrics._exposition import Reader
+from shmetrics._program import name_program
 
 _NAME = "prometheus_client"
 
@@ -85,7 +86,7 @@ def install() -> types.ModuleType:
     real = _real()
     module = real if real is not None else types.ModuleType(_NAME)
     names: dict[str, Any] = {ours.__name__: _stand_in(ours, getattr(real, ours.__name__, None)) for ours in (
-        shmetrics.Counter, shmetrics.Gauge, shmetrics.Histogram, shmetrics.Summary, shmetrics.Info)}
+        shmetrics.Counter, shmetrics.Gauge, shmetrics.Histogram, shmetrics.Summary, shmetrics.Info, shmetrics.Enum)}
     names.update(generate_latest=_generate_latest(real), CONTENT_TYPE_LATEST=shmetrics.CONTENT_TYPE_LATEST,
                  make_wsgi_app=_for_all(shmetrics.make_wsgi_app), make_asgi_app=_for_all(shmetrics.make_asgi_app),
                  start_http_server=_for_all(shmetrics.start_http_server),
@@ -124,4 +125,5 @@ if __name__ == "__main__":
     if program is None:
         sys.exit(f"no command {sys.argv[1]}")
     del sys.argv[0]
+    name_program(os.path.basename(program))
     runpy.run_path(program, run_name="__main__")

@@ -89,6 +89,9 @@ SHMETRICS_C_API shmetrics_registry* shmetrics_default_registry(shmetrics_error* 
  * it by themselves; a worker that ends otherwise counts as a death. A signal handler may call it. Counters, histograms
  * and summaries go on counting after it; gauges are those of a worker that has ended. */
 SHMETRICS_C_API void shmetrics_release_worker(void);
+/* What the worker table calls this process, once it takes part; call it before the first update. For a script, whose
+ * executable is that of its language. NULL: as the executable is called. */
+SHMETRICS_C_API void shmetrics_set_program(const char* name);
 /* The file in use; "" of NULL. */
 SHMETRICS_C_API const char* shmetrics_path(const shmetrics_registry* registry);
 

@@ -34,6 +34,9 @@ SHMETRICS_C_API shmetrics_registry* shmetrics_default_registry(shmetrics_error* 
 }
 
 SHMETRICS_C_API void shmetrics_release_worker(void) {}
+SHMETRICS_C_API void shmetrics_set_program(const char* name) {
+  (void)name;
+}
 
 SHMETRICS_C_API const char* shmetrics_path(const shmetrics_registry* registry) {
   return "";
