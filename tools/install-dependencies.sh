@@ -32,12 +32,13 @@ packages_of() {
       echo help2man pkg-config zsh # what is installed, and how it is used
       echo gunicorn mypy python3-billiard # with which the package for Python is used
       echo python3-aiohttp python3-flask python3-pytest python3-starlette python3-uvicorn
+      echo ruby-dev puma unicorn ruby-prometheus-client-mmap wrk # with which the gem for Ruby is used
       # For the package for Node. Some have its headers in the package of node itself.
       command -v node >/dev/null || echo nodejs
       [ -e /usr/include/node/node_api.h ] || echo libnode-dev
       ;;
     long)
-      echo apache2 apache2-dev wrk dpkg-dev python3-pip python3-setuptools python3-wheel
+      echo apache2 apache2-dev dpkg-dev python3-pip python3-setuptools python3-wheel
       echo python3-build python3-venv # a wheel of the package for Python, and where it is installed
       echo uwsgi-core uwsgi-plugin-python3 python3-django-prometheus python3-celery
       echo chromium fonts-inter # the live page as people see it

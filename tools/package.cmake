@@ -1,5 +1,5 @@
-# What is installed, in four components: the libraries that programs run with, what it takes to build programs, the
-# exporter with its tools, and the package for Python. `cpack -G DEB` makes a Debian package of each.
+# What is installed, in components: the libraries that programs run with, what it takes to build programs, the exporter
+# with its tools, and the packages for Python and Ruby. `cpack -G DEB` makes a Debian package of each.
 include(CMakePackageConfigHelpers)
 set(config_directory ${CMAKE_INSTALL_LIBDIR}/cmake/shmetrics)
 
@@ -79,6 +79,17 @@ if(TARGET shmetrics_python)
   set(CPACK_DEBIAN_PYTHON_PACKAGE_DEPENDS "python3 (>= 3.10)")
   set(CPACK_DEBIAN_PYTHON_PACKAGE_SHLIBDEPS ON)
   set(CPACK_COMPONENT_PYTHON_DESCRIPTION "Metrics of prefork servers in shared memory: package for Python")
+endif()
+
+if(TARGET shmetrics_ruby)
+  # Where Debian's interpreter looks below /usr, for all versions and for the one that this was built for.
+  set(package lib/ruby/vendor_ruby)
+  install(TARGETS shmetrics_ruby LIBRARY DESTINATION lib/${SHMETRICS_RUBY_ARCH} COMPONENT ruby)
+  install(DIRECTORY client/ruby/lib/ DESTINATION ${package} COMPONENT ruby)
+  set(CPACK_DEBIAN_RUBY_PACKAGE_NAME ruby-shmetrics)
+  set(CPACK_DEBIAN_RUBY_PACKAGE_SECTION ruby)
+  set(CPACK_DEBIAN_RUBY_PACKAGE_DEPENDS "libruby${SHMETRICS_RUBY_VERSION}")
+  set(CPACK_COMPONENT_RUBY_DESCRIPTION "Metrics of prefork servers in shared memory: gem for Ruby")
 endif()
 
 set(CPACK_GENERATOR DEB)

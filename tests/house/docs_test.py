@@ -16,9 +16,9 @@ root = pathlib.Path(".")
 
 
 def known_tests():
-    """Suite.Test of C++, Class.test_x of Python."""
+    """Suite.Test of C++, Class.test_x of Python and Ruby."""
     for name in repository_files(root):
-        if not name.startswith(("tests/", "examples/")) or not name.endswith((".cpp", ".py")):
+        if not name.startswith(("tests/", "examples/")) or not name.endswith((".cpp", ".py", ".rb")):
             continue
         text = (root / name).read_text()
         if name.endswith(".cpp"):
@@ -26,7 +26,7 @@ def known_tests():
                 yield f"{suite}.{test}"
         else:
             suite = None
-            for kind, word in re.findall(r"^(class|    def) (\w+)", text, re.MULTILINE):
+            for kind, word in re.findall(r"^(class|  (?:  )?def) (\w+)", text, re.MULTILINE):
                 if kind == "class":
                     suite = word
                 elif word.startswith("test_"):

@@ -16,6 +16,7 @@ ARROWS = {
     "client/testing": {"client", "collector"},
     "client/python": {"client/python", "client", "reader"},
     "client/node": {"client/node", "client", "reader"},
+    "client/ruby": {"client/ruby", "client", "reader"},
     "collector": {"collector", "shm", "reader"},
     "reader": set(),
     "exporter": {"exporter", "collector"},
@@ -36,7 +37,7 @@ MOST_LINES = 400
 MOST_COLUMNS = 120
 TOP_LEVEL = set("""CMakeLists.txt shm collector client exporter tests tools README.md CMakePresets.json CHANGELOG.md
     CONTRIBUTING.md SECURITY.md .gitignore .clang-format .clang-tidy .ci docs examples deploy bench""".split())
-TEXT_SUFFIXES = {".cpp", ".hpp", ".h", ".c", ".py", ".sh", ".txt", ".cmake"}
+TEXT_SUFFIXES = {".cpp", ".hpp", ".h", ".c", ".py", ".rb", ".sh", ".txt", ".cmake"}
 
 root = pathlib.Path(".")
 
@@ -53,7 +54,7 @@ def room_of(path):
     """The room of a path as it stands in an include; a public header is its library's, wherever it is found from."""
     if path == "shmetrics/reader.h":
         return "reader"
-    for room in ("client/testing", "client/python", "client/node"):
+    for room in ("client/testing", "client/python", "client/node", "client/ruby"):
         if path.startswith(room + "/"):
             return room
     first = path.split("/")[0]

@@ -2,21 +2,19 @@
 
 usage: NAME_test.py DIRECTORY_OF_THE_PACKAGE DIRECTORY_OF_PROGRAMS DIRECTORY_OF_PEERS
 """
-import http.client
 import json
 import os
 import pathlib
 import shutil
-import socket
 import subprocess
 import sys
-import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent / "python"))
 PEERS = pathlib.Path(sys.argv.pop(3)).resolve()
 
 import segments  # noqa: E402: reads the other two arguments
+from segments import deaths_in, free_port, get  # noqa: E402, F401: for the tests
 
 MODULES = segments.PACKAGE / "node_modules"
 NODE = os.environ.get("SHMETRICS_TEST_NODE") or shutil.which("node") or shutil.which("nodejs")
@@ -68,40 +66,3 @@ def evaluate(segment, program, **more):
               f"(async () => {{ {program} }})().then(result => console.log(JSON.stringify(result ?? null)));")
     written, warnings = run(segment, "-e", source, **more)
     return json.loads(written), warnings
-
-
-def get(port, path, timeout=10):
-    """The answer's text; None if the worker is gone. A connection that a killed worker was given never answers. While
-    no worker is there, nobody listens."""
-    for _ in range(300):
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
-        try:
-            connection.request("GET", path, headers={"Connection": "close"})
-            return connection.getresponse().read().decode()
-        except ConnectionRefusedError:
-            time.sleep(0.1)
-        except (OSError, http.client.HTTPException):
-            return None
-        finally:
-            connection.close()
-    raise AssertionError("no worker comes back")
-
-
-def free_port():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
-
-
-def deaths_in(segment):
-    """Of the workers that ended: those before whose entries were taken over, and those that nobody has followed. The
-    table shows no entry that a program has claimed at its start, and not used since; so the exporter has to say."""
-    port = free_port()
-    exporter = subprocess.Popen([segments.PROGRAMS / "shmetrics-exporter", "--segment", segment, "--web.listen-address",
-                                 f"127.0.0.1:{port}"], stderr=subprocess.DEVNULL)
-    try:
-        shown = segments.samples_of(get(port, "/metrics"), "shmetrics_worker")
-    finally:
-        exporter.terminate()
-        exporter.wait()
-    return shown["shmetrics_worker_deaths_total"] + shown['shmetrics_workers{state="dead"}']

@@ -1,5 +1,6 @@
 """A segment of its own for each test program, and what Prometheus would read from it."""
 import atexit
+import http.client
 import json
 import os
 import pathlib
@@ -56,11 +57,15 @@ def workers(segment=SEGMENT):
     return json.loads(dump(segment, "json"))["workers"]
 
 
+def free_port():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
 def exporter_of(test, segment):
     """Where the exporter serves the segment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen([PROGRAMS / "shmetrics-exporter", "--segment", segment, "--log.level", "error",
                                 "--web.listen-address", f"127.0.0.1:{port}"])
     test.addCleanup(process.wait)
@@ -83,3 +88,34 @@ def deaths(url):
     """Those that were counted, and those that will be once another worker takes the entry over."""
     found = exported(url, "shmetrics_worker")
     return found["shmetrics_worker_deaths_total"] + found['shmetrics_workers{state="dead"}']
+
+
+def get(port, path, timeout=10):
+    """The answer's text; None if the worker is gone. A connection that a killed worker was given never answers. While
+    no worker is there, nobody listens."""
+    for _ in range(300):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+        try:
+            connection.request("GET", path, headers={"Connection": "close"})
+            return connection.getresponse().read().decode()
+        except ConnectionRefusedError:
+            time.sleep(0.1)
+        except (OSError, http.client.HTTPException):
+            return None
+        finally:
+            connection.close()
+    raise AssertionError("no worker comes back")
+
+
+def deaths_in(segment):
+    """Of the workers that ended: those before whose entries were taken over, and those that nobody has followed. The
+    table shows no entry that a program has claimed at its start, and not used since; so the exporter has to say."""
+    port = free_port()
+    exporter = subprocess.Popen([PROGRAMS / "shmetrics-exporter", "--segment", segment, "--web.listen-address",
+                                 f"127.0.0.1:{port}"], stderr=subprocess.DEVNULL)
+    try:
+        shown = samples_of(get(port, "/metrics"), "shmetrics_worker")
+    finally:
+        exporter.terminate()
+        exporter.wait()
+    return shown["shmetrics_worker_deaths_total"] + shown['shmetrics_workers{state="dead"}']

@@ -1,0 +1,174 @@
+/* The module shmetrics_core: an update of a series, with as little between Ruby and the cell as MRI allows. What users
+ * know is made of it in lib/. */
+#include "client/ruby/core.h"
+
+static VALUE error_class;
+
+void raise_error(const char* message) {
+  rb_raise(error_class, "%s", message);
+}
+
+VALUE text_of(const char* text, size_t size) {
+  return rb_utf8_str_new(text, (long)size);
+}
+
+static void mark_family(void* data) {
+  const Family* family = data;
+  rb_gc_mark(family->labels);
+  rb_gc_mark(family->problem);
+}
+
+const rb_data_type_t kFamilyType = {
+    .wrap_struct_name = "Shmetrics::Family",
+    .function = {.dmark = mark_family, .dfree = RUBY_DEFAULT_FREE},
+    .flags = RUBY_TYPED_FREE_IMMEDIATELY,
+};
+
+static const Family* family_of(VALUE self) {
+  return rb_check_typeddata(self, &kFamilyType);
+}
+
+/* ---- updates ---- */
+
+static void add(char kind, shmetrics_series series, double n) {
+  if (kind == 'c') {
+    const shmetrics_float_counter counter = {series};
+    shmetrics_float_counter_add(counter, n);
+  } else if (kind == 'g') {
+    const shmetrics_gauge gauge = {series};
+    shmetrics_gauge_add(gauge, n);
+  }
+}
+
+static void set(char kind, shmetrics_series series, double value) {
+  const shmetrics_gauge gauge = {series};
+  if (kind == 'g') shmetrics_gauge_set(gauge, value);
+}
+
+static void observe(char kind, shmetrics_series series, double value) {
+  if (kind == 'h') {
+    const shmetrics_histogram histogram = {series};
+    shmetrics_histogram_observe(histogram, value);
+  } else if (kind == 's') {
+    const shmetrics_summary summary = {series};
+    shmetrics_summary_observe(summary, value);
+  }
+}
+
+/* ---- a family, and the labels as a hash: nothing is kept, so that label values without bound cost no memory ---- */
+
+static shmetrics_series find(const Family* family, VALUE given) {
+  shmetrics_string values[MOST_LABELS];
+  VALUE texts[MOST_LABELS];
+  Check_Type(given, T_HASH);
+  for (long i = 0; i < family->label_count; ++i) {
+    VALUE value = rb_hash_lookup2(given, RARRAY_AREF(family->labels, i), Qnil);
+    texts[i] = RB_TYPE_P(value, T_STRING) ? value : rb_obj_as_string(value);
+  }
+  for (long i = 0; i < family->label_count; ++i) { /* from here on no Ruby runs that could change a text */
+    values[i].data = RSTRING_PTR(texts[i]);
+    values[i].size = (size_t)RSTRING_LEN(texts[i]);
+  }
+  const shmetrics_series series = shmetrics_find_strings(family->family, values, (size_t)family->label_count);
+  for (long i = 0; i < family->label_count; ++i) RB_GC_GUARD(texts[i]);
+  return series;
+}
+
+static VALUE family_add(VALUE self, VALUE labels, VALUE n) {
+  const Family* family = family_of(self);
+  const double number = NUM2DBL(n);
+  add(family->kind, find(family, labels), number);
+  return Qnil;
+}
+
+static VALUE family_set(VALUE self, VALUE labels, VALUE value) {
+  const Family* family = family_of(self);
+  const double number = NUM2DBL(value);
+  set(family->kind, find(family, labels), number);
+  return Qnil;
+}
+
+static VALUE family_observe(VALUE self, VALUE labels, VALUE value) {
+  const Family* family = family_of(self);
+  const double number = NUM2DBL(value);
+  observe(family->kind, find(family, labels), number);
+  return Qnil;
+}
+
+static VALUE family_problem(VALUE self) {
+  return family_of(self)->problem;
+}
+
+/* ---- a series: kept where the labels stay the same ---- */
+
+typedef struct {
+  shmetrics_series series;
+  char kind;
+} Series;
+
+static const rb_data_type_t kSeriesType = {
+    .wrap_struct_name = "Shmetrics::Series",
+    .function = {.dfree = RUBY_DEFAULT_FREE},
+    .flags = RUBY_TYPED_FREE_IMMEDIATELY,
+};
+static VALUE series_class;
+
+static const Series* series_of(VALUE self) {
+  return rb_check_typeddata(self, &kSeriesType);
+}
+
+static VALUE family_series(VALUE self, VALUE labels) {
+  const Family* family = family_of(self);
+  Series* series;
+  VALUE made = TypedData_Make_Struct(series_class, Series, &kSeriesType, series);
+  series->kind = family->kind;
+  series->series = find(family, labels);
+  return made;
+}
+
+static VALUE series_add(VALUE self, VALUE n) {
+  const Series* series = series_of(self);
+  add(series->kind, series->series, NUM2DBL(n));
+  return Qnil;
+}
+
+static VALUE series_set(VALUE self, VALUE value) {
+  const Series* series = series_of(self);
+  set(series->kind, series->series, NUM2DBL(value));
+  return Qnil;
+}
+
+static VALUE series_observe(VALUE self, VALUE value) {
+  const Series* series = series_of(self);
+  observe(series->kind, series->series, NUM2DBL(value));
+  return Qnil;
+}
+
+static VALUE release_worker(VALUE self) {
+  (void)self;
+  shmetrics_release_worker();
+  return Qnil;
+}
+
+/* ---- the module ---- */
+
+__attribute__((visibility("default"))) void Init_shmetrics_core(void) {
+  VALUE module = rb_define_module("Shmetrics");
+  VALUE family_class = rb_define_class_under(module, "Family", rb_cObject);
+  error_class = rb_define_class_under(module, "Error", rb_eStandardError);
+  series_class = rb_define_class_under(module, "Series", rb_cObject);
+  rb_gc_register_mark_object(error_class);
+  rb_gc_register_mark_object(series_class);
+  rb_undef_alloc_func(family_class);
+  rb_undef_alloc_func(series_class);
+  define_segment(module, family_class);
+  rb_define_method(family_class, "add", family_add, 2);
+  rb_define_method(family_class, "set", family_set, 2);
+  rb_define_method(family_class, "observe", family_observe, 2);
+  rb_define_method(family_class, "series", family_series, 1);
+  rb_define_method(family_class, "problem", family_problem, 0);
+  rb_define_method(series_class, "add", series_add, 1);
+  rb_define_method(series_class, "set", series_set, 1);
+  rb_define_method(series_class, "observe", series_observe, 1);
+  rb_define_module_function(module, "release_worker", release_worker, 0);
+}

@@ -1,0 +1,25 @@
+# frozen_string_literal: true
+
+# Metrics of many processes in one segment: see docs/ruby.md. `shmetrics/client_ruby` and `shmetrics/client_mmap` put it
+# behind the gems that programs use already.
+require 'shmetrics_core'
+
+module Shmetrics
+  # In the order of enum shmetrics_gauge_mode.
+  MODES = %i[livesum livemin livemax liveall livemostrecent sum min max mostrecent all shared].freeze
+
+  # `exit!` skips what runs at the end of a process, and unicorn's workers leave by it.
+  module Ends
+    def exit!(*)
+      Shmetrics.release_worker
+      super
+    end
+  end
+  private_constant :Ends
+  Process.singleton_class.prepend(Ends)
+  Kernel.prepend(Ends.clone.tap { |ends| ends.send(:private, :exit!) })
+  Kernel.singleton_class.prepend(Ends)
+end
+
+# Registered first, so it runs last. A signal without a handler ends Ruby by that signal, behind these.
+at_exit { Shmetrics.release_worker }

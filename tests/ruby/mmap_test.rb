@@ -1,0 +1,67 @@
+# frozen_string_literal: true
+
+# Debian's prometheus-client-mmap over a segment: its calls, its Rack middleware, and many processes.
+require 'minitest/autorun'
+begin
+  require 'shmetrics/client_mmap'
+rescue LoadError => e
+  warn "prometheus-client-mmap is not here: #{e.message}"
+  exit!(0)
+end
+require 'prometheus/client/rack/collector'
+require 'prometheus/client/rack/exporter'
+
+class MmapTest < Minitest::Test
+  def in_process
+    Process.wait(fork { yield; Process.kill(:KILL, Process.pid) })
+  end
+
+  def page
+    Prometheus::Client::Formats::Text.marshal_multiprocess
+  end
+
+  def registry
+    @registry ||= Prometheus::Client::Registry.new
+  end
+
+  def test_what_killed_processes_have_counted_is_shown_with_its_help
+    counter = registry.counter(:mmap_hits_total, 'How often')
+    3.times { in_process { counter.increment({ path: '/' }, 2) } }
+    assert_equal 6.0, counter.get({ path: '/' })
+    assert_includes page, "# HELP mmap_hits_total How often\n# TYPE mmap_hits_total counter\n" \
+                          "mmap_hits_total{path=\"/\"} 6\n"
+  end
+
+  def test_an_observation_is_one_and_buckets_are_those_of_the_metric
+    histogram = registry.histogram(:mmap_seconds, 'S', {}, [0.5, 1, 2])
+    in_process { [0.5, 1.5, 9].each { |value| histogram.observe({ path: '/' }, value) } }
+    assert_equal({ 0.5 => 1.0, 1.0 => 1.0, 2.0 => 2.0 }, histogram.get({ path: '/' }))
+    assert_includes page, 'mmap_seconds_bucket{path="/",le="+Inf"} 3'
+    assert_includes page, 'mmap_seconds_sum{path="/"} 11'
+    summary = registry.summary(:mmap_bytes, 'B')
+    2.times { in_process { summary.observe({}, 2) } }
+    assert_equal 4.0, summary.get
+    assert_includes page, "mmap_bytes_sum 4\nmmap_bytes_count 2\n"
+  end
+
+  def test_gauges_have_the_modes_of_the_gem
+    { livesum: '2', max: '5', min: '2', liveall: '2', all: '2' }.each do |mode, expected|
+      gauge = registry.gauge(:"mmap_#{mode}", 'G', {}, mode)
+      in_process { gauge.set({}, 5) }
+      gauge.set({}, 3)
+      gauge.decrement({}, 1)
+      assert_match(/^mmap_#{mode}(\{worker="\d+"\})? #{expected}$/, page)
+    end
+  end
+
+  def test_its_rack_middleware_counts_and_shows_the_same_from_every_process
+    builder = Prometheus::Client::Rack
+    app = builder::Exporter.new(builder::Collector.new(->(_) { [200, {}, []] }))
+    get = { 'REQUEST_METHOD' => 'GET', 'HTTP_HOST' => 'h', 'PATH_INFO' => '/a', 'HTTP_ACCEPT' => 'text/plain' }
+    4.times { in_process { app.call(get) } }
+    status, _, body = app.call(get.merge('PATH_INFO' => '/metrics'))
+    assert_equal 200, status
+    assert_includes body.join, 'http_requests_total{method="get",host="h",path="/a",code="200"} 4'
+    assert_includes body.join, 'http_req_duration_seconds_count{method="get",host="h",path="/a",code="200"} 4'
+  end
+end

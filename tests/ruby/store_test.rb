@@ -1,0 +1,293 @@
+# frozen_string_literal: true
+
+# What client_ruby asks of a data store, and what its store of files does with many processes, restated: these are real
+# processes.
+require 'minitest/autorun'
+require 'tmpdir'
+require 'shmetrics/client_ruby'
+
+class StoreTest < Minitest::Test
+  CONFIG = Prometheus::Client.config
+  FOO = { foo: 'bar' }.freeze
+
+  # In a process of its own, since a process can open no more than 8 segments.
+  def run
+    result, write = IO.pipe.each(&:binmode)
+    pid = fork do
+      write.write(Marshal.dump(super()))
+      write.close
+      exit!
+    end
+    write.close
+    Marshal.load(result.read).tap { Process.wait(pid) }
+  end
+
+  def setup
+    @folder = Dir.mktmpdir('shmetrics-test.', File.writable?('/dev/shm') ? '/dev/shm' : nil)
+    @store = Shmetrics::Store.new(segment: File.join(@folder, "#{name}.seg"))
+    CONFIG.data_store = @store
+  end
+
+  def teardown
+    FileUtils.remove_entry(@folder)
+  end
+
+  def metric_store(type = :counter, **settings)
+    @store.for_metric(:metric_name, metric_type: type, metric_settings: settings)
+  end
+
+  # Runs the block in a process that lives on until the test ends, or ends in order, or is killed.
+  def in_process(last = :live)
+    done, wrote = IO.pipe
+    pid = fork do
+      yield
+      wrote.write('x')
+      wrote.close
+      sleep if last == :live
+      Process.kill(:KILL, Process.pid) if last == :killed
+      exit!
+    end
+    wrote.close
+    assert_equal 'x', done.read(1)
+    done.close
+    last == :live ? (@living ||= []) << pid : Process.wait(pid)
+    pid
+  end
+
+  def after_teardown
+    (@living || []).each do |pid|
+      Process.kill(:KILL, pid)
+      Process.wait(pid)
+    end
+  end
+
+  def shown(registry = Prometheus::Client.registry)
+    Prometheus::Client::Formats::Text.marshal(registry)
+  end
+end
+
+# The seven behaviours of stores.
+class ContractTest < StoreTest
+  def test_what_was_never_counted_is_zero
+    assert_same_float 0.0, metric_store.get(labels: FOO)
+  end
+
+  def test_what_was_set_is_there_by_its_labels
+    store = metric_store
+    store.set(labels: FOO, val: 5)
+    store.set(labels: { foo: 'baz' }, val: 2)
+    assert_equal [5.0, 2.0, 0.0], %w[bar baz bat].map { |value| store.get(labels: { foo: value }) }
+  end
+
+  def test_increments_add_to_what_is_there
+    store = metric_store
+    store.set(labels: FOO, val: 5)
+    store.increment(labels: FOO)
+    store.increment(labels: { foo: 'zzz' }, by: 3)
+    assert_same_float 6.0, store.get(labels: FOO)
+    assert_same_float 3.0, store.get(labels: { foo: 'zzz' })
+  end
+
+  def test_synchronize_runs_its_block
+    assert_equal 1, metric_store.synchronize { 1 }
+  end
+
+  def test_a_store_counts_within_synchronize
+    store = metric_store
+    store.synchronize { 2.times { store.increment(labels: FOO) } }
+    assert_same_float 2.0, store.get(labels: FOO)
+  end
+
+  def test_all_values_has_every_label_set_as_a_float
+    store = metric_store
+    store.set(labels: FOO, val: 5)
+    store.set(labels: { foo: 'baz' }, val: 2)
+    assert_equal({ FOO => 5.0, { foo: 'baz' } => 2.0 }, store.all_values)
+    store.all_values.each_value { |value| assert_instance_of Float, value }
+  end
+
+  def test_all_values_has_zero_for_any_other_label_set
+    assert_same_float 0.0, metric_store.all_values[FOO]
+  end
+
+  def assert_same_float(expected, found)
+    assert_instance_of Float, found
+    assert_equal expected, found
+  end
+end
+
+class SettingsTest < StoreTest
+  def test_settings_that_are_none_are_refused
+    [[:counter, { aggregation: :all }], [:gauge, { aggregation: :average }], [:gauge, { some: 1 }],
+     [:histogram, { aggregation: :max }]].each do |type, settings|
+      assert_raises(Shmetrics::Store::InvalidStoreSettingsError, settings) { metric_store(type, **settings) }
+    end
+    Shmetrics::MODES.each { |mode| metric_store(:gauge, aggregation: mode) }
+    metric_store(:gauge, aggregation: :most_recent, series_limit: 5)
+  end
+
+  def test_a_most_recent_value_can_only_be_set
+    gauge = metric_store(:gauge, aggregation: :most_recent)
+    assert_raises(Shmetrics::Store::InvalidStoreSettingsError) { gauge.increment(labels: FOO) }
+  end
+
+  def test_a_counter_is_never_set_to_less
+    store = metric_store
+    store.set(labels: FOO, val: 5)
+    assert_raises(ArgumentError) { store.set(labels: FOO, val: 4) }
+    store.set(labels: FOO, val: 0) # as a metric does it that is made anew
+    assert_equal 5.0, store.get(labels: FOO)
+  end
+end
+
+# Two processes live and set their values; what both of them then read.
+class ProcessesTest < StoreTest
+  VALUES = [{ 'bar' => 1, 'baz' => 7, 'yyy' => 3 }, { 'bar' => 3, 'baz' => 2, 'zzz' => 1 }].freeze
+
+  def values_of(type, **settings)
+    VALUES.each do |values|
+      in_process do
+        store = metric_store(type, **settings)
+        # A counter that others have counted in, too, is not set.
+        change = type == :counter ? :increment : :set
+        keyword = type == :counter ? :by : :val
+        values.each { |foo, value| store.public_send(change, labels: { foo: foo }, keyword => value) }
+      end
+    end
+    metric_store(type, **settings).all_values
+  end
+
+  def by_foo(values)
+    values.transform_keys { |foo| { foo: foo } }
+  end
+
+  def test_counters_add_up
+    assert_equal by_foo('bar' => 4.0, 'baz' => 9.0, 'yyy' => 3.0, 'zzz' => 1.0), values_of(:counter)
+  end
+
+  def test_gauges_show_each_worker_unless_told_otherwise
+    found = values_of(:gauge)
+    assert_equal 6, found.size
+    assert_equal [1.0, 3.0], found.select { |labels, _| labels[:foo] == 'bar' }.values.sort
+    assert_equal [%i[foo worker]], found.keys.map(&:keys).uniq
+  end
+
+  def test_gauges_by_sum_max_min_and_most_recent
+    { sum: [4, 9, 3, 1], max: [3, 7, 3, 1], min: [1, 2, 3, 1], most_recent: [3, 2, 3, 1],
+      shared: [3, 2, 3, 1] }.each do |mode, expected|
+      @store = Shmetrics::Store.new(segment: File.join(@folder, "#{mode}.seg"))
+      assert_equal by_foo(%w[bar baz yyy zzz].zip(expected.map(&:to_f)).to_h),
+                   values_of(:gauge, aggregation: mode), mode
+    end
+  end
+
+  def test_a_gauge_of_each_worker_reads_its_own_value_back
+    metric_store(:gauge).set(labels: FOO, val: 2)
+    in_process { metric_store(:gauge).set(labels: FOO, val: 3) }
+    assert_equal 2.0, metric_store(:gauge).get(labels: FOO)
+  end
+
+  def test_what_one_process_sets_another_changes_in_the_mode_shared
+    declare = lambda do
+      Prometheus::Client::Gauge.new(:level, docstring: 'Level', store_settings: { aggregation: :shared })
+    end
+    gauge = declare.call
+    in_process(:killed) { gauge.set(10) }
+    in_process(:killed) { declare.call.decrement(by: 4) } # as in a worker without preloading
+    assert_equal 6.0, gauge.get
+  end
+end
+
+class MetricsTest < StoreTest
+  def setup
+    super
+    @registry = Prometheus::Client::Registry.new
+  end
+
+  def test_help_labels_and_buckets_are_known_and_an_observation_is_one
+    histogram = @registry.histogram(:seconds, docstring: 'How long', labels: [:path], buckets: [0.5, 1, 2.0])
+    in_process(:killed) { [0.25, 0.5, 1.5, 9].each { |value| histogram.observe(value, labels: { path: '/' }) } }
+    expected = { '0.5' => 2.0, '1' => 2.0, '2.0' => 3.0, '+Inf' => 4.0, 'sum' => 11.25 }
+    assert_equal expected, histogram.get(labels: { path: '/' })
+    assert_equal({ { path: '/' } => expected }, histogram.values)
+    assert_includes shown(@registry), "# HELP seconds How long\n# TYPE seconds histogram\n"
+    assert_includes shown(@registry), "seconds_bucket{path=\"/\",le=\"2\"} 3\n"
+    assert_equal [0.0], histogram.get(labels: { path: '/none' }).values.uniq
+  end
+
+  def test_summaries_have_sum_and_count
+    summary = @registry.summary(:bytes, docstring: 'Size')
+    2.times { in_process(:killed) { summary.observe(2.5) } }
+    assert_equal({ 'count' => 2.0, 'sum' => 5.0 }, summary.get)
+    assert_includes shown(@registry), "bytes_sum 5\nbytes_count 2\n"
+  end
+
+  def test_kept_labels_count_where_the_metric_does
+    counter = @registry.counter(:hits_total, docstring: 'Hits', labels: %i[method path])
+    kept = counter.with_labels(method: 'GET').with_labels(path: '/')
+    kept.increment
+    kept.increment(by: 2)
+    counter.increment(labels: { path: '/', method: :GET })
+    assert_raises(ArgumentError) { kept.increment(by: -1) }
+    assert_equal 4.0, counter.get(labels: { method: 'GET', path: '/' })
+    seconds = @registry.histogram(:seconds, docstring: 'S', labels: [:path])
+    seconds.with_labels(path: '/').observe(3)
+    assert_equal 3.0, seconds.get(labels: { path: '/' })['sum']
+  end
+
+  def test_a_metric_without_labels_shows_zero_from_its_declaration
+    @registry.counter(:hits_total, docstring: 'Hits')
+    @registry.gauge(:open, docstring: 'Open', store_settings: { aggregation: :sum })
+    @registry.histogram(:seconds, docstring: 'S', buckets: [1])
+    assert_includes shown(@registry), "hits_total 0\n"
+    assert_includes shown(@registry), "open 0\n"
+    assert_includes shown(@registry), "seconds_count 0\n"
+  end
+
+  def test_a_worker_that_starts_resets_no_gauge
+    modes = { sum: 3.0, shared: 3.0, max: 3.0, min: 3.0, most_recent: 3.0 }
+    declare = lambda do |mode|
+      Prometheus::Client::Gauge.new(:"g_#{mode}", docstring: 'G', store_settings: { aggregation: mode })
+    end
+    in_process(:killed) { modes.each_key { |mode| declare.call(mode).set(3) } }
+    in_process { modes.each_key(&declare) }
+    assert_equal modes, modes.keys.to_h { |mode| [mode, declare.call(mode).get] }
+  end
+
+  def test_the_default_registry_shows_what_only_another_worker_has_declared
+    in_process { Prometheus::Client::Counter.new(:late_total, docstring: 'Late').increment }
+    @registry.counter(:mine_total, docstring: 'Mine')
+    assert_includes shown, "late_total 1\n"
+    refute_includes shown(@registry), 'late_total'
+    assert_includes shown(@registry), "mine_total 0\n"
+  end
+
+  def test_names_of_client_ruby_are_taken_and_what_is_refused_hurts_nobody
+    @registry.counter(:hits, docstring: 'H').increment
+    assert_includes shown(@registry), "hits 1\n"
+    many = (1..17).to_h { |i| [:"l#{i}", i] }
+    _, said = capture_subprocess_io do
+      @registry.counter(:many_total, docstring: 'M', labels: many.keys).increment(labels: many)
+    end
+    assert_includes said, 'many_total'
+    _, said = capture_subprocess_io do
+      Shmetrics::Store.new(segment: File.join(@folder, 'other.seg')).segment.declare('histogram', 'wide', 'W', [],
+                                                                                   (1..65).to_a, 0, 0)
+    end
+    assert_includes said, 'wide'
+  end
+
+  def test_threads_of_one_process_lose_nothing
+    counter = @registry.counter(:hits_total, docstring: 'Hits', labels: [:path])
+    threads = Array.new(8) { |i| Thread.new { 1000.times { counter.increment(labels: { path: i % 2 }) } } }
+    8.times { shown(@registry) }
+    threads.each(&:join)
+    assert_equal [4000.0, 4000.0], counter.values.values
+  end
+
+  def test_label_sets_without_bound_share_a_series_and_cost_no_memory
+    counter = @registry.counter(:hits_total, docstring: 'Hits', labels: [:path], store_settings: { series_limit: 10 })
+    2000.times { |i| counter.increment(labels: { path: "/#{i}" }) }
+    assert_equal 1990.0, counter.get(labels: { path: '__overflow__' })
+  end
+end
