@@ -7,6 +7,7 @@
 // std::bad_alloc alone. Lifetime: that of its catalog.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -15,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "collector/family_groups.hpp"
 #include "collector/native_view.hpp"
 #include "shm/directory.hpp"
 
@@ -76,6 +78,20 @@ struct CatalogFamily {
   }
   /// As many as there are labels.
   std::vector<std::string_view> values(const CatalogSeries& of) const;
+  /// Calls take(label, value) for each label that the series is shown with, in their order: the segment, if it has a
+  /// name, then its own.
+  template <typename Take>
+  void for_each_label(const CatalogSeries& of, Take&& take) const {
+    if (!segment.empty()) take(kSegmentLabel, std::string_view(segment));
+    std::string_view rest = key(of);
+    for (const std::string& label : labels) {
+      const std::size_t end = std::min(rest.find('\0'), rest.size());
+      const std::string_view value = rest.substr(0, end);
+      rest.remove_prefix(std::min(end + 1, rest.size()));
+      if (value.empty() && !generations.empty()) continue;
+      take(std::string_view(label), value);
+    }
+  }
   bool is_overflow(std::uint32_t place) const {
     for (const std::uint32_t overflow : overflow_places) {
       if (overflow == place) return true;

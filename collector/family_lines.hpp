@@ -85,11 +85,7 @@ class FamilyLines {
  protected:
   // The head comes with the first line; and whole series are left out, never parts, once the text is too long.
   bool begin() {
-    if (buffer_.size() > room_.max_bytes) {
-      if (room_.left_out.size() <= segment_) room_.left_out.resize(segment_ + 1);
-      ++room_.left_out[segment_];
-      return false;
-    }
+    if (!room_.takes(buffer_.size(), room_.max_bytes, segment_)) return false;
     // A later segment's part has no head, and memcpy from nowhere is undefined even for no bytes.
     if (!has_begun_ && !head_.empty()) buffer_.text(head_);
     has_begun_ = true;

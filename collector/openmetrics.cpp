@@ -106,12 +106,15 @@ void append_openmetrics_head(std::string& out, std::string_view name, std::strin
   }
   const auto line = [&](std::string_view word) -> std::string& { return out.append(word).append(name).append(" "); };
   line("# TYPE ").append(type == "untyped" ? "unknown" : type).append("\n");
-  const bool names_unit =
-      name.size() > unit.size() && name.ends_with(unit) && name[name.size() - unit.size() - 1] == '_';
-  if (!unit.empty() && type != "info" && names_unit) line("# UNIT ").append(unit).append("\n");
+  if (type != "info" && names_unit(name, unit)) line("# UNIT ").append(unit).append("\n");
   if (help.empty()) return;
   append_escaped_label(line("# HELP "), help);  // the same three escapes
   out += '\n';
+}
+
+bool names_unit(std::string_view name, std::string_view unit) {
+  return !unit.empty() && name.size() > unit.size() && name.ends_with(unit) &&
+         name[name.size() - unit.size() - 1] == '_';
 }
 
 void end_openmetrics(std::string& out) {

@@ -34,6 +34,9 @@ void render_openmetrics(std::span<const FamilyPart> parts, Created created, std:
 void append_openmetrics_head(std::string& out, std::string_view name, std::string_view type, std::string_view unit,
                              std::string_view help);
 
+/// Whether the name, of a counter without its `_total`, ends in the unit: elsewhere no unit is written.
+bool names_unit(std::string_view name, std::string_view unit);
+
 /// The last line.
 void end_openmetrics(std::string& out);
 

@@ -43,12 +43,9 @@ class PlainVisitor {
  private:
   std::vector<std::pair<std::string, std::string>> labels_of(std::size_t series) const {
     std::vector<std::pair<std::string, std::string>> labels;
-    if (!family_.segment.empty()) labels.emplace_back(kSegmentLabel, family_.segment);
-    const auto values = family_.values(family_.series[series]);
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      if (values[i].empty() && !family_.generations.empty()) continue;
-      labels.emplace_back(family_.labels[i], values[i]);
-    }
+    family_.for_each_label(family_.series[series], [&labels](std::string_view label, std::string_view value) {
+      labels.emplace_back(label, value);
+    });
     return labels;
   }
 

@@ -20,6 +20,14 @@ inline constexpr std::size_t kMaxTextBytes = 256u << 20;
 struct TextRoom {
   std::size_t max_bytes = kMaxTextBytes;
   std::vector<std::uint64_t> left_out;  // series by segment (FamilyPart::segment); grows as needed
+
+  /// Whether a series comes behind `bytes`, of which there may be `most`. If not, it is counted as left out.
+  bool takes(std::size_t bytes, std::size_t most, std::size_t segment) {
+    if (bytes <= most) return true;
+    if (left_out.size() <= segment) left_out.resize(segment + 1);
+    ++left_out[segment];
+    return false;
+  }
 };
 
 /// Appends one family, of one segment or of several: one head, the first one's, and the series of all behind it.

@@ -3,11 +3,13 @@
 #include <fnmatch.h>
 
 #include <algorithm>
+#include <chrono>
 #include <span>
 
 #include "collector/json.hpp"
 #include "collector/openmetrics.hpp"
 #include "collector/plain_family.hpp"
+#include "collector/protobuf.hpp"
 #include "collector/render.hpp"
 #include "collector/scraper.hpp"
 #include "collector/text_format.hpp"
@@ -139,6 +141,11 @@ int dump(const DumpOptions& options, std::string& out, std::string& problem) {
         collector::render_openmetrics(parts, collector::Created::kNo, out, room);
       });
       collector::end_openmetrics(out);
+      break;
+    case DumpFormat::kProtobuf:
+      families.for_each(wanted, [&](std::span<const FamilyPart> parts) {
+        collector::render_protobuf(parts, std::chrono::system_clock::now(), out, room);
+      });
       break;
     case DumpFormat::kJson:
       collector::append_json(out, scraper, status, wanted);

@@ -21,7 +21,7 @@ packages_of() {
     build)
       echo cmake g++ ninja-build libssl-dev libspdlog-dev libfmt-dev libcli11-dev libxxhash-dev
       echo 'libboost-dev:1.81|libboost1.81-dev' # Debian 12 has 1.74 by the plain name
-      echo nlohmann-json3-dev libisal-dev zlib1g-dev libyaml-cpp-dev libcrypt-dev libsystemd-dev curl
+      echo nlohmann-json3-dev libprotozero-dev libisal-dev zlib1g-dev libyaml-cpp-dev libcrypt-dev libsystemd-dev curl
       echo libgtest-dev libgmock-dev libbenchmark-dev python3 # looked for when CMake configures, tests built or not
       echo python3-dev # for the package for Python
       echo libsqlite3-dev # for the worked example
@@ -29,6 +29,7 @@ packages_of() {
     test)
       echo prometheus python3-prometheus-client python3-yaml nginx haproxy socat
       echo clang "$(clang_runtime)" clang-format clang-tidy git openssl spin relacy-dev
+      echo golang-go golang-github-prometheus-common-dev # whose decoder judges protobuf
       echo help2man pkg-config zsh # what is installed, and how it is used
       echo gunicorn mypy python3-billiard # with which the package for Python is used
       echo python3-aiohttp python3-flask python3-pytest python3-starlette python3-uvicorn

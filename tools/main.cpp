@@ -1,4 +1,6 @@
 // The program `shmetrics`: parses the command line, runs a subcommand, writes what it says. Exit codes: exit_code.hpp.
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <cerrno>
 #include <csignal>
@@ -43,7 +45,7 @@ constexpr char kDumpExamples[] =
     "Examples:\n"
     "  shmetrics dump /run/app/metrics.seg --workers     families, and who writes them\n"
     "  shmetrics dump --format text --family 'app_*'     as the exporter writes them, without its own metrics\n"
-    "  shmetrics dump --format openmetrics > metrics.om  for other programs\n"
+    "  shmetrics dump --format openmetrics > metrics.om  for other programs; or protobuf, each family behind its length\n"
     "  shmetrics dump --format json | jq -r '.families[] | .name'\n"
     "                                                    for scripts\n"
     "  shmetrics dump --format json | jq '.workers[] | select(.state == \"live\") | .pid'\n"
@@ -112,9 +114,10 @@ struct CommandLine {
     dump_command = app.add_subcommand("dump", "Show families, series and values")->footer(kDumpExamples);
     dump_command->add_option("PATH", dump.path, "The segment's file")->check(kNotEmpty);
     dump_command
-        ->add_option("--format", format, "table (default), json, text (Prometheus 0.0.4) or openmetrics (1.0.0)")
+        ->add_option("--format", format,
+                     "table (default), json, text (Prometheus 0.0.4), openmetrics (1.0.0) or protobuf")
         ->type_name("FORMAT")
-        ->check(CLI::IsMember({"table", "json", "text", "openmetrics"}).description(""));
+        ->check(CLI::IsMember({"table", "json", "text", "openmetrics", "protobuf"}).description(""));
     dump_command->add_option("--family", dump.family, "Only families whose name matches this shell pattern")
         ->type_name("GLOB");
     dump_command->add_flag("--workers", dump.with_workers, "Show the worker table too (JSON always has it)");
@@ -158,10 +161,13 @@ int run_dump(DumpOptions options, const std::string& format) {
   options.format = format == "json"          ? DumpFormat::kJson
                    : format == "text"        ? DumpFormat::kText
                    : format == "openmetrics" ? DumpFormat::kOpenmetrics
+                   : format == "protobuf"    ? DumpFormat::kProtobuf
                                              : DumpFormat::kTable;
-  const bool is_text = options.format == DumpFormat::kText || options.format == DumpFormat::kOpenmetrics;
-  if (options.with_workers && is_text) {
-    return fail("--workers needs --format table or json: the text formats have no place for workers", kUsage);
+  if (options.with_workers && options.format != DumpFormat::kTable && options.format != DumpFormat::kJson) {
+    return fail("--workers needs --format table or json: the other formats have no place for workers", kUsage);
+  }
+  if (options.format == DumpFormat::kProtobuf && isatty(STDOUT_FILENO) != 0) {
+    return fail("--format protobuf writes no text: send it to a file or to another program", kUsage);
   }
   options.path = path_or_default(options.path);
   std::string out, problem;

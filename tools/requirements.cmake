@@ -14,6 +14,7 @@ set(shmetrics_requirements
   "CLI11|2.1|libcli11-dev|cli11-devel"
   "yaml-cpp|0.7|libyaml-cpp-dev|yaml-cpp-devel"
   "nlohmann_json|3.11|nlohmann-json3-dev|json-devel"
+  "protozero|1.7|libprotozero-dev|protozero-devel"
   "ZLIB|1.2|zlib1g-dev|zlib-devel"
   "GTest|1.12|libgtest-dev libgmock-dev|gtest-devel gmock-devel"
   "benchmark|1.7|libbenchmark-dev|google-benchmark-devel"

@@ -2,7 +2,7 @@
 _shmetrics() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} words=
   if [ "$previous" = --format ]; then
-    words="table json text openmetrics"
+    words="table json text openmetrics protobuf"
   elif [ "$COMP_CWORD" -eq 1 ]; then
     words=$(shmetrics --help | sed -n '/^Subcommands:/,/^$/s/^  \([a-z]*\) .*/\1/p')" --help --version"
   elif [[ $current == -* ]]; then

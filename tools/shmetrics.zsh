@@ -5,7 +5,7 @@ if (( CURRENT == 2 )); then
   commands=(${(f)"$(shmetrics --help | sed -n '/^Subcommands:/,/^$/s/^  \([a-z]*\)  *\(.*\)/\1:\2/p')"})
   _describe command commands
 elif [[ $words[CURRENT-1] == --format ]]; then
-  compadd table json text openmetrics
+  compadd table json text openmetrics protobuf
 elif [[ $words[CURRENT] == -* ]]; then
   flags=(${(f)"$(shmetrics $words[2] --help | sed -n '/^Options:/,/^$/p' | grep -o -e '--[a-z-]*')"})
   compadd -a flags

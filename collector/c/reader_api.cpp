@@ -16,6 +16,7 @@
 #include "collector/json.hpp"
 #include "collector/openmetrics.hpp"
 #include "collector/plain_family.hpp"
+#include "collector/protobuf.hpp"
 #include "collector/render.hpp"
 #include "collector/scraper.hpp"
 #include "collector/snapshot.hpp"
@@ -163,10 +164,12 @@ int render(const shmetrics_reading& reading, shmetrics_format format, const Want
     FamilyGroups(reading.scraper.view()).for_each(wanted, [&](std::span<const FamilyPart> parts) {
       if (stop != 0) return;
       TextRoom room;
-      if (format == SHMETRICS_TEXT) {
-        render_text(parts, text, room);
-      } else {
+      if (format == SHMETRICS_OPENMETRICS) {
         render_openmetrics(parts, Created::kNo, text, room);
+      } else if (format == SHMETRICS_PROTOBUF) {
+        render_protobuf(parts, std::chrono::system_clock::now(), text, room);
+      } else {
+        render_text(parts, text, room);
       }
       if (!room.left_out.empty()) throw shm::Error(shm::Fault::kFull, "a family makes more than 256 MiB of text");
       flush();
@@ -234,7 +237,7 @@ int shmetrics_reading_render(const shmetrics_reading* reading, enum shmetrics_fo
                              void* wanted_context, shmetrics_sink sink, void* sink_context,
                              shmetrics_reader_error* error) {
   return collector::guarded(error, -1, [&] {
-    if (reading == nullptr || sink == nullptr || format > SHMETRICS_JSON)
+    if (reading == nullptr || sink == nullptr || format > SHMETRICS_PROTOBUF)
       throw shm::Error(shm::Fault::kInvalidArgument, "no reading, no sink, or no such format");
     collector::Wanted filter;
     if (wanted != nullptr) {

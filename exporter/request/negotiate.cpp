@@ -140,12 +140,17 @@ class ListReader {
 Escaping escaping_of(std::string_view scheme) {
   if (scheme == "allow-utf-8") return Escaping::kAllowUtf8;
   if (scheme == "underscores") return Escaping::kUnderscores;
-  if (scheme == "dots") return Escaping::kDots;
   return scheme == "values" ? Escaping::kValues : Escaping::kNotAsked;
 }
 
 /// How closely a member names a format: 0 not at all, then `*/*`, `type/*`, and the type itself.
 int closeness(const Member& member, Format format) {
+  if (format == Format::kProtobuf) {
+    const bool fits = same_name(member.name, "application/vnd.google.protobuf") &&
+                      member.parameter("proto") == "io.prometheus.client.MetricFamily" &&
+                      member.parameter("encoding") == "delimited";
+    return fits ? 3 : 0;
+  }
   if (member.name == "*/*") return 1;
   const std::string_view version = member.parameter("version");
   if (format == Format::kText) {
@@ -175,8 +180,8 @@ struct Standing {
 }  // namespace
 
 Representation choose_representation(std::string_view accept) {
-  // In the order of our own preference, which decides between formats that one wildcard matches.
-  constexpr Format kFormats[] = {Format::kText, Format::kOpenmetrics100, Format::kOpenmetrics001};
+  // By number, and in the order of our own preference, which decides between formats that one wildcard matches.
+  constexpr Format kFormats[] = {Format::kText, Format::kOpenmetrics100, Format::kOpenmetrics001, Format::kProtobuf};
   Standing standings[std::size(kFormats)];
   ListReader list(accept);
   for (int place = 0; const auto member = list.next(); ++place) {
@@ -193,9 +198,11 @@ Representation choose_representation(std::string_view accept) {
 std::string content_type(Representation representation) {
   static constexpr std::string_view kFormats[] = {"text/plain; version=0.0.4; charset=utf-8",
                                                   "application/openmetrics-text; version=1.0.0; charset=utf-8",
-                                                  "application/openmetrics-text; version=0.0.1; charset=utf-8"};
+                                                  "application/openmetrics-text; version=0.0.1; charset=utf-8",
+                                                  "application/vnd.google.protobuf; "
+                                                  "proto=io.prometheus.client.MetricFamily; encoding=delimited"};
   static constexpr std::string_view kEscapings[] = {"", "; escaping=allow-utf-8", "; escaping=underscores",
-                                                    "; escaping=dots", "; escaping=values"};
+                                                    "; escaping=values"};
   std::string type(kFormats[static_cast<std::size_t>(representation.format)]);
   return type.append(kEscapings[static_cast<std::size_t>(representation.escaping)]);
 }

@@ -10,10 +10,11 @@
 
 namespace shmetrics::exporter {
 
-enum class Format : std::uint8_t { kText, kOpenmetrics100, kOpenmetrics001 };  // text is 0.0.4
+enum class Format : std::uint8_t { kText, kOpenmetrics100, kOpenmetrics001, kProtobuf };  // text is 0.0.4
 
-/// How names outside the old alphabet are to be spelt. None is ever exposed here, so the answer only echoes it.
-enum class Escaping : std::uint8_t { kNotAsked, kAllowUtf8, kUnderscores, kDots, kValues };
+/// How names outside the old alphabet are to be spelt. None is ever exposed here, so the answer only echoes it. Not
+/// `dots`: that spells the names of the old alphabet in another way too, which is not done.
+enum class Escaping : std::uint8_t { kNotAsked, kAllowUtf8, kUnderscores, kValues };
 
 struct Representation {
   Format format = Format::kText;
@@ -24,7 +25,8 @@ struct Representation {
 /// From the Accept field: several lines of it are to be joined by commas, and without one it is empty. The format with
 /// the highest weight; of equals the one that is named rather than matched by a wildcard, then the one named first.
 /// Nothing that matches is no refusal: it gives text 0.0.4, as every Prometheus client does. `text/plain` without a
-/// version is 0.0.4, OpenMetrics without one is 0.0.1; a parameter that nobody knows is ignored.
+/// version is 0.0.4, OpenMetrics without one is 0.0.1; a parameter that nobody knows is ignored. Protobuf is never
+/// matched by a wildcard, and only where the member says both which message and that each comes behind its length.
 Representation choose_representation(std::string_view accept);
 
 /// Exactly one of few constants, with version and charset: Prometheus 3 refuses anything vaguer.

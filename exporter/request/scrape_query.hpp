@@ -19,7 +19,10 @@ struct ScrapeQuery {
 
   bool operator==(const ScrapeQuery&) const = default;
 
-  bool is_openmetrics() const { return representation.format != Format::kText; }
+  bool is_openmetrics() const {
+    return representation.format == Format::kOpenmetrics100 || representation.format == Format::kOpenmetrics001;
+  }
+  bool is_protobuf() const { return representation.format == Format::kProtobuf; }
   bool has_filter() const { return !names.empty(); }
   /// Whether a family is wanted that produces these names: one of them, family or sample, is enough.
   bool wants(const std::vector<std::string>& produced) const;

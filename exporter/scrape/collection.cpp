@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "collector/json.hpp"
+#include "collector/protobuf.hpp"
 #include "collector/render.hpp"
 #include "exporter/scrape/read_turns.hpp"
 
@@ -80,7 +81,7 @@ std::string Collection::render(const ScrapeQuery& query, const RequestCounts& co
                             .scrape_seconds = seconds.count(),
                             .counts = options_.exporter_metrics ? &counts : nullptr,
                             .process = options_.exporter_metrics ? &process_ : nullptr});
-  if (query.is_openmetrics()) collector::end_openmetrics(text);
+  own.end();
   // A quarter more than last time: growing a string of ten megabytes by doubling costs more than summing what is in it.
   if (!query.has_filter()) expected_bytes_ = text.size() + text.size() / 4;
   return text;
@@ -104,9 +105,12 @@ std::string Collection::snapshot(const std::string& segment) {
 void Collection::render_families(std::string& text, const ScrapeQuery& query, collector::TextRoom& room) const {
   collector::Wanted wanted;
   if (query.has_filter()) wanted = [&query](const std::vector<std::string>& names) { return query.wants(names); };
+  const auto now = std::chrono::system_clock::now();
   families_->for_each(wanted, [&](std::span<const collector::FamilyPart> parts) {
     if (query.is_openmetrics()) {
       collector::render_openmetrics(parts, options_.created, text, room);
+    } else if (query.is_protobuf()) {
+      collector::render_protobuf(parts, now, text, room);
     } else {
       collector::render_text(parts, text, room);
     }

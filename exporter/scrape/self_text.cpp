@@ -21,13 +21,23 @@ std::string_view unit_of(std::string_view base) {
 }  // namespace
 
 void SelfText::head(std::string_view name, std::string_view help, std::string_view type) {
+  message_.reset();
   const std::string_view base = base_name(name, type);
   const auto is_taken = [this](std::string_view own) { return own.starts_with("process_") && others_->produces(own); };
   is_wanted_ = query_.wants({std::string(name), std::string(base)}) &&
                (others_ == nullptr || (!is_taken(name) && !is_taken(base)));
   if (!is_wanted_) return;
   if (query_.is_openmetrics()) return collector::append_openmetrics_head(out_, name, type, unit_of(base), help);
+  if (query_.is_protobuf()) {
+    message_.emplace(out_, name, help, type, unit_of(base));
+    return;
+  }
   collector::append_head(out_, name, help, type);
+}
+
+void SelfText::end() {
+  message_.reset();
+  if (query_.is_openmetrics()) collector::end_openmetrics(out_);
 }
 
 }  // namespace shmetrics::exporter

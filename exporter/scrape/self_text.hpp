@@ -1,13 +1,15 @@
-// The exporter's own families as text, in the format and with the filter that a scrape asks for.
+// The exporter's own families, in the format and with the filter that a scrape asks for.
 //
 // Threads: one thread for each text. Failure: std::bad_alloc alone. Lifetime: what it is made of must outlive it.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "collector/family_groups.hpp"
+#include "collector/protobuf.hpp"
 #include "collector/text_format.hpp"
 #include "exporter/request/scrape_query.hpp"
 
@@ -25,14 +27,19 @@ class SelfText {
 
   template <typename Value>
   void sample(std::string_view name, collector::Labels labels, Value value) {
-    if (is_wanted_) collector::append_sample(out_, name, labels, value);
+    if (!is_wanted_) return;
+    if (message_) return message_->number(labels, static_cast<double>(value));
+    collector::append_sample(out_, name, labels, value);
   }
+  /// What comes behind the last family.
+  void end();
 
  private:
   std::string& out_;
   const ScrapeQuery& query_;
   const collector::FamilyGroups* others_;
   bool is_wanted_ = false;
+  std::optional<collector::ProtobufFamily> message_;
 };
 
 }  // namespace shmetrics::exporter

@@ -125,12 +125,12 @@ TEST_F(HandlerTest, TheLandingPageLinksWhatThereIsAndEscapesIt) {
 }
 
 TEST_F(HandlerTest, TheHeadersSayWhatTheScrapeWillBe) {
-  fields_ = {{"Accept", "application/openmetrics-text;version=1.0.0;escaping=dots"},
+  fields_ = {{"Accept", "application/openmetrics-text;version=1.0.0;escaping=values"},
              {"Accept-Encoding", "gzip"},
              {"X-Prometheus-Scrape-Timeout-Seconds", "10"}};
   Response response = local("GET", "/metrics?name[]=up");
   EXPECT_EQ(header(response, "Content-Type"),
-            "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=dots");
+            "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=values");
   EXPECT_EQ(header(response, "Content-Encoding"), "gzip");
   EXPECT_EQ(std::get<ScrapeOrder>(response).query.names, std::vector<std::string>{"up"});
   EXPECT_EQ(std::get<ScrapeOrder>(response).patience, std::chrono::seconds(10));

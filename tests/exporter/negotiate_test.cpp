@@ -8,6 +8,7 @@ namespace {
 constexpr auto kText = Format::kText;
 constexpr auto kNew = Format::kOpenmetrics100;
 constexpr auto kOld = Format::kOpenmetrics001;
+constexpr auto kProtobuf = Format::kProtobuf;
 
 struct Case {
   const char* accept;
@@ -31,7 +32,7 @@ TEST(Negotiate, RealPrometheusServersGetWhatTheyLikeBest) {
       {"application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited,"
        "application/openmetrics-text;version=1.0.0;q=0.8,application/openmetrics-text;version=0.0.1;q=0.75,"
        "text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
-       kNew},  // 2.42 with native histograms
+       kProtobuf},  // 2.42 with native histograms
       {"application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,"
        "text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
        kNew},  // 2.50
@@ -39,6 +40,11 @@ TEST(Negotiate, RealPrometheusServersGetWhatTheyLikeBest) {
        "application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,"
        "text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
        kNew, Escaping::kAllowUtf8},  // 3.5
+      {"application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,"
+       "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,"
+       "application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,"
+       "text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
+       kProtobuf},  // 3.9 that scrapes native histograms
       {"text/plain;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=0.0.4;q=0.5,"
        "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.4,*/*;q=0.2",
        kText},  // 3.5 that prefers text: 1.0.0 of it is not served
@@ -58,6 +64,34 @@ TEST(Negotiate, OtherClientsGetTextUnlessTheyNameOpenmetrics) {
           {"application/openmetrics-text;version=1.0.0", kNew},
           {"application/openmetrics-text;version=2.0.0", kText},
           {"application/openmetrics-text;version=2.0.0, application/openmetrics-text;version=0.0.1;q=0.1", kOld}});
+}
+
+TEST(Negotiate, ProtobufIsForThoseWhoSayWhichMessageAndHowItIsParted) {
+  for (const char* yes :
+       {"application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited",
+        "application/vnd.google.protobuf; encoding=delimited; proto=io.prometheus.client.MetricFamily; q=0.1",
+        "Application/VND.google.protobuf;PROTO=io.prometheus.client.MetricFamily;Encoding=delimited",
+        "application/vnd.google.protobuf;proto=\"io.prometheus.client.MetricFamily\";encoding=\"delimited\"",
+        "text/plain;q=0.5, application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited",
+        "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited, text/plain"}) {
+    expect({{yes, kProtobuf}});
+  }
+  for (const char* no :
+       {"application/vnd.google.protobuf", "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily",
+        "application/vnd.google.protobuf;encoding=delimited",
+        "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=text",
+        "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=compact-text",
+        "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=Delimited",
+        "application/vnd.google.protobuf;proto=io.prometheus.client.metricfamily;encoding=delimited",
+        "application/vnd.google.protobuf;proto=io.prometheus.client.Metric;encoding=delimited",
+        "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0",
+        "application/protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited",
+        "application/*;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0, text/plain",
+        "*/*;proto=io.prometheus.client.MetricFamily;encoding=delimited",
+        "text/plain, application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"}) {
+    expect({{no, kText}});
+  }
+  expect({{"application/*", kNew}, {"application/*, */*;q=0.5", kNew}});
 }
 
 TEST(Negotiate, TheWeightDecidesThenTheNamedOneThenTheFirst) {
@@ -125,11 +159,17 @@ TEST(Negotiate, AnEscapingThatIsKnownIsEchoedAndNoOtherByte) {
             "application/openmetrics-text; version=1.0.0; charset=utf-8");
   EXPECT_EQ(type("application/openmetrics-text;version=1.0.0;escaping=\"allow-utf-8\""),
             "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=allow-utf-8");
-  EXPECT_EQ(type("application/openmetrics-text;escaping=dots"),
-            "application/openmetrics-text; version=0.0.1; charset=utf-8; escaping=dots");
+  EXPECT_EQ(type("application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"),
+            "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited");
+  EXPECT_EQ(type("application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;"
+                 "escaping=underscores"),
+            "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited; "
+            "escaping=underscores");
   EXPECT_EQ(type("application/openmetrics-text;escaping=values"),
             "application/openmetrics-text; version=0.0.1; charset=utf-8; escaping=values");
-  for (const char* unknown : {"escaping=none", "escaping=ALLOW-UTF-8", "escaping=\"dots\\r\\nX: y\"", "escaping="}) {
+  // `dots` would spell every underscore in another way, which is not done.
+  for (const char* unknown :
+       {"escaping=dots", "escaping=none", "escaping=ALLOW-UTF-8", "escaping=\"dots\\r\\nX: y\"", "escaping="}) {
     const std::string accept = std::string("application/openmetrics-text;version=1.0.0;") + unknown;
     EXPECT_EQ(type((accept + ", text/plain;q=0.1").c_str()).find("escaping"), std::string::npos) << unknown;
   }

@@ -21,8 +21,8 @@ bool mentions(const std::string& text, const char* word) {
 
 std::set<std::string> all_types() {
   std::set<std::string> types;
-  for (int format = 0; format < 3; ++format) {
-    for (int escaping = 0; escaping < 5; ++escaping) {
+  for (int format = 0; format < 4; ++format) {
+    for (int escaping = 0; escaping < 4; ++escaping) {
       types.insert(exporter::content_type({static_cast<Format>(format), static_cast<exporter::Escaping>(escaping)}));
     }
   }
@@ -42,14 +42,18 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static const std::set<std::string> types = all_types();
   const std::string field(reinterpret_cast<const char*>(data), size);
   const auto chosen = choices(field);
-  fuzz::demand(types.size() == 15 && types.contains(exporter::content_type(chosen.first)), "a type is one of fifteen");
+  fuzz::demand(types.size() == 16 && types.contains(exporter::content_type(chosen.first)), "a type is one of sixteen");
 
   std::string lower = field;
   std::transform(lower.begin(), lower.end(), lower.begin(),
                  [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
   const bool hints_at_openmetrics =
       mentions(lower, "application/openmetrics-text") || mentions(lower, "application/*") || mentions(lower, "*/*");
-  fuzz::demand(chosen.first.format == Format::kText || hints_at_openmetrics, "OpenMetrics is for who asks", field);
+  const bool hints_at_protobuf =
+      mentions(lower, "application/vnd.google.protobuf") && mentions(lower, "proto=") && mentions(lower, "encoding=");
+  const bool is_hinted_at = chosen.first.format == Format::kProtobuf ? hints_at_protobuf : hints_at_openmetrics;
+  fuzz::demand(chosen.first.format == Format::kText || is_hinted_at, "OpenMetrics and protobuf are for who asks",
+               field);
   const bool hints_at_gzip = mentions(lower, "gzip") || (mentions(lower, "identity") && mentions(lower, "*"));
   fuzz::demand(chosen.second == Coding::kIdentity || hints_at_gzip, "gzip is for who asks", field);
 

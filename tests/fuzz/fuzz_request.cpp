@@ -44,9 +44,9 @@ std::string everything(const exporter::Response& response) {
 std::set<std::string> all_answers() {
   std::set<std::string> answers{everything(exporter::refuse_malformed())};
   for (const char* type :
-       {"text/plain", "application/openmetrics-text;version=0.0.1", "application/openmetrics-text;version=1.0.0"}) {
-    for (const char* escaping :
-         {"", ";escaping=allow-utf-8", ";escaping=underscores", ";escaping=dots", ";escaping=values"}) {
+       {"text/plain", "application/openmetrics-text;version=0.0.1", "application/openmetrics-text;version=1.0.0",
+        "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"}) {
+    for (const char* escaping : {"", ";escaping=allow-utf-8", ";escaping=underscores", ";escaping=values"}) {
       for (const char* coding : {"gzip", "identity"}) {
         const std::string accept = std::string(type) + escaping;
         const exporter::Field fields[] = {{"Host", "localhost"}, {"Accept", accept}, {"Accept-Encoding", coding}};

@@ -16,7 +16,7 @@ inside 'dpkg --add-architecture arm64 && apt-get update -q'
 inside "DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
   cmake ninja-build git python3 g++-aarch64-linux-gnu qemu-user libstdc++6:arm64 libc6-dev:arm64 \
   libboost1.81-dev:arm64 libssl-dev:arm64 libspdlog-dev:arm64 libfmt-dev:arm64 libcli11-dev libxxhash-dev:arm64 \
-  nlohmann-json3-dev libisal-dev:arm64 zlib1g-dev:arm64 libyaml-cpp-dev:arm64 libcrypt-dev:arm64 \
+  nlohmann-json3-dev libprotozero-dev libisal-dev:arm64 zlib1g-dev:arm64 libyaml-cpp-dev:arm64 libcrypt-dev:arm64 \
   libsystemd-dev:arm64 libgtest-dev:arm64 libgmock-dev:arm64 libbenchmark-dev:arm64 libsqlite3-dev:arm64"
 inside 'cmake --preset arm64 && cmake --build --preset arm64 -j 2'
 

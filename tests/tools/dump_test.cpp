@@ -1,4 +1,4 @@
-// `shmetrics dump` for scripts: JSON and OpenMetrics, each read by somebody else's parser.
+// `shmetrics dump` for scripts: JSON, OpenMetrics and protobuf, each read by somebody else's parser.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -7,6 +7,8 @@
 
 #include "tests/collector/segment_builder.hpp"
 #include "tests/openmetrics_judge.hpp"
+#include "tests/protobuf_judge.hpp"
+#include "tests/tools/pseudo_terminal.hpp"
 #include "tests/tools/run_program.hpp"
 
 namespace shmetrics {
@@ -154,8 +156,24 @@ TEST_F(Dump, OpenmetricsEndsInEofAlsoWithoutAFamily) {
               "# TYPE app_odd gauge\n# HELP app_odd Help.\napp_odd NaN\n# EOF\n");
 }
 
-TEST_F(Dump, TheTextFormatsHaveNoPlaceForWorkers) {
-  for (const char* format : {"text", "openmetrics"}) EXPECT_EQ(dump(format, {"--workers"}).code, 2);
+TEST_F(Dump, ProtobufIsReadByAnIndependentDecoderAsTheText) {
+  if (!tests::has_protobuf_judge()) GTEST_SKIP() << tests::kNoProtobufJudge;
+  const Outcome protobuf = dump("protobuf");
+  EXPECT_EQ(protobuf.code, 0);
+  const Outcome verdict = tests::judge_protobuf(protobuf.out);
+  EXPECT_EQ(verdict.code, 0) << verdict.error;
+  EXPECT_EQ(tests::with_plain_numbers(verdict.out), tests::with_plain_numbers(dump("text").out));
+  EXPECT_EQ(dump("protobuf", {"--family", "none"}).out, "");
+}
+
+TEST_F(Dump, ProtobufIsNotWrittenToATerminal) {
+  tests::PseudoTerminal terminal({"dump", segment_.path(), "--format", "protobuf"});
+  EXPECT_THAT(terminal.wait_for("to another program"), Not(HasSubstr("app_")));
+  EXPECT_EQ(terminal.finish(), 2);
+}
+
+TEST_F(Dump, TheFormatsOfAScrapeHaveNoPlaceForWorkers) {
+  for (const char* format : {"text", "openmetrics", "protobuf"}) EXPECT_EQ(dump(format, {"--workers"}).code, 2);
   for (const char* format : {"table", "json"}) EXPECT_EQ(dump(format, {"--workers"}).code, 0);
 }
 
@@ -164,7 +182,7 @@ TEST_F(Dump, TheTableDoesNotDriveTheTerminal) {
 }
 
 TEST_F(Dump, EveryFormatOfNoSegmentFails) {
-  for (const char* format : {"table", "json", "text", "openmetrics"}) {
+  for (const char* format : {"table", "json", "text", "openmetrics", "protobuf"}) {
     const Outcome outcome = run_program({"dump", "/dev/shm/shmetrics-test-none", "--format", format});
     EXPECT_EQ(outcome.code, 1);
     EXPECT_EQ(outcome.out, "");

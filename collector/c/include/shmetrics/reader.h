@@ -51,12 +51,14 @@ SHMETRICS_READER_API void shmetrics_reading_free(shmetrics_reading* reading);
 enum shmetrics_format {
   SHMETRICS_TEXT = 0,        /* text/plain; version=0.0.4 */
   SHMETRICS_OPENMETRICS = 1, /* application/openmetrics-text; version=1.0.0 */
-  SHMETRICS_JSON = 2         /* as `shmetrics dump --format json` */
+  SHMETRICS_JSON = 2,        /* as `shmetrics dump --format json` */
+  /* application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited */
+  SHMETRICS_PROTOBUF = 3
 };
 
 /* Whether a family, or one of the names of its samples, is wanted: not 0. */
 typedef int (*shmetrics_wanted)(void* context, const char* name);
-/* Takes the next bytes of the text. Not 0: no more. */
+/* Takes the next bytes. Not 0: no more. */
 typedef int (*shmetrics_sink)(void* context, const char* bytes, size_t size);
 
 /* Gives the families that are wanted (NULL: all), by name, to `sink`, one call a family. Returns 0, what `sink`

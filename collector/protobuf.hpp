@@ -1,0 +1,57 @@
+// Families and totals -> delimited messages MetricFamily, each behind its length: what Prometheus calls its protobuf
+// format. Pure: appends to a string, touches nothing else.
+//
+// Source: prometheus/client_model, io/prometheus/client/metrics.proto. What differs from format 0.0.4:
+//   - counters, histograms and summaries say when their series was created; a time to come becomes now
+//   - a unit is written where the name ends in it, before `_total`: servers refuse another, and all else with it
+//   - every number is a double, so counters beyond 2^53 are rounded; counts of observations are exact up to 2^64
+// What is 0 is written too: not all readers take a missing number for 0. An info is a gauge of 1.
+//
+// Threads: any, on a string of its own. Failure: std::bad_alloc alone. Lifetime: a family is ended before anything else
+// is appended to its string.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "collector/family_groups.hpp"
+#include "collector/render.hpp"
+#include "collector/text_format.hpp"
+
+namespace shmetrics::collector {
+
+enum class MetricField : std::uint32_t;
+
+/// One family. Its length comes in front of it when the object ends.
+class ProtobufFamily {
+ public:
+  /// `type` is a word of format 0.0.4.
+  ProtobufFamily(std::string& out, std::string_view name, std::string_view help, std::string_view type,
+                 std::string_view unit);
+  ~ProtobufFamily();
+  ProtobufFamily(const ProtobufFamily&) = delete;
+  ProtobufFamily& operator=(const ProtobufFamily&) = delete;
+
+  /// One series of a counter or gauge.
+  void number(Labels labels, double value);
+  /// One series, of parts that are encoded: fields `label`, and the message that holds its value.
+  void metric(std::string_view labels, MetricField field, std::string_view value);
+
+  /// Where it begins in `out`.
+  std::size_t begin() const { return begin_; }
+
+ private:
+  std::string& out_;
+  std::size_t begin_;
+  MetricField field_;
+};
+
+/// One family, of one segment or of several: as render_text(), and in the same order.
+void render_protobuf(std::span<const FamilyPart> parts, std::chrono::system_clock::time_point now, std::string& out,
+                     TextRoom& room);
+
+}  // namespace shmetrics::collector

@@ -1,0 +1,228 @@
+#include "collector/protobuf.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "collector/scraper.hpp"
+#include "tests/collector/segment_builder.hpp"
+#include "tests/protobuf_judge.hpp"
+
+namespace shmetrics::collector {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::HasSubstr;
+using tests::SegmentBuilder;
+using Time = std::chrono::system_clock::time_point;
+
+constexpr std::uint64_t kCreated = 1'500'000'000'000'000'001;
+constexpr Time kNow{2'000'000'000s};
+
+std::string rendered(const Scraper& scraper, Time now = kNow) {
+  std::string out;
+  TextRoom room;
+  FamilyGroups(scraper.view()).for_each({}, [&](std::span<const FamilyPart> parts) {
+    render_protobuf(parts, now, out, room);
+  });
+  return out;
+}
+std::string rendered(const SegmentBuilder& segment, Time now = kNow) {
+  Scraper scraper(segment.path());
+  EXPECT_TRUE(scraper.read().up);
+  return rendered(scraper, now);
+}
+
+std::string hex(const std::string& bytes) {
+  std::string out;
+  for (const unsigned char byte : bytes) {
+    out += "0123456789abcdef"[byte / 16];
+    out += "0123456789abcdef"[byte % 16];
+  }
+  return out;
+}
+void observe(SegmentBuilder& segment, std::uint32_t cell, std::vector<std::uint64_t> buckets, double sum) {
+  segment.thread(0, cell + shm::kHistogramSum).store_double_relaxed(sum);
+  for (std::uint32_t i = 0; i < buckets.size(); ++i) {
+    segment.thread(0, cell + shm::kHistogramBuckets + i).store_relaxed(buckets[i]);
+  }
+}
+
+std::string without_blanks(std::string text) {
+  std::erase(text, ' ');
+  return text;
+}
+
+// The numbers of the fields are those of client_model's metrics.proto, whoever reads them.
+TEST(Protobuf, ACounterIsTheseBytes) {
+  SegmentBuilder segment;
+  shm::Schema schema = tests::counter("a_seconds_total", {"x"});
+  schema.unit = "seconds";
+  segment.thread(0, segment.series(segment.family(schema), {"1"}, kCreated)).store_relaxed(7);
+  EXPECT_EQ(hex(rendered(segment)),
+            without_blanks("42"                                    // length of the family
+                           "0a 0f 615f7365636f6e64735f746f74616c"  // name
+                           "12 05 48656c702e"                      // help
+                           "18 00"                                 // type: counter
+                           "2a 07 7365636f6e6473"                  // unit
+                           "22 1d"                                 // metric
+                           "  0a 06  0a 01 78  12 01 31"           //   label
+                           "  1a 13  09 0000000000001c40"          //   counter: 7
+                           "         1a 08  08 80dea0cb05  10 01"  //     since then
+                           ));
+}
+
+TEST(Protobuf, AHistogramIsTheseBytes) {
+  SegmentBuilder segment;
+  observe(segment, segment.family(tests::histogram("h", {0.5}), kCreated).cell, {300, 1}, 2.5);
+  EXPECT_EQ(hex(rendered(segment)),
+            without_blanks("42"
+                           "0a 01 68  12 05 48656c702e  18 04"
+                           "22 34  3a 32"
+                           "  08 ad02  11 0000000000000440"         // count: 301; sum: 2.5
+                           "  1a 0c  08 ac02  11 000000000000e03f"  // up to 0.5: 300
+                           "  1a 0c  08 ad02  11 000000000000f07f"  // up to infinity: all
+                           "  7a 08  08 80dea0cb05  10 01"));
+}
+
+TEST(Protobuf, ASummaryAndGaugesAreTheseBytesAndZerosAreWritten) {
+  SegmentBuilder segment;
+  const auto alive = segment.live(0);
+  segment.family(tests::plain(shm::MetricType::kSummary, "s"), 0);
+  segment.set_gauge(0, segment.family(tests::gauge("g", shm::GaugeMode::kAll)).cell, 1);
+  const auto info = segment.family(tests::plain(shm::MetricType::kInfo, "i_info"));
+  segment.set_gauge(0, info.cell, 1);
+  segment.family(tests::gauge("z", shm::GaugeMode::kSum));
+  EXPECT_EQ(hex(rendered(segment)),
+            without_blanks("26  0a 01 67  12 05 48656c702e  18 01  22 18  0a 0b  0a 06 776f726b6572  12 01 30  12 09"
+                           "    09 000000000000f03f"
+                           "1e  0a 06 695f696e666f  12 05 48656c702e  18 01  22 0b  12 09  09 000000000000f03f"
+                           "1b  0a 01 73  12 05 48656c702e  18 02  22 0d  22 0b  08 00  11 0000000000000000"
+                           "19  0a 01 7a  12 05 48656c702e  18 01  22 0b  12 09  09 0000000000000000"));
+}
+
+// A family of each kind, and a live worker that has set what there is to set.
+class EveryKind {
+ public:
+  explicit EveryKind(std::string_view label_value) : alive_(segment.live(0)) {
+    const auto requests = segment.family(tests::counter("app_requests_total", {"method"}));
+    segment.thread(0, segment.series(requests, {"GET"})).store_relaxed(UINT64_MAX);
+    segment.thread(0, segment.series(requests, {label_value})).store_relaxed(1);
+    segment.thread(0, segment.family(tests::counter("app_cost_total", {}, shm::CellKind::kDouble)).cell)
+        .store_double_relaxed(0.1);
+    segment.set_gauge(0, segment.family(tests::gauge("app_load", shm::GaugeMode::kLivesum)).cell, -0.5);
+    segment.set_gauge(0, segment.family(tests::gauge("app_odd", shm::GaugeMode::kLivemax)).cell, NAN);
+    segment.set_gauge(0, segment.family(tests::gauge("app_per_worker", shm::GaugeMode::kLiveall)).cell, INFINITY);
+    observe(segment, segment.family(tests::histogram("app_seconds", {-1, 0.005, 1, 2.5, 1e6})).cell, {1, 2, 3, 0, 0, 1},
+            -0.003);
+    observe(segment, segment.family(tests::plain(shm::MetricType::kSummary, "app_bytes")).cell, {2}, 12);
+    const auto build = segment.family(tests::plain(shm::MetricType::kInfo, "app_build_info", {"version"}));
+    segment.set_gauge(0, segment.series(build, {"1.2.3"}), 1);
+  }
+  SegmentBuilder segment;
+
+ private:
+  shm::Descriptor alive_;
+};
+
+TEST(Protobuf, AnIndependentDecoderReadsWhatTheTextSays) {
+  if (!tests::has_protobuf_judge()) GTEST_SKIP() << tests::kNoProtobufJudge;
+  const EveryKind all("a \"quoted\"\\ value\nof two lines \xc3\xbc");
+  Scraper scraper(all.segment.path(), "one");
+  std::string text;
+  ASSERT_TRUE(scraper.scrape(text).up);
+  const tests::Outcome judge = tests::judge_protobuf(rendered(scraper));
+  ASSERT_EQ(judge.code, 0) << judge.error;
+  EXPECT_EQ(tests::with_plain_numbers(judge.out), tests::with_plain_numbers(text));
+  EXPECT_THAT(text, HasSubstr("app_per_worker{segment=\"one\",worker=\"0\"} +Inf\n"));
+}
+
+TEST(Protobuf, TheIndependentDecoderRefusesWhatIsCutShort) {
+  if (!tests::has_protobuf_judge()) GTEST_SKIP() << tests::kNoProtobufJudge;
+  const std::string whole = rendered(EveryKind("x").segment);
+  EXPECT_EQ(tests::judge_protobuf(whole.substr(0, whole.size() - 1)).code, 1);
+  EXPECT_EQ(tests::judge_protobuf("# TYPE a counter\na_total 1\n").code, 1);
+}
+
+TEST(Protobuf, AStartThatIsToComeIsNow) {
+  SegmentBuilder segment;
+  segment.family(tests::counter("a_total"), kCreated);
+  const Time then(std::chrono::duration_cast<Time::duration>(std::chrono::nanoseconds(kCreated)));
+  const std::string start = without_blanks("1a 08  08 80dea0cb05  10 01");
+  EXPECT_THAT(hex(rendered(segment, then)), HasSubstr(start));
+  EXPECT_THAT(hex(rendered(segment, then + 1s)), HasSubstr(start));
+  EXPECT_THAT(hex(rendered(segment, then - 1ns)), HasSubstr(without_blanks("1a 08  08 80dea0cb05  10 00")));
+  EXPECT_THAT(hex(rendered(segment, then - 1s)), HasSubstr(without_blanks("1a 08  08 ffdda0cb05  10 01")));
+}
+
+TEST(Protobuf, AStartThatNobodyWroteIsLeftOut) {
+  SegmentBuilder segment;
+  segment.family(tests::counter("a_total"), 0);
+  EXPECT_THAT(hex(rendered(segment)), ::testing::EndsWith(without_blanks("22 0b  1a 09  09 0000000000000000")));
+}
+
+TEST(Protobuf, AUnitIsWrittenOnlyWhereTheNameEndsInIt) {
+  for (const auto& [name, unit, is_written] : {std::tuple{"a_seconds_total", "seconds", true},
+                                               {"a_total", "seconds", false},
+                                               {"seconds_total", "seconds", false},
+                                               {"a_seconds_b_total", "seconds", false},
+                                               {"aseconds_total", "seconds", false},
+                                               {"a_total", "total", false}}) {
+    SegmentBuilder segment;
+    shm::Schema schema = tests::counter(name);
+    schema.unit = unit;
+    segment.family(schema);
+    // Behind the type.
+    const std::string field = "18002a" + hex({static_cast<char>(std::string_view(unit).size())}) + hex(unit);
+    EXPECT_EQ(hex(rendered(segment)).find(field) != std::string::npos, is_written) << name;
+  }
+}
+
+TEST(Protobuf, AFamilyOfSeveralSegmentsIsOneMessageWithTheHeadOfTheFirst) {
+  if (!tests::has_protobuf_judge()) GTEST_SKIP() << tests::kNoProtobufJudge;
+  SegmentBuilder a, b;
+  a.family(tests::counter("only_a_total"));
+  a.series(a.family(tests::counter("jobs_total", {"x"})), {"1"});
+  shm::Schema other = tests::counter("jobs_total", {"x"});
+  other.help = "Another.";
+  b.series(b.family(other), {"1"});
+  Scraper of_a(a.path(), "a"), of_b(b.path(), "b");
+  ASSERT_TRUE(of_a.read().up && of_b.read().up);
+  const std::vector views{of_a.view(), of_b.view()};
+  std::string out;
+  TextRoom room;
+  FamilyGroups(views).for_each({}, [&](std::span<const FamilyPart> parts) { render_protobuf(parts, kNow, out, room); });
+  EXPECT_EQ(tests::judge_protobuf(out).out,
+            "# HELP jobs_total Help.\n# TYPE jobs_total counter\n"
+            "jobs_total{segment=\"a\",x=\"1\"} 0\njobs_total{segment=\"b\",x=\"1\"} 0\n"
+            "# HELP only_a_total Help.\n# TYPE only_a_total counter\nonly_a_total{segment=\"a\"} 0\n");
+}
+
+TEST(Protobuf, AFamilyWithoutSeriesIsNoMessage) {
+  SegmentBuilder segment;
+  segment.family(tests::counter("labelled_total", {"x"}));
+  segment.family(tests::gauge("unset", shm::GaugeMode::kMax));
+  EXPECT_EQ(rendered(segment), "");
+}
+
+TEST(Protobuf, WholeSeriesAreLeftOutPastTheLimitAndCounted) {
+  if (!tests::has_protobuf_judge()) GTEST_SKIP() << tests::kNoProtobufJudge;
+  SegmentBuilder segment;
+  const auto family = segment.family(tests::counter("a_total", {"x"}));
+  for (const char* value : {"1", "2", "3", "4"}) segment.series(family, {value});
+  segment.family(tests::counter("b_total"));
+  Scraper scraper(segment.path());
+  ASSERT_TRUE(scraper.read().up);
+  std::string out;
+  TextRoom room{.max_bytes = 60, .left_out = {}};
+  FamilyGroups(scraper.view()).for_each({}, [&](std::span<const FamilyPart> parts) {
+    render_protobuf(parts, kNow, out, room);
+  });
+  EXPECT_EQ(tests::judge_protobuf(out).out,
+            "# HELP a_total Help.\n# TYPE a_total counter\na_total{x=\"1\"} 0\na_total{x=\"2\"} 0\n");
+  EXPECT_EQ(room.left_out, std::vector<std::uint64_t>{3});
+}
+
+}  // namespace
+}  // namespace shmetrics::collector
