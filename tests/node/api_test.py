@@ -342,6 +342,35 @@ class NodeNames(unittest.TestCase):
         self.assertEqual((found[0], samples_of(found[1])), (True, {"jobs_total": 1}))
         self.assertEqual(warnings.count("metrics stay in each process"), 1)
 
+    def test_a_push_gateway_is_sent_what_all_workers_have_counted(self):
+        self.evaluate("new client.Counter({ name: 'a_total', help: 'A' }).inc(5);")
+        found, _ = self.evaluate("""
+            new client.Counter({ name: 'a_total', help: 'A' }).inc(2);
+            const server = require('http').createServer();
+            const pushed = new Promise(resolve => server.on('request', async (request, response) => {
+              let text = '';
+              for await (const chunk of request) text += chunk;
+              response.end();
+              resolve([request.method, request.url, text]);
+            }));
+            await new Promise(resolve => server.listen(0, '127.0.0.1', resolve));
+            const gateway = new client.Pushgateway(`http://127.0.0.1:${server.address().port}`);
+            await gateway.pushAdd({ jobName: 'crm' });
+            server.close();
+            return pushed;""")
+        self.assertEqual(found[:2], ["POST", "/metrics/job/crm"])
+        self.assertEqual(samples_of(found[2]), {"a_total": 7})
+
+    def test_where_addons_are_not_allowed_the_package_is_prom_client_itself(self):
+        found, warnings = self.evaluate("""
+            new client.Counter({ name: 'a_total', help: 'A' }).inc();
+            const own = client.registryOf('/dev/shm/none.seg');
+            new client.Counter({ name: 'b_total', help: 'B', registers: [own] }).inc();
+            return [await client.register.metrics(), await own.metrics()];""", flags=["--no-addons"])
+        self.assertEqual([samples_of(text) for text in found], [{"a_total": 1}, {"b_total": 1}])
+        self.assertEqual(warnings.count("metrics stay in each process"), 1)
+        self.assertFalse(self.segment.exists())
+
     def test_an_import_finds_the_names_too(self):
         with tempfile.TemporaryDirectory() as directory:
             program = pathlib.Path(directory) / "program.mjs"

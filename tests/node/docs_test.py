@@ -1,4 +1,4 @@
-"""docs/node.md: its program is the example, and runs.
+"""docs/node.md: its program is the example, and runs; its migration is that of the guide's application.
 
 usage: docs_test.py DIRECTORY_OF_THE_PACKAGE DIRECTORY_OF_PROGRAMS DIRECTORY_OF_PEERS
 """
@@ -18,12 +18,24 @@ from node import free_port  # noqa: E402
 
 ROOT = node.HERE.parent.parent
 EXAMPLE = ROOT / "examples" / "cluster_app.js"
+PAGE = (ROOT / "docs" / "node.md").read_text()
 
 
 class NodeDocs(unittest.TestCase):
     def test_the_program_of_the_page_is_the_example(self):
-        blocks = re.findall(r"^```js\n(.*?)^```", (ROOT / "docs" / "node.md").read_text(), re.MULTILINE | re.DOTALL)
+        blocks = re.findall(r"^```js\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
         self.assertEqual(blocks, [EXAMPLE.read_text()])
+
+    def test_the_lines_of_the_migration_are_those_of_the_example(self):
+        files = (ROOT / "examples" / "mastercrm-node").glob("*.js")
+        lines = " ".join(" ".join(file.read_text() for file in files).split())
+        table = PAGE[PAGE.index("The application of the guide, line by line"):]
+        rows = re.findall(r"^\| (.*) \| (.*) \|$", table[:table.index("Programs made at random")], re.MULTILINE)[2:]
+        self.assertGreater(len(rows), 8)
+        for before, after in rows:
+            cells = before + after if after.startswith("the same line") else after
+            for code in re.findall("`([^`]+)`", cells):
+                self.assertIn(code, lines)
 
     def test_the_example_answers_for_all_its_workers(self):
         segment, port = segments.new_directory() / "app.seg", free_port()

@@ -4,6 +4,7 @@ usage: middleware_test.py DIRECTORY_OF_THE_PACKAGE DIRECTORY_OF_PROGRAMS DIRECTO
 """
 import json
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ node.skip_without("prom-client")
 from node import free_port  # noqa: E402
 from segments import new_directory, samples, samples_of  # noqa: E402
 
+PAGE = (node.HERE.parent.parent / "docs" / "node.md").read_text()
 BUNDLE = {"express": "4.21.2", "express-prom-bundle": "8.0.0"}
 BUNDLE_APP = """
 const app = require('express')();
@@ -83,8 +85,21 @@ class NodePackage(unittest.TestCase):
                                                                 "@opentelemetry/api")]
         done = npm(self.app, "install", "--offline", str(self.tarball), *map(str, peers))
         self.assertEqual(done.returncode, 0, done.stderr)
-        subprocess.run([node.NODE, "-e", "const { Counter } = require('@shmetrics/prom-client');"
-                                         "new Counter({ name: 'packed_total', help: 'Packed' }).inc(3)"],
+        self.count_by("const { Counter } = require('@shmetrics/prom-client');")
+
+    def test_the_commands_of_the_page_make_and_install_the_package(self):
+        lines = re.search("^```bash\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL).group(1).splitlines()
+        self.assertEqual([line.split()[:2] for line in lines[1:]], [["npm", "pack"], ["npm", "install"]])
+        for line in lines[1:]:
+            words = line.replace("./build/release/node/node_modules", str(node.MODULES)).split()[1:]
+            done = npm(self.app, *words, "--prefer-offline")
+            if done.returncode != 0 and "npm error network" in done.stderr:
+                self.skipTest("npm did not bring prom-client: " + done.stderr[-300:])
+            self.assertEqual(done.returncode, 0, done.stderr)
+        self.count_by("const { Counter } = require('@shmetrics/prom-client');")
+
+    def count_by(self, requirement):
+        subprocess.run([node.NODE, "-e", requirement + "new Counter({ name: 'packed_total', help: 'Packed' }).inc(3)"],
                        cwd=self.app, env=self.environment(), check=True, timeout=60)
         self.assertEqual(samples(self.segment), {"packed_total": 3})
 
@@ -148,8 +163,9 @@ class NodePackage(unittest.TestCase):
                 self.serve_and_compare(program, "-r", "@shmetrics/prom-client/register")
 
     def test_middleware_by_an_alias_shows_what_the_exporter_shows_from_either_worker(self):
-        self.install({**BUNDLE, "prom-client": f"file:{self.tarball}",
-                      "prom-client-original": "npm:prom-client@15.1.3"})
+        alias = re.search("```json\n(.*?)```", PAGE, re.DOTALL).group(1)
+        wanted = json.loads(alias.replace("file:shmetrics-prom-client-15.1.0.tgz", f"file:{self.tarball}"))
+        self.install({**BUNDLE, **wanted["dependencies"]})
         self.serve_and_compare(BUNDLE_APP)
 
 
