@@ -10,7 +10,8 @@ import sys
 
 TABLE = re.compile(r"^\| `([\w.-]+)`[^|]*\|[^|]*\|[^|]*\| ([\d.]+) \| ([\d.]+|-) \| ([^|]+) \|$", re.MULTILINE)
 GLIBC_OF_THE_TABLE = "glibc 2.36"
-PLACES = ("client", "collector", "bin", "python/shmetrics")
+PLACES = ("client", "collector", "bin", "python/shmetrics",
+          "node/node_modules/@shmetrics/prom-client/prebuilds/linux-x64")
 # Part of every system with glibc; the others are named in the table.
 OF_GLIBC = {"libc.so.6", "libm.so.6", "ld-linux-x86-64.so.2"}
 
