@@ -26,6 +26,12 @@ class NodeDocs(unittest.TestCase):
         blocks = re.findall(r"^```js\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
         self.assertEqual(blocks, [EXAMPLE.read_text()])
 
+    def test_the_program_of_the_readme_counts(self):
+        readme = (ROOT / "client" / "node" / "README.md").read_text()
+        program = re.search(r"^```js\n(.*?)^```", readme, re.MULTILINE | re.DOTALL).group(1)
+        shown, _ = node.run(segments.new_directory() / "app.seg", "-e", program)
+        self.assertEqual(segments.samples_of(shown), {'app_http_requests_total{method="GET"}': 1})
+
     def test_the_lines_of_the_migration_are_those_of_the_example(self):
         files = (ROOT / "examples" / "mastercrm-node").glob("*.js")
         lines = " ".join(" ".join(file.read_text() for file in files).split())
