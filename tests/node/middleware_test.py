@@ -103,8 +103,8 @@ class NodePackage(unittest.TestCase):
                        cwd=self.app, env=self.environment(), check=True, timeout=60)
         self.assertEqual(samples(self.segment), {"packed_total": 3})
 
-    def install(self, dependencies):
-        (self.app / "package.json").write_text(json.dumps({"private": True, "dependencies": dependencies}))
+    def install(self, dependencies, **more):
+        (self.app / "package.json").write_text(json.dumps({"private": True, "dependencies": dependencies, **more}))
         done = npm(self.app, "install", "--prefer-offline")
         if done.returncode != 0:
             self.skipTest("npm did not bring the middleware: " + done.stderr[-300:])
@@ -165,8 +165,11 @@ class NodePackage(unittest.TestCase):
     def test_middleware_by_an_alias_shows_what_the_exporter_shows_from_either_worker(self):
         alias = re.search("```json\n(.*?)```", PAGE, re.DOTALL).group(1)
         wanted = json.loads(alias.replace("file:shmetrics-prom-client-15.1.0.tgz", f"file:{self.tarball}"))
-        self.install({**BUNDLE, **wanted["dependencies"]})
-        self.serve_and_compare(BUNDLE_APP)
+        for name, packages, program in (("express-prom-bundle", BUNDLE, BUNDLE_APP), ("fastify", FASTIFY, FASTIFY_APP)):
+            with self.subTest(name):
+                self.segment = new_directory() / "test.seg"
+                self.install({**packages, **wanted["dependencies"]}, overrides=wanted["overrides"])
+                self.serve_and_compare(program)
 
 
 if __name__ == "__main__":
