@@ -7,7 +7,7 @@ import re
 import sys
 
 HEADERS = ("client/include/shmetrics/shmetrics.hpp", "client/include/shmetrics/handles.hpp",
-           "client/testing/include/shmetrics/testing.hpp")
+           "collector/c/include/shmetrics/reader.hpp", "client/testing/include/shmetrics/testing.hpp")
 COMMAND = "python3 tests/house/api_reference.py . > docs/api.md"
 TYPE = re.compile(r"(?:template <[^>]*>\s*)?(class|struct|enum class)\s+(?:\[\[\w+\]\]\s+)?(\w+(?:<[^{:]*>)?)")
 

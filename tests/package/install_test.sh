@@ -27,6 +27,7 @@ build_outside() {
 build_outside found -DCMAKE_PREFIX_PATH="$work/prefix"
 with_pkg_config "$work"
 run_outside "$work" 3 3 "$work"/found/with_{static,shared,c,testing} "$work"/pkg_{cpp,c,c_static}
+"$work/found/with_reader" || fail "cannot read back from outside"
 
 unset LD_LIBRARY_PATH
 build_outside added -DSHMETRICS_SOURCE="$source_directory"
