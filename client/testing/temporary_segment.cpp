@@ -1,55 +1,22 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <charconv>
-#include <cmath>
 #include <cstdlib>
 #include <filesystem>
+#include <memory>
+#include <vector>
 
+#include <shmetrics/reader.h>
 #include <shmetrics/testing.hpp>
 #include "client/attachment.hpp"
 #include "client/writer.hpp"
-#include "collector/plain_family.hpp"
-#include "collector/scraper.hpp"
-#include "collector/text_format.hpp"
 
 namespace shmetrics::testing {
 namespace {
 
-using collector::Distribution;
-using LabelList = std::vector<std::pair<std::string, std::string>>;
-
-bool same_labels(LabelList a, TemporarySegment::Labels b) {
-  LabelList wanted(b.begin(), b.end());
-  std::sort(a.begin(), a.end());
-  std::sort(wanted.begin(), wanted.end());
-  return a == wanted;
-}
-
-std::optional<double> sample_of(const Distribution& value, std::string_view suffix, const LabelList& labels,
-                                TemporarySegment::Labels wanted) {
-  if (suffix == "_sum" && same_labels(labels, wanted)) return value.sum;
-  if (suffix == "_count" && same_labels(labels, wanted)) return static_cast<double>(value.count);
-  if (suffix != "_bucket") return std::nullopt;
-  for (const auto& [bound, count] : value.buckets) {
-    LabelList with_bound = labels;
-    std::string le;
-    std::isinf(bound) ? collector::append_number(le, bound) : collector::append_bound(le, bound);
-    with_bound.emplace_back("le", le);
-    if (same_labels(with_bound, wanted)) return static_cast<double>(count);
-  }
-  return std::nullopt;
-}
-
-std::optional<double> sample_of(const collector::PlainSeries& series, std::string_view suffix,
-                                TemporarySegment::Labels wanted) {
-  if (const auto* value = std::get_if<Distribution>(&series.value))
-    return sample_of(*value, suffix, series.labels, wanted);
-  if (!suffix.empty() || !same_labels(series.labels, wanted)) return std::nullopt;
-  if (const auto* whole = std::get_if<std::uint64_t>(&series.value)) return static_cast<double>(*whole);
-  return std::get<double>(series.value);
+std::unique_ptr<shmetrics_reading, void (*)(shmetrics_reading*)> read(const std::string& path) {
+  return {shmetrics_read(path.c_str(), nullptr), shmetrics_reading_free};
 }
 
 /// What families that outlive their segment point to.
@@ -107,21 +74,27 @@ void TemporarySegment::take_away() noexcept {
 }
 
 std::optional<double> TemporarySegment::value(std::string_view sample, Labels labels) const {
-  collector::Scraper scraper(path_);
-  scraper.read();
-  for (const collector::PlainFamily& family : plain_families(scraper.view())) {
-    if (!sample.starts_with(family.name)) continue;
-    for (const collector::PlainSeries& series : family.series) {
-      if (const auto value = sample_of(series, sample.substr(family.name.size()), labels)) return value;
-    }
+  const std::string name(sample);
+  std::vector<std::string> texts;
+  for (const auto& [label, value] : labels) texts.insert(texts.end(), {std::string(label), std::string(value)});
+  std::vector<const char*> names, values;
+  for (std::size_t i = 0; i < texts.size(); i += 2) {
+    names.push_back(texts[i].c_str());
+    values.push_back(texts[i + 1].c_str());
   }
-  return std::nullopt;
+  double value = 0;
+  const bool is_there =
+      shmetrics_reading_value(read(path_).get(), name.c_str(), names.data(), values.data(), labels.size(), &value) == 1;
+  return is_there ? std::optional(value) : std::nullopt;
 }
 
 std::string TemporarySegment::text() const {
-  collector::Scraper scraper(path_);
   std::string text;
-  scraper.scrape(text);
+  const auto append = [](void* to, const char* bytes, std::size_t size) {
+    static_cast<std::string*>(to)->append(bytes, size);
+    return 0;
+  };
+  shmetrics_reading_render(read(path_).get(), SHMETRICS_TEXT, nullptr, nullptr, append, &text, nullptr);
   return text;
 }
 

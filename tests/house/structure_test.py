@@ -13,7 +13,7 @@ ROOMS = ("shm", "client", "collector", "exporter", "tools")
 ARROWS = {
     "shm": {"shm"},
     "client": {"client", "shm"},
-    "client/testing": {"client", "collector"},
+    "client/testing": {"client", "reader"},
     "client/python": {"client/python", "client", "reader"},
     "client/node": {"client/node", "client", "reader"},
     "client/ruby": {"client/ruby", "client", "reader"},
