@@ -175,17 +175,12 @@ int main(int argc, char** argv) {
   const shmetrics::tests::TemporaryFolder folder;
   const std::string path = folder.file("bench.seg");
   const std::vector<shmetrics::Counter> counters = counters_in(path, series);
-  shmetrics::tests::Baton counted;
   std::vector<pid_t> children;
   for (int p = 0; p < kProcesses; ++p) {
-    children.push_back(shmetrics::tests::forked([&] {
+    children.push_back(shmetrics::tests::forked_to_stay([&] {
       for (std::size_t i = 0; i < counters.size(); ++i) counters[i].inc(i);
-      counted.pass();
-      for (;;) pause();
-      return 0;
     }));
   }
-  counted.receive(kProcesses);
 
   RunningExporter exporter({.segment = path});
   KeptConnection connection(exporter);

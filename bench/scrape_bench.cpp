@@ -42,13 +42,7 @@ class Workers {
   template <typename Count>
   Workers(int processes, Count count) {
     for (int p = 0; p < processes; ++p) {
-      children_.push_back(shmetrics::tests::forked([&] {
-        count();
-        counted_.pass();
-        for (;;) pause();
-        return 0;
-      }));
-      counted_.receive();
+      children_.push_back(shmetrics::tests::forked_to_stay(count));
     }
   }
   ~Workers() {
@@ -56,7 +50,6 @@ class Workers {
   }
 
  private:
-  shmetrics::tests::Baton counted_;
   std::vector<pid_t> children_;
 };
 

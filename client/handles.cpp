@@ -217,7 +217,7 @@ void Histogram::observe(double value) const noexcept {
 }
 
 void Summary::observe(double value) const noexcept {
-  if (family_ != nullptr) observe_in(*family_, registry_, cell_, 0, value);
+  if (series_.family != nullptr) observe_in(*series_.family, series_.registry, series_.cell, 0, value);
 }
 
 }  // namespace shmetrics

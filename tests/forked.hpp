@@ -3,6 +3,7 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -76,5 +77,19 @@ class Baton {
  private:
   int ends_[2];
 };
+
+/// Forks a child that runs `act` and then stays until it is killed. Returns when it has run.
+template <typename Act>
+pid_t forked_to_stay(Act act) {
+  const Baton done;
+  const pid_t pid = forked([&]() -> int {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    act();
+    done.pass();
+    for (;;) pause();
+  });
+  done.receive();
+  return pid;
+}
 
 }  // namespace shmetrics::tests

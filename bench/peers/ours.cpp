@@ -145,6 +145,13 @@ double floor_of_scrape(int rounds, double expected) {
   return least;
 }
 
+std::vector<Counter> counters_of(const Registry& registry, int count) {
+  const auto requests = requests_of(registry);
+  std::vector<Counter> counters;
+  for (const LabelSet& set : label_sets(count)) counters.push_back(requests.with(set.method, set.route, set.status));
+  return counters;
+}
+
 double allocated_bytes(const std::string& path) {
   struct stat status {};
   return stat(path.c_str(), &status) == 0 ? static_cast<double>(status.st_blocks) * 512 : 0;
@@ -155,21 +162,14 @@ void scrape() {
   const tests::TemporaryFolder folder;
   const std::string path = folder.file("peers.seg");
   const Registry registry = opened(path, 1 << 16);
-  const auto requests = requests_of(registry);
-  std::vector<Counter> counters;
-  for (const LabelSet& set : label_sets(kScraped)) counters.push_back(requests.with(set.method, set.route, set.status));
+  const std::vector<Counter> counters = counters_of(registry, kScraped);
   const double before = allocated_bytes(path);
-  const tests::Baton counted;
   std::vector<pid_t> workers;
   for (int p = 0; p < kProcesses; ++p) {
-    workers.push_back(tests::forked([&] {
+    workers.push_back(tests::forked_to_stay([&] {
       for (std::size_t i = 0; i < counters.size(); ++i) counters[i].inc(i);
-      counted.pass();
-      for (;;) pause();
-      return 0;
     }));
   }
-  counted.receive(kProcesses);
   constexpr double kExpected = 0.5 * kProcesses * kScraped * (kScraped - 1.0);
   say("floor_scrape_ms", floor_of_scrape(kRounds, kExpected) * 1e3);
   collector::Scraper scraper(path);
@@ -191,22 +191,13 @@ void churn() {
   const tests::TemporaryFolder folder;
   const std::string path = folder.file("peers.seg");
   const Registry registry = opened(path, 1 << 16);
-  const auto requests = requests_of(registry);
-  std::vector<Counter> counters;
-  for (const LabelSet& set : label_sets(kDeadSeries))
-    counters.push_back(requests.with(set.method, set.route, set.status));
+  const std::vector<Counter> counters = counters_of(registry, kDeadSeries);
   collector::Scraper scraper(path);
   std::string text;
   for (int worker = 1; worker <= kDeadWorkers; ++worker) {
-    const tests::Baton counted;
-    const pid_t child = tests::forked([&] {
+    tests::kill_and_wait(tests::forked_to_stay([&] {
       for (const Counter& counter : counters) counter.inc();
-      counted.pass();
-      for (;;) pause();
-      return 0;
-    });
-    counted.receive(1);
-    tests::kill_and_wait(child);
+    }));
     if (worker != 1 && worker != kDeadWorkers) continue;
     const double least = least_seconds(kRounds, [&] {
       text.clear();

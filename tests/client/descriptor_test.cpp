@@ -9,6 +9,7 @@
 #include <string>
 
 #include "tests/forked.hpp"
+#include "tests/live_worker.hpp"
 #include "tests/scrape.hpp"
 #include "tests/temporary_folder.hpp"
 
@@ -24,6 +25,7 @@ class DescriptorTest : public ::testing::Test {
     const rlimit none{0, 0};
     return setrlimit(RLIMIT_NOFILE, &none) == 0;
   }
+  static void hold_the_entry(const Registry& registry) { registry.gauge("held", "H").set(1); }
   static bool drop_privileges() { return setgid(65534) == 0 && setuid(65534) == 0; }
   /// Enough for several pages of the index, of the heap and of a slot.
   static constexpr int kSets = 900;
@@ -85,14 +87,7 @@ TEST_F(DescriptorTest, WithoutADescriptorAndAnEntryOnlyGaugesAreDropped) {
     // A child of root has its entry from the fork on.
     options_.workers = 1;
   }
-  const tests::Baton ready;
-  const pid_t holder = tests::forked([&] {
-    open().gauge("held", "H").set(1);
-    ready.pass();
-    for (;;) pause();
-    return 0;
-  });
-  ready.receive();
+  const tests::LiveWorker holder(options_, hold_the_entry);
   EXPECT_EQ(tests::wait_for(tests::forked([&] {
               options_.quiet = true;
               const Registry registry = open();
@@ -100,7 +95,6 @@ TEST_F(DescriptorTest, WithoutADescriptorAndAnEntryOnlyGaugesAreDropped) {
             })),
             0);
   expect_all(options_.workers != 1);
-  tests::kill_and_wait(holder);
 }
 
 TEST_F(DescriptorTest, AChildThatHasDroppedItsPrivilegesRegistersAsAnyOther) {
@@ -129,14 +123,8 @@ TEST_F(DescriptorTest, AProcessThatDroppedItsPrivilegesHasGaugesOnceAnEntryIsFre
   if (geteuid() != 0) GTEST_SKIP() << "needs root to drop privileges";
   options_.workers = 1;
   options_.quiet = true;
-  const tests::Baton ready, dropped, freed;
-  const pid_t holder = tests::forked([&] {
-    open().gauge("held", "H").set(1);
-    ready.pass();
-    for (;;) pause();
-    return 0;
-  });
-  ready.receive();
+  const tests::Baton dropped, freed;
+  tests::LiveWorker holder(options_, hold_the_entry);
   const pid_t late = tests::forked([&] {
     const Registry registry = open();
     if (!drop_privileges()) return 1;
@@ -149,7 +137,7 @@ TEST_F(DescriptorTest, AProcessThatDroppedItsPrivilegesHasGaugesOnceAnEntryIsFre
     return 0;
   });
   dropped.receive();
-  tests::kill_and_wait(holder);
+  holder.end();
   freed.pass();
   EXPECT_EQ(tests::wait_for(late), 0);
   EXPECT_EQ(tests::scrape(options_.path)["depth"], 2);

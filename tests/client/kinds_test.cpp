@@ -104,15 +104,10 @@ TEST_F(KindsTest, AnUnsetGaugeIsGoneUnlessAnotherWorkerShowsIt) {
   depth.with("mine").set(3);
   depth.with("ours").set(3);
   sum.set(4);
-  const tests::Baton has_set;
-  const pid_t other = tests::forked([&] {
+  const pid_t other = tests::forked_to_stay([&] {
     depth.with("ours").set(2);
     sum.set(1);
-    has_set.pass();
-    for (;;) pause();
-    return 0;
   });
-  has_set.receive();
   for (const Gauge& gauge : {depth.with("mine"), depth.with("ours"), sum}) {
     gauge.unset();
     gauge.unset();
@@ -153,17 +148,7 @@ TEST_F(KindsTest, SummariesHaveSumAndCount) {
 TEST_F(KindsTest, AnInfoIsShownWhileAWorkerThatKnowsItLives) {
   const std::string series = "app_build_info{version=\"1.2.3\",commit=\"abc\"}";
   const tests::Baton done;
-  const auto worker = [&](auto act) {
-    const pid_t pid = tests::forked([&] {
-      act();
-      done.pass();
-      for (;;) pause();
-      return 0;
-    });
-    done.receive();
-    return pid;
-  };
-  const pid_t parent = worker([&] {
+  const pid_t parent = tests::forked_to_stay([&] {
     if (registry_.info("app_build_info", "Build", {{"version", "1.2.3"}, {"commit", "abc"}})) std::abort();
     const Counter hits = registry_.counter("a_total", "A");
     const pid_t child = fork();
@@ -187,7 +172,7 @@ TEST_F(KindsTest, AnInfoIsShownWhileAWorkerThatKnowsItLives) {
   }
   for (int i = 0; i < 1000 && scrape().has(series); ++i) usleep(1000);
   EXPECT_FALSE(scrape().has(series)) << "nobody lives who knows it";
-  const pid_t again = worker([&] {
+  const pid_t again = tests::forked_to_stay([&] {
     if (registry_.info("app_build_info", "Build", {{"version", "1.2.3"}, {"commit", "abc"}})) std::abort();
   });
   EXPECT_EQ(scrape()[series], 1) << "also of a worker that has only declared";
@@ -287,16 +272,10 @@ TEST_F(KindsTest, EachGaugeModeOverADeathAndAnAdoption) {
                                "min",     "max",     "mostrecent", "liveall",        "all"};
   std::vector<Gauge> gauges;
   for (std::size_t i = 0; i < std::size(modes); ++i) gauges.push_back(registry_.gauge(names[i], "G", {}, modes[i]));
-  const tests::Baton done;
   const auto worker = [&](double value) {
-    const pid_t pid = tests::forked([&, value] {
+    return tests::forked_to_stay([&] {
       for (const Gauge& gauge : gauges) gauge.set(value);
-      done.pass();
-      for (;;) pause();
-      return 0;
     });
-    done.receive();
-    return pid;
   };
   const auto shows = [&](std::initializer_list<std::pair<const char*, double>> expected) {
     const tests::Scrape result = scrape();
@@ -358,16 +337,10 @@ TEST_F(KindsTest, EachGaugeModeOverADeathAndAnAdoption) {
 TEST_F(KindsTest, IncrementsAndDecrementsOfASumStayExactOverDeaths) {
   const Gauge balance = registry_.gauge("balance", "B", {}, GaugeMode::sum);
   for (int i = 0; i < 20; ++i) {
-    const tests::Baton done;
-    const pid_t worker = tests::forked([&] {
+    tests::kill_and_wait(tests::forked_to_stay([&] {
       balance.inc(3);
       balance.dec(2);
-      done.pass();
-      for (;;) pause();
-      return 0;
-    });
-    done.receive();
-    tests::kill_and_wait(worker);
+    }));
   }
   EXPECT_EQ(scrape()["balance"], 20);
 }

@@ -119,7 +119,7 @@ TEST_F(MessageTest, AnApplicationMayTakeTheLinesInsteadOfStderr) {
 
 TEST_F(MessageTest, AWorkerWithoutAnEntrySaysThatItsGaugesAreDropped) {
   options_.workers = 1;
-  const tests::OtherWorker only(options_, [](const Registry& registry) { registry.gauge("g", "G").set(1); });
+  const tests::LiveWorker only(options_, [](const Registry& registry) { registry.gauge("g", "G").set(1); });
   const auto lines = said([](const Registry& registry) {
     registry.counter("a_total", "A").inc();
     const Gauge gauge = registry.gauge("g", "G");
@@ -154,7 +154,7 @@ TEST_F(MessageTest, AFileThatLacksPartOfTheModeIsSaidOnceWithTheRemedy) {
 
 TEST_F(MessageTest, AnUpdateThatCannotSaySomethingLeavesErrnoAlone) {
   options_.workers = 1;
-  const tests::OtherWorker only(options_, [](const Registry& registry) { registry.gauge("g", "G").set(1); });
+  const tests::LiveWorker only(options_, [](const Registry& registry) { registry.gauge("g", "G").set(1); });
   const pid_t child = tests::forked([&] {
     const Gauge gauge = open().gauge("g", "G");
     close(STDERR_FILENO);
@@ -169,7 +169,7 @@ TEST_F(MessageTest, AnUpdateThatCannotSaySomethingLeavesErrnoAlone) {
 #ifndef __SANITIZE_ADDRESS__  // whose own end of a thread does not survive the unwinding of a cancelled one
 TEST_F(MessageTest, AThreadIsNotCancelledWhereAnUpdateSaysSomething) {
   options_.workers = 1;
-  const tests::OtherWorker only(options_, [](const Registry& registry) { registry.gauge("g", "G").set(1); });
+  const tests::LiveWorker only(options_, [](const Registry& registry) { registry.gauge("g", "G").set(1); });
   EXPECT_THAT(said([](const Registry& registry) {
                 const Gauge gauge = registry.gauge("g", "G");
                 std::thread([&] {

@@ -14,7 +14,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using tests::comes_within_two_seconds;
-using tests::OtherWorker;
+using tests::LiveWorker;
 
 /// Somebody else in this process is registering, for as long as this lives.
 class BusyThread {
@@ -129,8 +129,8 @@ TEST_F(RefusalTest, WhatIsAgainstARuleStaysRefusedUntilItIsDeclaredAnew) {
 }
 
 TEST_F(RefusalTest, AnotherTypeIsRefusedWhileAnotherWorkerLivesAndHealsWhenItHasEnded) {
-  OtherWorker other(segment_.options,
-                    [](const Registry& registry) { registry.histogram("job", "J", {}, {1}).observe(1); });
+  LiveWorker other(segment_.options,
+                   [](const Registry& registry) { registry.histogram("job", "J", {}, {1}).observe(1); });
   const Registry registry = open();
   const auto job = registry.gauge("job", "J", {"l"});
   EXPECT_EQ(job.error(), Errc::incompatible);
@@ -151,9 +151,9 @@ TEST_F(RefusalTest, AnotherTypeIsRefusedWhileAnotherWorkerLivesAndHealsWhenItHas
   EXPECT_EQ(refused("other_type"), 1u) << "attempts of with() are no declarations";
 }
 
-TEST_F(RefusalTest, AnotherTypeIsTakenAtOnceByTheNextDeclarationWhenTheOtherWorkerHasEnded) {
-  OtherWorker other(segment_.options,
-                    [](const Registry& registry) { registry.histogram("job", "J", {}, {1}).observe(1); });
+TEST_F(RefusalTest, AnotherTypeIsTakenAtOnceByTheNextDeclarationWhenTheLiveWorkerHasEnded) {
+  LiveWorker other(segment_.options,
+                   [](const Registry& registry) { registry.histogram("job", "J", {}, {1}).observe(1); });
   const Registry registry = open();
   const auto before = registry.gauge("job", "J", {"l"});
   EXPECT_TRUE(before.error());
@@ -175,10 +175,10 @@ TEST_F(RefusalTest, AnotherTypeIsTakenAtOnceByTheNextDeclarationWhenTheOtherWork
 }
 
 TEST_F(RefusalTest, AnIdleWorkerThatHasOnlyDeclaredKeepsAnotherTypeOutAndIsNotCounted) {
-  OtherWorker other(segment_.options, [](const Registry& registry) { registry.counter("job_total", "J"); });
+  LiveWorker other(segment_.options, [](const Registry& registry) { registry.counter("job_total", "J"); });
   const Registry registry = open();
   EXPECT_EQ(registry.summary("job_total", "J").error(), Errc::invalid_argument) << "a counter's name, whoever lives";
-  OtherWorker gauge(segment_.options, [](const Registry& theirs) { theirs.gauge("size", "S"); });
+  LiveWorker gauge(segment_.options, [](const Registry& theirs) { theirs.gauge("size", "S"); });
   EXPECT_EQ(registry.summary("size", "S").error(), Errc::incompatible);
   EXPECT_EQ(refused("other_type"), 1u);
   EXPECT_EQ(scrape().status.workers_live, 0u) << "nobody has updated anything";
@@ -190,7 +190,7 @@ TEST_F(RefusalTest, AnIdleWorkerThatHasOnlyDeclaredKeepsAnotherTypeOutAndIsNotCo
 }
 
 TEST_F(RefusalTest, AnotherSchemaOfTheSameTypeIsWelcomeBesideLiveWorkers) {
-  OtherWorker other(segment_.options, [](const Registry& registry) {
+  LiveWorker other(segment_.options, [](const Registry& registry) {
     registry.counter("job_total", "J", {"l"}).with("v").inc();
     registry.histogram("seconds", "S", {}, {1, 2}).observe(1);
     registry.gauge("size", "S", {}, GaugeMode::max).set(1);
@@ -360,7 +360,7 @@ TEST_F(RefusalTest, WhileAThreadOfThisProcessRegistersForLongADeclarationIsRefus
 TEST_F(RefusalTest, AFirstGaugeWithoutAnEntryThatFindsTheLockTakenIsDroppedAsBusy) {
   segment_.options.workers = 1;
   segment_.options.quiet = true;
-  OtherWorker holder(segment_.options, [](const Registry& registry) { registry.gauge("g", "G").set(1); });
+  LiveWorker holder(segment_.options, [](const Registry& registry) { registry.gauge("g", "G").set(1); });
   const Gauge depth = open().gauge("depth", "D");
   holder.end();
   std::this_thread::sleep_for(std::chrono::milliseconds(1100));

@@ -1,5 +1,4 @@
-// What tests of refused declarations share: a worker of another process that has declared something, and what the
-// segment says of refusals and losses.
+// What tests of refused declarations share: what the segment says of refusals and losses.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -10,38 +9,11 @@
 #include <string_view>
 #include <thread>
 
-#include "tests/forked.hpp"
+#include "tests/live_worker.hpp"
 #include "tests/scrape.hpp"
 #include "tests/temporary_folder.hpp"
 
 namespace shmetrics::tests {
-
-/// A process that opens the segment, does `declare(registry)` and lives until end().
-class OtherWorker {
- public:
-  template <typename Declare>
-  OtherWorker(const Options& options, Declare declare) {
-    const Baton ready;
-    pid_ = forked([&] {
-      declare(Registry::open(options));
-      ready.pass();
-      for (;;) pause();
-      return 0;
-    });
-    ready.receive();
-  }
-  ~OtherWorker() { end(); }
-  OtherWorker(const OtherWorker&) = delete;
-  OtherWorker& operator=(const OtherWorker&) = delete;
-
-  void end() {
-    if (pid_ > 0) kill_and_wait(pid_);
-    pid_ = -1;
-  }
-
- private:
-  pid_t pid_ = -1;
-};
 
 /// Asks every 10 ms until it is so, for at most 2 s: what heals is tried again once a second.
 template <typename Condition>

@@ -39,6 +39,11 @@ TOP_LEVEL = set("""CMakeLists.txt shm collector client exporter tests tools READ
     CONTRIBUTING.md SECURITY.md .gitignore .clang-format .clang-tidy .ci docs examples deploy bench""".split())
 TEXT_SUFFIXES = {".cpp", ".hpp", ".h", ".c", ".py", ".rb", ".sh", ".txt", ".cmake"}
 
+# These have the text of the files that they stand in for.
+STAND_INS = "tests/model/litmus/shm/"
+# What files begin and end with: it may be the same in many.
+HEADING = re.compile(r"#\s*(include|pragma)|(import|from) |(inline )?namespace|using |}\s*// namespace")
+
 root = pathlib.Path(".")
 
 
@@ -142,7 +147,7 @@ class Structure(unittest.TestCase):
         for name in self.files:
             if name.startswith("client/include/"):
                 wrong += [f"{name}:{number}: {target}" for number, target, quoted in includes(name)
-                          if quoted or ("/" in target and not target.startswith("shmetrics/")) or target.endswith(".h")]
+                          if quoted or not target.startswith("shmetrics/") and re.search(r"/|\.h$", target)]
         self.assertFalse(wrong, "\n" + "\n".join(wrong))
 
     def test_files_and_lines_are_short(self):
@@ -164,6 +169,22 @@ class Structure(unittest.TestCase):
                 contract = (root / name).read_text().split("#pragma once")[0]
                 wrong += [f"{name}: says nothing of its {word}" for word in ("Threads", "Failure", "Lifetime")
                           if not re.search(rf"\b{word}:\s", contract)]
+        self.assertFalse(wrong, "\n" + "\n".join(wrong))
+
+    def test_no_six_lines_stand_twice(self):
+        first_place, wrong = {}, []
+        for name in self.files:
+            if name.split("/")[0] not in ROOMS + ("tests", "bench") or name.startswith(STAND_INS):
+                continue
+            if pathlib.Path(name).suffix not in TEXT_SUFFIXES:
+                continue
+            lines = [(number, line.strip()) for number, line in enumerate((root / name).read_text().splitlines(), 1)]
+            lines = [(number, line) for number, line in lines if line and not HEADING.match(line)]
+            for six in zip(*(lines[start:] for start in range(6))):
+                place = f"{name}:{six[0][0]}"
+                other = first_place.setdefault(tuple(line for _, line in six), place)
+                if other != place:
+                    wrong.append(f"{other} and {place}: {six[0][1]}")
         self.assertFalse(wrong, "\n" + "\n".join(wrong))
 
     def test_top_level_has_no_strangers(self):

@@ -16,30 +16,14 @@
 #include <string_view>
 #include <type_traits>
 
+#include <shmetrics/dlopened.h>
+
 #if defined(SHMETRICS_STUB)
 #define SHMETRICS_API inline  // <shmetrics/stub.hpp> has the bodies
 #elif defined(__GNUC__) && defined(__linux__)
 #define SHMETRICS_API __attribute__((visibility("default")))
 #else
 #error "shmetrics needs GCC or Clang on 64-bit Linux; SHMETRICS_STUB makes it compile elsewhere, and do nothing"
-#endif
-
-// How the update path finds the thread's slot. What is linked into the program finds it by one load (initial-exec).
-// What is dlopened asks the loader (global-dynamic): initial-exec needs static TLS, of which there is little, other
-// libraries may have used it up, and musl gives none. Code that is compiled for a shared library is taken for dlopened,
-// unless SHMETRICS_DLOPENED is defined as 0. There the first update of a thread may allocate its thread-locals inside
-// the loader: let a thread count once before it must not.
-#if !defined(SHMETRICS_DLOPENED)
-#if defined(__PIC__) && !defined(__PIE__)
-#define SHMETRICS_DLOPENED 1
-#else
-#define SHMETRICS_DLOPENED 0
-#endif
-#endif
-#if SHMETRICS_DLOPENED
-#define SHMETRICS_TLS __attribute__((tls_model("global-dynamic")))
-#else
-#define SHMETRICS_TLS __attribute__((tls_model("initial-exec")))
 #endif
 
 namespace shmetrics {
@@ -189,13 +173,10 @@ class Summary {
   /// Counts `value`, in the family's unit. NaN is refused and counted. All-or-nothing, also under kill -9.
   SHMETRICS_API void observe(double value) const noexcept;
 
-  explicit Summary(const detail::HandleParts& parts)
-      : registry_(parts.registry), cell_(parts.cell), family_(parts.family) {}
+  explicit Summary(const detail::HandleParts& parts) : series_(parts) {}
 
  private:
-  std::uint32_t registry_ = 0;
-  std::uint32_t cell_ = detail::kInertCell;
-  const detail::FamilyState* family_ = nullptr;
+  detail::HandleParts series_;
 };
 
 static_assert(std::is_trivially_copyable_v<FloatCounter> && std::is_trivially_copyable_v<Summary>);

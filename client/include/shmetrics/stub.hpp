@@ -49,7 +49,7 @@ inline void Histogram::observe(double) const noexcept {
   static_cast<void>(detail::HandleParts{registry_, cell_, family_});  // or clang warns that nobody uses them
 }
 inline void Summary::observe(double) const noexcept {
-  static_cast<void>(detail::HandleParts{registry_, cell_, family_});  // or clang warns that nobody uses them
+  static_cast<void>(series_);  // or clang warns that nobody uses them
 }
 
 inline std::error_condition make_error_condition(Errc code) noexcept {

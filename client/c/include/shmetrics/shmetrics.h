@@ -18,6 +18,8 @@
 #include <string.h>
 #include <time.h>
 
+#include <shmetrics/dlopened.h>
+
 #if defined(SHMETRICS_STUB)
 #define SHMETRICS_C_API static inline /* <shmetrics/stub.h> has the bodies: they do nothing, and succeed */
 #elif defined(__GNUC__) && defined(__linux__)
@@ -242,21 +244,6 @@ SHMETRICS_DEFINE_WITH_(summary)
 
 /* ---- updates ---- */
 
-/* How an update finds the thread's slot; <shmetrics/handles.hpp> says why. 0: this code is linked into the program.
- * 1: it is in what is dlopened, where the first update of a thread may allocate its thread-locals inside the loader. */
-#if !defined(SHMETRICS_DLOPENED)
-#if defined(__PIC__) && !defined(__PIE__)
-#define SHMETRICS_DLOPENED 1
-#else
-#define SHMETRICS_DLOPENED 0
-#endif
-#endif
-#if SHMETRICS_DLOPENED
-#define SHMETRICS_C_TLS __attribute__((tls_model("global-dynamic")))
-#else
-#define SHMETRICS_C_TLS __attribute__((tls_model("initial-exec")))
-#endif
-
 /* The thread's slot of each segment, shared with the C++ half of the library. `limit` is 0 until a slot is claimed. */
 struct shmetrics_thread_slot {
   uint64_t* cells;
@@ -266,7 +253,7 @@ struct shmetrics_thread_slot {
 static const struct shmetrics_thread_slot shmetrics_thread_slots[8] = {{0, 0}};
 #else
 extern SHMETRICS_C_API __thread struct shmetrics_thread_slot shmetrics_thread_slots[8] __asm__(
-    "_ZN9shmetrics6detail12thread_slotsE") SHMETRICS_C_TLS;
+    "_ZN9shmetrics6detail12thread_slotsE") SHMETRICS_TLS;
 #endif
 SHMETRICS_C_API void shmetrics_counter_add_slow(shmetrics_series series, int64_t n);
 SHMETRICS_C_API void shmetrics_float_counter_add_slow(shmetrics_series series, double n);
