@@ -1,4 +1,5 @@
-// Who is let in, asked of the program itself: every row of section 8 of the design, the yes and the no of each.
+// Who is let in, asked of the program itself: what its flags, its variables and its sockets change. The rules, row by
+// row, are auth_test's; what a refused request sees is handler_test's and the contract's.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <ifaddrs.h>
@@ -32,34 +33,15 @@ std::string outer_address() {
   return found;
 }
 
-TEST(Access, HealthIsOpenToEveryone) {
-  const RunningExporter exporter({.flags = {"--no-web.localhost-bypass"}});
-  for (const char* path : {"/-/healthy", "/-/ready"}) {
-    const HttpResponse response = exporter.get(path, "Host: example.org\r\nX-Forwarded-For: 1.2.3.4\r\n");
-    EXPECT_EQ(response.status, 200);
-    EXPECT_EQ(response.body, "ok\n");
-  }
-}
-
 TEST(Access, CredentialsDecideAlsoForLocalRequests) {
   const RunningExporter exporter;
   const std::string host = "Host: localhost\r\n";
   EXPECT_EQ(exporter.get("/api/metrics", host).status, 200);
   EXPECT_EQ(exporter.get("/api/metrics", host + kBearer).status, 200);
-  EXPECT_EQ(exporter.get("/api/metrics", host + "authorization: bEARER " + kToken + "\r\n").status, 200);
   EXPECT_EQ(exporter.get("/api/metrics" + kQuery).status, 200);
-  EXPECT_EQ(exporter.get("/api/metrics?a=b&token=%63orrect-horse-battery-staple").status, 200);
-  for (const std::string& target : {std::string("/api/metrics?token="), std::string("/api/metrics?token=wrong"),
-                                    std::string("/api/metrics?token=%2563orrect-horse-battery-staple"),
-                                    "/api/metrics" + kQuery + "&token=" + kToken}) {
-    EXPECT_EQ(exporter.get(target).status, 401) << target;
-  }
-  for (const std::string& fields :
-       {std::string("Authorization: Bearer wrong\r\n"), std::string("Authorization: Bearer\r\n"),
-        std::string("Authorization:\r\n"), std::string("Authorization: Basic YTpi\r\n"), kBearer + kBearer,
-        kBearer + "Authorization: x\r\n"}) {
-    EXPECT_EQ(exporter.get("/api/metrics", host + fields).status, 401) << fields;
-  }
+  EXPECT_EQ(exporter.get("/api/metrics?token=wrong").status, 401);
+  EXPECT_EQ(exporter.get("/api/metrics", host + "Authorization: Bearer wrong\r\n").status, 401);
+  EXPECT_EQ(exporter.get("/api/metrics", host + kBearer + kBearer).status, 401);
   EXPECT_EQ(exporter.get("/api/metrics" + kQuery, host + kBearer).status, 401);
 }
 
@@ -80,34 +62,19 @@ TEST(Access, WithoutTokensOnlyLocalRequestsAreLetIn) {
     const RunningExporter exporter({.token = token});
     EXPECT_EQ(exporter.get("/api/metrics").status, 200);
     EXPECT_EQ(exporter.get("/api/metrics?token=").status, 401);
+    EXPECT_EQ(exporter.get("/api/metrics", "Host: localhost\r\nAuthorization: Bearer \r\n").status, 401);
     EXPECT_EQ(exporter.get("/api/metrics", "Host: example.org\r\n").status, 401);
   }
 }
 
-TEST(Access, EachOfSeveralTokensIsGood) {
-  const RunningExporter exporter(
-      {.flags = {"--no-web.localhost-bypass"}, .token = "old-token-0123456789, new-token-0123456789 ,"});
-  EXPECT_EQ(exporter.get("/metrics?token=old-token-0123456789").status, 200);
-  EXPECT_EQ(exporter.get("/metrics?token=new-token-0123456789").status, 200);
-  EXPECT_EQ(exporter.get("/metrics?token=old-token-0123456789,new-token-0123456789").status, 401);
-}
-
 TEST(Access, WhatLooksForwardedIsNotLocal) {
   const RunningExporter exporter;
-  for (const char* host : {"127.0.0.1", "127.9.9.9:80", "[::1]:5000", "LOCALHOST:1"}) {
-    EXPECT_EQ(exporter.get("/metrics", std::string("Host: ") + host + "\r\n").status, 200) << host;
-  }
-  for (const char* fields :
-       {"Host: example.org\r\n", "Host: localhost.example.org\r\n", "Host:\r\n",
-        "Host: localhost\r\nForwarded: for=1.2.3.4\r\n", "Host: localhost\r\nX-Forwarded-For: 1.2.3.4\r\n",
-        "Host: localhost\r\nx-forwarded-host: x\r\n", "Host: localhost\r\nX-Real-IP: 1.2.3.4\r\n",
-        "Host: localhost\r\nVia: 1.1 proxy\r\n", "Host: localhost\r\nOrigin: http://localhost\r\n",
-        "Host: localhost\r\nSec-Fetch-Site: cross-site\r\n", "Host: localhost\r\nSec-Fetch-Site: same-site\r\n"}) {
+  EXPECT_EQ(exporter.get("/metrics", "Host: [::1]:5000\r\nSec-Fetch-Site: none\r\n").status, 200);
+  for (const char* fields : {"Host: example.org\r\n", "Host:\r\n", "Host: localhost\r\nx-forwarded-for: 1.2.3.4\r\n",
+                             "Host: localhost\r\nOrigin: http://localhost\r\n"}) {
     EXPECT_EQ(exporter.get("/metrics", fields).status, 401) << fields;
     EXPECT_EQ(exporter.get("/metrics", fields + kBearer).status, 200) << fields;
   }
-  EXPECT_EQ(exporter.get("/metrics", "Host: localhost\r\nSec-Fetch-Site: none\r\n").status, 200);
-  EXPECT_EQ(exporter.get("/metrics", "Host: localhost\r\nSec-Fetch-Site: same-origin\r\n").status, 200);
 }
 
 TEST(Access, Http10IsNotLocal) {
@@ -136,30 +103,6 @@ TEST(Access, AnotherAddressOfThisMachineIsNotLocal) {
   };
   EXPECT_EQ(ask("").status, 401);
   EXPECT_EQ(ask(kBearer).status, 200);
-}
-
-TEST(Access, EveryRefusalLooksTheSame) {
-  const RunningExporter exporter;
-  const HttpResponse first = exporter.get("/metrics", "Host: example.org\r\n");
-  EXPECT_EQ(first.header("WWW-Authenticate"), "Bearer realm=\"shmetrics\"");
-  for (const std::string& target :
-       {std::string("/"), std::string("/nothing"), std::string("/metrics?token=x"), "/x" + kQuery + kQuery}) {
-    const HttpResponse response = exporter.get(target, "Host: example.org\r\n");
-    EXPECT_EQ(response.status, 401);
-    EXPECT_EQ(response.body, first.body);
-    EXPECT_EQ(response.header("WWW-Authenticate"), first.header("WWW-Authenticate"));
-  }
-}
-
-TEST(Access, RoutesAreOnlySeenByThoseLetIn) {
-  const RunningExporter exporter;
-  const std::string host = "Host: example.org\r\n";
-  EXPECT_EQ(exporter.get("/nothing", host).status, 401);
-  EXPECT_EQ(exporter.get("/nothing", host + kBearer).status, 404);
-  EXPECT_EQ(exporter.connect().exchange("POST /metrics HTTP/1.1\r\n" + host + "\r\n").status, 401);
-  const HttpResponse refused = exporter.connect().exchange("POST /metrics HTTP/1.1\r\n" + host + kBearer + "\r\n");
-  EXPECT_EQ(refused.status, 405);
-  EXPECT_EQ(refused.header("Allow"), "GET, HEAD");
 }
 
 TEST(Access, TheTokenIsNeitherInTheEnvironmentNorInTheLogNorInAResponse) {

@@ -108,27 +108,6 @@ TEST(Authenticate, TwoCredentialsAreRefusedEvenIfBothAreValid) {
   EXPECT_EQ(verdict_on_query(std::string("token=") + kToken + "&%74oken=x"), Verdict::kAmbiguousCredential);
 }
 
-TEST(Authenticate, AQueryTokenThatIsSwitchedOffIsInvalidAndNotOverlooked) {
-  AuthPolicy policy = policy_with(kToken);
-  policy.query_token = false;
-  EXPECT_EQ(verdict_on({.target = kWithToken}, policy), Verdict::kInvalidCredential);
-}
-
-TEST(Authenticate, WithoutTokensNoCredentialIsValidAndOnlyLocalRequestsAreLetIn) {
-  const AuthPolicy policy = policy_with("");
-  EXPECT_EQ(verdict_on({}, policy), Verdict::kLocal);
-  EXPECT_EQ(verdict_on({.peer = tcp4("203.0.113.9")}, policy), Verdict::kNoCredential);
-  EXPECT_EQ(verdict_on({.target = "/metrics?token="}, policy), Verdict::kInvalidCredential);
-  EXPECT_EQ(verdict_on({.fields = {{"Host", "localhost"}, {"Authorization", "Bearer "}}}, policy),
-            Verdict::kInvalidCredential);
-}
-
-TEST(Authenticate, TheBypassCanBeSwitchedOff) {
-  AuthPolicy policy = policy_with(kToken);
-  policy.localhost_bypass = false;
-  EXPECT_EQ(verdict_on({}, policy), Verdict::kNoCredential);
-}
-
 TEST(LocalRule, LoopbackAndUnixPeersAreLocalAndOthersAreNot) {
   for (const Peer& peer : {tcp4("127.0.0.1"), tcp4("127.255.1.2"), tcp6("::1"), tcp6("::ffff:127.0.0.1"), kUnixPeer}) {
     EXPECT_TRUE(is_local(Asked{.peer = peer})) << peer.text();
@@ -172,10 +151,6 @@ TEST(TrustedUsers, AreOurselvesAndRootButNobodyWhoStandsForOthers) {
   const TrustedUsers part(65534, 65534);
   EXPECT_TRUE(part.includes(0));
   EXPECT_FALSE(part.includes(65534) || part.includes(1000));
-}
-
-TEST(LocalRule, OnlyHttp11IsLocal) {
-  EXPECT_FALSE(is_local(Asked{.version = 10}));
 }
 
 TEST(LocalRule, TheHostMustBeALoopbackName) {
