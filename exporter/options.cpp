@@ -7,9 +7,9 @@
 #include <map>
 #include <memory>
 
+#include "collector/duration.hpp"
 #include "exporter/build_info.hpp"
 #include "exporter/byte_size.hpp"
-#include "exporter/duration.hpp"
 
 namespace shmetrics::exporter {
 namespace {
@@ -83,7 +83,7 @@ std::size_t number(const char* flag, const std::string& word, std::size_t least,
 }
 
 std::chrono::milliseconds duration(const char* flag, const std::string& word) {
-  if (const auto value = parse_duration(word)) return *value;
+  if (const auto value = collector::parse_duration(word)) return *value;
   refuse(fmt::format("{} {}: give a duration from 1ms to 24h, such as 10s, 1m30s or 500ms", flag, word));
 }
 

@@ -8,13 +8,13 @@
 #include <iostream>
 #include <string>
 
+#include "collector/duration.hpp"
 #include "collector/scraper.hpp"
 #include "tools/check.hpp"
 #include "tools/diff.hpp"
 #include "tools/doctor.hpp"
 #include "tools/dump.hpp"
 #include "tools/exit_code.hpp"
-#include "tools/interval.hpp"
 #include "tools/terminal.hpp"
 #include "tools/top.hpp"
 
@@ -137,12 +137,12 @@ struct CommandLine {
   void add_top() {
     top_command = app.add_subcommand("top", "Show how fast counters and histograms move")->footer(kTopExamples);
     top_command->add_option("PATH", top.path, "The segment's file")->check(kNotEmpty);
-    top_command->add_option("--interval", interval, "Between two readings (default 2s): 500ms, 2s, 1m")
+    top_command->add_option("--interval", interval, "Between two readings (default 2s): 500ms, 2s, 1m30s")
         ->type_name("TIME")
         ->check(CLI::Validator(
             [](const std::string& text) {
-              return parse_interval(text) ? ""
-                                          : "wants a time from 10ms to 24h, such as 500ms, 2s, 1m; not '" + text + "'";
+              const bool is_fine = collector::parse_duration(text) >= kLeastInterval;
+              return is_fine ? "" : "wants a time from 10ms to 24h, such as 500ms, 2s, 1m30s; not '" + text + "'";
             },
             ""));
     top_command->add_flag("--once", once, "Print one table and end, also on a terminal");
@@ -225,7 +225,7 @@ int run(int argc, char** argv) {
     if (line.doctor_command->parsed()) return run_doctor(line.doctor_path);
     if (line.diff_command->parsed()) return run_diff(line.diff_a, line.diff_b);
     if (line.dump_command->parsed()) return run_dump(line.dump, line.format);
-    line.top.interval = *parse_interval(line.interval);
+    line.top.interval = *collector::parse_duration(line.interval);
     return run_top(line.top, line.once);
   } catch (const std::exception& error) {
     return fail(error.what(), is_question ? kNoAnswer : kFailed);

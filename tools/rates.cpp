@@ -4,7 +4,6 @@
 #include <cmath>
 #include <string_view>
 #include <unordered_map>
-#include <utility>
 
 #include "collector/plain_family.hpp"
 #include "tools/printable.hpp"

@@ -9,6 +9,8 @@
 
 namespace shmetrics::tools {
 
+inline constexpr std::chrono::milliseconds kLeastInterval{10};
+
 struct TopOptions {
   std::string path;
   std::chrono::milliseconds interval{2000};

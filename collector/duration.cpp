@@ -1,9 +1,9 @@
-#include "exporter/duration.hpp"
+#include "collector/duration.hpp"
 
 #include <charconv>
 #include <cmath>
 
-namespace shmetrics::exporter {
+namespace shmetrics::collector {
 namespace {
 
 constexpr double kLongestMs = 24 * 3600e3;
@@ -37,4 +37,4 @@ std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) {
   return std::chrono::milliseconds(std::llround(total_ms));
 }
 
-}  // namespace shmetrics::exporter
+}  // namespace shmetrics::collector

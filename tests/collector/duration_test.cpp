@@ -1,8 +1,8 @@
-#include "exporter/duration.hpp"
+#include "collector/duration.hpp"
 
 #include <gtest/gtest.h>
 
-namespace shmetrics::exporter {
+namespace shmetrics::collector {
 namespace {
 
 using std::chrono::milliseconds;
@@ -37,4 +37,4 @@ TEST(Duration, OutOfRangeIsRefused) {
 }
 
 }  // namespace
-}  // namespace shmetrics::exporter
+}  // namespace shmetrics::collector
