@@ -1,9 +1,7 @@
 #include "collector/check.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <fstream>
-#include <optional>
 
 #include "collector/catalog.hpp"
 #include "collector/cell_check.hpp"

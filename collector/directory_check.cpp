@@ -1,7 +1,6 @@
 #include "collector/directory_check.hpp"
 
 #include <algorithm>
-#include <optional>
 #include <vector>
 
 #include "shm/naming.hpp"

@@ -9,7 +9,7 @@ namespace shmetrics::collector {
 namespace {
 
 // Whatever the worker wrote, it ends up on a terminal.
-std::string printable(std::span<const char> bytes) {
+std::string program_text(std::span<const char> bytes) {
   std::string text(bytes.begin(), std::find(bytes.begin(), bytes.end(), '\0'));
   for (char& c : text) {
     if (c < ' ' || c > '~') c = '?';
@@ -44,7 +44,7 @@ std::vector<WorkerRow> worker_rows(const Snapshot& snapshot) {
     row.worker = static_cast<std::uint32_t>(rows.size() - 1);
     row.state = state_of(worker);
     row.pid = worker.pid;
-    row.program = printable(worker.program);
+    row.program = program_text(worker.program);
     row.started_unix_ns = worker.start_unix_ns;
     row.adopted = worker.adoptions;
     row.deaths = worker.deaths;

@@ -30,7 +30,7 @@ void* pin(int fd) {
 
 std::atomic<const char*> program_name{nullptr};
 
-void describe_owner(WorkerEntry& entry) {
+void write_owner(WorkerEntry& entry) {
   entry.pid.store_relaxed(static_cast<std::uint64_t>(getpid()));
   entry.start_unix_ns.store_relaxed(unix_now_ns());
   std::uint64_t words[kProgramBytes / 8] = {};
@@ -109,7 +109,7 @@ bool BegunClaim::begin() noexcept {
 std::optional<EntryClaim> BegunClaim::finish() noexcept {
   SHMETRICS_FAILPOINT(claim_entry_prepared);
   WorkerEntry& entry = view_.worker(worker_);
-  describe_owner(entry);
+  write_owner(entry);
   SHMETRICS_FAILPOINT(claim_entry_owner_described);
   if (!try_lock(own_.get(), live_byte(worker_))) return std::nullopt;
   SHMETRICS_FAILPOINT(claim_entry_live_byte_locked);

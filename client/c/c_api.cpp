@@ -7,7 +7,6 @@
 #include <cstring>
 #include <memory>
 #include <new>
-#include <vector>
 
 #include <shmetrics/shmetrics.hpp>
 #include "client/attachment.hpp"

@@ -12,12 +12,12 @@
 namespace shmetrics::exporter {
 namespace {
 
-struct Descriptor {
-  explicit Descriptor(const std::string& path) : fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {}
-  ~Descriptor() {
+struct OpenFile {
+  explicit OpenFile(const std::string& path) : fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {}
+  ~OpenFile() {
     if (fd >= 0) close(fd);
   }
-  Descriptor(const Descriptor&) = delete;
+  OpenFile(const OpenFile&) = delete;
   int fd;
 };
 
@@ -31,7 +31,7 @@ std::string read_config_file(const std::string& path, const std::string& what) {
   const auto refuse = [&](const std::string& reason) {
     throw std::runtime_error(fmt::format("{} {}: {}", what, path, reason));
   };
-  const Descriptor file(path);
+  const OpenFile file(path);
   struct stat found {};
   if (file.fd < 0 || fstat(file.fd, &found) != 0) {
     refuse(fmt::format("cannot read it ({}); create it, or make it readable for this user", std::strerror(errno)));

@@ -68,8 +68,7 @@ void warn_of_weak_spots(const AuthPolicy& auth, std::vector<std::string>& warnin
   if (!auth.tokens.empty() && auth.has_local_rule()) {
     warnings.emplace_back(
         "programs of this user and of root need no token on this machine; pass --no-web.localhost-bypass when one of "
-        "them "
-        "is a proxy");
+        "them is a proxy");
   }
 }
 

@@ -43,11 +43,11 @@ bool is_parse_error(const beast::error_code& error) {
          error != http::error::end_of_stream && error != http::error::partial_message;
 }
 
-class InFlight {
+class CountedRequest {
  public:
-  explicit InFlight(std::uint64_t& count) : count_(count) { ++count_; }
-  ~InFlight() { --count_; }
-  InFlight(const InFlight&) = delete;
+  explicit CountedRequest(std::uint64_t& count) : count_(count) { ++count_; }
+  ~CountedRequest() { --count_; }
+  CountedRequest(const CountedRequest&) = delete;
 
  private:
   std::uint64_t& count_;
@@ -94,7 +94,7 @@ class Session {
       if (error && !is_parse_error(error)) co_return note_timeout(error, CloseReason::kHeaderTimeout);
       if (is_revoked()) co_return;  // a reload came while the head did
       const auto arrival = Clock::now();
-      const InFlight guard(context_.counts.in_flight);
+      const CountedRequest guard(context_.counts.in_flight);
       std::optional<ScrapePlace> place;
       settings_ = context_.site.settings;
       // Not `error ? ... : co_await ...`: g++ 12 destroys what such an expression gives twice.

@@ -139,14 +139,12 @@ constexpr SelfMetric kMetrics[] = {
      write_generations},
     {"shmetrics_foreign_locks", kGauge, "Read locks on the segment's lock bytes, which no worker takes.", "",
      "A process that may read the file, and is no worker, keeps workers from their entries. `lslocks` names it; take "
-     "its "
-     "read permission.",
+     "its read permission.",
      of_segments<&S::foreign_locks>},
     {"shmetrics_quarantined", kGauge, "Records left out of this scrape, damaged or clashing, by kind.",
      "`what`: family, series, slot, worker",
      "`shmetrics check PATH` names what is damaged. Between segments: two have families of one name that differ, and "
-     "the "
-     "log names both. The text was too long: raise `--web.max-response-bytes`.",
+     "the log names both. The text was too long: raise `--web.max-response-bytes`.",
      [](const SelfNumbers& n, SelfSamples& out) {
        by_part(n, out, "what",
                {{"family", &S::quarantined_families},
@@ -158,8 +156,7 @@ constexpr SelfMetric kMetrics[] = {
      "After a change all counters of the segment begin anew.", of_segments<&S::created_unix_seconds>},
     {"shmetrics_segment_up", kGauge, "Whether the segment could be read in this scrape.", "",
      "0: nothing of the segment is shown. The exporter's log and its page say why; no file is the usual reason, and "
-     "then "
-     "the application does not run.",
+     "then the application does not run.",
      write_up},
     {"shmetrics_series", kGauge, "Series in the segment.", "",
      "If it grows without end, a label has values without end: use a route for a path, no user id.",
@@ -191,8 +188,7 @@ constexpr SelfMetric kMetrics[] = {
      of_segments<&S::worker_deaths>},
     {"shmetrics_workers", kGauge, "Worker entries by state.", "`state`: dead, live, released, unused",
      "No live one: the application does not run, or has not counted yet. None unused or released, and gauges are "
-     "dropped "
-     "with `no_entry`: raise `workers`.",
+     "dropped with `no_entry`: raise `workers`.",
      [](const SelfNumbers& n, SelfSamples& out) {
        by_part(n, out, "state",
                {{"dead", &S::workers_dead},
