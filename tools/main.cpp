@@ -45,7 +45,7 @@ constexpr char kDumpExamples[] =
     "Examples:\n"
     "  shmetrics dump /run/app/metrics.seg --workers     families, and who writes them\n"
     "  shmetrics dump --format text --family 'app_*'     as the exporter writes them, without its own metrics\n"
-    "  shmetrics dump --format openmetrics > metrics.om  for other programs; or protobuf, each family behind its length\n"
+    "  shmetrics dump --format openmetrics > metrics.om  for other programs; protobuf: each family behind its length\n"
     "  shmetrics dump --format json | jq -r '.families[] | .name'\n"
     "                                                    for scripts\n"
     "  shmetrics dump --format json | jq '.workers[] | select(.state == \"live\") | .pid'\n"

@@ -41,8 +41,8 @@ TEXT_SUFFIXES = {".cpp", ".hpp", ".h", ".c", ".py", ".rb", ".sh", ".txt", ".cmak
 
 # These have the text of the files that they stand in for.
 STAND_INS = "tests/model/litmus/shm/"
-# What files begin and end with: it may be the same in many.
-HEADING = re.compile(r"#\s*(include|pragma)|(import|from) |(inline )?namespace|using |}\s*// namespace")
+# What files begin and end with, and what only closes: it may be the same in many.
+FRAME = re.compile(r"#\s*(include|pragma)|(import|from) |(inline )?namespace|using |}\s*// namespace|[]}); ]*$|end$")
 
 root = pathlib.Path(".")
 
@@ -179,7 +179,7 @@ class Structure(unittest.TestCase):
             if pathlib.Path(name).suffix not in TEXT_SUFFIXES:
                 continue
             lines = [(number, line.strip()) for number, line in enumerate((root / name).read_text().splitlines(), 1)]
-            lines = [(number, line) for number, line in lines if line and not HEADING.match(line)]
+            lines = [(number, line) for number, line in lines if not FRAME.match(line)]
             for six in zip(*(lines[start:] for start in range(6))):
                 place = f"{name}:{six[0][0]}"
                 other = first_place.setdefault(tuple(line for _, line in six), place)

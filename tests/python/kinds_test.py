@@ -16,18 +16,6 @@ import shmetrics
 from shmetrics import Counter, Enum, Gauge, Histogram, Registry, Summary
 
 
-def forked(function):
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            function()
-            status = 0
-        finally:
-            os._exit(status)
-    return os.waitpid(child, 0)[1]
-
-
 class PythonEnum(unittest.TestCase):
     longMessage = False
 
@@ -44,7 +32,7 @@ class PythonEnum(unittest.TestCase):
         wanted = segments.samples_of(prometheus_client.generate_latest(theirs).decode(), "enum_")
         self.assertEqual(9, len(wanted))
         self.assertEqual(wanted, samples(prefix="enum_"))
-        self.assertEqual(0, forked(lambda: plain.state("starting")))
+        self.assertEqual(0, os.waitpid(segments.forked(lambda: plain.state("starting")), 0)[1])
         found = samples(prefix="enum_plain")
         self.assertEqual({'enum_plain{enum_plain="stopped"}': 1, 'enum_plain{enum_plain="starting"}': 0,
                           'enum_plain{enum_plain="running"}': 0}, found, "the other worker has ended")
@@ -95,7 +83,7 @@ class PythonInterpreter(unittest.TestCase):
             del circle
             gc.collect(2)
         collect()
-        self.assertEqual(0, forked(collect))
+        self.assertEqual(0, os.waitpid(segments.forked(collect), 0)[1])
         found = samples(registry.path)
         collections = 'python_gc_collections_total{generation="2"}'
         self.assertEqual(2, found[collections] - before[collections])

@@ -48,19 +48,6 @@ class Worker:
         self.process.stdout.close()
 
 
-def forked(function):
-    """The exit status of a child that runs the function and leaves as a worker of gunicorn does."""
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            function()
-            status = 0
-        finally:
-            os._exit(status)
-    return child
-
-
 def wait(child):
     return os.waitpid(child, 0)[1]
 
@@ -180,7 +167,7 @@ class PythonWorkers(unittest.TestCase):
                 family.labels(i % 3).inc()
                 histogram.observe(0.5)
             gauge.set(1)
-        self.assertEqual([0] * 8, [wait(child) for child in [forked(count) for _ in range(8)]])
+        self.assertEqual([0] * 8, [wait(child) for child in [segments.forked(count) for _ in range(8)]])
         kept.inc()
         found = segments.samples(prefix="forked")
         self.assertEqual((8001, 8000, 8000, 100),
@@ -200,9 +187,13 @@ class PythonWorkers(unittest.TestCase):
                 counter.labels(f"thread {counted[me] % 7}").inc()
                 counted[me] += 1
         threads = [threading.Thread(target=count, args=(i,)) for i in range(4)]
+
+        def count_in_child():
+            for i in range(500):
+                counter.labels(f"thread {i % 9}").inc()
         for thread in threads:
             thread.start()
-        children = [forked(lambda: [counter.labels(f"thread {i % 9}").inc() for i in range(500)]) for _ in range(10)]
+        children = [segments.forked(count_in_child) for _ in range(10)]
         statuses = [wait(child) for child in children]
         stop.set()
         for thread in threads:
@@ -227,7 +218,7 @@ class PythonWorkers(unittest.TestCase):
 
         def generations(count):
             for _ in range(count // 4):
-                self.assertEqual([0] * 4, [wait(child) for child in [forked(work) for _ in range(4)]])
+                self.assertEqual([0] * 4, [wait(child) for child in [segments.forked(work) for _ in range(4)]])
             return os.stat(registry.path).st_blocks
         self.assertEqual(generations(20), generations(380))
         found = segments.samples(registry.path)
@@ -246,7 +237,7 @@ class PythonWorkers(unittest.TestCase):
         acknowledged = 0
         for _ in range(kills):
             reader, writer = os.pipe()
-            child = forked(lambda: work(writer))
+            child = segments.forked(lambda: work(writer))
             os.close(writer)
             time.sleep(random.uniform(0.002, 0.02))
             os.set_blocking(reader, False)
