@@ -4,20 +4,15 @@
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
-#include <memory>
 #include <vector>
 
-#include <shmetrics/reader.h>
+#include <shmetrics/reader.hpp>
 #include <shmetrics/testing.hpp>
 #include "client/attachment.hpp"
 #include "client/writer.hpp"
 
 namespace shmetrics::testing {
 namespace {
-
-std::unique_ptr<shmetrics_reading, void (*)(shmetrics_reading*)> read(const std::string& path) {
-  return {shmetrics_read(path.c_str(), nullptr), shmetrics_reading_free};
-}
 
 /// What families that outlive their segment point to.
 std::vector<detail::Attachment*>& gone() {
@@ -74,28 +69,11 @@ void TemporarySegment::take_away() noexcept {
 }
 
 std::optional<double> TemporarySegment::value(std::string_view sample, Labels labels) const {
-  const std::string name(sample);
-  std::vector<std::string> texts;
-  for (const auto& [label, value] : labels) texts.insert(texts.end(), {std::string(label), std::string(value)});
-  std::vector<const char*> names, values;
-  for (std::size_t i = 0; i < texts.size(); i += 2) {
-    names.push_back(texts[i].c_str());
-    values.push_back(texts[i + 1].c_str());
-  }
-  double value = 0;
-  const bool is_there =
-      shmetrics_reading_value(read(path_).get(), name.c_str(), names.data(), values.data(), labels.size(), &value) == 1;
-  return is_there ? std::optional(value) : std::nullopt;
+  return Reading::of(path_).value(std::string(sample), labels);
 }
 
 std::string TemporarySegment::text() const {
-  std::string text;
-  const auto append = [](void* to, const char* bytes, std::size_t size) {
-    static_cast<std::string*>(to)->append(bytes, size);
-    return 0;
-  };
-  shmetrics_reading_render(read(path_).get(), SHMETRICS_TEXT, nullptr, nullptr, append, &text, nullptr);
-  return text;
+  return Reading::of(path_).text();
 }
 
 }  // namespace shmetrics::testing

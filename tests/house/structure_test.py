@@ -57,7 +57,7 @@ def includes(name):
 
 def room_of(path):
     """The room of a path as it stands in an include; a public header is its library's, wherever it is found from."""
-    if path == "shmetrics/reader.h":
+    if path in ("shmetrics/reader.h", "shmetrics/reader.hpp"):
         return "reader"
     for room in ("client/testing", "client/python", "client/node", "client/ruby"):
         if path.startswith(room + "/"):

@@ -27,6 +27,7 @@ class TemporarySegment {
 
   /// The sample of this name and exactly these labels, in any order, as Prometheus would store it; histograms and
   /// summaries by their `_count`, `_sum` and `_bucket` (with `le`). Nothing when a scrape would not show it.
+  /// Throws std::runtime_error if somebody has spoilt the file; text() does, too.
   using Labels = std::initializer_list<std::pair<std::string_view, std::string_view>>;
   std::optional<double> value(std::string_view sample, Labels labels = {}) const;
 
