@@ -43,6 +43,12 @@ function text(body, field) {
   return body[field];
 }
 
+// Of a subscriber's server. What does not begin with a slash would name another host.
+function path(body) {
+  if (!/^\/[!-~]*$/.test(text(body, 'path'))) throw new BadRequest('path is no path');
+  return body.path;
+}
+
 function send(response, found, name) {
   if (found === undefined) response.status(404).json({ error: `no such ${name}` });
   else response.json(found);
@@ -127,7 +133,7 @@ app.post('/conversations/:id/close', async ({ params }, response) => {
 
 app.post('/webhooks', async ({ body }, response) => {
   await query('insert', 'subscriptions', 'add', choice(body, 'subscription_type', ['partner', 'legacy']),
-    choice(body, 'event_type', ['conversation.created', 'message.created']), text(body, 'path'));
+    choice(body, 'event_type', ['conversation.created', 'message.created']), path(body));
   response.status(201).json({});
 });
 

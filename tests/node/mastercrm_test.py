@@ -91,6 +91,9 @@ class NodeMasterCrm(unittest.TestCase):
             self.assertEqual(self.request("GET", path)[0], 404)
         self.assertEqual(self.request("POST", "/conversations", {"contact": 1, "channel": "pigeon"})[0], 400)
         self.assertEqual(self.request("BREW", "/contacts/1")[0], 400)
+        hook = {"subscription_type": "legacy", "event_type": "message.created"}
+        for path in ("hooks", "@crm.example/", "/hooks /", ""):
+            self.assertEqual(self.request("POST", "/webhooks", {**hook, "path": path})[0], 400, path)
         scrape = self.scrape()
         routes = {labels["route"] for name, labels, _ in guide.samples_of(scrape) if name == REQUESTS}
         self.assertLessEqual({"/contacts/:id", "/conversations", "other"}, routes)
