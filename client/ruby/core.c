@@ -144,6 +144,12 @@ static VALUE series_observe(VALUE self, VALUE value) {
   return Qnil;
 }
 
+static VALUE set_program(VALUE self, VALUE name) {
+  (void)self;
+  shmetrics_set_program(StringValueCStr(name));
+  return name;
+}
+
 static VALUE release_worker(VALUE self) {
   (void)self;
   shmetrics_release_worker();
@@ -170,5 +176,6 @@ __attribute__((visibility("default"))) void Init_shmetrics_core(void) {
   rb_define_method(series_class, "add", series_add, 1);
   rb_define_method(series_class, "set", series_set, 1);
   rb_define_method(series_class, "observe", series_observe, 1);
+  rb_define_module_function(module, "program=", set_program, 1);
   rb_define_module_function(module, "release_worker", release_worker, 0);
 }

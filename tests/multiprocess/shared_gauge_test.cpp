@@ -81,7 +81,8 @@ std::uint64_t now_ns() {
 class SharedGauge : public ::testing::Test {
  protected:
   static constexpr int kWorkers = 16;
-  static constexpr int kOperations = 4000;
+  static constexpr int kOperations = 100'000;  // more than a worker lives to do
+  static constexpr int kSetEvery = 20'000;     // seldom: what comes after the last one is what can be lost
   struct Log {
     Operation operations[kWorkers][kOperations];
     std::atomic<std::uint32_t> sets;
@@ -100,11 +101,12 @@ class SharedGauge : public ::testing::Test {
               })),
               0);
   }
-  static void work(const Gauge& gauge, Log& log, Operation* operations) {
+  static void work(const Gauge& gauge, Log& log, int worker) {
     ++log.begun;
+    while (log.begun < kWorkers) usleep(100);  // all at once, or there is nothing to lose
     for (int i = 0; i < kOperations; ++i) {
-      Operation& operation = operations[i];
-      if (i % 32 == 5) operation.set_number = ++log.sets;
+      Operation& operation = log.operations[worker][i];
+      if (i % kSetEvery == worker * 100) operation.set_number = ++log.sets;
       operation.begun = now_ns();
       if (operation.set_number == 0) {
         gauge.inc();
@@ -175,25 +177,41 @@ TEST_F(SharedGauge, NeedsNoWorkerEntryAndLabelsWorkAsEverywhere) {
   EXPECT_EQ(count_of(shown.status.updates_dropped, "no_entry"), 1u) << "of the other gauge";
 }
 
+TEST_F(SharedGauge, NoUpdateOfManyProcessesAtOnceIsLost) {
+  constexpr int kUpdates = 500'000;
+  const Gauge level = gauge("level");
+  std::atomic<int>& begun = shared<std::atomic<int>>();
+  std::vector<pid_t> workers;
+  for (int i = 0; i < kWorkers; ++i) {
+    workers.push_back(forked([&, i] {
+      ++begun;
+      while (begun < kWorkers) usleep(100);
+      for (int n = 0; n < kUpdates; ++n) level.inc(i % 2 == 0 ? 1 : -1);
+      return 0;
+    }));
+  }
+  for (const pid_t worker : workers) EXPECT_EQ(wait_for(worker), 0);
+  EXPECT_EQ(scrape()["level"], 0);
+}
+
 TEST_F(SharedGauge, TheLastValueIsWhatAnOrderOfTheOperationsOfKilledProcessesAllows) {
   std::size_t all = 0;
-  for (int round = 0; round < 10; ++round) {
+  for (int round = 0; round < 4; ++round) {
     const std::string name = "level" + std::to_string(round);
     const Gauge level = gauge(name);
     Log& log = shared<Log>();
     std::vector<pid_t> workers;
     for (int i = 0; i < kWorkers; ++i) {
       workers.push_back(forked([&, i] {
-        work(level, log, log.operations[i]);
+        work(level, log, i);
         return 0;
       }));
     }
     for (int waited = 0; waited < 20'000 && log.begun < kWorkers; ++waited) usleep(1000);
     ASSERT_EQ(log.begun, kWorkers);
-    for (const pid_t worker : workers) {
-      usleep(200);
-      EXPECT_EQ(kill_and_wait(worker), -SIGKILL);
-    }
+    usleep(20'000 + 10'000 * round);
+    for (const pid_t worker : workers) kill(worker, SIGKILL);  // all of them count to the end
+    for (const pid_t worker : workers) EXPECT_EQ(wait_for(worker), -SIGKILL);
     std::vector<const Operation*> operations;
     for (const auto& of_worker : log.operations) {
       for (const Operation& operation : of_worker) {

@@ -16,7 +16,7 @@ SECONDS = int(sys.argv.pop(3)) if len(sys.argv) > 3 and sys.argv[3].isdigit() el
 import rubies  # noqa: E402
 
 rubies.skip_without("puma", "unicorn", "wrk")
-from segments import deaths_in, free_port, get, new_directory, samples, samples_of  # noqa: E402
+from segments import deaths_in, free_port, get, new_directory, samples, samples_of, workers  # noqa: E402
 
 CONNECTIONS = 4
 
@@ -163,10 +163,14 @@ class RubyServers(unittest.TestCase):
         self.assertEqual(deaths_in(server.segment), 1)
 
     def test_a_request_that_kills_its_worker_is_counted(self):
-        server = self.start(puma("-t", "2:2", "--preload"))
-        server.wait_for_workers(3)
-        self.assertIsNone(get(server.port, "/die"))
-        self.assertEqual(self.counted(server, "/die"), 1)
+        for command in (puma("-t", "2:2", "--preload"), unicorn(is_preloaded=False)):
+            with self.subTest(command[0]):
+                server = self.start(command)
+                server.wait_for_workers(3)
+                self.assertIsNone(get(server.port, "/die"))
+                self.assertEqual(self.counted(server, "/die"), 1)
+                names = {worker["program"] for worker in workers(server.segment)}
+                self.assertEqual(names, {"puma" if command[0] == "puma" else "unicorn"})
 
 
 if __name__ == "__main__":

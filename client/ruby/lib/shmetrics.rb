@@ -21,5 +21,8 @@ module Shmetrics
   Kernel.singleton_class.prepend(Ends)
 end
 
+# What the table of workers calls this program. Servers write their title over the command line; unicorn into $0, too.
+Shmetrics.program = File.basename($PROGRAM_NAME[/\S+/] || 'ruby')
+
 # Registered first, so it runs last. A signal without a handler ends Ruby by that signal, behind these.
 at_exit { Shmetrics.release_worker }
