@@ -37,6 +37,22 @@ class RubyDocs(unittest.TestCase):
             server.wait()
 
 
+class RubyWithoutSegment(unittest.TestCase):
+    def test_the_gem_of_debian_keeps_its_files_and_that_is_said(self):
+        said = rubies.run(new_directory() / "none" / "a.seg", """
+            $stderr = $stdout
+            begin
+              require 'shmetrics/client_mmap'
+            rescue LoadError
+              puts 'keeps its files, if it were here'
+              exit
+            end
+            counter = Prometheus::Client.registry.counter(:hits_total, 'Hits')
+            counter.increment({})
+            abort 'does not count' unless counter.get({}) == 1""", SHMETRICS_GEM="mmap")
+        self.assertIn("keeps its files", said)
+
+
 class RubyEnds(unittest.TestCase):
     def deaths_after(self, program):
         segment = new_directory() / "test.seg"

@@ -277,6 +277,20 @@ class MetricsTest < StoreTest
     assert_includes said, 'wide'
   end
 
+  def test_without_a_segment_the_program_runs_and_counts_for_itself
+    _, said = capture_subprocess_io do
+      CONFIG.data_store = Shmetrics::Store.new(segment: File.join(@folder, 'none', 'a.seg'))
+    end
+    assert_match(/none.*counts for itself/, said)
+    counter = @registry.counter(:hits_total, docstring: 'Hits', labels: [:path])
+    counter.with_labels(path: '/').increment(by: 2)
+    counter.increment(labels: { path: '/' })
+    assert_equal 3.0, counter.get(labels: { path: '/' })
+    gauge = @registry.gauge(:open, docstring: 'Open', labels: [:path], store_settings: { aggregation: :sum })
+    gauge.set(4, labels: { path: '/' })
+    assert_equal 4.0, gauge.get(labels: { path: '/' })
+  end
+
   def test_threads_of_one_process_lose_nothing
     counter = @registry.counter(:hits_total, docstring: 'Hits', labels: [:path])
     threads = Array.new(8) { |i| Thread.new { 1000.times { counter.increment(labels: { path: i % 2 }) } } }

@@ -4,6 +4,8 @@
 #
 # The gem's own plug is a class for single values, which is told neither help nor buckets, and makes an observation many
 # updates. So the metrics hand out values of ours, and the plug says that they are of many processes.
+#
+# If the segment cannot be opened, that is said on stderr, and the gem keeps its files.
 require 'prometheus/client'
 require 'prometheus/client/formats/text'
 require 'shmetrics'
@@ -109,20 +111,25 @@ module Shmetrics
     @lock = Mutex.new
 
     class << self
+      # $SHMETRICS_SEGMENT, or the default path.
       def segment
-        @segment || @lock.synchronize { @segment ||= Segment.open }
+        @segment ||= Segment.open
       end
 
       def family(*schema)
-        opened = segment
-        @families[schema] || @lock.synchronize { @families[schema] ||= opened.declare(*schema, 0) }
+        @families[schema] || @lock.synchronize { @families[schema] ||= segment.declare(*schema, 0) }
       end
     end
   end
 
-  %i[Counter Gauge Histogram Summary].each do |name|
-    Prometheus::Client.const_get(name).prepend(ClientMmap.const_get(name))
+  begin
+    ClientMmap.segment
+    %i[Counter Gauge Histogram Summary].each do |name|
+      Prometheus::Client.const_get(name).prepend(ClientMmap.const_get(name))
+    end
+    Prometheus::Client::Formats::Text.singleton_class.prepend(ClientMmap::Text)
+    Prometheus::Client.configuration.value_class = ClientMmap::Value
+  rescue Error => e
+    warn "shmetrics: #{e.message}; prometheus-client-mmap keeps its files"
   end
-  Prometheus::Client::Formats::Text.singleton_class.prepend(ClientMmap::Text)
-  Prometheus::Client.configuration.value_class = ClientMmap::Value
 end

@@ -89,7 +89,7 @@ module Shmetrics
     module Text
       def marshal(registry)
         store = Prometheus::Client.config.data_store
-        store.is_a?(Store) ? store.text(registry) : super
+        store.is_a?(Store) && store.segment ? store.text(registry) : super
       end
     end
   end

@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require 'prometheus/client/data_stores/synchronized'
 require 'shmetrics'
 
 module Shmetrics
@@ -13,15 +14,21 @@ module Shmetrics
 
     attr_reader :segment
 
-    # `segment`: a path; without one $SHMETRICS_SEGMENT, or the default path.
+    # `segment`: a path; without one $SHMETRICS_SEGMENT, or the default path. If it cannot be opened, that is said on
+    # stderr, and the program runs all the same: each process counts for itself.
     def initialize(segment: nil)
-      @segment = Segment.open(segment)
       @families = {}
       @lock = Mutex.new
+      @segment = Segment.open(segment)
+    rescue Error => e
+      warn "shmetrics: #{e.message}; until it is started again, each process counts for itself"
+      @of_this_process = Prometheus::Client::DataStores::Synchronized.new
     end
 
     def for_metric(metric_name, metric_type:, metric_settings: {})
       mode = mode_of(metric_type, metric_settings)
+      return @of_this_process.for_metric(metric_name, metric_type: metric_type) unless segment
+
       MetricStore.new(self, metric_name.to_s, metric_type, mode, metric_settings.fetch(:series_limit, 0))
     end
 
