@@ -264,6 +264,18 @@ void held_histogram(benchmark::State& state) {
 BENCHMARK(held_histogram)->Apply(each_way);
 BENCHMARK(held_histogram)->Apply(beside_a_process);
 
+// Of the cells that docs/native-histograms.md counts for a web request, and of nearly as many as there may be.
+void held_native(benchmark::State& state) {
+  static const auto web = store().registry.native_histogram("native_seconds", "Native", {}, {.low = 1e-4, .high = 60});
+  static const auto wide = store().registry.native_histogram("native_wide_seconds", "Native", {},
+                                                             {.low = 1e-9, .high = 1e9, .factor = 1.0443});
+  const shmetrics::Histogram histogram = state.range(1) == 0 ? web : wide;
+  std::size_t i = 0;
+  measure(state, state.range(1) == 0 ? "native_seconds_count" : "native_wide_seconds_count", 1,
+          [histogram, i]() mutable { histogram.observe(durations()[i++ & 1023]); });
+}
+BENCHMARK(held_native)->Args({0, 0})->Args({0, 1});
+
 void floor_gauge(benchmark::State& state) {
   static Double* word = shared_words<Double>();
   for (auto _ : state) {

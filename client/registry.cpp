@@ -11,6 +11,7 @@
 #include "client/error.hpp"
 #include "client/registration.hpp"
 #include "client/slow_path.hpp"
+#include "shm/native_window.hpp"
 
 namespace shmetrics {
 namespace {
@@ -63,6 +64,11 @@ shm::Schema schema_of(auto kind, const auto& declaration, const FamilyOptions& o
   schema.unit = options.unit;
   schema.labels.assign(declaration.labels.begin(), declaration.labels.end());
   schema.bounds.assign(declaration.bounds.begin(), declaration.bounds.end());
+  if (const NativeBuckets* const native = declaration.native) {
+    const auto bounds = shm::native_bounds(native->low, native->high, native->factor);
+    schema.bounds.assign(bounds.begin(), bounds.end());
+    schema.is_native = true;
+  }
   schema.naming = options.naming == Naming::lenient ? shm::Naming::kLenient : shm::Naming::kStrict;
   return schema;
 }

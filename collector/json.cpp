@@ -25,6 +25,17 @@ Json or_null(const std::string& text) {
   return text.empty() ? Json() : Json(text);
 }
 
+Json native_object(const NativeDistribution& native) {
+  Json buckets = Json::array();
+  for (const auto& [above, up_to, count] : native.buckets) {
+    buckets.push_back(Json::array({number(above), number(up_to), count}));
+  }
+  return {{"schema", native.schema},
+          {"zero_threshold", native.zero_threshold},
+          {"zero_count", native.zero_count},
+          {"buckets", std::move(buckets)}};
+}
+
 Json series_object(const PlainSeries& series) {
   Json object;
   object["labels"] = Json::object();
@@ -38,6 +49,7 @@ Json series_object(const PlainSeries& series) {
     for (const auto& [bound, count] : distribution.buckets) {
       object["buckets"].push_back(Json::array({number(bound), count}));
     }
+    if (distribution.native) object["native"] = native_object(*distribution.native);
     object["sum"] = number(distribution.sum);
     object["count"] = distribution.count;
   }

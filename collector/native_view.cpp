@@ -76,4 +76,28 @@ std::vector<std::uint16_t> cells_in(const NativeView& view, const shm::NativeWin
   return cells;
 }
 
+NativeSpans native_spans(const NativeView& view, std::span<const std::uint64_t> cells) {
+  constexpr std::int32_t kFilledGap = 2;
+  NativeSpans found;
+  std::int32_t next = 0;  // the key behind the last bucket
+  std::uint64_t before = 0;
+  const auto add = [&](std::uint64_t count) {
+    found.deltas.push_back(static_cast<std::int64_t>(count - before));
+    before = count;
+    ++found.spans.back().length;
+    ++next;
+  };
+  for (std::uint32_t cell = 1; cell < cells.size(); ++cell) {
+    if (cells[cell] == 0) continue;
+    const std::int32_t gap = view.key(cell) - next;
+    if (found.spans.empty() || gap > kFilledGap) {
+      found.spans.push_back({gap, 0});
+      next = view.key(cell);
+    }
+    while (next < view.key(cell)) add(0);
+    add(cells[cell]);
+  }
+  return found;
+}
+
 }  // namespace shmetrics::collector

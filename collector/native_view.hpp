@@ -1,7 +1,7 @@
 // How a family of native histograms shows its cells: bucket by bucket, and as a classic histogram with few bounds, for
 // formats and servers that know nothing else.
 //
-// Pure data and functions of it. Threads: any. Throws std::bad_alloc only. Lifetime: its own.
+// Pure. Threads: any. Failure: std::bad_alloc alone. Lifetime: values.
 #pragma once
 
 #include <cstdint>
@@ -37,5 +37,18 @@ std::vector<std::uint8_t> classic_buckets(const shm::NativeWindow& window, std::
 NativeView common_view(std::span<const shm::NativeWindow> windows);
 /// Of each cell of the window: its cell in the view.
 std::vector<std::uint16_t> cells_in(const NativeView& view, const shm::NativeWindow& window);
+
+/// Buckets as Prometheus' data model has them: stretches of neighbours, and for each bucket how many more it has than the
+/// bucket before it.
+struct NativeSpans {
+  struct Span {
+    std::int32_t offset = 0;  // key of its first bucket, or how many buckets lie between it and the span before
+    std::uint32_t length = 0;
+  };
+  std::vector<Span> spans;
+  std::vector<std::int64_t> deltas;
+};
+/// Of all cells but the zero bucket. A gap of one or two empty buckets costs less than another span.
+NativeSpans native_spans(const NativeView& view, std::span<const std::uint64_t> cells);
 
 }  // namespace shmetrics::collector

@@ -29,6 +29,17 @@ class PlainVisitor {
     take_(std::move(plain));
   }
   void observed(std::size_t series, std::span<const std::uint64_t> buckets, double sum) {
+    take_({labels_of(series), distribution_of(buckets, sum)});
+  }
+  void native(std::size_t series, std::span<const std::uint64_t> buckets, std::span<const std::uint64_t> cells,
+              double sum) {
+    Distribution distribution = distribution_of(buckets, sum);
+    distribution.native = native_of(cells);
+    take_({labels_of(series), std::move(distribution)});
+  }
+
+ private:
+  Distribution distribution_of(std::span<const std::uint64_t> buckets, double sum) const {
     Distribution distribution;
     distribution.sum = sum;
     for (std::size_t i = 0; i < buckets.size(); ++i) {
@@ -37,10 +48,23 @@ class PlainVisitor {
       const double bound = i < family_.bounds.size() ? family_.bounds[i] : std::numeric_limits<double>::infinity();
       distribution.buckets.emplace_back(bound, distribution.count);
     }
-    take_({labels_of(series), std::move(distribution)});
+    return distribution;
   }
-
- private:
+  NativeDistribution native_of(std::span<const std::uint64_t> cells) const {
+    const NativeView& view = *family_.native;
+    NativeDistribution native;
+    native.schema = view.schema;
+    native.zero_threshold = view.zero_threshold();
+    native.zero_count = cells.front();
+    for (std::uint32_t i = 1; i < cells.size(); ++i) {
+      if (cells[i] == 0) continue;
+      const bool is_open = i + 1 == cells.size();
+      native.buckets.push_back(
+          {shm::native_border(view.schema, view.key(i) - 1),
+           is_open ? std::numeric_limits<double>::infinity() : shm::native_border(view.schema, view.key(i)), cells[i]});
+    }
+    return native;
+  }
   std::vector<std::pair<std::string, std::string>> labels_of(std::size_t series) const {
     std::vector<std::pair<std::string, std::string>> labels;
     family_.for_each_label(family_.series[series], [&labels](std::string_view label, std::string_view value) {

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -15,11 +16,24 @@
 
 namespace shmetrics::collector {
 
+/// The buckets of a native histogram that have counted something; not cumulative.
+struct NativeDistribution {
+  struct Bucket {
+    double above = 0, up_to = 0;  // the last bucket of all has no end: +Inf
+    std::uint64_t count = 0;
+  };
+  std::int32_t schema = 0;
+  double zero_threshold = 0;
+  std::uint64_t zero_count = 0;  // from 0 up to the threshold
+  std::vector<Bucket> buckets;
+};
+
 /// Bucket: upper bound, and how many observations up to it; the last bound is +Inf.
 struct Distribution {
   std::vector<std::pair<double, std::uint64_t>> buckets;  // empty for a summary
   double sum = 0;
   std::uint64_t count = 0;
+  std::optional<NativeDistribution> native;  // and then `buckets` are few, of the same observations
 };
 
 struct PlainSeries {

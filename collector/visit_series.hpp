@@ -17,8 +17,8 @@ namespace shmetrics::collector {
 ///   visitor.number(index, std::uint64_t), visitor.number(index, double)   counter, gauge, info
 ///   visitor.of_worker(index, worker, double)                              gauge of a mode with a series per worker
 ///   visitor.observed(index, buckets, sum)     histogram, summary: buckets are not cumulative
-///   visitor.native(index, buckets, cells, sum)   native histogram, if the visitor has this function: the buckets of its
-///                                                classic form, and the cells as family.native has them
+///   visitor.native(index, buckets, cells, sum)   native histogram, if the visitor has this function: `buckets` are
+///                                                those of its classic form, `cells` are as family.native says
 /// where `index` is the series' place in family.series. `gauges` and `cells` of the totals must be the catalog's.
 template <typename Visitor>
 void visit_series(const CatalogFamily& family, const Totals& totals, Visitor&& visitor);

@@ -4,9 +4,10 @@
 // Bucket `key` of a schema is above the border key - 1, and reaches up to the border `key` with it. A border is the
 // double that is nearest to the power; what would be above the largest double is the largest double.
 //
-// Sources: Prometheus, "Native Histograms", exponential buckets; the borders are those of client_golang.
+// Source: Prometheus, "Native Histograms", exponential buckets. Borders of client_golang are products of doubles,
+// and differ from these by up to 4 units of the last place.
 //
-// Pure. Threads: any. Failure: none.
+// Pure. Threads: any. Failure: none; native_refusal() may throw std::bad_alloc. Lifetime: values.
 #pragma once
 
 #include <array>

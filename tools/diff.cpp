@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "collector/plain_family.hpp"
 #include "collector/scraper.hpp"
 #include "collector/text_format.hpp"
 #include "tools/exit_code.hpp"
@@ -107,13 +108,36 @@ std::string delta(std::string_view a, std::string_view b) {
   return text;
 }
 
+// Two moments can have the same few classic buckets and other native ones.
+void append_native_buckets(std::string& text, const collector::ScrapedSegment& segment) {
+  for (const collector::PlainFamily& family : collector::plain_families(segment)) {
+    bool has_begun = false;
+    for (const collector::PlainSeries& series : family.series) {
+      const auto* const distribution = std::get_if<collector::Distribution>(&series.value);
+      if (distribution == nullptr || !distribution->native) continue;
+      if (!has_begun) collector::append_head(text, family.name, {}, family.type);
+      has_begun = true;
+      collector::PlainSeries bucket = series;
+      auto& [label, up_to] = bucket.labels.emplace_back("native", "");
+      for (const auto& [above, end, count] : distribution->native->buckets) {
+        up_to.clear();
+        collector::append_number(up_to, end);
+        text += series_text(family, bucket) + " " + std::to_string(count) + "\n";
+      }
+    }
+  }
+}
+
 int diff(const std::string& path_a, const std::string& path_b, std::string& out, std::string& problem) {
   std::string text_a, text_b;
   for (const auto& [path, text] : {std::pair(&path_a, &text_a), {&path_b, &text_b}}) {
-    const collector::SegmentStatus status = collector::Scraper(*path).scrape(*text);
-    if (status.up) continue;
-    problem = status.problem;
-    return kNoAnswer;
+    collector::Scraper scraper(*path);
+    const collector::SegmentStatus status = scraper.scrape(*text);
+    if (!status.up) {
+      problem = status.problem;
+      return kNoAnswer;
+    }
+    append_native_buckets(*text, scraper.view());
   }
   const Families families_a = parse(text_a);
   Families families_b = parse(text_b);

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
+#include <cstdio>
 #include <span>
 
 #include "collector/json.hpp"
@@ -36,6 +38,18 @@ void pad(std::string& out, std::string_view text, std::size_t width) {
   out += "  ";
 }
 
+// Buckets that have counted something, by their upper borders: a few digits tell them apart.
+void append_native(std::string& out, const collector::NativeDistribution& native) {
+  const auto bucket = [&out](double up_to, std::uint64_t count) {
+    char text[32];
+    std::snprintf(text, sizeof text, std::isinf(up_to) ? "+Inf" : "%.4g", up_to);
+    out += std::string(" ") + text + ":" + std::to_string(count);
+  };
+  out += "  native";
+  if (native.zero_count > 0) bucket(native.zero_threshold, native.zero_count);
+  for (const auto& [above, up_to, count] : native.buckets) bucket(up_to, count);
+}
+
 void append_value(std::string& out, const PlainSeries& series) {
   if (const auto* whole = std::get_if<std::uint64_t>(&series.value)) return collector::append_number(out, *whole);
   if (const auto* number = std::get_if<double>(&series.value)) return collector::append_number(out, *number);
@@ -48,6 +62,7 @@ void append_value(std::string& out, const PlainSeries& series) {
     out += "  mean ";
     collector::append_number(out, distribution.sum / static_cast<double>(distribution.count));
   }
+  if (distribution.native) append_native(out, *distribution.native);
 }
 
 void append_family(std::string& out, const PlainFamily& family) {

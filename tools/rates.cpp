@@ -5,13 +5,43 @@
 #include <string_view>
 #include <unordered_map>
 
-#include "collector/plain_family.hpp"
 #include "tools/printable.hpp"
 
 namespace shmetrics::tools {
 namespace {
 
 using Points = std::unordered_map<std::string_view, const Moment::Point*>;
+
+using collector::NativeDistribution;
+
+// What was observed since then. Buckets come with their first observation, and stay.
+NativeDistribution grown_since(const NativeDistribution& before, NativeDistribution after) {
+  if (before.schema != after.schema || before.zero_threshold != after.zero_threshold) return after;
+  after.zero_count -= std::min(after.zero_count, before.zero_count);
+  auto old = before.buckets.begin();
+  for (NativeDistribution::Bucket& bucket : after.buckets) {
+    while (old != before.buckets.end() && old->up_to < bucket.up_to) ++old;
+    if (old != before.buckets.end() && old->up_to == bucket.up_to) bucket.count -= std::min(bucket.count, old->count);
+  }
+  return after;
+}
+
+std::optional<double> quantile(double q, const NativeDistribution& of) {
+  double wanted = static_cast<double>(of.zero_count);
+  for (const auto& bucket : of.buckets) wanted += static_cast<double>(bucket.count);
+  wanted *= q;
+  const auto within = [&](double above, double up_to, std::uint64_t count) -> std::optional<double> {
+    const auto here = static_cast<double>(count);
+    if (here > 0 && wanted <= here) return std::isinf(up_to) ? above : above + (up_to - above) * (wanted / here);
+    wanted -= here;
+    return {};
+  };
+  std::optional<double> found = within(0, of.zero_threshold, of.zero_count);
+  for (auto bucket = of.buckets.begin(); !found && bucket != of.buckets.end(); ++bucket) {
+    found = within(bucket->above, bucket->up_to, bucket->count);
+  }
+  return found;
+}
 
 // Both as of the same series; `before` is null when that series is new.
 RateRow moving_row(const Moment::Point* before, const Moment::Point& after, double seconds) {
@@ -22,6 +52,10 @@ RateRow moving_row(const Moment::Point* before, const Moment::Point& after, doub
   if (std::isnan(grown)) return row;  // two infinities: a float counter can reach infinity
   row.rate = grown / seconds;
   if (after.is_observed && grown > 0) row.mean = (after.sum - (goes_on ? before->sum : 0)) / grown;
+  if (after.native && grown > 0) {
+    const bool had_some = goes_on && before->native;
+    row.p99 = quantile(0.99, had_some ? grown_since(*before->native, *after.native) : *after.native);
+  }
   return row;
 }
 
@@ -41,6 +75,7 @@ Moment moment_of(collector::Scraper& scraper, std::chrono::steady_clock::time_po
         point.is_observed = true;
         point.value = static_cast<double>(distribution->count);
         point.sum = distribution->sum;
+        point.native = distribution->native;
       } else if (const auto* whole = std::get_if<std::uint64_t>(&series.value)) {
         point.value = static_cast<double>(*whole);
       } else {

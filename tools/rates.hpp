@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "collector/plain_family.hpp"
 #include "collector/scraper.hpp"
 
 namespace shmetrics::tools {
@@ -21,6 +22,7 @@ struct Moment {
     bool is_observed = false;  // histogram, summary: `value` is its count
     double value = 0;
     double sum = 0;  // observed only
+    std::optional<collector::NativeDistribution> native = {};
   };
   collector::SegmentStatus status;
   std::chrono::steady_clock::time_point at;
@@ -34,6 +36,7 @@ struct RateRow {
   double value = 0;
   std::optional<double> rate;  // per second; nothing without a moment of the same segment before
   std::optional<double> mean;  // of what was observed in between
+  std::optional<double> p99 = {};   // likewise, of a native histogram
 };
 
 struct Rates {

@@ -122,14 +122,17 @@ std::vector<std::string> frame(const collector::SegmentStatus& status, const Rat
     gauges = std::min(gauges, std::max(room / 3, room - std::min(room, moving)));
     moving = std::min(moving, room - gauges);
   }
+  const bool has_p99 = std::ranges::any_of(rates.moving, [](const RateRow& row) { return row.p99.has_value(); });
   if (moving > 0) {
     lines.add("");
-    lines.add(right("RATE/S") + right("TOTAL") + right("MEAN") + "  COUNTER, HISTOGRAM, SUMMARY", kBold);
+    lines.add(right("RATE/S") + right("TOTAL") + right("MEAN") + (has_p99 ? right("P99") : "") +
+                  "  COUNTER, HISTOGRAM, SUMMARY",
+              kBold);
   }
   for (std::size_t i = 0; i < moving; ++i) {
     const RateRow& row = rates.moving[i];
     lines.add(right(rate_text(row.rate)) + right(value_text(row.value)) + right(row.mean ? value_text(*row.mean) : "") +
-              "  " + row.series);
+              (has_p99 ? right(row.p99 ? value_text(*row.p99) : "") : "") + "  " + row.series);
   }
   if (gauges > 0) {
     lines.add("");

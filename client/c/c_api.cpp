@@ -296,6 +296,20 @@ shmetrics_histogram_family* shmetrics_declare_histogram(shmetrics_registry* regi
       });
 }
 
+shmetrics_histogram_family* shmetrics_declare_native_histogram(shmetrics_registry* registry, const char* name,
+                                                               const char* help, const char* const* labels,
+                                                               size_t label_count, shmetrics_native_buckets buckets,
+                                                               const shmetrics_family_options* options,
+                                                               shmetrics_error* error) {
+  return detail::declared<shmetrics_histogram_family>(
+      registry, labels, label_count, options, error,
+      [&](const Registry& in, const RuntimeLabels& names, const FamilyOptions& family) {
+        NativeBuckets native{.low = buckets.low, .high = buckets.high};
+        if (buckets.factor != 0) native.factor = buckets.factor;
+        return in.native_histogram(detail::view(name), detail::view(help), names, native, family);
+      });
+}
+
 shmetrics_summary_family* shmetrics_declare_summary(shmetrics_registry* registry, const char* name, const char* help,
                                                     const char* const* labels, size_t label_count,
                                                     const shmetrics_family_options* options, shmetrics_error* error) {

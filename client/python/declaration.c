@@ -115,7 +115,8 @@ typedef struct {
   size_t label_count;
   uint32_t series_limit, naming;
   int mode;
-  double bounds[SHMETRICS_MAX_BOUNDS + 1]; /* with one more than there may be, so that too many are refused */
+  double bounds[SHMETRICS_MAX_BOUNDS + 1]; /* with one more than there may be, so that too many are refused; of native
+                                              buckets low, high and factor */
   size_t bound_count;
 } Declaration;
 
@@ -144,6 +145,11 @@ static const void* declare(shmetrics_registry* registry, const Declaration* want
     case 'h':
       return shmetrics_declare_histogram(registry, name, help, labels, count, wanted->bounds, wanted->bound_count,
                                          &options, error);
+    case 'n': {
+      const double* const of = wanted->bounds;
+      const shmetrics_native_buckets buckets = {of[0], of[1], of[2] == 0 ? -1 : of[2]}; /* 0 would be the default */
+      return shmetrics_declare_native_histogram(registry, name, help, labels, count, buckets, &options, error);
+    }
     default:
       return shmetrics_declare_summary(registry, name, help, labels, count, &options, error);
   }

@@ -68,14 +68,31 @@ const selfMetrics = ["segment_up", "slots", "worker_deaths_total", "declarations
   "updates_dropped_total", "series_overflow_total", "values_refused_total"];
 const selfPath = "../metrics?" + selfMetrics.map((name) => `name[]=shmetrics_${name}`).join("&");
 
+/** A histogram as [above, up to, how many]: its native buckets, if it has some. */
+export function bucketsOf({ buckets, native }) {
+  const number = (bound) => bound === "+Inf" ? Infinity : Number(bound);
+  if (native) {
+    return [[0, native.zero_threshold, native.zero_count], ...native.buckets]
+      .map(([above, upTo, count]) => [above, number(upTo), Number(count)]);
+  }
+  let above = Math.min(0, number(buckets[0][0])), before = 0;
+  return buckets.map(([bound, upToBound]) => {
+    const bucket = [above, number(bound), Number(upToBound) - before];
+    [above, before] = [bucket[1], Number(upToBound)];
+    return bucket;
+  });
+}
+
 /** The value below which the part q of the observations is, as Prometheus' histogram_quantile has it. */
-export function quantile(q, bounds, counts) {
-  const total = counts.at(-1);
-  if (!(total > 0)) return NaN;
-  const at = counts.findIndex((count) => count >= q * total);
-  if (at === counts.length - 1) return bounds.at(-2) ?? NaN;
-  const low = at === 0 ? Math.min(0, bounds[0]) : bounds[at - 1], before = at === 0 ? 0 : counts[at - 1];
-  return low + (bounds[at] - low) * ((q * total - before) / (counts[at] - before));
+export function quantile(q, buckets) {
+  const wanted = q * buckets.reduce((sum, [, , count]) => sum + count, 0);
+  if (!(wanted > 0)) return NaN;
+  let before = 0;
+  for (const [above, upTo, count] of buckets) {
+    if (before + count >= wanted) return upTo === Infinity ? above : above + (upTo - above) * ((wanted - before) / count);
+    before += count;
+  }
+  return NaN;
 }
 
 /** One series with its past; `values` is a ring in step with Feed.times. */
@@ -89,7 +106,7 @@ class Series {
     this.isDistribution = family.type === "histogram" || family.type === "summary";
     this.grows = this.isDistribution || family.type === "counter";
     if (family.type === "histogram") {
-      this.past = []; // [time, cumulative counts]
+      this.past = []; // [time, count, end of a bucket -> how many are in it]
       this.quantiles = quantiles.map(() => new Float64Array(kept).fill(NaN));
     }
   }
@@ -99,14 +116,15 @@ class Series {
     this.sum = said.sum;
     this.values[slot] = Number(String(this.now).replace("Inf", "Infinity"));
     if (!this.past) return;
-    this.bounds = said.buckets.map(([bound]) => bound === "+Inf" ? Infinity : Number(bound));
-    const counts = said.buckets.map(([, count]) => Number(count));
+    const buckets = bucketsOf(said);
     while (this.past.length > 1 && now - this.past[1][0] >= quantileSeconds) this.past.shift();
-    const then = this.past[0]?.[1];
-    const moved = then && counts.at(-1) >= then.at(-1) ? counts.map((count, i) => count - then[i]) : counts;
-    this.recent = then ? quantiles.map((q) => quantile(q, this.bounds, moved)) : quantiles.map(() => NaN);
+    const [, countThen, then] = this.past[0] ?? [];
+    // Native buckets come with their first observation.
+    const moved = then && this.now >= countThen
+      ? buckets.map(([above, upTo, count]) => [above, upTo, count - (then.get(upTo) ?? 0)]) : buckets;
+    this.recent = quantiles.map((q) => then ? quantile(q, moved) : NaN);
     this.recent.forEach((value, i) => { this.quantiles[i][slot] = value; });
-    this.past.push([now, counts]);
+    this.past.push([now, this.now, new Map(buckets.map(([, upTo, count]) => [upTo, count]))]);
   }
 }
 

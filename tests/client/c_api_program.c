@@ -54,6 +54,7 @@ static shmetrics_registry* opened(const char* path) {
 
 static void count_every_kind(shmetrics_registry* registry) {
   const double bounds[] = {0.1, 0.5, 1.0};
+  const shmetrics_native_buckets buckets = {.low = 0.25, .high = 4};
   double made[SHMETRICS_MAX_BOUNDS];
   shmetrics_family_options options = SHMETRICS_FAMILY_OPTIONS_INIT;
   const shmetrics_string path = {"/usersXXX", 6};
@@ -67,13 +68,15 @@ static void count_every_kind(shmetrics_registry* registry) {
       shmetrics_declare_float_counter(registry, "app_cost_dollars_total", "Cost", SHMETRICS_NO_LABELS, NULL, NULL);
   shmetrics_gauge_family* load =
       shmetrics_declare_gauge(registry, "app_load", "Load", SHMETRICS_NO_LABELS, SHMETRICS_MAX, NULL, NULL);
-  shmetrics_histogram_family* seconds;
+  shmetrics_histogram_family *seconds, *native;
   shmetrics_summary_family* sizes =
       shmetrics_declare_summary(registry, "app_size_bytes", "Sizes", SHMETRICS_NO_LABELS, NULL, NULL);
   options.unit = "seconds";
   options.series_limit = 1;
   seconds = shmetrics_declare_histogram(registry, "app_job_seconds", "Jobs", SHMETRICS_LABELS("queue"), bounds, 3,
                                         &options, NULL);
+  native = shmetrics_declare_native_histogram(registry, "app_native_seconds", "Native", SHMETRICS_LABELS("queue"),
+                                              buckets, NULL, NULL);
   hits = shmetrics_counter_with(requests, SHMETRICS_LABELS("GET", "200"));
   shmetrics_counter_inc(hits);
   shmetrics_counter_add(hits, 5);
@@ -87,6 +90,8 @@ static void count_every_kind(shmetrics_registry* registry) {
   CHECK(shmetrics_gauge_add(active, 1.5) == 1);
   CHECK(shmetrics_gauge_add(active, -0.5) == 1);
   shmetrics_histogram_observe(shmetrics_histogram_with(seconds, SHMETRICS_LABELS("mail")), 0.3);
+  shmetrics_histogram_observe(shmetrics_histogram_with(native, SHMETRICS_LABELS("mail")), 0.3);
+  shmetrics_histogram_observe(shmetrics_histogram_with(native, SHMETRICS_LABELS("mail")), 9);
   shmetrics_histogram_observe(shmetrics_histogram_with(seconds, SHMETRICS_LABELS("mail")), NAN);
   shmetrics_histogram_observe(shmetrics_histogram_with(seconds, SHMETRICS_LABELS("print")), 2); /* past the limit */
   shmetrics_summary_observe(shmetrics_summary_with(sizes, SHMETRICS_NO_LABELS), 100);
@@ -144,6 +149,7 @@ static void misuse(shmetrics_registry* registry) {
   shmetrics_counter_family* refused_counter;
   shmetrics_gauge_family* refused_gauge;
   shmetrics_histogram_family* refused_histogram;
+  const shmetrics_native_buckets too_fine = {.low = 1, .high = 4, .factor = 0.5};
   double bounds[65];
   size_t i;
   for (i = 0; i < 65; ++i) bounds[i] = (double)i;
@@ -159,6 +165,9 @@ static void misuse(shmetrics_registry* registry) {
   CHECK(shmetrics_gauge_add(shmetrics_gauge_with(refused_gauge, SHMETRICS_NO_LABELS), 1) == 0);
   refused_histogram =
       shmetrics_declare_histogram(registry, "app_x", "X", SHMETRICS_NO_LABELS, bounds, 65, NULL, &error);
+  CHECK(error.code == SHMETRICS_INVALID_ARGUMENT && refused_histogram != NULL);
+  refused_histogram = shmetrics_declare_native_histogram(registry, "app_x", "X", SHMETRICS_NO_LABELS, too_fine, NULL,
+                                                         &error);
   CHECK(error.code == SHMETRICS_INVALID_ARGUMENT && refused_histogram != NULL);
   shmetrics_histogram_observe(shmetrics_histogram_with(refused_histogram, SHMETRICS_NO_LABELS), 1);
   shmetrics_declare_gauge(registry, "app_y", "Y", SHMETRICS_NO_LABELS, (enum shmetrics_gauge_mode)77, NULL, &error);

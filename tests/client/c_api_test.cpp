@@ -32,6 +32,9 @@ TEST_P(CApiTest, DoesAllThatTheCppApiDoes) {
   EXPECT_EQ(found["app_job_seconds_bucket{queue=\"mail\",le=\"0.5\"}"], 1);
   EXPECT_EQ(found["app_job_seconds_sum{queue=\"mail\"}"], 0.3);
   EXPECT_EQ(found["app_job_seconds_count{queue=\"__overflow__\"}"], 1);
+  EXPECT_EQ(found["app_native_seconds_bucket{queue=\"mail\",le=\"0.5\"}"], 1);
+  EXPECT_EQ(found["app_native_seconds_bucket{queue=\"mail\",le=\"4\"}"], 1);
+  EXPECT_EQ(found["app_native_seconds_count{queue=\"mail\"}"], 2);
   EXPECT_EQ(found["app_size_bytes_sum"], 100);
   EXPECT_EQ(found["app_forks_total{who=\"child\"}"], 6);
   EXPECT_EQ(found["app_active"], 0);
@@ -41,7 +44,7 @@ TEST_P(CApiTest, DoesAllThatTheCppApiDoes) {
   EXPECT_THAT(found.text, testing::Not(HasSubstr("app_build_info{")));  // its worker is no more
   EXPECT_EQ(shmetrics::tests::count_of(found.status.values_refused, "negative"), 2);
   EXPECT_EQ(shmetrics::tests::count_of(found.status.updates_dropped, "refused_family"), 4);
-  EXPECT_EQ(shmetrics::tests::count_of(found.status.declarations_refused, "rule"), 6);
+  EXPECT_EQ(shmetrics::tests::count_of(found.status.declarations_refused, "rule"), 7);
   EXPECT_EQ(shmetrics::tests::count_of(found.status.declarations_refused, "same_process"), 1);
   EXPECT_EQ(shmetrics::tests::count_of(found.status.values_refused, "nan"), 1);
 }

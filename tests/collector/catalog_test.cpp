@@ -249,7 +249,7 @@ std::string changed(std::string record, std::size_t at, std::uint32_t word, cons
 TEST_F(CatalogTest, WhatANewerReleaseHasWrittenIsSkippedToldOfAndNoProblem) {
   const std::pair<std::size_t, std::uint32_t> fields[] = {{offsetof(shm::FamilyRecord, type), 6},
                                                           {offsetof(shm::FamilyRecord, cell_kind), 3},
-                                                          {offsetof(shm::FamilyRecord, gauge_mode), 10},
+                                                          {offsetof(shm::FamilyRecord, gauge_mode), 11},
                                                           {offsetof(shm::FamilyRecord, flags), 4}};
   for (const auto& [at, word] : fields) {
     const std::string name = "g" + std::to_string(at);  // which the schema only views

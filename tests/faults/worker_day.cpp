@@ -9,7 +9,7 @@ namespace shmetrics::tests {
 namespace {
 
 constexpr int kPlain = 3;
-constexpr int kWideSeries = 32;  // of 67 cells: more than a slot's growth step of 2,048
+constexpr int kWideSeries = 32;  // of 84 cells: more than a slot's growth step of 2,048
 
 /// Runs `act` and notes how long it took, if that was the longest yet.
 template <typename Act>
@@ -76,8 +76,10 @@ class Day {
       const FloatCounter one = series(cost, day, std::to_string(i));
       count(kCost, cost, [&] { one.inc(); });
     }
-    const Buckets bounds = linear_buckets(0.25, 0.25, 64);
-    const auto wide = declared([&] { return registry_.histogram("wide", "Observed, all of 1", {"day", "n"}, bounds); });
+    const NativeBuckets buckets{.low = 0.25, .high = 256};
+    const auto wide = declared([&] {
+      return registry_.native_histogram("wide", "Observed, all of 1", {"day", "n"}, buckets);
+    });
     for (int i = 0; i < kWideSeries; ++i) {
       const Histogram one = series(wide, day, std::to_string(i));
       count(kWide, wide, [&] { one.observe(1); });

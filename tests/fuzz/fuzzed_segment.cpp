@@ -83,6 +83,13 @@ void FuzzedSegment::fill() {
   const auto swapped = add_family(tests::counter("requests_total", {"route", "method"}));
   segment_.thread(1, add_series(swapped, "requests_total", {"/", "GET"})).store_relaxed(4);
   segment_.thread(1, add_family(tests::histogram("degrees", {0, 7})).cell + 4).store_relaxed(2);
+  // Native buckets of two windows, and classic ones beside native ones.
+  for (const double high : {4.0, 64.0}) {
+    const auto native = add_family(tests::native_histogram("wait", 0.5, high, 1.1, {"route"}));
+    const std::uint32_t first = add_series(native, "wait", {"/"});
+    for (std::uint32_t i = 0; i < 20; ++i) segment_.thread(i % 3, first + 2 + i).store_relaxed(i);
+  }
+  segment_.thread(0, add_family(tests::native_histogram("seconds", 1, 2, 2, {"route"})).cell + 3).store_relaxed(5);
   const auto mode = add_family(tests::gauge("gauge_9", shm::GaugeMode::kLiveall));
   segment_.set_gauge(0, mode.cell, 8, 9);
   segment_.gauge_spill(0);

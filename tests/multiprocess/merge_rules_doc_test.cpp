@@ -5,8 +5,10 @@
 
 #include <cstdlib>
 #include <functional>
+#include <map>
 #include <vector>
 
+#include "collector/plain_family.hpp"
 #include "tests/forked.hpp"
 #include "tests/page_table.hpp"
 #include "tests/scrape.hpp"
@@ -92,6 +94,48 @@ TEST_F(MergeRulesDoc, HistogramWithOtherBounds) {
                });
   const Scrape shown = scrape(path_);
   EXPECT_EQ(shown["app_seconds_bucket{le=\"+Inf\"}"], shown["app_seconds_count"]);
+}
+
+// Rows as "2 to 4" and "zero, to 1".
+std::map<std::string, double> native_buckets(const std::string& path) {
+  collector::Scraper scraper(path);
+  EXPECT_TRUE(scraper.read().up);
+  const auto families = collector::plain_families(scraper.view());
+  const auto& native = std::get<collector::Distribution>(families.at(0).series.at(0).value).native;
+  const auto text = [](double border) { return std::to_string(static_cast<int>(border)); };
+  std::map<std::string, double> buckets{
+      {"zero, to " + text(native->zero_threshold), static_cast<double>(native->zero_count)}};
+  for (const auto& [above, up_to, count] : native->buckets) {
+    buckets[text(above) + " to " + text(2 * above)] = static_cast<double>(count);
+  }
+  return buckets;
+}
+
+TEST_F(MergeRulesDoc, NativeHistogramWithAnotherWindow) {
+  const auto observing = [](double low, double high, std::vector<double> values) {
+    return [=](const Registry& registry) {
+      const auto seconds =
+          registry.native_histogram("app_seconds", "Seconds", {}, {.low = low, .high = high, .factor = 2});
+      for (const double value : values) seconds.observe(value);
+    };
+  };
+  const std::vector<Work> parts = {observing(1, 8, {.5, 1.5, 3, 6, 20}), observing(2, 32, {}),
+                                   observing(2, 32, {1, 3, 6, 12, 24, 100}), observing(1, 8, {3})};
+  const std::string columns =
+      "A alone | B has declared a window | B has observed 6 | rolled back, A has observed 3 |";
+  expect_table("| `le` | " + columns, parts, [](const std::string& row) {
+    return row.starts_with('+') ? "app_seconds_count" : "app_seconds_bucket{le=\"" + row + "\"}";
+  });
+  path_ = folder_.file("again.seg");
+  const auto rows = rows_below(SHMETRICS_DOCS "/merge-rules.md", "| bucket | " + columns);
+  for (std::size_t step = 0; step < parts.size(); ++step) {
+    work(parts[step]);
+    std::map<std::string, double> expected;
+    for (const auto& row : rows) {
+      if (!row.at(step + 1).empty()) expected[row[0]] = std::atof(row[step + 1].c_str());
+    }
+    EXPECT_EQ(native_buckets(path_), expected) << "step " << step + 1;
+  }
 }
 
 TEST_F(MergeRulesDoc, SummaryWithAnotherLabel) {

@@ -247,7 +247,7 @@ TEST_F(DirectoryTest, WhatIsUnknownIsSteppedOverWithItsCellsAndItsClaim) {
     std::uint32_t word;
   };
   for (const Case& field : {Case{offsetof(RecordHead, kind), 3}, Case{offsetof(FamilyRecord, type), 6},
-                            Case{offsetof(FamilyRecord, cell_kind), 3}, Case{offsetof(FamilyRecord, gauge_mode), 10},
+                            Case{offsetof(FamilyRecord, cell_kind), 3}, Case{offsetof(FamilyRecord, gauge_mode), 11},
                             Case{offsetof(FamilyRecord, flags), 4}}) {
     log_.clear();
     cells_ = {};

@@ -5,7 +5,10 @@
 
 #include <boost/multiprecision/cpp_bin_float.hpp>
 #include <cmath>
+#include <cstdlib>
+#include <fstream>
 #include <random>
+#include <string>
 #include <vector>
 
 namespace shmetrics::shm {
@@ -44,6 +47,45 @@ TEST(NativeBorders, OfEverySchemaBelongToTheBucketBelowAndTheNextDoubleToTheBuck
         ASSERT_EQ(native_key(schema, std::nextafter(border, 0)), key) << schema << ' ' << border;
       }
     }
+  }
+}
+
+/// The fractions of schema 8 in client_golang, from 0.5 on; none where its source is not installed.
+std::vector<double> borders_of_client_golang() {
+  std::ifstream file("/usr/share/gocode/src/github.com/prometheus/client_golang/prometheus/histogram.go");
+  std::string line;
+  while (std::getline(file, line) && line.find("// Schema 8:") == line.npos) {
+  }
+  std::vector<double> borders;
+  for (std::string word; file >> word && word[0] != '}';) {
+    if (word != "{") borders.push_back(std::strtod(word.c_str(), nullptr));
+  }
+  return borders;
+}
+
+// They multiply doubles to get theirs, and so are up to 4 units of the last place below the powers.
+TEST(NativeBorders, AreThoseOfClientGolangButForTheLastDigit) {
+  const std::vector<double> theirs = borders_of_client_golang();
+  if (theirs.empty()) GTEST_SKIP() << "golang-github-prometheus-client-golang-dev is not installed";
+  ASSERT_EQ(theirs.size(), 256u);
+  for (int step = 0; step < 256; ++step) {
+    const double ours = native_border(8, step) / 2;
+    EXPECT_LE(std::abs(ours - theirs[step]) / 0x1p-53, 4) << step;
+  }
+  // As they look a value up.
+  const auto key_of = [&](int schema, double value) {
+    int exponent = 0;
+    const double fraction = std::frexp(value, &exponent);
+    int key = 0;
+    while (key < 1 << schema && theirs[static_cast<std::size_t>(key << (8 - schema))] < fraction) ++key;
+    return key + (exponent - 1) * (1 << schema);
+  };
+  std::mt19937_64 random(3);
+  std::uniform_real_distribution<double> power(-1020, 1020);
+  for (int i = 0; i < 50'000; ++i) {
+    const double value = std::exp2(power(random));
+    const int schema = static_cast<int>(random() % 9);
+    ASSERT_EQ(native_key(schema, value), key_of(schema, value)) << value;
   }
 }
 

@@ -45,7 +45,7 @@ void Oracle::add(const collector::PlainFamily& family) {
       if (family.name == "sim_peak") peak_ = *value;
     } else {
       const auto& observed = std::get<collector::Distribution>(series.value);
-      const bool is_latency = family.name == kNames[kLatency];
+      const bool is_latency = family.name == kNames[kLatency] || family.name == "sim_native";
       shown_[is_latency ? kLatency : kSize] += static_cast<double>(observed.count);
       double expected = static_cast<double>(observed.count) * kSizeStep;
       if (is_latency) {

@@ -30,7 +30,7 @@ struct Families {
   Registry registry;
   Family<Counter, 1> hits;
   Family<FloatCounter, 1> cost;
-  Family<Histogram, 1> latency;
+  Family<Histogram, 1> latency, native;
   Family<Summary, 0> size;
   Family<Gauge, 0> alive, level, peak;
 };
@@ -64,6 +64,7 @@ void declare(Families& families, Choice& choice) {
         break;
       case 2:
         families.latency = registry.histogram("sim_latency", "Latency", {"n"}, {1, 2});
+        families.native = registry.native_histogram("sim_native", "Latency", {"n"}, {.low = 1, .high = 2, .factor = 2});
         break;
       case 3:
         families.size = registry.summary("sim_size", "Size");
@@ -110,10 +111,13 @@ void update(const Families& families, Choice& choice) {
       break;
     case 4:
     case 5:
-      if (!families.latency) break;
+      if (!families.latency || !families.native) break;
       self()->observing = 1;
       // In bucket b, of value b + 1: so the sum follows from the buckets.
-      counted(kLatency, [&] { families.latency.with(label).observe(static_cast<double>(1 + choice.below(3))); });
+      counted(kLatency, [&] {
+        const auto value = static_cast<double>(1 + choice.below(3));
+        (label == "0" ? families.native : families.latency).with(label).observe(value);
+      });
       self()->observing = 0;
       break;
     case 6:
@@ -230,12 +234,13 @@ int be_survivor(const char* path) {
   }
   Choice choice(0);
   declare(families, choice);
-  const bool all = families.hits && families.cost && families.latency && families.size && families.alive &&
-                   families.level && families.peak;
+  const bool all = families.hits && families.cost && families.latency && families.native && families.size &&
+                   families.alive && families.level && families.peak;
   if (!all) return 2;
   families.hits.with("0").inc();
   families.cost.with("0").inc(kCostStep);
   families.latency.with("0").observe(1);
+  families.native.with("0").observe(1);
   families.size.observe(kSizeStep);
   families.level.inc();
   return 0;

@@ -112,5 +112,14 @@ TEST_F(Diff, WithoutTwoSegmentsThereIsNoAnswer) {
   }
 }
 
+TEST_F(Diff, NativeBucketsWithinOneClassicBucketDiffer) {
+  constexpr std::uint32_t kFirst = shm::kHistogramBuckets;  // up to 1, 1.41, 2, 2.83, 4, above
+  const auto of_a = a_.family(tests::native_histogram("d_seconds", 1, 4, 1.5));
+  const auto of_b = b_.family(tests::native_histogram("d_seconds", 1, 4, 1.5));
+  a_.thread(0, of_a.cell + kFirst + 1).store_relaxed(1);
+  b_.thread(0, of_b.cell + kFirst + 2).store_relaxed(1);
+  expect_lines("d_seconds{native=\"1.4142135623730951\"} 1 - -\nd_seconds{native=\"2\"} - 1 -\n");
+}
+
 }  // namespace
 }  // namespace shmetrics::tools

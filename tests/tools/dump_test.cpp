@@ -190,5 +190,20 @@ TEST_F(Dump, EveryFormatOfNoSegmentFails) {
   }
 }
 
+TEST_F(Dump, ShowsTheNativeBucketsThatHaveCounted) {
+  const auto native = segment_.family(tests::native_histogram("app_native", 1, 4, 1.5));
+  segment_.thread(0, native.cell + shm::kHistogramSum).store_double_relaxed(12);
+  const std::uint64_t counts[] = {2, 0, 3, 0, 0, 1};  // up to 1, 1.41, 2, 2.83, 4, above
+  for (std::uint32_t i = 0; i < std::size(counts); ++i) {
+    segment_.thread(0, native.cell + shm::kHistogramBuckets + i).store_relaxed(counts[i]);
+  }
+  EXPECT_THAT(dump("table").out, HasSubstr("app_native  count 6  sum 12  mean 2  native 1:2 2:3 +Inf:1\n"));
+  expect_json(
+      "native = families['app_native']['series'][0]['native']\n"
+      "assert native['zero_count'] == 2 and native['schema'] == 1, native\n"
+      "assert [count for _, _, count in native['buckets']] == [3, 1], native\n"
+      "assert 'native' not in families['app_wait_seconds']['series'][0]\n");
+}
+
 }  // namespace
 }  // namespace shmetrics

@@ -77,6 +77,24 @@ TEST(Rates, AreWhatCameBetweenTwoReadingsTheFastestFirst) {
   EXPECT_EQ(rates.gauges[0].rate, std::nullopt);
 }
 
+TEST(Rates, OfANativeHistogramHaveTheQuantileOfWhatCameInBetween) {
+  using Buckets = std::vector<collector::NativeDistribution::Bucket>;
+  const auto native = [](double count, std::uint64_t zero_count, Buckets buckets) {
+    Moment::Point point = observed("seconds", count, count);
+    point.native = {.schema = 0, .zero_threshold = 1, .zero_count = zero_count, .buckets = std::move(buckets)};
+    return point;
+  };
+  const Moment before = reading(10s, {native(51, 50, {{4, 8, 1}})});
+  EXPECT_EQ(compare(&before, reading(12s, {native(151, 50, {{2, 4, 100}, {4, 8, 1}})})).moving[0].p99, 2 + 2 * 0.99);
+  EXPECT_EQ(compare(&before, reading(12s, {native(53, 52, {{4, 8, 1}})})).moving[0].p99, 0.99) << "in the zero bucket";
+  EXPECT_EQ(compare(&before, reading(12s, {native(52, 50, {{4, 8, 1}, {8, INFINITY, 1}})})).moving[0].p99, 8);
+  EXPECT_EQ(compare(&before, before).moving[0].p99, std::nullopt);
+  const Rates rates = compare(&before, reading(12s, {count("plain", 1), native(151, 50, {{2, 4, 100}, {4, 8, 1}})}));
+  const auto lines = frame(before.status, rates, {.path = "p", .unix_seconds = 0, .interval = 2s});
+  EXPECT_THAT(lines, ::testing::Contains(ContainsRegex("RATE/S +TOTAL +MEAN +P99  COUNTER")));
+  EXPECT_THAT(lines, ::testing::Contains(ContainsRegex("50 +151 +1 +3.98  seconds")));
+}
+
 TEST(Rates, AreUnknownWithoutAReadingOfTheSameSegment) {
   const Moment other = reading(10s, {count("a", 5)}, "other");
   Moment gone = reading(10s, {});

@@ -72,6 +72,27 @@ test("search and kind filter, and nothing found says so", async () => {
   await page.context().close();
 });
 
+test("quantiles of a native histogram are those of its native buckets", async () => {
+  const { page } = await opened();
+  const [native, classic, open] = await page.evaluate(async () => {
+    const { bucketsOf, quantile } = await import("./feed.js");
+    const buckets = [[1, 2], [2, 2], [4, 4], ["+Inf", 5]];
+    const native = { zero_threshold: 1, zero_count: 2, buckets: [[2, 2.2, 1], [3.8, 4, 1], [4, "+Inf", 1]] };
+    const of = (said) => [0.2, 0.5, 0.8, 0.99].map((q) => quantile(q, bucketsOf(said)));
+    return [of({ buckets, native }), of({ buckets }), quantile(0.5, [])];
+  });
+  assert.deepEqual(native, [0.5, 2 + (2.2 - 2) * 0.5, 4, 4]);
+  assert.deepEqual(classic, [0.5, 2.5, 4, 4]);
+  assert.ok(Number.isNaN(open));
+  await search(page, "app_native_seconds");
+  await page.waitForFunction(() =>
+    [...document.querySelectorAll("#list .quantiles")].some((cell) => cell.textContent.includes(" ms · ")));
+  const shown = await page.$$eval("#list .quantiles", (all) => all.map((one) => one.textContent).join(""));
+  const median = Number(/([\d.]+) ms/.exec(shown)[1]); // of e^-4.2 seconds: 15.0 ms
+  assert.ok(median > 12 && median < 19, shown);
+  await page.context().close();
+});
+
 test("labels of markup, quotes and lines are text", async () => {
   const { page, faults } = await opened();
   await search(page, "app_odd_total");

@@ -42,6 +42,7 @@
 #include <utility>
 #include <vector>
 
+#include <shmetrics/buckets.hpp>
 #include <shmetrics/handles.hpp>
 
 namespace shmetrics {
@@ -108,15 +109,6 @@ enum class GaugeMode : std::uint32_t {
   // Of no worker.
   shared,  ///< one value of all processes: set() in one and inc() in another; some ns slower than a worker's own
 };
-
-/// Upper bounds of buckets, +Inf not among them: it comes on top. 1 to 64 finite numbers, increasing.
-using Buckets = std::vector<double>;
-/// .005 .01 .025 .05 .1 .25 .5 1 2.5 5 10: seconds of a web request.
-SHMETRICS_API Buckets default_buckets();
-/// `count` bounds: start, start + width, ...; an empty list when that makes no valid bounds.
-SHMETRICS_API Buckets linear_buckets(double start, double width, std::size_t count);
-/// `count` bounds: start, start * factor, ...; an empty list when that makes no valid bounds.
-SHMETRICS_API Buckets exponential_buckets(double start, double factor, std::size_t count);
 
 /// No labels: `{}` or nothing in a declaration.
 struct NoLabels {};
@@ -287,6 +279,23 @@ class Registry {
     return declared<Histogram, 0>({Kind::histogram, name, help, {}, GaugeMode::livesum, bounds}, options);
   }
 
+  /// A histogram whose buckets grow by a factor, from low to high: docs/native-histograms.md. Values below 0 are
+  /// refused and counted.
+  template <std::size_t N>
+  Family<Histogram, N> native_histogram(std::string_view name, std::string_view help,
+                                        const std::string_view (&labels)[N], const NativeBuckets& buckets,
+                                        FamilyOptions options = {}) const {
+    return declared<Histogram, N>({Kind::histogram, name, help, labels, {}, {}, &buckets}, options);
+  }
+  Family<Histogram, kRuntimeLabels> native_histogram(std::string_view name, std::string_view help, RuntimeLabels labels,
+                                                     const NativeBuckets& buckets, FamilyOptions options = {}) const {
+    return declared<Histogram, kRuntimeLabels>({Kind::histogram, name, help, labels.names, {}, {}, &buckets}, options);
+  }
+  Family<Histogram, 0> native_histogram(std::string_view name, std::string_view help, NoLabels,
+                                        const NativeBuckets& buckets, FamilyOptions options = {}) const {
+    return declared<Histogram, 0>({Kind::histogram, name, help, {}, {}, {}, &buckets}, options);
+  }
+
   template <std::size_t N>
   Family<Summary, N> summary(std::string_view name, std::string_view help, const std::string_view (&labels)[N],
                              FamilyOptions options = {}) const {
@@ -323,6 +332,7 @@ class Registry {
     std::span<const std::string_view> labels;
     GaugeMode mode = GaugeMode::livesum;
     std::span<const double> bounds = {};
+    const NativeBuckets* native = nullptr;
   };
   SHMETRICS_API const detail::FamilyState* declare(const Declaration& declaration, const FamilyOptions& options,
                                                    std::error_code& error) const noexcept;

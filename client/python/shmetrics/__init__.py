@@ -8,7 +8,7 @@ from __future__ import annotations
 import grp
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Union
+from typing import NamedTuple, Union
 
 try:
     import shmetrics._core as _core
@@ -25,9 +25,9 @@ from ._exposition import (CONTENT_TYPE_LATEST, Reader, generate_latest, make_asg
                           start_http_server)
 from ._scopes import ExceptionCounter, InprogressTracker, Timer
 
-__all__ = ["CONTENT_TYPE_LATEST", "Counter", "Enum", "Gauge", "Histogram", "Info", "REGISTRY", "Registry", "Summary",
-           "delete_from_gateway", "generate_latest", "make_asgi_app", "make_wsgi_app", "push_to_gateway",
-           "pushadd_to_gateway", "start_http_server", "watch_interpreter", "write_to_textfile"]
+__all__ = ["CONTENT_TYPE_LATEST", "Counter", "Enum", "Gauge", "Histogram", "Info", "NativeBuckets", "REGISTRY",
+           "Registry", "Summary", "delete_from_gateway", "generate_latest", "make_asgi_app", "make_wsgi_app",
+           "push_to_gateway", "pushadd_to_gateway", "start_http_server", "watch_interpreter", "write_to_textfile"]
 
 # In the order of enum shmetrics_gauge_mode.
 _MODES = ("livesum", "livemin", "livemax", "liveall", "livemostrecent", "sum", "min", "max", "mostrecent", "all",
@@ -158,8 +158,17 @@ class Summary(_core.Summary):
         return Timer(self, "observe")
 
 
+class NativeBuckets(NamedTuple):
+    """Buckets that grow by a factor, from `low` to `high`, both above 0: docs/native-histograms.md."""
+
+    low: float
+    high: float
+    factor: float = 1.1
+
+
 class Histogram(_core.Histogram):
-    """Observations in buckets: 1 to 64 finite upper bounds, increasing; +Inf comes on top, named or not."""
+    """Observations in buckets: 1 to 64 finite upper bounds, increasing; +Inf comes on top, named or not. Or `native`
+    ones; then values below 0 are refused and counted."""
 
     __slots__ = ()
     clear = remove = reset = elsewhere("Histogram that forgets", LASTING)
@@ -168,13 +177,16 @@ class Histogram(_core.Histogram):
 
     def __init__(self, name: str, documentation: str, labelnames: Iterable[str] = (), namespace: str = "",
                  subsystem: str = "", unit: str = "", registry: Registry | None = None, *,
-                 buckets: Sequence[float | str] = DEFAULT_BUCKETS, series_limit: int = 0,
-                 naming: str = "strict") -> None:
-        bounds = tuple(float(bound) for bound in buckets)
-        if bounds[-1:] == (float("inf"),):
+                 buckets: Sequence[float | str] = DEFAULT_BUCKETS, native: NativeBuckets | None = None,
+                 series_limit: int = 0, naming: str = "strict") -> None:
+        if native is not None and buckets is not self.DEFAULT_BUCKETS:
+            raise ValueError("buckets and native: give one of them")
+        bounds = tuple(float(bound) for bound in native or buckets)
+        if native is None and bounds[-1:] == (float("inf"),):
             bounds = bounds[:-1]
-        self._declare("histogram", _handle(registry), _full_name(name, namespace, subsystem, unit, ""), documentation,
-                      tuple(labelnames), unit, series_limit, 0, bounds, _naming(naming))
+        self._declare("native" if native else "histogram", _handle(registry),
+                      _full_name(name, namespace, subsystem, unit, ""), documentation, tuple(labelnames), unit,
+                      series_limit, 0, bounds, _naming(naming))
 
     def time(self) -> Timer[Histogram]:
         """`with` or decorator: observes the seconds that it took."""

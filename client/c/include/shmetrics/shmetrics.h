@@ -166,6 +166,15 @@ SHMETRICS_C_API shmetrics_gauge_family* shmetrics_declare_gauge(shmetrics_regist
 SHMETRICS_C_API shmetrics_histogram_family* shmetrics_declare_histogram(
     shmetrics_registry* registry, const char* name, const char* help, const char* const* labels, size_t label_count,
     const double* bounds, size_t bound_count, const shmetrics_family_options* options, shmetrics_error* error);
+/* Buckets that grow by a factor, from low to high, both above 0: docs/native-histograms.md. Factor 0: 1.1. */
+typedef struct shmetrics_native_buckets {
+  double low;
+  double high;
+  double factor;
+} shmetrics_native_buckets;
+SHMETRICS_C_API shmetrics_histogram_family* shmetrics_declare_native_histogram(
+    shmetrics_registry* registry, const char* name, const char* help, const char* const* labels, size_t label_count,
+    shmetrics_native_buckets buckets, const shmetrics_family_options* options, shmetrics_error* error);
 SHMETRICS_C_API shmetrics_summary_family* shmetrics_declare_summary(shmetrics_registry* registry, const char* name,
                                                                     const char* help, const char* const* labels,
                                                                     size_t label_count,

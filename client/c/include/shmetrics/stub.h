@@ -78,6 +78,13 @@ SHMETRICS_C_API shmetrics_histogram_family* shmetrics_declare_histogram(
   return registry == NULL ? NULL : (shmetrics_histogram_family*)&shmetrics_stub_object_;
 }
 
+SHMETRICS_C_API shmetrics_histogram_family* shmetrics_declare_native_histogram(
+    shmetrics_registry* registry, const char* name, const char* help, const char* const* labels, size_t label_count,
+    shmetrics_native_buckets buckets, const shmetrics_family_options* options, shmetrics_error* error) {
+  shmetrics_stub_succeed_(error);
+  return registry == NULL ? NULL : (shmetrics_histogram_family*)&shmetrics_stub_object_;
+}
+
 SHMETRICS_C_API shmetrics_summary_family* shmetrics_declare_summary(shmetrics_registry* registry, const char* name,
                                                                     const char* help, const char* const* labels,
                                                                     size_t label_count,
