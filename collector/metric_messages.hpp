@@ -24,7 +24,18 @@ enum class LabelField : protozero::pbf_tag_type { kName = 1, kValue = 2 };
 enum class CounterField : protozero::pbf_tag_type { kValue = 1, kStart = 3 };
 enum class GaugeField : protozero::pbf_tag_type { kValue = 1 };
 enum class SummaryField : protozero::pbf_tag_type { kCount = 1, kSum = 2, kStart = 4 };
-enum class HistogramField : protozero::pbf_tag_type { kCount = 1, kSum = 2, kBucket = 3, kStart = 15 };
+enum class HistogramField : protozero::pbf_tag_type {
+  kCount = 1,
+  kSum = 2,
+  kBucket = 3,
+  kSchema = 5,
+  kZeroThreshold = 6,
+  kZeroCount = 7,
+  kPositiveSpan = 12,
+  kPositiveDelta = 13,
+  kStart = 15
+};
+enum class SpanField : protozero::pbf_tag_type { kOffset = 1, kLength = 2 };
 enum class BucketField : protozero::pbf_tag_type { kCount = 1, kBound = 2 };
 enum class TimestampField : protozero::pbf_tag_type { kSeconds = 1, kNanoseconds = 2 };
 

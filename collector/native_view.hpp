@@ -38,8 +38,8 @@ NativeView common_view(std::span<const shm::NativeWindow> windows);
 /// Of each cell of the window: its cell in the view.
 std::vector<std::uint16_t> cells_in(const NativeView& view, const shm::NativeWindow& window);
 
-/// Buckets as Prometheus' data model has them: stretches of neighbours, and for each bucket how many more it has than the
-/// bucket before it.
+/// Buckets as Prometheus' data model has them: stretches of neighbours, and for each bucket how many more it has than
+/// the bucket before it.
 struct NativeSpans {
   struct Span {
     std::int32_t offset = 0;  // key of its first bucket, or how many buckets lie between it and the span before

@@ -65,13 +65,18 @@ class ProtobufVisitor {
 
   void observed(std::size_t series, std::span<const std::uint64_t> buckets, double sum) {
     if (!begin(series)) return;
-    if (family_.type == shm::MetricType::kHistogram) return histogram(series, buckets, sum);
+    if (family_.type == shm::MetricType::kHistogram) return histogram(series, buckets, {}, sum);
     value_.clear();
     Message<SummaryField> summary(value_);
     summary.add_uint64(SummaryField::kCount, buckets.front());
     summary.add_double(SummaryField::kSum, sum);
     add_start(summary, SummaryField::kStart, series);
     message_->metric(labels_, MetricField::kSummary, value_);
+  }
+
+  void native(std::size_t series, std::span<const std::uint64_t> buckets, std::span<const std::uint64_t> cells,
+              double sum) {
+    if (begin(series)) histogram(series, buckets, cells, sum);
   }
 
  private:
@@ -81,7 +86,9 @@ class ProtobufVisitor {
     message_->metric(labels_, MetricField::kGauge, value_);
   }
 
-  void histogram(std::size_t series, std::span<const std::uint64_t> buckets, double sum) {
+  // Without `cells`, it has no native form. With them the classic buckets are for servers that take no native ones.
+  void histogram(std::size_t series, std::span<const std::uint64_t> buckets, std::span<const std::uint64_t> cells,
+                 double sum) {
     value_.clear();
     Message<HistogramField> histogram(value_);
     std::uint64_t total = 0;
@@ -97,8 +104,26 @@ class ProtobufVisitor {
       bucket.add_double(BucketField::kBound, bound(i));
       histogram.add_message(HistogramField::kBucket, part_);
     }
+    if (!cells.empty()) add_native(histogram, cells);
     add_start(histogram, HistogramField::kStart, series);
     message_->metric(labels_, MetricField::kHistogram, value_);
+  }
+
+  // Prometheus 2.42 knows an empty native histogram by its zero threshold alone, which is above 0.
+  void add_native(Message<HistogramField>& histogram, std::span<const std::uint64_t> cells) {
+    const NativeView& view = *family_.native;
+    histogram.add_sint32(HistogramField::kSchema, view.schema);
+    histogram.add_double(HistogramField::kZeroThreshold, view.zero_threshold());
+    histogram.add_uint64(HistogramField::kZeroCount, cells.front());
+    const NativeSpans native = native_spans(view, cells);
+    for (const NativeSpans::Span& span : native.spans) {
+      part_.clear();
+      Message<SpanField> message(part_);
+      message.add_sint32(SpanField::kOffset, span.offset);
+      message.add_uint32(SpanField::kLength, span.length);
+      histogram.add_message(HistogramField::kPositiveSpan, part_);
+    }
+    histogram.add_packed_sint64(HistogramField::kPositiveDelta, native.deltas.begin(), native.deltas.end());
   }
 
   double bound(std::size_t bucket) const {

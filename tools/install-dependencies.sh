@@ -30,6 +30,7 @@ packages_of() {
       echo prometheus python3-prometheus-client python3-yaml nginx haproxy socat
       echo clang "$(clang_runtime)" clang-format clang-tidy git openssl spin relacy-dev
       echo golang-go golang-github-prometheus-common-dev # whose decoder judges protobuf
+      echo golang-github-prometheus-client-golang-dev # whose borders of native buckets are compared with ours
       echo help2man pkg-config zsh # what is installed, and how it is used
       echo gunicorn mypy python3-billiard # with which the package for Python is used
       echo python3-aiohttp python3-flask python3-pytest python3-starlette python3-uvicorn

@@ -86,6 +86,61 @@ TEST(Protobuf, AHistogramIsTheseBytes) {
                            "  7a 08  08 80dea0cb05  10 01"));
 }
 
+TEST(Protobuf, ANativeHistogramIsTheseBytesBesideItsClassicBuckets) {
+  SegmentBuilder segment;
+  observe(segment, segment.family(tests::native_histogram("h", 1, 4, 1.5), kCreated).cell, {2, 5, 0, 0, 0, 7}, 2.5);
+  EXPECT_EQ(hex(rendered(segment)),
+            without_blanks("76"
+                           "0a 01 68  12 05 48656c702e  18 04"
+                           "22 68  3a 66"
+                           "  08 0e  11 0000000000000440"         // count: 14; sum: 2.5
+                           "  1a 0b  08 02  11 000000000000f03f"  // up to 1: 2
+                           "  1a 0b  08 07  11 0000000000000040"  // up to 2: 7
+                           "  1a 0b  08 07  11 0000000000001040"  // up to 4: 7
+                           "  1a 0b  08 0e  11 000000000000f07f"  // up to infinity: all
+                           "  28 02  31 000000000000f03f  38 02"  // schema 1; up to 1: 2
+                           "  62 04  08 02  10 01"                // one bucket from key 1 on
+                           "  62 04  08 06  10 01"                // three are empty, then one
+                           "  6a 02  0a 04"                       // 5, and 2 more
+                           "  7a 08  08 80dea0cb05  10 01"));
+}
+
+TEST(Protobuf, AnIndependentDecoderReadsNativeBuckets) {
+  if (!tests::has_protobuf_judge()) GTEST_SKIP() << tests::kNoProtobufJudge;
+  SegmentBuilder segment;
+  const auto family = segment.family(tests::native_histogram("h", 0.25, 4, 1.5, {"x"}));
+  observe(segment, segment.series(family, {"1"}), {2, 5, 0, 0, 0, 7, 0, 0, 1, 3}, 2.5);
+  segment.series(family, {"2"});
+  segment.family(tests::native_histogram("wide", 1e-300, 1e300, 4, {"x"}));
+  const std::string scrape = rendered(segment);
+  // Key -3 ends at 0.35; 0.25 to 0.35 has 5, 1 to 1.41 has 7, 2.83 to 4 has 1, and what is above 4 is in the next.
+  EXPECT_EQ(tests::run_command({SHMETRICS_PROTOBUF_JUDGE, "native"}, scrape).out,
+            "h 1 0.25 2 -3:[5] 3:[2 -7 0 1 2] left 0\nh 1 0.25 0 left 0\n");
+  Scraper scraper(segment.path());
+  std::string text;
+  ASSERT_TRUE(scraper.scrape(text).up);
+  EXPECT_EQ(tests::with_plain_numbers(tests::judge_protobuf(scrape).out), tests::with_plain_numbers(text));
+}
+
+// A server takes a count that goes back for a restart, and the rate of all that was counted for the rate of now.
+TEST(Protobuf, ASecondWindowTakesNothingFromTheNativeBuckets) {
+  if (!tests::has_protobuf_judge()) GTEST_SKIP() << tests::kNoProtobufJudge;
+  SegmentBuilder segment;
+  Scraper scraper(segment.path());
+  const auto judged = [&] {
+    EXPECT_TRUE(scraper.read().up);
+    return tests::run_command({SHMETRICS_PROTOBUF_JUDGE, "native"}, rendered(scraper)).out;
+  };
+  observe(segment, segment.family(tests::native_histogram("h", 1, 8, 2)).cell, {1, 2, 3, 4, 5}, 2.5);
+  EXPECT_EQ(judged(), "h 0 1 1 1:[2 1 1 1] left 0\n");
+  const auto second = segment.family(tests::native_histogram("h", 2, 32, 2));
+  EXPECT_EQ(judged(), "h 0 2 3 2:[3 1 1] left 0\n");
+  observe(segment, second.cell, {10, 20, 30, 40, 50, 60}, 1);
+  EXPECT_EQ(judged(), "h 0 2 13 2:[23 11 11 5 10] left 0\n");
+  segment.family(tests::histogram("h", {1}));
+  EXPECT_EQ(judged(), "") << "with classic ones there is no native form";
+}
+
 TEST(Protobuf, ASummaryAndGaugesAreTheseBytesAndZerosAreWritten) {
   SegmentBuilder segment;
   const auto alive = segment.live(0);

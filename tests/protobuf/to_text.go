@@ -1,6 +1,7 @@
-// The judge of protobuf scrapes: what client_golang's own decoder reads of them, as text 0.0.4.
+// The judge of protobuf scrapes: what client_golang's own decoder reads of them, as text 0.0.4. With an argument, of
+// native histograms: name, schema, zero threshold, zero count, then each span with its deltas.
 //
-// usage: to_text <scrape
+// usage: to_text [native] <scrape
 package main
 
 import (
@@ -23,7 +24,9 @@ func main() {
 		if errors.Is(err, io.EOF) {
 			break
 		}
-		if err == nil {
+		if err == nil && len(os.Args) > 1 {
+			tellNative(out, &family)
+		} else if err == nil {
 			_, err = expfmt.MetricFamilyToText(out, &family)
 		}
 		if err != nil {
@@ -32,4 +35,21 @@ func main() {
 		}
 	}
 	out.Flush()
+}
+
+func tellNative(out io.Writer, family *dto.MetricFamily) {
+	for _, metric := range family.Metric {
+		histogram := metric.GetHistogram()
+		if histogram == nil || histogram.Schema == nil {
+			continue
+		}
+		fmt.Fprint(out, family.GetName(), " ", histogram.GetSchema(), " ", histogram.GetZeroThreshold(), " ",
+			histogram.GetZeroCount())
+		deltas := histogram.PositiveDelta
+		for _, span := range histogram.PositiveSpan {
+			fmt.Fprint(out, " ", span.GetOffset(), ":", deltas[:span.GetLength()])
+			deltas = deltas[span.GetLength():]
+		}
+		fmt.Fprintln(out, " left", len(deltas))
+	}
 }
