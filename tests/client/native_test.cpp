@@ -14,8 +14,8 @@
 #include "collector/check.hpp"
 #include "collector/plain_family.hpp"
 #include "shm/native_window.hpp"
-#include "tests/client/refusing.hpp"
 #include "tests/forked.hpp"
+#include "tests/live_worker.hpp"
 #include "tests/scrape.hpp"
 #include "tests/temporary_folder.hpp"
 
@@ -208,7 +208,7 @@ TEST_F(NativeTest, AThreadWithoutASlotCountsInTheSpill) {
 }
 
 TEST_F(NativeTest, BesideLivingWorkersWithClassicBucketsItIsAnotherGeneration) {
-  const tests::OtherWorker other(options_, [](const Registry& registry) {
+  const tests::LiveWorker other(options_, [](const Registry& registry) {
     registry.histogram("h", "H", {}, {1, 3}).observe(3);
   });
   const auto native = registry_.native_histogram("h", "H", {}, {.low = 1, .high = 4, .factor = 2});

@@ -77,14 +77,13 @@ class NativeHistograms(unittest.TestCase):
     def setUp(self):
         stack = contextlib.ExitStack()
         self.addCleanup(stack.close)
-        folder = pathlib.Path(stack.enter_context(
-            tempfile.TemporaryDirectory(prefix="shmetrics-test.", dir="/dev/shm")))
-        segment = str(folder / "native.seg")
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="shmetrics-test.", dir="/dev/shm"))
+        segment = f"{folder}/native.seg"
         acknowledged = mmap.mmap(-1, 8 * WORKERS)
         self.workers = [Worker(segment, number, acknowledged) for number in range(WORKERS)]
         self.assertTrue(eventually(lambda: os.path.exists(segment), 60))
         exporter = stack.enter_context(RunningExporter(programs, segment))
-        config = folder / "prometheus.yml"
+        config = pathlib.Path(folder, "prometheus.yml")
         config.write_text(f"""
 global: {{scrape_interval: 1s}}
 scrape_configs:

@@ -92,7 +92,7 @@ TEST(Rates, OfANativeHistogramHaveTheQuantileOfWhatCameInBetween) {
   const Rates rates = compare(&before, reading(12s, {count("plain", 1), native(151, 50, {{2, 4, 100}, {4, 8, 1}})}));
   const auto lines = frame(before.status, rates, {.path = "p", .unix_seconds = 0, .interval = 2s});
   EXPECT_THAT(lines, ::testing::Contains(ContainsRegex("RATE/S +TOTAL +MEAN +P99  COUNTER")));
-  EXPECT_THAT(lines, ::testing::Contains(ContainsRegex("50 +151 +1 +3.98  seconds")));
+  EXPECT_THAT(lines, ::testing::Contains(ContainsRegex("50.0 +151 +1 +3.98  seconds")));
 }
 
 TEST(Rates, AreUnknownWithoutAReadingOfTheSameSegment) {
