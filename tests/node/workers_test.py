@@ -3,6 +3,7 @@
 usage: workers_test.py DIRECTORY_OF_THE_PACKAGE DIRECTORY_OF_PROGRAMS DIRECTORY_OF_PEERS
 """
 import concurrent.futures
+import json
 import os
 import random
 import signal
@@ -147,8 +148,9 @@ function work(isEndless) {
 async function main() {
   for (let i = 0; i < 12; i += 1) {
     const worker = new Worker(`(${work})(${i % 2 === 1}); `.replace(/^/, HEAD), { eval: true });
+    const exited = new Promise(resolve => worker.on('exit', resolve)); // it may come with the last message
     await new Promise((resolve, reject) => worker.on('message', resolve).on('error', reject));
-    await (i % 2 === 1 ? worker.terminate() : new Promise(resolve => worker.on('exit', resolve)));
+    await (i % 2 === 1 ? worker.terminate() : exited);
   }
   const client = require('@shmetrics/prom-client');
   console.log(JSON.stringify(await client.register.getMetricsAsJSON()));
@@ -161,7 +163,8 @@ main();
 class NodeThreads(unittest.TestCase):
     def test_threads_that_end_or_are_terminated_lose_nothing_and_crash_nothing(self):
         segment = new_directory() / "test.seg"
-        node.run(segment, "-e", THREADS)
+        written, _ = node.run(segment, "-e", THREADS)
+        self.assertEqual(len(json.loads(written)), 2, "the main thread has seen all of them end")
         found = samples(segment, "threads")
         self.assertEqual(found['threads_total{endless="false"}'], 6000)
         self.assertGreaterEqual(found['threads_total{endless="true"}'], 6000)
