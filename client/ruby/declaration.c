@@ -73,7 +73,9 @@ static VALUE segment_declare(VALUE self, VALUE kind, VALUE name, VALUE help, VAL
   wanted.options.series_limit = NUM2UINT(series_limit);
   wanted.options.naming = SHMETRICS_LENIENT;
   for (; wanted.label_count < (size_t)RARRAY_LEN(labels) && wanted.label_count <= MOST_LABELS; ++wanted.label_count) {
-    VALUE text = rb_sym2str(RARRAY_AREF(labels, (long)wanted.label_count));
+    VALUE label = RARRAY_AREF(labels, (long)wanted.label_count);
+    Check_Type(label, T_SYMBOL);
+    VALUE text = rb_sym2str(label);
     rb_ary_push(texts, text);
     wanted.labels[wanted.label_count] = StringValueCStr(text);
   }

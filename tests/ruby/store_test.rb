@@ -305,3 +305,31 @@ class MetricsTest < StoreTest
     assert_equal 1990.0, counter.get(labels: { path: '__overflow__' })
   end
 end
+
+class ExtensionTest < StoreTest
+  def test_arguments_that_are_none_raise
+    segment = @store.segment
+    family = segment.declare('histogram', 'h_seconds', 'H', [:a], [0.5, 1], 0, 0)
+    [[TypeError, -> { family.observe(nil, 1) }], [TypeError, -> { family.observe({ a: 1 }, 'x') }],
+     [TypeError, -> { segment.text([1]) }], [ArgumentError, -> { segment.values("a\0b") }],
+     [TypeError, -> { segment.declare('counter', 'c_total', 'C', ['a'], [], 0, 0) }],
+     [TypeError, -> { Shmetrics::Family.new }], [TypeError, -> { Shmetrics::Series.allocate }],
+     [Shmetrics::Error, -> { Shmetrics::Segment.open('/none/such.seg') }]].each do |error, mistake|
+      assert_raises(error, &mistake)
+    end
+    assert_equal({}, segment.values('h_seconds'))
+  end
+
+  def test_a_garbage_collection_at_every_step_breaks_nothing
+    GC.stress = true
+    segment = @store.segment
+    family = segment.declare('histogram', 'h_seconds', 'H', %i[a b], [0.5, 1], 0, 0)
+    3.times do |i|
+      family.observe({ a: i, b: :"x#{i}" }, 0.75)
+      family.series({ a: i, b: "x#{i}" }).observe(0.25)
+    end
+    found = segment.values('h_seconds')
+    GC.stress = false
+    assert_equal (0...3).to_h { |i| [{ a: i.to_s, b: "x#{i}" }, 1.0] }, found.transform_values { |parts| parts['sum'] }
+  end
+end
