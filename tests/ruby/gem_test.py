@@ -3,6 +3,7 @@
 usage: gem_test.py DIRECTORY_OF_THE_PACKAGE DIRECTORY_OF_PROGRAMS
 """
 import os
+import re
 import shutil
 import subprocess
 import unittest
@@ -27,8 +28,10 @@ class RubyGem(unittest.TestCase):
         environment = {**os.environ, "C_INCLUDE_PATH": headers, "LIBRARY_PATH": libraries,
                        "LD_LIBRARY_PATH": libraries, "GEM_HOME": str(folder / "gems"),
                        "SHMETRICS_SEGMENT": str(folder / "gem.seg")}
+        said = subprocess.run([PROGRAMS / "shmetrics", "--version"], capture_output=True, text=True, check=True).stdout
+        version = re.search(r"\d+\.\d+\.\d+", said).group()
         self.does(["gem", "build", "shmetrics.gemspec"], cwd=source, env=environment)
-        self.does(["gem", "install", "--local", "--no-document", *source.glob("shmetrics-*.gem")], cwd=folder,
+        self.does(["gem", "install", "--local", "--no-document", source / f"shmetrics-{version}.gem"], cwd=folder,
                   env=environment)
         self.does(["ruby", "-e", "require 'shmetrics'; Shmetrics::Segment.open.declare('counter', 'jobs_total', "
                    "'Jobs', [], [], 0, 0).add({}, 2)"], cwd=folder, env=environment)
