@@ -8,8 +8,8 @@ fail() { echo "library_test: $1" >&2; exit 1; }
 
 allowed="libc.so.6 libm.so.6 ld-linux-x86-64.so.2"
 case $(basename "$library") in
-  libshmetrics.so*) list=$golden/exports_shared.list limit_kib=200 allowed="$allowed libstdc++.so.6 libgcc_s.so.1" ;;
-  libshmetrics_c.so*) list=$golden/exports_c.list limit_kib=320 ;;
+  libshmetrics.so*) list=$golden/exports_shared.list limit_kib=208 allowed="$allowed libstdc++.so.6 libgcc_s.so.1" ;;
+  libshmetrics_c.so*) list=$golden/exports_c.list limit_kib=336 ;;
   libshmetrics_reader.so*) list=$golden/exports_reader.list limit_kib=800 ;;
   _core.abi3.so) list=$golden/exports_python.list limit_kib=1000 ;;
   *) fail "no library of ours: $library" ;;
