@@ -264,11 +264,15 @@ static PyObject* core_set_program(PyObject* module, PyObject* name) {
   Py_RETURN_NONE;
 }
 
-static PyMethodDef kFunctions[] = {
-    {"open", core_open, METH_VARARGS, NULL},         {"release_worker", core_release_worker, METH_NOARGS, NULL},
-    {"set_program", core_set_program, METH_O, NULL}, {"path", core_path, METH_O, NULL},
-    {"info", core_info, METH_VARARGS, NULL},         {"render", core_render, METH_VARARGS, NULL},
-    {"value", core_value, METH_VARARGS, NULL},       {NULL, NULL, 0, NULL}};
+static PyMethodDef kFunctions[] = {{"open", core_open, METH_VARARGS, NULL},
+                                   {"release_worker", core_release_worker, METH_NOARGS, NULL},
+                                   {"set_program", core_set_program, METH_O, NULL},
+                                   {"path", core_path, METH_O, NULL},
+                                   {"info", core_info, METH_VARARGS, NULL},
+                                   {"render", core_render, METH_VARARGS, NULL},
+                                   {"value", core_value, METH_VARARGS, NULL},
+                                   {"samples", core_samples, METH_O, NULL},
+                                   {NULL, NULL, 0, NULL}};
 static PyModuleDef_Slot kSlots[] = {{Py_mod_exec, (void*)add_types}, {0, NULL}};
 static struct PyModuleDef kModule = {PyModuleDef_HEAD_INIT, .m_name = "shmetrics._core", .m_methods = kFunctions,
                                      .m_slots = kSlots};

@@ -29,3 +29,4 @@ int registry_of(PyObject* handle, shmetrics_registry** registry);
 /* reading.c */
 PyObject* core_render(PyObject* module, PyObject* args);
 PyObject* core_value(PyObject* module, PyObject* args);
+PyObject* core_samples(PyObject* module, PyObject* handle);

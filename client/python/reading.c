@@ -15,6 +15,12 @@ PyObject* core_value(PyObject* module, PyObject* args) {
   Py_RETURN_NONE;
 }
 
+PyObject* core_samples(PyObject* module, PyObject* handle) {
+  (void)module;
+  (void)handle;
+  return PyList_New(0);
+}
+
 #else
 
 #include <shmetrics/reader.h>
@@ -124,6 +130,35 @@ PyObject* core_value(PyObject* module, PyObject* args) {
   Py_END_ALLOW_THREADS;
   if (!is_there) Py_RETURN_NONE;
   return PyFloat_FromDouble(value);
+}
+
+static int append_sample(void* list, const shmetrics_sample* sample) {
+  PyObject* labels = PyDict_New();
+  for (size_t i = 0; labels != NULL && i < sample->label_count; ++i) {
+    PyObject* value = PyUnicode_FromString(sample->label_values[i]);
+    if (value == NULL || PyDict_SetItemString(labels, sample->label_names[i], value) != 0) Py_CLEAR(labels);
+    Py_XDECREF(value);
+  }
+  if (labels == NULL) return 1;
+  PyObject* row = Py_BuildValue("(sssssNd)", sample->family, sample->type, sample->help, sample->unit, sample->name,
+                                labels, sample->value);
+  const int is_kept = row != NULL && PyList_Append(list, row) == 0;
+  Py_XDECREF(row);
+  return !is_kept;
+}
+
+PyObject* core_samples(PyObject* module, PyObject* handle) {
+  shmetrics_reader_error error = {0, ""};
+  (void)module;
+  shmetrics_reading* reading = read_segment(handle);
+  if (reading == NULL) return NULL;
+  PyObject* list = PyList_New(0);
+  const int result = list == NULL ? 1 : shmetrics_reading_walk(reading, append_sample, list, &error);
+  shmetrics_reading_free(reading);
+  if (result == 0) return list;
+  if (result < 0) raise_error(&error);
+  Py_XDECREF(list);
+  return NULL;
 }
 
 #endif

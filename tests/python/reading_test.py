@@ -6,6 +6,7 @@ import os
 import pathlib
 import random
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -63,6 +64,14 @@ def plain(text):
             if not sample.name.endswith("_created")}
 
 
+def collected(registry, prefix):
+    """{family: (documentation, type, unit, {(sample, labels): value})} by collect()."""
+    return {metric.name: (metric.documentation, metric.type, metric.unit, {
+                (sample.name, tuple(sorted(sample.labels.items()))): sample.value for sample in metric.samples
+                if not sample.name.endswith("_created")})
+            for metric in registry.collect() if metric.name.startswith(prefix + "_") and metric.samples}
+
+
 class PythonReading(unittest.TestCase):
     longMessage = False
 
@@ -77,6 +86,12 @@ class PythonReading(unittest.TestCase):
                     if key[0].startswith(prefix + "_")}
             # A gauge without labels that was never set is 0 in both: livesum starts at 0.
             self.assertEqual(wanted, ours, f"seed {seed}")
+            self.assertEqual(collected(theirs, prefix), collected(shmetrics.REGISTRY, prefix), f"seed {seed}")
+            for metric in theirs.collect() if seed % 10 == 0 else ():
+                for sample in metric.samples[:3]:
+                    if not sample.name.endswith("_created"):
+                        value = shmetrics.REGISTRY.get_sample_value(sample.name, sample.labels)
+                        self.assertEqual(sample.value, value, f"seed {seed}: {sample}")
             compared += len(ours)
         self.assertGreater(compared, 2000)
 
@@ -95,6 +110,25 @@ class PythonReading(unittest.TestCase):
         Histogram("widest", "Widest", list(labels), buckets=[1], registry=registry).labels(**labels).observe(0)
         self.assertEqual(1, registry.get_sample_value("widest_bucket", {**labels, "le": "1"}))
         self.assertIsNone(shmetrics.REGISTRY.get_sample_value("same_total", {"a": "x", "b": "y"}))
+
+    def test_counting_and_reading_leave_the_handlers_of_signals_alone(self):
+        program = """if True:
+            import faulthandler, re
+            def caught():
+                return re.findall(r"Sig(?:Blk|Ign|Cgt):\\s*(\\w+)", open("/proc/self/status").read())
+            faulthandler.enable()  # handlers of SIGSEGV and SIGBUS, as an application has them
+            before = caught()
+            import shmetrics as s
+            s.Counter("a", "A", ["x"]).labels("b").inc()
+            s.Histogram("h", "H").observe(1)
+            s.generate_latest(), s.REGISTRY.get_sample_value("a_total", {"x": "b"}), list(s.REGISTRY.collect())
+            assert len(before) == 3 and before == caught(), (before, caught())
+            faulthandler._sigsegv()
+            """
+        result = subprocess.run([sys.executable, "-c", program], env=segments.ENVIRONMENT, capture_output=True,
+                                text=True, timeout=60, check=False)
+        self.assertEqual(-signal.SIGSEGV, result.returncode, result.stderr)
+        self.assertIn("Fatal Python error: Segmentation fault", result.stderr, "its handler still runs")
 
     def test_each_process_reads_what_all_have_counted(self):
         counter = Counter("everybody", "Everybody")

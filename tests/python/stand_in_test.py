@@ -34,6 +34,9 @@ PROGRAM = """
     multiprocess.mark_process_dead(1)
     assert b"hits_total" in make_wsgi_app(registry, True)({"PATH_INFO": "/"}, lambda *_: None)[0]
     assert b"hits_total" in make_wsgi_app(registry=registry)({"PATH_INFO": "/"}, lambda *_: None)[0]
+    assert REGISTRY.get_sample_value("hits_total", {"path": "/"}) == 3
+    assert REGISTRY.get_sample_value("seconds_bucket", {"le": "2.0"}) == 3
+    assert {"hits", "handles_total", "seconds"} <= {metric.name for metric in REGISTRY.collect()}
     print(generate_latest(registry).decode(), end="")
     print("--")
     print(generate_latest().decode(), end="")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import gzip
 import hmac
 import os
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import wsgiref.simple_server
 
 from . import _core
+from ._collected import Metric, bound_here, collect
 
 CONTENT_TYPE_LATEST = "text/plain; version=0.0.4; charset=utf-8"
 CONTENT_TYPE_OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -35,9 +36,16 @@ class Reader:
     _handle: object
 
     def get_sample_value(self, name: str, labels: Mapping[str, str] | None = None) -> float | None:
-        """The merged value of one sample, such as `app_seconds_count`, with just these labels, or None."""
-        labels = labels or {}
+        """The merged value of one sample, such as `app_seconds_count`, with just these labels, or None. A bound may be
+        written as here, `le="1"`, or as prometheus_client does, `le="1.0"`."""
+        labels = dict(labels or {})
+        if name.endswith("_bucket") and "le" in labels:
+            labels["le"] = bound_here(labels["le"])
         return _core.value(self._handle, name, tuple(labels), tuple(labels.values()))
+
+    def collect(self) -> Iterator[Metric]:
+        """All families with their samples, merged over all workers."""
+        return collect(self._handle)
 
 
 def _handle(registry: Reader | None) -> object:

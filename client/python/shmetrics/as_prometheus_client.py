@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import itertools
 import os
 import runpy
 import shutil
@@ -68,13 +69,34 @@ def _for_all(function: Any) -> Any:
     return serve
 
 
+class _Own:
+    """What a registry of prometheus_client's has by itself."""
+
+    def __init__(self, registry: Any) -> None:
+        self._registry = registry
+
+    def collect(self) -> Any:
+        return type(self._registry).collect(self._registry)
+
+
+def _read_back(registry: Any) -> None:
+    """Lets prometheus_client's default registry, which tests ask, also show what all workers have counted."""
+    own = _Own(registry)
+
+    def get_sample_value(name: str, labels: Any = None) -> Any:
+        value = shmetrics.REGISTRY.get_sample_value(name, labels)
+        return value if value is not None else type(registry).get_sample_value(own, name, labels)
+    registry.collect = lambda: itertools.chain(shmetrics.REGISTRY.collect(), own.collect())
+    registry.get_sample_value = get_sample_value
+
+
 def _generate_latest(real: types.ModuleType | None) -> Any:
     theirs = real.exposition.generate_latest if real is not None else None
 
     def generate_latest(registry: Any = shmetrics.REGISTRY) -> bytes:
         if isinstance(registry, Reader) or theirs is None:
             return shmetrics.generate_latest(registry if isinstance(registry, Reader) else None)
-        return shmetrics.generate_latest() + bytes(theirs(registry))  # and what this process alone has
+        return shmetrics.generate_latest() + bytes(theirs(_Own(registry)))  # and what this process alone has
     return generate_latest
 
 
@@ -105,6 +127,7 @@ def install() -> types.ModuleType:
         for own in ("PROCESS_COLLECTOR", "PLATFORM_COLLECTOR", "GC_COLLECTOR"):
             if own in vars(real):
                 real.REGISTRY.unregister(getattr(real, own))
+        _read_back(real.REGISTRY)
     module.multiprocess.MultiProcessCollector = _no_collector
     module.multiprocess.mark_process_dead = _not_dead
     for place in (module, module.exposition, module.metrics, module.core, module.asgi):
