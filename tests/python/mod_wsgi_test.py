@@ -18,14 +18,14 @@ import segments
 APACHE = "/usr/sbin/apache2"
 MODULES = pathlib.Path("/usr/lib/apache2/modules")
 CONFIGURATION = """
-ServerRoot "{root}"
-ServerName localhost
-Listen 127.0.0.1:{port}
-PidFile "{root}/pid"
-ErrorLog "{root}/error.log"
 LoadModule mpm_prefork_module {modules}/mod_mpm_prefork.so
 LoadModule authz_core_module {modules}/mod_authz_core.so
 LoadModule wsgi_module {modules}/mod_wsgi.so
+Listen 127.0.0.1:{port}
+ServerName localhost
+ServerRoot "{root}"
+ErrorLog "{root}/error.log"
+PidFile "{root}/pid"
 User {user}
 Group {group}
 StartServers 3
