@@ -113,6 +113,7 @@ NAPI_MODULE_INIT() {
   environment->series_room = 64;
   const napi_property_descriptor functions[] = {
       FUNCTION("open", addon_open),
+      FUNCTION("setProgram", addon_set_program),
       FUNCTION("declare", addon_declare),
       FUNCTION("find", addon_find),
       FUNCTION("render", addon_render),

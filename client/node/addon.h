@@ -21,6 +21,7 @@ napi_value throw_error(napi_env env, const char* message);
 
 /* declaration.c; what they take is in lib/addon.js. */
 napi_value addon_open(napi_env env, napi_callback_info info);
+napi_value addon_set_program(napi_env env, napi_callback_info info);
 napi_value addon_declare(napi_env env, napi_callback_info info);
 napi_value addon_find(napi_env env, napi_callback_info info);
 

@@ -28,20 +28,31 @@ napi_value addon_open(napi_env env, napi_callback_info info) {
   Environment* environment = environment_of(env);
   napi_value path = NULL, answer = NULL;
   size_t count = 1;
+  uint32_t index = 0;
   napi_get_cb_info(env, info, &count, &path, NULL, NULL);
   char* text = count > 0 ? copy_text(env, path) : NULL;
-  if (environment->registry_count == MOST_SEGMENTS) {
-    free(text);
-    return throw_error(env, "a process opens at most 8 segments");
-  }
   options.quiet = 1;
   options.path = text;
   shmetrics_registry* registry = shmetrics_open(&options, &error);
   free(text);
   if (registry == NULL) return throw_error(env, error.message);
-  environment->registries[environment->registry_count] = registry;
-  napi_create_uint32(env, environment->registry_count++, &answer);
+  while (index < environment->registry_count && environment->registries[index] != registry) ++index;
+  if (index == MOST_SEGMENTS) return throw_error(env, "a process opens at most 8 segments");
+  environment->registries[index] = registry;
+  if (index == environment->registry_count) ++environment->registry_count;
+  napi_create_uint32(env, index, &answer);
   return answer;
+}
+
+/* setProgram(name): what the worker table calls this process. */
+napi_value addon_set_program(napi_env env, napi_callback_info info) {
+  napi_value name = NULL;
+  size_t count = 1;
+  napi_get_cb_info(env, info, &count, &name, NULL, NULL);
+  char* text = copy_text(env, name);
+  shmetrics_set_program(text);
+  free(text);
+  return NULL;
 }
 
 typedef struct {

@@ -16,7 +16,7 @@ import node
 
 node.skip_without("prom-client")
 from node import deaths_in, free_port, get  # noqa: E402
-from segments import new_directory, samples, samples_of  # noqa: E402
+from segments import new_directory, samples, samples_of, workers  # noqa: E402
 
 
 class Server:
@@ -75,6 +75,7 @@ class NodeCluster(unittest.TestCase):
         self.assertEqual(shown, sorted(shown), "less than before")
         for counts in zip(*shown):
             self.assertEqual(list(counts), sorted(counts))
+        self.assertEqual({worker["program"] for worker in workers(self.segment)}, {"server.js"})
         self.assertEqual(self.server.end(), 0)
         self.assertEqual(deaths_in(self.segment), kills, "only kills are deaths")
         self.assertEqual(samples(self.segment)["app_active"], 0)

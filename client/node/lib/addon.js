@@ -4,7 +4,7 @@
 //   find(family, values, kept) -> series         -> [family, code, message]
 //   counterAdd(series[, n])                    gaugeAdd(series[, n]) gaugeSet(series, n) gaugeUnset(series)
 //   histogramObserve(series, n)                summaryObserve(series, n)
-//   releaseWorker()                            render(format, segment) -> promise of texts, one a family
+//   setProgram(name) releaseWorker()           render(format, segment) -> promise of texts, one a family
 'use strict';
 
 const path = require('path');
@@ -14,6 +14,7 @@ function load() {
   try {
     const addon = require(path.join(__dirname, '..', 'prebuilds', `${process.platform}-${process.arch}`,
       'shmetrics.node'));
+    if (process.argv[1]) addon.setProgram(path.basename(process.argv[1]));
     addon.open();
     return addon;
   } catch (error) {
