@@ -1,5 +1,5 @@
 """Builds the extension by CMake, from a checkout or from what an sdist carries. It needs cmake, a C++ compiler and the
-headers of Boost, xxHash and nlohmann-json; where one is missing, CMake says which package has it.
+headers of Boost, xxHash, nlohmann-json and protozero; where one is missing, CMake says which package has it.
 
 With SHMETRICS_STUB=1 in the environment it needs none of them and runs anywhere, and counts nothing: for a laptop.
 """
