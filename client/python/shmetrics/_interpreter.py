@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import gc
-import platform
 from collections.abc import Mapping
 
 from . import Counter, Info, Registry
@@ -13,6 +12,7 @@ _watched: set[str] = set()
 def watch_interpreter(registry: Registry | None = None) -> None:
     """Shows python_info, and counts from now on what the collector of garbage does. Call it before the fork, or in each
     worker. A second call does nothing."""
+    import platform
     where = "" if registry is None else registry.path
     if where in _watched:
         return
