@@ -57,42 +57,50 @@ static void observe(char kind, shmetrics_series series, double value) {
 
 /* ---- a family, and the labels as a hash: nothing is kept, so that label values without bound cost no memory ---- */
 
-static shmetrics_series find(const Family* family, VALUE given) {
+/* Whether `given` has the family's labels, and no others; then their series. */
+static int find(const Family* family, VALUE given, shmetrics_series* series) {
   shmetrics_string values[MOST_LABELS];
   VALUE texts[MOST_LABELS];
   Check_Type(given, T_HASH);
+  if (family->label_count < 0) {
+    *series = shmetrics_find_strings(family->family, NULL, 0);
+    return 1;
+  }
+  if (RHASH_SIZE(given) != (size_t)family->label_count) return 0;
   for (long i = 0; i < family->label_count; ++i) {
-    VALUE value = rb_hash_lookup2(given, RARRAY_AREF(family->labels, i), Qnil);
+    VALUE value = rb_hash_lookup2(given, RARRAY_AREF(family->labels, i), Qundef);
+    if (value == Qundef) return 0;
     texts[i] = RB_TYPE_P(value, T_STRING) ? value : rb_obj_as_string(value);
   }
   for (long i = 0; i < family->label_count; ++i) { /* from here on no Ruby runs that could change a text */
     values[i].data = RSTRING_PTR(texts[i]);
     values[i].size = (size_t)RSTRING_LEN(texts[i]);
   }
-  const shmetrics_series series = shmetrics_find_strings(family->family, values, (size_t)family->label_count);
+  *series = shmetrics_find_strings(family->family, values, (size_t)family->label_count);
   for (long i = 0; i < family->label_count; ++i) RB_GC_GUARD(texts[i]);
-  return series;
+  return 1;
+}
+
+/* add(labels, n), and so for the others -> whether these are the family's labels; else nothing happens. */
+static VALUE update(VALUE self, VALUE labels, VALUE value, void (*change)(char, shmetrics_series, double)) {
+  const Family* family = family_of(self);
+  const double number = NUM2DBL(value);
+  shmetrics_series series;
+  if (!find(family, labels, &series)) return Qfalse;
+  change(family->kind, series, number);
+  return Qtrue;
 }
 
 static VALUE family_add(VALUE self, VALUE labels, VALUE n) {
-  const Family* family = family_of(self);
-  const double number = NUM2DBL(n);
-  add(family->kind, find(family, labels), number);
-  return Qnil;
+  return update(self, labels, n, add);
 }
 
 static VALUE family_set(VALUE self, VALUE labels, VALUE value) {
-  const Family* family = family_of(self);
-  const double number = NUM2DBL(value);
-  set(family->kind, find(family, labels), number);
-  return Qnil;
+  return update(self, labels, value, set);
 }
 
 static VALUE family_observe(VALUE self, VALUE labels, VALUE value) {
-  const Family* family = family_of(self);
-  const double number = NUM2DBL(value);
-  observe(family->kind, find(family, labels), number);
-  return Qnil;
+  return update(self, labels, value, observe);
 }
 
 static VALUE family_problem(VALUE self) {
@@ -117,13 +125,13 @@ static const Series* series_of(VALUE self) {
   return rb_check_typeddata(self, &kSeriesType);
 }
 
+/* nil: these are not the family's labels. */
 static VALUE family_series(VALUE self, VALUE labels) {
   const Family* family = family_of(self);
   Series* series;
   VALUE made = TypedData_Make_Struct(series_class, Series, &kSeriesType, series);
   series->kind = family->kind;
-  series->series = find(family, labels);
-  return made;
+  return find(family, labels, &series->series) ? made : Qnil;
 }
 
 static VALUE series_add(VALUE self, VALUE n) {

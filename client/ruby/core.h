@@ -8,9 +8,9 @@
 typedef struct {
   const void* family; /* NULL: nothing can be declared, and updates do nothing */
   char kind;          /* c, g, h or s */
-  long label_count;
-  VALUE labels;  /* a frozen array */
-  VALUE problem; /* why it is refused, else nil */
+  long label_count;   /* -1: more than there may be, so it is refused, and any labels are dropped */
+  VALUE labels;       /* a frozen array */
+  VALUE problem;      /* why it is refused, else nil */
 } Family;
 
 extern const rb_data_type_t kFamilyType;

@@ -88,7 +88,7 @@ static VALUE segment_declare(VALUE self, VALUE kind, VALUE name, VALUE help, VAL
   family->labels = rb_ary_freeze(rb_ary_dup(labels));
   family->problem = Qnil;
   family->kind = wanted.kind[0];
-  family->label_count = wanted.label_count > MOST_LABELS ? 0 : (long)wanted.label_count;
+  family->label_count = wanted.label_count > MOST_LABELS ? -1 : (long)wanted.label_count;
   family->family = declare(registry_of(self), &wanted, &error);
   if (error.code != 0) family->problem = text_of(error.message, strlen(error.message));
   RB_GC_GUARD(texts);

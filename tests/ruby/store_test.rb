@@ -235,6 +235,23 @@ class MetricsTest < StoreTest
     assert_equal 3.0, seconds.get(labels: { path: '/' })['sum']
   end
 
+  def test_labels_that_do_not_fit_raise_and_count_nothing
+    counter = @registry.counter(:hits_total, docstring: 'Hits', labels: %i[method path])
+    seconds = @registry.histogram(:seconds, docstring: 'S', labels: %i[method path])
+    level = @registry.gauge(:level, docstring: 'L', labels: %i[method path], store_settings: { aggregation: :sum })
+    [{}, { method: 'GET' }, { method: 'GET', way: '/' }, { method: 'GET', path: '/', way: '/' }].each do |labels|
+      [-> { counter.increment(labels: labels) }, -> { seconds.observe(1, labels: labels) },
+       -> { level.set(1, labels: labels) }, -> { level.decrement(labels: labels) }].each do |update|
+        assert_raises(StandardError, labels.inspect, &update)
+      end
+    end
+    [counter, seconds, level].each { |metric| assert_empty metric.values }
+    assert_raises(ArgumentError) { level.set('1', labels: { method: 'GET', path: '/' }) }
+    level.set(5, labels: { path: '/', method: :GET })
+    level.decrement(by: 2, labels: { path: '/', method: :GET })
+    assert_equal({ { method: 'GET', path: '/' } => 3.0 }, level.values)
+  end
+
   def test_a_metric_without_labels_shows_zero_from_its_declaration
     @registry.counter(:hits_total, docstring: 'Hits')
     @registry.gauge(:open, docstring: 'Open', store_settings: { aggregation: :sum })

@@ -87,29 +87,31 @@ module Shmetrics
     end
 
     def set(labels:, val:)
-      family = family_for(labels)
-      return family.set(labels, val) if @type == :gauge
+      return fit(family_for(labels).set(labels, val), labels) if @type == :gauge
 
       missing = val - (val.zero? ? 0 : get(labels: labels))
       raise ArgumentError, "a #{@type} cannot be set to less than it has counted" if missing.negative?
 
-      family.add(labels, missing)
+      fit(family_for(labels).add(labels, missing), labels)
     end
 
     def increment(labels:, by: 1)
       raise Store::InvalidStoreSettingsError, 'a most recent value can only be set' if @only_set
 
-      (@family || family_for(labels)).add(labels, by)
+      fit(family_for(labels).add(labels, by), labels)
     end
 
     def observe(labels, value)
-      @family.observe(labels, value)
+      fit(@family.observe(labels, value), labels)
     end
 
     # The labels' series, kept: its updates look nothing up.
     def series(labels)
       @family.series(labels)
     end
+
+    # What takes labels that are not looked at yet. Its add() is not for every mode.
+    attr_reader :family, :only_set
 
     # Shows the labels' series from now on, at 0 where that changes no value of another process.
     def show(labels)
@@ -143,6 +145,10 @@ module Shmetrics
 
     def family_for(labels)
       @family || declare(labels.keys, @name)
+    end
+
+    def fit(done, labels)
+      done || raise(ArgumentError, "#{@name} has other labels than #{labels.keys}")
     end
 
     # Bounds as the program wrote them: 1 is "1" there, and 1.0 is "1.0".
