@@ -18,7 +18,7 @@ class CounterChild extends Child {
     this.inc = value => this.add(value); // of its own, since programs take it off
   }
 
-  // A counter calls this: 58 ns in the place of 65, since V8 knows it for all children.
+  // A counter calls this: 56 ns in the place of 65 on an Intel Xeon, since V8 knows it for all children.
   add(value) {
     if (value === undefined || value === null) {
       addon.counterAdd(this.index || this.resolve());
