@@ -78,6 +78,9 @@ void FuzzedSegment::fill() {
     const std::string name = "gauge_" + std::to_string(mode);
     const auto family = add_family(tests::gauge(name, static_cast<shm::GaugeMode>(mode)));
     for (std::uint32_t worker = 0; worker < 3; ++worker) segment_.set_gauge(worker, family.cell, worker, worker + 1);
+    if (mode == static_cast<int>(shm::GaugeMode::kShared)) {
+      segment_.gauge_spill(family.cell + shm::kGaugeValue).store_double_relaxed(mode);
+    }
   }
   // Another release of three of them.
   const auto swapped = add_family(tests::counter("requests_total", {"route", "method"}));
