@@ -50,6 +50,9 @@ static_assert(agree(SHMETRICS_NOT_READY, Errc::not_ready, shm::Fault::kNotReady)
 std::string_view view(const char* text) {
   return text == nullptr ? "" : text;
 }
+std::string_view view(const shmetrics_string& text) {
+  return text.data == nullptr ? "" : std::string_view(text.data, text.size);
+}
 
 }  // namespace
 
@@ -132,15 +135,10 @@ Options options_of(const shmetrics_options& given) {
 /// One view for each string, up to one more than any family has labels: so that too many are refused.
 class Views {
  public:
-  Views(const char* const* strings, std::size_t count) : count_(std::min(count, kMost)) {
+  template <typename String>
+  Views(const String* strings, std::size_t count) : count_(std::min(count, kMost)) {
     for (std::size_t i = 0; i < count_; ++i)
       std::construct_at(views_ + i, strings == nullptr ? std::string_view() : view(strings[i]));
-  }
-  Views(const shmetrics_string* strings, std::size_t count) : count_(std::min(count, kMost)) {
-    for (std::size_t i = 0; i < count_; ++i) {
-      const bool is_given = strings != nullptr && strings[i].data != nullptr;
-      std::construct_at(views_ + i, is_given ? std::string_view(strings[i].data, strings[i].size) : std::string_view());
-    }
   }
   operator std::span<const std::string_view>() const { return {views_, count_}; }
 
@@ -366,6 +364,16 @@ void shmetrics_gauge_set_to_current_time(shmetrics_gauge gauge) {
 
 void shmetrics_gauge_unset(shmetrics_gauge gauge) {
   Gauge(detail::parts_of(gauge.series)).unset();
+}
+
+int shmetrics_gauge_own(shmetrics_gauge gauge, double* value) {
+  const detail::HandleParts parts = detail::parts_of(gauge.series);
+  const auto* const attachment = detail::is_dropped(parts.cell) ? nullptr : detail::Attachment::at(parts.registry);
+  if (attachment == nullptr) return 0;
+  const shm::SharedWord* const cells = attachment->entry.open_cells(parts.cell + shm::kGaugeCells - 1);
+  if (cells == nullptr || cells[parts.cell + shm::kGaugeStamp].load_acquire() == 0) return 0;
+  *value = cells[parts.cell + shm::kGaugeValue].load_double_relaxed();
+  return 1;
 }
 
 void shmetrics_histogram_observe(shmetrics_histogram histogram, double value) {

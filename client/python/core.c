@@ -180,6 +180,15 @@ static PyObject* gauge_unset(PyObject* self, PyObject* unused) {
   Py_RETURN_NONE;
 }
 
+static PyObject* gauge_own_value(PyObject* self, PyObject* unused) {
+  const shmetrics_gauge gauge = {((Metric*)self)->series};
+  double value = 0;
+  (void)unused;
+  if (!is_series(self)) return NULL;
+  if (!shmetrics_gauge_own(gauge, &value)) Py_RETURN_NONE;
+  return PyFloat_FromDouble(value);
+}
+
 static PyObject* histogram_observe(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
   static const Signature kSignature = {"amount", 1, 1, 0};
   const shmetrics_histogram histogram = {((Metric*)self)->series};
@@ -227,6 +236,7 @@ static PyMethodDef kGaugeMethods[] = {{"inc", FAST(gauge_inc), NULL},
                                       {"set_to_current_time", gauge_set_to_current_time, METH_NOARGS, NULL},
                                       {"_enter", gauge_enter, METH_NOARGS, NULL},
                                       {"_unset", gauge_unset, METH_NOARGS, NULL},
+                                      {"own_value", gauge_own_value, METH_NOARGS, NULL},
                                       OF_ALL};
 static PyMethodDef kHistogramMethods[] = {{"observe", FAST(histogram_observe), NULL}, OF_ALL};
 static PyMethodDef kSummaryMethods[] = {{"observe", FAST(summary_observe), NULL}, OF_ALL};

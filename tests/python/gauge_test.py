@@ -2,6 +2,7 @@
 
 usage: gauge_test.py DIRECTORY_OF_THE_PACKAGE DIRECTORY_OF_PROGRAMS
 """
+import os
 import pathlib
 import re
 import unittest
@@ -23,6 +24,26 @@ class PythonGauges(unittest.TestCase):
         self.assertEqual({'depth{queue="sms"}': 2}, samples(path))
         gauge.labels("mail").inc()
         self.assertEqual(1, samples(path)['depth{queue="mail"}'])
+
+    def test_own_value_is_what_this_process_has_set_whatever_others_show(self):
+        for mode in shmetrics._MODES:
+            gauge = Gauge(f"own_{mode}_now", "Own", ["x"], multiprocess_mode=mode).labels("a")
+            self.assertIsNone(gauge.own_value())
+            gauge.set(5)
+            ours = None if mode == "shared" else 5  # that is nobody's own
+            self.assertEqual(ours, gauge.own_value())
+            child = os.fork()
+            if child == 0:
+                is_unset = gauge.own_value() is None
+                gauge.set(2.5)
+                os._exit(0 if is_unset and gauge.own_value() == (ours and 2.5) else 1)
+            self.assertEqual(0, os.waitpid(child, 0)[1], mode)
+            self.assertEqual(ours, gauge.own_value())
+            gauge._unset()
+            self.assertIsNone(gauge.own_value())
+        self.assertIsNone(Gauge("own_dropped", "Own", ["x"], series_limit=1).labels("a").own_value())
+        with self.assertRaisesRegex(ValueError, "call labels"):
+            Gauge("own_family", "Own", ["x"]).own_value()
 
     def test_modes_have_the_numbers_of_the_c_api(self):
         header = pathlib.Path(__file__).parents[2] / "client/c/include/shmetrics/shmetrics.h"

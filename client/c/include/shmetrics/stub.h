@@ -138,6 +138,10 @@ SHMETRICS_C_API void shmetrics_gauge_set_to_current_time(shmetrics_gauge gauge) 
 
 SHMETRICS_C_API void shmetrics_gauge_unset(shmetrics_gauge gauge) {}
 
+SHMETRICS_C_API int shmetrics_gauge_own(shmetrics_gauge gauge, double* value) {
+  return 0;
+}
+
 SHMETRICS_C_API void shmetrics_histogram_observe(shmetrics_histogram histogram, double value) {}
 
 SHMETRICS_C_API void shmetrics_summary_observe(shmetrics_summary summary, double value) {}
