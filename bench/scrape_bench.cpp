@@ -5,11 +5,13 @@
 //                 have changed, and it is copied for the answer
 //   counters/P/N  N counters of three labels in the slots of P processes
 //   histograms/P/N   N histograms of 12 finite buckets, likewise
+//   counters_protobuf, histograms_protobuf   the same segments by protobuf
 //   churn/D       100 counters that D workers have counted in, one after the other, each killed
 //   first/P/N     the first look at counters/P/N: reads the directory, sorts, writes the prefixes
 //
 // Run: build/release/bin/scrape_bench [--benchmark_format=json]
-// Counters of a row: bytes of text, and peak_mb, what this process had in memory at most until then.
+// Counters of a row: bytes of the answer, these in gzip, and peak_mb, what this process had in memory at most until
+// then.
 #include <benchmark/benchmark.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -17,11 +19,15 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "collector/family_groups.hpp"
+#include "collector/protobuf.hpp"
+#include "exporter/scrape/compression.hpp"
 #include "tests/forked.hpp"
 #include "tests/scrape.hpp"
 #include "tests/temporary_folder.hpp"
@@ -89,13 +95,29 @@ Case& prepared(const benchmark::State& state, std::uint32_t cells, Count count) 
   return *known;
 }
 
-void scrape_all(benchmark::State& state, const Case& prepared, double expected_sum, const char* counted) {
+enum class Format { kText, kProtobuf };
+
+void scrape_once(shmetrics::collector::Scraper& scraper, Format format, std::string& text) {
+  text.clear();
+  if (format == Format::kText) {
+    scraper.scrape(text);
+    return;
+  }
+  scraper.read();
+  const auto now = std::chrono::system_clock::now();
+  shmetrics::collector::TextRoom room;
+  shmetrics::collector::FamilyGroups(scraper.view()).for_each({}, [&](auto parts) {
+    shmetrics::collector::render_protobuf(parts, now, text, room);
+  });
+}
+
+void scrape_all(benchmark::State& state, const Case& prepared, double expected_sum, const char* counted,
+                Format format) {
   shmetrics::collector::Scraper scraper(prepared.path);
   std::string text;
-  scraper.scrape(text);  // reads the directory: that is what first() measures
+  scrape_once(scraper, format, text);  // reads the directory: that is what first() measures
   for (auto _ : state) {
-    text.clear();
-    scraper.scrape(text);
+    scrape_once(scraper, format, text);
     benchmark::DoNotOptimize(text.data());
   }
   double sum = 0;
@@ -104,6 +126,7 @@ void scrape_all(benchmark::State& state, const Case& prepared, double expected_s
   }
   if (sum != expected_sum) state.SkipWithError("the scrape does not show what was counted");
   state.counters["bytes"] = static_cast<double>(text.size());
+  state.counters["in_gzip"] = static_cast<double>(shmetrics::exporter::gzip(text).size());
   rusage used{};
   getrusage(RUSAGE_SELF, &used);
   state.counters["peak_mb"] = static_cast<double>(used.ru_maxrss) / 1024;
@@ -208,11 +231,18 @@ Case& prepared_counters(const benchmark::State& state) {
                   [series](const Registry& registry, bool counts) { count_in(registry, series, counts); });
 }
 
-void counters(benchmark::State& state) {
+void count_scrapes(benchmark::State& state, Format format) {
   const Case& segment = prepared_counters(state);
   const auto series = static_cast<double>(state.range(1));
-  scrape_all(state, segment, 0.5 * static_cast<double>(state.range(0)) * series * (series - 1.0),
-             "http_requests_total");
+  scrape_all(state, segment, 0.5 * static_cast<double>(state.range(0)) * series * (series - 1.0), "http_requests_total",
+             format);
+}
+
+void counters(benchmark::State& state) {
+  count_scrapes(state, Format::kText);
+}
+void counters_protobuf(benchmark::State& state) {
+  count_scrapes(state, Format::kProtobuf);
 }
 
 void first(benchmark::State& state) {
@@ -246,7 +276,7 @@ void churn(benchmark::State& state) {
     state.SkipWithError("the scrape lacks what the dead counted");
 }
 
-void histograms(benchmark::State& state) {
+void histogram_scrapes(benchmark::State& state, Format format) {
   const std::int64_t series = state.range(1);
   const Case& segment = prepared(state, 1 << 16, [series](const Registry& registry, bool counts) {
     const auto family = registry.histogram("duration_seconds", "Duration", {"method", "route", "status_code"},
@@ -257,7 +287,14 @@ void histograms(benchmark::State& state) {
       for (int k = 0; counts && k < 50; ++k) histogram.observe(0.004 * k);
     }
   });
-  scrape_all(state, segment, 50.0 * static_cast<double>(state.range(0) * series), "duration_seconds_count");
+  scrape_all(state, segment, 50.0 * static_cast<double>(state.range(0) * series), "duration_seconds_count", format);
+}
+
+void histograms(benchmark::State& state) {
+  histogram_scrapes(state, Format::kText);
+}
+void histograms_protobuf(benchmark::State& state) {
+  histogram_scrapes(state, Format::kProtobuf);
 }
 
 void each_size(benchmark::internal::Benchmark* bench) {
@@ -271,7 +308,13 @@ BENCHMARK(patched)
     ->Unit(benchmark::kMillisecond)
     ->ArgNames({"slots", "series", "changed"})
     ->ArgsProduct({{8}, {10'000, 100'000}, {0, 10, 100}});
+BENCHMARK(counters_protobuf)
+    ->Unit(benchmark::kMillisecond)
+    ->ArgNames({"slots", "series"})
+    ->Args({8, 10'000})
+    ->Args({8, 100'000});
 BENCHMARK(histograms)->Unit(benchmark::kMillisecond)->ArgNames({"slots", "series"})->Args({8, 1000});
+BENCHMARK(histograms_protobuf)->Unit(benchmark::kMillisecond)->ArgNames({"slots", "series"})->Args({8, 1000});
 BENCHMARK(churn)->Unit(benchmark::kMillisecond)->ArgName("dead")->Arg(1)->Arg(10)->Arg(100)->Arg(1000)->Iterations(200);
 BENCHMARK(first)->Unit(benchmark::kMillisecond)->ArgNames({"slots", "series"})->Args({8, 10'000})->Args({8, 100'000});
 BENCHMARK(floor)->Unit(benchmark::kMillisecond)->ArgNames({"slots", "series"})->Args({8, 1'000'000});

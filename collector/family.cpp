@@ -224,6 +224,7 @@ std::size_t CatalogFamily::settle() {
   if (may_have_equals) series.erase(std::unique(series.begin(), series.end(), is_same), series.end());
   sorted = series.size();
   is_dirty = false;
+  kept_fields = {};
   places.clear();
   places.reserve(series.size());
   overflow_places.clear();
@@ -248,6 +249,7 @@ void CatalogFamily::drop_prefixes() {
   prefixes = {};
   ends = {};
   text_bytes = 0;
+  kept_fields = {};
 }
 
 void make_room_for(std::string_view label, std::vector<std::string>& labels) {

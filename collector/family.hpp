@@ -41,6 +41,13 @@ struct GaugePlace {
   std::uint32_t generation = 0;  // 0 = the newest; of older ones the living alone count
 };
 
+/// Parts of protobuf messages: of each series, in order, its labels and its start, one behind the other in `bytes`.
+struct KeptFields {
+  std::string bytes;
+  std::vector<std::uint32_t> ends;
+  std::uint64_t latest_start_unix_ns = 0;
+};
+
 struct CatalogFamily {
   std::uint32_t entry = 0;  // number of its record's
   shm::MetricType type{};
@@ -71,6 +78,8 @@ struct CatalogFamily {
   std::string head;
   std::string prefixes;
   std::vector<std::uint32_t> ends;
+  // The first scrape by protobuf fills it, for few ask for that: one thread at a time.
+  mutable KeptFields kept_fields;
 
   /// Sorts as the values do.
   std::string_view key(const CatalogSeries& of) const {

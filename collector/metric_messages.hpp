@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <protozero/buffer_fixed.hpp>
 #include <protozero/pbf_builder.hpp>
 #include <string>
 #include <string_view>
@@ -16,6 +17,24 @@ namespace shmetrics::collector {
 
 template <typename Field>
 using Message = protozero::pbf_builder<Field>;
+
+/// A message of a few numbers, in memory of its own: a string that is appended to byte by byte takes several times as
+/// long. What does not fit throws std::length_error.
+class SmallMessage {
+ public:
+  template <typename Field>
+  using Builder = protozero::basic_pbf_builder<protozero::fixed_size_buffer_adaptor, Field>;
+
+  template <typename Field>
+  Builder<Field> of() {
+    return Builder<Field>(buffer_);
+  }
+  std::string_view bytes() const { return {buffer_.data(), buffer_.size()}; }
+
+ private:
+  char bytes_[64];
+  protozero::fixed_size_buffer_adaptor buffer_{bytes_, sizeof bytes_};
+};
 
 enum class FamilyField : protozero::pbf_tag_type { kName = 1, kHelp = 2, kType = 3, kMetric = 4, kUnit = 5 };
 enum class FamilyType : std::int32_t { kCounter = 0, kGauge = 1, kSummary = 2, kUntyped = 3, kHistogram = 4 };
@@ -39,10 +58,10 @@ enum class SpanField : protozero::pbf_tag_type { kOffset = 1, kLength = 2 };
 enum class BucketField : protozero::pbf_tag_type { kCount = 1, kBound = 2 };
 enum class TimestampField : protozero::pbf_tag_type { kSeconds = 1, kNanoseconds = 2 };
 
-/// google.protobuf.Timestamp.
-inline void set_timestamp(std::string& message, std::uint64_t unix_ns) {
-  constexpr std::uint64_t kSecond = 1'000'000'000;
-  message.clear();
+/// Appends a google.protobuf.Timestamp. Prometheus keeps milliseconds, and gzip does not shrink what is below.
+inline void append_timestamp(std::string& message, std::uint64_t unix_ns) {
+  constexpr std::uint64_t kMillisecond = 1'000'000, kSecond = 1000 * kMillisecond;
+  unix_ns -= unix_ns % kMillisecond;
   Message<TimestampField> timestamp(message);
   timestamp.add_int64(TimestampField::kSeconds, static_cast<std::int64_t>(unix_ns / kSecond));
   timestamp.add_int32(TimestampField::kNanoseconds, static_cast<std::int32_t>(unix_ns % kSecond));
@@ -51,6 +70,15 @@ inline void set_timestamp(std::string& message, std::uint64_t unix_ns) {
 /// What a string or message of so many bytes takes as a field.
 inline std::size_t field_bytes(std::size_t bytes) {
   return 1 + static_cast<std::size_t>(protozero::length_of_varint(bytes)) + bytes;
+}
+
+/// What comes before such a field's bytes.
+inline constexpr std::size_t kMostFrontBytes = 6;
+template <typename Field>
+char* write_front(char* at, Field field, std::size_t bytes) {
+  constexpr auto kWireType = static_cast<std::uint32_t>(protozero::pbf_wire_type::length_delimited);
+  *at++ = static_cast<char>(static_cast<std::uint32_t>(field) << 3 | kWireType);
+  return at + protozero::add_varint_to_buffer(at, bytes);
 }
 
 /// Adds a field `label` of a Metric; an Exemplar has it under the same number.

@@ -16,6 +16,8 @@ constexpr std::size_t kMostLengthBytes = 5;  // of a varint of 32 bits: no messa
 // A family of several segments may pass --web.max-response-bytes only where that is more than a message can hold.
 constexpr std::size_t kMostFamilyBytes = std::numeric_limits<std::int32_t>::max() / 2;
 
+constexpr std::size_t kUsualValueBytes = 32;  // of a counter, with what is around it
+
 struct Kind {
   std::string_view type;
   FamilyType number;
@@ -31,59 +33,78 @@ const Kind& kind_of(std::string_view type) {
   return *std::find_if(std::begin(kKinds), std::end(kKinds) - 1, [=](const Kind& kind) { return kind.type == type; });
 }
 
+void keep_fields(const CatalogFamily& family, KeptFields& kept) {
+  kept.ends.reserve(2 * family.series.size());
+  const auto end = [&kept] { kept.ends.push_back(static_cast<std::uint32_t>(kept.bytes.size())); };
+  for (const CatalogSeries& series : family.series) {
+    family.for_each_label(series, [&kept](std::string_view label, std::string_view value) {
+      append_label_pair(kept.bytes, label, value);
+    });
+    end();
+    if (series.created_unix_ns != 0) append_timestamp(kept.bytes, series.created_unix_ns);
+    end();
+    kept.latest_start_unix_ns = std::max(kept.latest_start_unix_ns, series.created_unix_ns);
+  }
+  kept.bytes.shrink_to_fit();
+}
+
 /// Visitor for visit_series.
 class ProtobufVisitor {
  public:
   ProtobufVisitor(const FamilyPart& part, const CatalogFamily& first, std::uint64_t now_unix_ns,
                   std::optional<ProtobufFamily>& message, std::string& out, TextRoom& room)
       : family_(*part.family),
+        kept_(part.family->kept_fields),
         first_(first),
         segment_(part.segment),
         now_unix_ns_(now_unix_ns),
         message_(message),
         out_(out),
-        room_(room) {}
+        room_(room) {
+    if (kept_.ends.empty()) keep_fields(family_, family_.kept_fields);
+  }
 
   template <typename Number>
   void number(std::size_t series, Number value) {
-    if (!begin(series)) return;
-    if (family_.type != shm::MetricType::kCounter) return gauge(static_cast<double>(value));
-    value_.clear();
-    Message<CounterField> counter(value_);
+    if (!begin()) return;
+    if (family_.type != shm::MetricType::kCounter) return gauge(labels(series), static_cast<double>(value));
+    SmallMessage message;
+    auto counter = message.of<CounterField>();
     counter.add_double(CounterField::kValue, static_cast<double>(value));
     add_start(counter, CounterField::kStart, series);
-    message_->metric(labels_, MetricField::kCounter, value_);
+    message_->metric(labels(series), MetricField::kCounter, message.bytes());
   }
 
   void of_worker(std::size_t series, std::uint32_t worker, double value) {
-    if (!begin(series)) return;
+    if (!begin()) return;
     char digits[kNumberBytes];
     const char* end = write_number(digits, std::uint64_t{worker});
+    labels_ = labels(series);
     append_label_pair(labels_, "worker", {digits, static_cast<std::size_t>(end - digits)});
-    gauge(value);
+    gauge(labels_, value);
   }
 
   void observed(std::size_t series, std::span<const std::uint64_t> buckets, double sum) {
-    if (!begin(series)) return;
+    if (!begin()) return;
     if (family_.type == shm::MetricType::kHistogram) return histogram(series, buckets, {}, sum);
-    value_.clear();
-    Message<SummaryField> summary(value_);
+    SmallMessage message;
+    auto summary = message.of<SummaryField>();
     summary.add_uint64(SummaryField::kCount, buckets.front());
     summary.add_double(SummaryField::kSum, sum);
     add_start(summary, SummaryField::kStart, series);
-    message_->metric(labels_, MetricField::kSummary, value_);
+    message_->metric(labels(series), MetricField::kSummary, message.bytes());
   }
 
   void native(std::size_t series, std::span<const std::uint64_t> buckets, std::span<const std::uint64_t> cells,
               double sum) {
-    if (begin(series)) histogram(series, buckets, cells, sum);
+    if (begin()) histogram(series, buckets, cells, sum);
   }
 
  private:
-  void gauge(double value) {
-    value_.clear();
-    Message<GaugeField>(value_).add_double(GaugeField::kValue, value);
-    message_->metric(labels_, MetricField::kGauge, value_);
+  void gauge(std::string_view labels, double value) {
+    SmallMessage message;
+    message.of<GaugeField>().add_double(GaugeField::kValue, value);
+    message_->metric(labels, MetricField::kGauge, message.bytes());
   }
 
   // Without `cells`, it has no native form. With them the classic buckets are for servers that take no native ones.
@@ -98,15 +119,15 @@ class ProtobufVisitor {
     std::uint64_t count = 0;
     for (std::size_t i = 0; i < buckets.size(); ++i) {
       count = accumulate(count, buckets[i]);
-      part_.clear();
-      Message<BucketField> bucket(part_);
+      SmallMessage message;
+      auto bucket = message.of<BucketField>();
       bucket.add_uint64(BucketField::kCount, count);
       bucket.add_double(BucketField::kBound, bound(i));
-      histogram.add_message(HistogramField::kBucket, part_);
+      histogram.add_message(HistogramField::kBucket, message.bytes().data(), message.bytes().size());
     }
     if (!cells.empty()) add_native(histogram, cells);
     add_start(histogram, HistogramField::kStart, series);
-    message_->metric(labels_, MetricField::kHistogram, value_);
+    message_->metric(labels(series), MetricField::kHistogram, value_);
   }
 
   // Prometheus 2.42 knows an empty native histogram by its zero threshold alone, which is above 0.
@@ -117,11 +138,11 @@ class ProtobufVisitor {
     histogram.add_uint64(HistogramField::kZeroCount, cells.front());
     const NativeSpans native = native_spans(view, cells);
     for (const NativeSpans::Span& span : native.spans) {
-      part_.clear();
-      Message<SpanField> message(part_);
-      message.add_sint32(SpanField::kOffset, span.offset);
-      message.add_uint32(SpanField::kLength, span.length);
-      histogram.add_message(HistogramField::kPositiveSpan, part_);
+      SmallMessage message;
+      auto fields = message.of<SpanField>();
+      fields.add_sint32(SpanField::kOffset, span.offset);
+      fields.add_uint32(SpanField::kLength, span.length);
+      histogram.add_message(HistogramField::kPositiveSpan, message.bytes().data(), message.bytes().size());
     }
     histogram.add_packed_sint64(HistogramField::kPositiveDelta, native.deltas.begin(), native.deltas.end());
   }
@@ -130,43 +151,57 @@ class ProtobufVisitor {
     return bucket < family_.bounds.size() ? family_.bounds[bucket] : std::numeric_limits<double>::infinity();
   }
 
-  // Makes room and the labels. Whole series are left out, never parts.
-  bool begin(std::size_t series) {
+  // Whole series are left out, never parts.
+  bool begin() {
     const std::size_t most =
         message_ ? std::min(room_.max_bytes, message_->begin() + kMostFamilyBytes) : room_.max_bytes;
-    if (!room_.takes(out_.size(), most, segment_)) return false;
-    if (!message_) message_.emplace(out_, first_.name, first_.help, shm::type_name(first_.type), first_.unit);
-    labels_.clear();
-    family_.for_each_label(family_.series[series], [this](std::string_view label, std::string_view value) {
-      append_label_pair(labels_, label, value);
-    });
+    if (!room_.takes(message_ ? message_->end() : out_.size(), most, segment_)) return false;
+    if (!message_) {
+      message_.emplace(out_, first_.name, first_.help, shm::type_name(first_.type), first_.unit,
+                       kept_.bytes.size() + family_.series.size() * kUsualValueBytes);
+    }
     return true;
   }
 
-  template <typename Field>
-  void add_start(Message<Field>& message, Field field, std::size_t series) {
-    const std::uint64_t created_unix_ns = family_.series[series].created_unix_ns;
-    if (created_unix_ns == 0) return;
-    set_timestamp(part_, std::min(created_unix_ns, now_unix_ns_));
-    message.add_message(field, part_);
+  template <typename Builder, typename Field>
+  void add_start(Builder& message, Field field, std::size_t series) {
+    std::string_view start = kept(2 * series + 1);
+    if (start.empty()) return;
+    if (kept_.latest_start_unix_ns > now_unix_ns_ && family_.series[series].created_unix_ns > now_unix_ns_) {
+      start_.clear();
+      append_timestamp(start_, now_unix_ns_);
+      start = start_;
+    }
+    message.add_message(field, start.data(), start.size());
+  }
+
+  std::string_view labels(std::size_t series) const { return kept(2 * series); }
+  std::string_view kept(std::size_t part) const {
+    const std::uint32_t from = part == 0 ? 0 : kept_.ends[part - 1];
+    return std::string_view(kept_.bytes).substr(from, kept_.ends[part] - from);
   }
 
   const CatalogFamily& family_;
+  const KeptFields& kept_;
   const CatalogFamily& first_;
   std::size_t segment_;
   std::uint64_t now_unix_ns_;
   std::optional<ProtobufFamily>& message_;
   std::string& out_;
   TextRoom& room_;
-  std::string labels_, value_, part_;
+  std::string labels_, value_, start_;
 };
 
 }  // namespace
 
 ProtobufFamily::ProtobufFamily(std::string& out, std::string_view name, std::string_view help, std::string_view type,
-                               std::string_view unit)
-    : out_(out), begin_(out.size()), field_(kind_of(type).field) {
-  out_.append(kMostLengthBytes, '\0');
+                               std::string_view unit, std::size_t expected_bytes)
+    : out_(out),
+      begin_(out.size()),
+      length_bytes_(static_cast<std::size_t>(protozero::length_of_varint(expected_bytes))),
+      field_(kind_of(type).field),
+      buffer_(out) {
+  out_.append(length_bytes_, '\0');
   Message<FamilyField> family(out_);
   family.add_string(FamilyField::kName, name.data(), name.size());
   if (!help.empty()) family.add_string(FamilyField::kHelp, help.data(), help.size());
@@ -176,25 +211,30 @@ ProtobufFamily::ProtobufFamily(std::string& out, std::string_view name, std::str
 }
 
 ProtobufFamily::~ProtobufFamily() {
+  buffer_.flush();
   char length[kMostLengthBytes];
-  const int bytes = protozero::add_varint_to_buffer(length, out_.size() - begin_ - kMostLengthBytes);
-  out_.replace(begin_, kMostLengthBytes, length, static_cast<std::size_t>(bytes));
+  const int bytes = protozero::add_varint_to_buffer(length, out_.size() - begin_ - length_bytes_);
+  // Moves all that is behind it, unless it has as many bytes as were kept free.
+  out_.replace(begin_, length_bytes_, length, static_cast<std::size_t>(bytes));
 }
 
 void ProtobufFamily::number(Labels labels, double value) {
-  std::string encoded, message;
+  std::string encoded;
   for (const auto& [label, text] : labels) append_label_pair(encoded, label, text);
   static_assert(static_cast<int>(CounterField::kValue) == static_cast<int>(GaugeField::kValue));
-  Message<GaugeField>(message).add_double(GaugeField::kValue, value);
-  metric(encoded, field_, message);
+  SmallMessage message;
+  message.of<GaugeField>().add_double(GaugeField::kValue, value);
+  metric(encoded, field_, message.bytes());
 }
 
 void ProtobufFamily::metric(std::string_view labels, MetricField field, std::string_view value) {
-  protozero::pbf_writer family(out_);
-  protozero::pbf_writer metric(family, static_cast<protozero::pbf_tag_type>(FamilyField::kMetric),
-                               labels.size() + field_bytes(value.size()));
-  out_.append(labels);  // fields already
-  metric.add_message(static_cast<protozero::pbf_tag_type>(field), value.data(), value.size());
+  char fronts[2 * kMostFrontBytes];
+  char* const inner = write_front(fronts, FamilyField::kMetric, labels.size() + field_bytes(value.size()));
+  char* const end = write_front(inner, field, value.size());
+  buffer_.text({fronts, static_cast<std::size_t>(inner - fronts)});
+  buffer_.text(labels);
+  buffer_.text({inner, static_cast<std::size_t>(end - inner)});
+  buffer_.text(value);
 }
 
 void render_protobuf(std::span<const FamilyPart> parts, std::chrono::system_clock::time_point now, std::string& out,

@@ -19,6 +19,7 @@
 #include <string_view>
 
 #include "collector/family_groups.hpp"
+#include "collector/line_buffer.hpp"
 #include "collector/render.hpp"
 #include "collector/text_format.hpp"
 
@@ -29,9 +30,9 @@ enum class MetricField : std::uint32_t;
 /// One family. Its length comes in front of it when the object ends.
 class ProtobufFamily {
  public:
-  /// `type` is a word of format 0.0.4.
+  /// `type` is a word of format 0.0.4. It ends sooner if it has about so many bytes as it was expected to have.
   ProtobufFamily(std::string& out, std::string_view name, std::string_view help, std::string_view type,
-                 std::string_view unit);
+                 std::string_view unit, std::size_t expected_bytes = 0);
   ~ProtobufFamily();
   ProtobufFamily(const ProtobufFamily&) = delete;
   ProtobufFamily& operator=(const ProtobufFamily&) = delete;
@@ -41,13 +42,16 @@ class ProtobufFamily {
   /// One series, of parts that are encoded: fields `label`, and the message that holds its value.
   void metric(std::string_view labels, MetricField field, std::string_view value);
 
-  /// Where it begins in `out`.
+  /// Where it begins in `out`, and where it ends for now.
   std::size_t begin() const { return begin_; }
+  std::size_t end() const { return buffer_.size(); }
 
  private:
   std::string& out_;
   std::size_t begin_;
+  std::size_t length_bytes_;
   MetricField field_;
+  LineBuffer buffer_;
 };
 
 /// One family, of one segment or of several: as render_text(), and in the same order.

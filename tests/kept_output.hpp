@@ -18,12 +18,14 @@ inline void keep_output(std::string_view content_type, const std::string& text) 
   constexpr int kMostOfAProcess = 100;
   static int kept = 0;
   const char* const folder = std::getenv("SHMETRICS_OUTPUTS");
-  const bool is_openmetrics = content_type.starts_with("application/openmetrics-text");
-  if (folder == nullptr || !(is_openmetrics || content_type.starts_with("text/plain; version="))) return;
+  const char* const suffix = content_type.starts_with("application/openmetrics-text")      ? ".om"
+                             : content_type.starts_with("application/vnd.google.protobuf") ? ".pb"
+                             : content_type.starts_with("text/plain; version=")            ? ".txt"
+                                                                                           : nullptr;
+  if (folder == nullptr || suffix == nullptr) return;
   std::string shape = text;
   std::erase_if(shape, [](char c) { return c >= '0' && c <= '9'; });
-  const std::string name =
-      std::string(folder) + "/" + std::to_string(std::hash<std::string>()(shape)) + (is_openmetrics ? ".om" : ".txt");
+  const std::string name = std::string(folder) + "/" + std::to_string(std::hash<std::string>()(shape)) + suffix;
   if (kept >= kMostOfAProcess || std::filesystem::exists(name)) return;
   ++kept;
   std::filesystem::create_directories(folder);

@@ -16,6 +16,10 @@ namespace shmetrics::tests {
 
 inline constexpr const char* kToken = "correct-horse-battery-staple";
 
+/// A field of a request, for text().
+inline constexpr const char* kAcceptProtobuf =
+    "Accept: application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited\r\n";
+
 struct ExporterSetup {
   std::vector<std::string> flags = {};
   std::string token = kToken;  // of METRICS_TOKEN

@@ -1,6 +1,7 @@
 // The samples of a Prometheus text, by line: "name{label=\"value\"}" -> value.
 #pragma once
 
+#include <cstdio>
 #include <cstdlib>
 #include <map>
 #include <sstream>
@@ -18,6 +19,22 @@ inline std::map<std::string, double> samples_of(const std::string& text) {
     samples[line.substr(0, blank)] = std::strtod(line.c_str() + blank + 1, nullptr);
   }
   return samples;
+}
+
+/// A text 0.0.4 with its numbers written in one way, whoever wrote it.
+inline std::string with_plain_numbers(const std::string& text) {
+  std::istringstream lines(text);
+  std::string out;
+  for (std::string line; std::getline(lines, line);) {
+    const std::size_t number = line.rfind(' ') + 1;
+    if (!line.starts_with("#")) {
+      char digits[64];
+      std::snprintf(digits, sizeof digits, "%.17g", std::strtod(line.c_str() + number, nullptr));
+      line.replace(number, line.npos, digits);
+    }
+    out += line + '\n';
+  }
+  return out;
 }
 
 }  // namespace shmetrics::tests

@@ -8,6 +8,17 @@
 #include "exporter/scrape/compression.hpp"
 
 namespace shmetrics::exporter {
+namespace {
+
+// ISA-L leaves the upper halves of vector registers in use. An SSE instruction behind an AVX one then takes some 50 ns
+// on an Intel Xeon (model 167), for as long as the thread lives: scrapes by protobuf took five times as long.
+void give_back_upper_halves() {
+#ifdef __x86_64__
+  if (__builtin_cpu_supports("avx")) __asm__ volatile("vzeroupper");
+#endif
+}
+
+}  // namespace
 
 std::string gzip(std::string_view text) {
   // Level 1 halves what level 0 leaves and costs little more; the levels above take several times as long.
@@ -39,6 +50,7 @@ std::string gzip(std::string_view text) {
     if (isal_deflate(&stream) != COMP_OK) throw std::bad_alloc();
     out.resize(used + more - stream.avail_out);
   } while (stream.internal_state.state != ZSTATE_END);
+  give_back_upper_halves();
   return out;
 }
 

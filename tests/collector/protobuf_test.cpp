@@ -17,7 +17,7 @@ using ::testing::HasSubstr;
 using tests::SegmentBuilder;
 using Time = std::chrono::system_clock::time_point;
 
-constexpr std::uint64_t kCreated = 1'500'000'000'000'000'001;
+constexpr std::uint64_t kCreated = 1'500'000'000'007'000'001;
 constexpr Time kNow{2'000'000'000s};
 
 std::string rendered(const Scraper& scraper, Time now = kNow) {
@@ -61,15 +61,15 @@ TEST(Protobuf, ACounterIsTheseBytes) {
   schema.unit = "seconds";
   segment.thread(0, segment.series(segment.family(schema), {"1"}, kCreated)).store_relaxed(7);
   EXPECT_EQ(hex(rendered(segment)),
-            without_blanks("42"                                    // length of the family
-                           "0a 0f 615f7365636f6e64735f746f74616c"  // name
-                           "12 05 48656c702e"                      // help
-                           "18 00"                                 // type: counter
-                           "2a 07 7365636f6e6473"                  // unit
-                           "22 1d"                                 // metric
-                           "  0a 06  0a 01 78  12 01 31"           //   label
-                           "  1a 13  09 0000000000001c40"          //   counter: 7
-                           "         1a 08  08 80dea0cb05  10 01"  //     since then
+            without_blanks("45"                                          // length of the family
+                           "0a 0f 615f7365636f6e64735f746f74616c"        // name
+                           "12 05 48656c702e"                            // help
+                           "18 00"                                       // type: counter
+                           "2a 07 7365636f6e6473"                        // unit
+                           "22 20"                                       // metric
+                           "  0a 06  0a 01 78  12 01 31"                 //   label
+                           "  1a 16  09 0000000000001c40"                //   counter: 7
+                           "         1a 0b  08 80dea0cb05  10 c09fab03"  //     since then
                            ));
 }
 
@@ -77,13 +77,13 @@ TEST(Protobuf, AHistogramIsTheseBytes) {
   SegmentBuilder segment;
   observe(segment, segment.family(tests::histogram("h", {0.5}), kCreated).cell, {300, 1}, 2.5);
   EXPECT_EQ(hex(rendered(segment)),
-            without_blanks("42"
+            without_blanks("45"
                            "0a 01 68  12 05 48656c702e  18 04"
-                           "22 34  3a 32"
+                           "22 37  3a 35"
                            "  08 ad02  11 0000000000000440"         // count: 301; sum: 2.5
                            "  1a 0c  08 ac02  11 000000000000e03f"  // up to 0.5: 300
                            "  1a 0c  08 ad02  11 000000000000f07f"  // up to infinity: all
-                           "  7a 08  08 80dea0cb05  10 01"));
+                           "  7a 0b  08 80dea0cb05  10 c09fab03"));
 }
 
 TEST(Protobuf, ANativeHistogramIsTheseBytesBesideItsClassicBuckets) {
@@ -204,11 +204,11 @@ TEST(Protobuf, AStartThatIsToComeIsNow) {
   SegmentBuilder segment;
   segment.family(tests::counter("a_total"), kCreated);
   const Time then(std::chrono::duration_cast<Time::duration>(std::chrono::nanoseconds(kCreated)));
-  const std::string start = without_blanks("1a 08  08 80dea0cb05  10 01");
+  const std::string start = without_blanks("1a 0b  08 80dea0cb05  10 c09fab03");
   EXPECT_THAT(hex(rendered(segment, then)), HasSubstr(start));
   EXPECT_THAT(hex(rendered(segment, then + 1s)), HasSubstr(start));
-  EXPECT_THAT(hex(rendered(segment, then - 1ns)), HasSubstr(without_blanks("1a 08  08 80dea0cb05  10 00")));
-  EXPECT_THAT(hex(rendered(segment, then - 1s)), HasSubstr(without_blanks("1a 08  08 ffdda0cb05  10 01")));
+  EXPECT_THAT(hex(rendered(segment, then - 1ms)), HasSubstr(without_blanks("1a 0b  08 80dea0cb05  10 809bee02")));
+  EXPECT_THAT(hex(rendered(segment, then - 1s)), HasSubstr(without_blanks("1a 0b  08 ffdda0cb05  10 c09fab03")));
 }
 
 TEST(Protobuf, AStartThatNobodyWroteIsLeftOut) {

@@ -3,10 +3,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <sstream>
 
 #include <shmetrics/shmetrics.hpp>
 
+#include "tests/collector/sample_line.hpp"
 #include "tests/collector/segment_builder.hpp"
 #include "tests/exporter/certificates.hpp"
 #include "tests/running_exporter.hpp"
@@ -40,8 +46,9 @@ std::uint16_t free_port() {
 class RunningPrometheus {
  public:
   /// `how`: lines of the scrape configuration; without them, the token as a bearer over HTTP.
-  RunningPrometheus(std::uint16_t exporter_port, const std::string& token, const std::string& how = "")
-      : port_(free_port()), child_({.argv = command(exporter_port, token, how)}) {}
+  RunningPrometheus(std::uint16_t exporter_port, const std::string& token, const std::string& how = "",
+                    const std::vector<std::string>& flags = {})
+      : port_(free_port()), child_({.argv = command(exporter_port, token, how, flags)}) {}
 
   /// The answer of its API, empty while it does not listen. HTTP/1.0, so that it comes without chunks.
   std::string ask(const std::string& path) const {
@@ -56,17 +63,19 @@ class RunningPrometheus {
   }
 
  private:
-  std::vector<std::string> command(std::uint16_t exporter_port, const std::string& token,
-                                   const std::string& how) const {
+  std::vector<std::string> command(std::uint16_t exporter_port, const std::string& token, const std::string& how,
+                                   const std::vector<std::string>& flags) const {
     std::ofstream(directory_.file("token")) << token;
     std::ofstream(directory_.file("prometheus.yml"))
         << "global: {scrape_interval: 1s, scrape_timeout: 1s}\n"
         << "scrape_configs:\n- job_name: shmetrics\n  metrics_path: /api/metrics\n"
         << (how.empty() ? "  authorization: {type: Bearer, credentials_file: " + directory_.file("token") + "}\n" : how)
         << "  static_configs: [{targets: ['127.0.0.1:" << exporter_port << "']}]\n";
-    return {kPrometheus, "--config.file=" + directory_.file("prometheus.yml"),
-            "--storage.tsdb.path=" + directory_.file("data"),
-            "--web.listen-address=127.0.0.1:" + std::to_string(port_)};
+    std::vector<std::string> command{kPrometheus, "--config.file=" + directory_.file("prometheus.yml"),
+                                     "--storage.tsdb.path=" + directory_.file("data"),
+                                     "--web.listen-address=127.0.0.1:" + std::to_string(port_)};
+    command.insert(command.end(), flags.begin(), flags.end());
+    return command;
   }
 
   TemporaryFolder directory_;
@@ -144,6 +153,78 @@ TEST(Prometheus, GetsOpenmetricsSinceItPrefersThat) {
   EXPECT_TRUE(prometheus.comes_to_say("/api/v1/metadata?metric=process_cpu_seconds", "\"unit\":\"seconds\""));
   EXPECT_THAT(prometheus.ask("/api/v1/query?query=crm_wait_seconds_count"), HasSubstr(",\"1\"]"));
   EXPECT_THAT(prometheus.ask("/api/v1/targets"), HasSubstr("\"health\":\"up\""));
+}
+
+using Samples = std::map<std::pair<std::string, std::map<std::string, std::string>>, double>;
+
+/// By protobuf Prometheus writes each bound with a point, as OpenMetrics has it; the text has none in whole ones.
+std::map<std::string, std::string> with_plain_bound(std::map<std::string, std::string> labels) {
+  if (labels.contains("le")) labels["le"] = std::to_string(*exposed_number(labels["le"]));
+  return labels;
+}
+
+/// What Prometheus has of the exporter, without what it adds itself.
+Samples stored(const RunningPrometheus& prometheus) {
+  Samples samples;
+  const auto answer = nlohmann::json::parse(prometheus.ask("/api/v1/query?query=%7Bjob%3D%22shmetrics%22%7D"));
+  for (const auto& sample : answer["data"]["result"]) {
+    auto labels = sample["metric"].get<std::map<std::string, std::string>>();
+    const std::string name = labels["__name__"];
+    if (name == "up" || name.starts_with("scrape_")) continue;
+    for (const char* added : {"__name__", "instance", "job"}) labels.erase(added);
+    samples[{name, with_plain_bound(labels)}] = *exposed_number(sample["value"][1].get<std::string>());
+  }
+  return samples;
+}
+
+/// The same of a text, whose label values hold no escapes.
+Samples written(const std::string& text) {
+  Samples samples;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    SampleLine sample;
+    if (line.starts_with("#")) continue;
+    EXPECT_EQ(parse_sample(line, sample), "") << line;
+    samples[{sample.name, with_plain_bound(sample.labels)}] = *exposed_number(sample.value);
+  }
+  return samples;
+}
+
+TEST(Prometheus, ByProtobufHasWhatTheTextSaysOfEveryKind) {
+  if (!is_installed(kPrometheus)) GTEST_SKIP() << kPrometheus << " is not installed";
+  const TemporaryFolder directory;
+  Options options;
+  options.path = directory.file("crm.seg");
+  const Registry registry = Registry::open(options);
+  registry.counter("crm_requests_total", "Requests", {"route"}).with("/x").inc((std::uint64_t{1} << 53) + 2);
+  registry.float_counter("crm_cost_dollars_total", "Money").inc(0.1);
+  registry.gauge("crm_each", "Each", {}, GaugeMode::liveall).set(-INFINITY);
+  registry.gauge("crm_active", "Active").set(-3.5);
+  registry.histogram("crm_wait_seconds", "Waits", {"queue"}, {0.1, 1, 2.5, 1e7}).with("mail").observe(1.5);
+  registry.histogram("crm_unused_seconds", "Waits").observe(1e9);
+  registry.summary("crm_response_bytes", "Sizes").observe(1e9);
+  registry.info("crm_build_info", "Build", {{"version", "1.2.3"}});
+  const RunningExporter exporter({.flags = {"--collector.worker-process"}, .segment = options.path});
+  const RunningPrometheus prometheus(exporter.port(), kToken, "",
+                                     {"--enable-feature=native-histograms,exemplar-storage"});
+  ASSERT_TRUE(prometheus.comes_to_say("/api/v1/query?query=crm_requests_total", "9007199254740994"))
+      << prometheus.ask("/api/v1/targets");
+  Samples by_text = written(exporter.text()), by_protobuf = stored(prometheus);
+  const auto is_quiet = [](const auto& sample) {
+    const std::string& name = sample.first.first;
+    return name.starts_with("crm_") || name == "shmetrics_segment_up" || name.starts_with("shmetrics_workers");
+  };
+  // What the exporter and the kernel count goes on between two scrapes: its names and labels have to be the same.
+  for (auto* samples : {&by_text, &by_protobuf}) {
+    for (auto& sample : *samples) {
+      if (!is_quiet(sample)) sample.second = 0;
+    }
+  }
+  EXPECT_EQ(by_protobuf, by_text);
+  EXPECT_GT(std::count_if(by_text.begin(), by_text.end(), is_quiet), 30);
+  // It was protobuf: of text 0.0.4 this bound would be "1", of OpenMetrics the metadata would be of crm_requests.
+  EXPECT_THAT(prometheus.ask("/api/v1/query?query=crm_wait_seconds_bucket"), HasSubstr("\"le\":\"1.0\""));
+  EXPECT_THAT(prometheus.ask("/api/v1/metadata?metric=crm_requests_total"), HasSubstr("\"counter\""));
 }
 
 /// An exporter behind TLS that a Prometheus scrapes as `how` says, from a file with this user and these client rules.

@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <ctime>
 #include <shmetrics/shmetrics.hpp>
 
+#include "tests/collector/protobuf_checker.hpp"
 #include "tests/collector/text_checker.hpp"
 #include "tests/forked.hpp"
 #include "tests/running_exporter.hpp"
@@ -46,6 +48,8 @@ TEST(ScribbledExporter, EveryScrapeIs200AndWellFormedAndTheExporterAndTheWorkers
     const HttpResponse response = exporter.get("/metrics");
     EXPECT_EQ(response.status, 200);
     EXPECT_EQ(TextChecker::problem(response.body), "");
+    const std::string protobuf = exporter.text(kAcceptProtobuf);
+    EXPECT_EQ(TextChecker::problem(ProtobufChecker::text_of(protobuf, std::time(nullptr))), "");
     up += response.body.find("\nshmetrics_segment_up 1\n") != std::string::npos;
   }
   end = true;

@@ -1,7 +1,9 @@
-"""Lets promtool and the parsers of python3-prometheus-client judge what was written: by the fuzz targets while they
-replayed their corpora, by exporters in tests. What was judged is removed, what was refused is kept as NAME.refused.
+"""Lets promtool, the parsers of python3-prometheus-client and client_golang's decoder judge what was written: by the
+fuzz targets while they replayed their corpora, by exporters in tests. What was judged is removed, what was refused is
+kept as NAME.refused.
 
-usage: judge_outputs.py DIRECTORY   with *.txt (format 0.0.4) and *.om (OpenMetrics)
+usage: judge_outputs.py DIRECTORY [DECODER]   with *.txt (format 0.0.4), *.om (OpenMetrics) and *.pb (protobuf), which
+                                              DECODER, built from tests/protobuf/to_text.go, makes text
 
 Exits 1 when one is refused, and 77, which ctest takes for skipped, when there is none.
 """
@@ -18,10 +20,13 @@ PROMTOOL = "/usr/bin/promtool"
 STYLE = 3  # its exit code when names could be better, which is no matter of the format
 
 
-def refused_by_parser(path):
+def refused_by_parser(path, decoder):
     """What the parser says against a file, or nothing."""
     try:
-        for family in (parse_text if path.suffix == ".txt" else parse_openmetrics)(path.read_bytes().decode("utf-8")):
+        text = path.read_bytes()
+        if path.suffix == ".pb":
+            text = subprocess.run([decoder], input=text, capture_output=True, check=True).stdout
+        for family in (parse_openmetrics if path.suffix == ".om" else parse_text)(text.decode("utf-8")):
             for sample in family.samples:
                 float(sample.value)
     except Exception as problem:  # whatever a foreign parser throws is an objection
@@ -37,13 +42,14 @@ def refused_by_promtool(path):
     return None if judged.returncode in (0, STYLE) else judged.stderr.strip()
 
 
-def main(directory):
-    paths = sorted(path for suffix in ("*.txt", "*.om") for path in directory.glob(suffix))
+def main(directory, decoder=None):
+    suffixes = ("*.txt", "*.om", "*.pb") if decoder and os.path.exists(decoder) else ("*.txt", "*.om")
+    paths = sorted(path for suffix in suffixes for path in directory.glob(suffix))
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         promtools = list(pool.map(refused_by_promtool, paths)) if os.path.exists(PROMTOOL) else [None] * len(paths)
     refused = 0
     for path, promtool in zip(paths, promtools):
-        objection = refused_by_parser(path) or promtool
+        objection = refused_by_parser(path, decoder) or promtool
         if objection:
             refused += 1
             print(f"{path}.refused: {objection}")
@@ -56,6 +62,6 @@ def main(directory):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
+    if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
-    sys.exit(main(pathlib.Path(sys.argv[1])))
+    sys.exit(main(pathlib.Path(sys.argv[1]), *sys.argv[2:]))

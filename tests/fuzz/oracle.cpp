@@ -2,13 +2,16 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <fstream>
 #include <functional>
 #include <nlohmann/json.hpp>
 
 #include "collector/render.hpp"
 #include "tests/collector/openmetrics_checker.hpp"
+#include "tests/collector/protobuf_checker.hpp"
 #include "tests/collector/text_checker.hpp"
+#include "tests/samples.hpp"
 
 namespace shmetrics::fuzz {
 namespace {
@@ -42,6 +45,18 @@ void demand_openmetrics(std::string_view text) {
   const std::string problem = tests::OpenmetricsChecker::problem(text);
   demand(problem.empty(), "OpenMetrics is well-formed: " + problem, text);
   keep(text, ".om");
+}
+
+void demand_protobuf(std::string_view scrape, const std::string& text, std::int64_t now_seconds) {
+  std::string read;
+  try {
+    read = tests::ProtobufChecker::text_of(scrape, now_seconds);
+  } catch (const std::exception& problem) {
+    demand(false, std::string("protobuf is well-formed: ") + problem.what(), text);
+  }
+  demand(tests::with_plain_numbers(read) == tests::with_plain_numbers(text),
+         "protobuf says what the text says: " + read, text);
+  keep(scrape, ".pb");
 }
 
 void demand_json(std::string_view json) {

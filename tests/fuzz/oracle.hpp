@@ -17,6 +17,8 @@ void demand(bool holds, std::string_view what, std::string_view detail = {});
 void demand_text(std::string_view text);
 void demand_openmetrics(std::string_view text);
 void demand_json(std::string_view json);
+/// Protobuf: it says what the text says, and nothing began after `now_seconds`.
+void demand_protobuf(std::string_view scrape, const std::string& text, std::int64_t now_seconds);
 
 /// The front of an input, field by field; zeros at its end.
 class Input {

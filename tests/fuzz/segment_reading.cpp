@@ -5,6 +5,7 @@
 #include "collector/check.hpp"
 #include "collector/json.hpp"
 #include "collector/openmetrics.hpp"
+#include "collector/protobuf.hpp"
 #include "collector/render.hpp"
 #include "collector/snapshot.hpp"
 #include "tests/fuzz/oracle.hpp"
@@ -19,6 +20,8 @@ using Clock = std::chrono::steady_clock;
 
 // Beyond the reader's own limit: what is done with the copy, with sanitizers and beside other work of the machine.
 constexpr auto kSlack = std::chrono::seconds(20);
+constexpr std::int64_t kNowSeconds = 1'700'000'000;
+constexpr std::chrono::system_clock::time_point kNow{std::chrono::seconds(kNowSeconds)};
 
 class Stopwatch {
  public:
@@ -39,6 +42,13 @@ std::string openmetrics_of(const FamilyGroups& groups) {
   return text;
 }
 
+std::string protobuf_of(const FamilyGroups& groups) {
+  std::string out;
+  collector::TextRoom room;
+  groups.for_each({}, [&](auto parts) { render_protobuf(parts, kNow, out, room); });
+  return out;
+}
+
 /// Most damage shows in few places: an output that was judged just now is not judged again.
 template <typename Judge>
 void judge_once(const std::string& output, std::string& last, Judge judge) {
@@ -51,7 +61,7 @@ void judge_once(const std::string& output, std::string& last, Judge judge) {
 
 std::string read_and_demand(Scraper& scraper) {
   const Stopwatch watch("read and render");
-  static std::string last_text, last_openmetrics, last_json;
+  static std::string last_text, last_openmetrics, last_protobuf, last_json;
   std::string text;
   const SegmentStatus status = scraper.scrape(text);
   demand(status.up || text.empty(), "a segment that is not up shows nothing", text);
@@ -59,6 +69,8 @@ std::string read_and_demand(Scraper& scraper) {
   demand(status.problem.find('\n') == std::string::npos, "a problem is one line", status.problem);
   judge_once(text, last_text, demand_text);
   judge_once(openmetrics_of(FamilyGroups(scraper.view())), last_openmetrics, demand_openmetrics);
+  judge_once(protobuf_of(FamilyGroups(scraper.view())), last_protobuf,
+             [&text](const std::string& scrape) { demand_protobuf(scrape, text, kNowSeconds); });
   std::string json;
   collector::append_json(json, scraper, status);
   judge_once(json, last_json, demand_json);
@@ -77,6 +89,7 @@ void group_and_demand(const std::string& path) {
   groups.for_each({}, [&](auto parts) { render_text(parts, text, room); });
   demand_text(text);
   demand_openmetrics(openmetrics_of(groups));
+  demand_protobuf(protobuf_of(groups), text, kNowSeconds);
 }
 
 void check_and_demand(const std::string& path) {
