@@ -8,9 +8,12 @@
 
 #include "collector/check.hpp"
 #include "collector/plain_family.hpp"
+#include "collector/protobuf.hpp"
 #include "collector/scraper.hpp"
+#include "tests/collector/protobuf_checker.hpp"
 #include "tests/collector/segment_builder.hpp"
 #include "tests/collector/text_checker.hpp"
+#include "tests/samples.hpp"
 
 namespace shmetrics::collector {
 namespace {
@@ -77,12 +80,23 @@ class Hostile : public ::testing::Test {
     return begin + random() % bytes;
   }
 
+  static void expect_same_by_protobuf(const Scraper& scraper, const std::string& text, const std::string& what) {
+    std::string protobuf, read;
+    TextRoom room;
+    const std::chrono::system_clock::time_point now(std::chrono::seconds(1'700'000'000));
+    FamilyGroups(scraper.view()).for_each({}, [&](std::span<const FamilyPart> parts) {
+      render_protobuf(parts, now, protobuf, room);
+    });
+    ASSERT_NO_THROW(read = tests::ProtobufChecker::text_of(protobuf, 1'700'000'000)) << what << text;
+    ASSERT_EQ(tests::with_plain_numbers(read), tests::with_plain_numbers(text)) << what;
+  }
   void expect_well_formed(Scraper& scraper, const std::string& what) {
     std::string text;
     const SegmentStatus status = scraper.scrape(text);
     ASSERT_EQ(tests::TextChecker::problem(text), "") << what;
     ASSERT_TRUE(status.up || text.empty()) << what;
     ASSERT_EQ(status.up, status.problem.empty()) << what;
+    expect_same_by_protobuf(scraper, text, what);
     plain_families(scraper.view());
     scraper.workers();
   }

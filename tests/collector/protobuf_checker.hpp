@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "collector/merge.hpp"
 #include "collector/text_format.hpp"
 
 namespace shmetrics::tests {
@@ -126,7 +127,38 @@ class ProtobufChecker {
     demand(last == std::numeric_limits<double>::infinity() && below == count, "the last bucket holds not all");
     line("_sum", "", sum);
     line("_count", "", count);
+    if (has_more && value.tag() == 5) has_more = native(value, count);
     if (has_more) start(value, 15);
+  }
+
+  /// From the schema on. Whether a field follows.
+  static bool native(Reader& value, std::uint64_t count) {
+    const std::int32_t schema = value.get_sint32();
+    demand(schema >= -4 && schema <= 8, "no such schema");
+    demand(is(value, 6) && value.get_double() > 0, "a zero threshold that a server takes for none");
+    demand(is(value, 7), "no zero count");
+    std::uint64_t sum = value.get_uint64(), buckets = 0;
+    bool has_more = value.next();
+    for (bool is_first = true; has_more && value.tag() == 12; has_more = value.next(), is_first = false) {
+      Reader span = value.get_message();
+      demand(is(span, 1), "no offset");
+      demand(span.get_sint32() > 0 || is_first, "spans that are one");
+      demand(is(span, 2), "no length");
+      buckets += span.get_uint32();
+      ends(span);
+    }
+    if (has_more && value.tag() == 13) {
+      std::uint64_t bucket = 0;
+      for (const std::int64_t delta : value.get_packed_sint64()) {
+        demand(buckets-- > 0, "a bucket without a span");
+        bucket += static_cast<std::uint64_t>(delta);
+        sum = collector::accumulate(sum, bucket);
+      }
+      has_more = value.next();
+    }
+    demand(buckets == 0, "a span without a bucket");
+    demand(sum == count, "the buckets hold not all");
+    return has_more;
   }
 
   void starts(Reader& value, std::uint32_t field) const {

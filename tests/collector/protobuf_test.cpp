@@ -90,9 +90,9 @@ TEST(Protobuf, ANativeHistogramIsTheseBytesBesideItsClassicBuckets) {
   SegmentBuilder segment;
   observe(segment, segment.family(tests::native_histogram("h", 1, 4, 1.5), kCreated).cell, {2, 5, 0, 0, 0, 7}, 2.5);
   EXPECT_EQ(hex(rendered(segment)),
-            without_blanks("76"
+            without_blanks("79"
                            "0a 01 68  12 05 48656c702e  18 04"
-                           "22 68  3a 66"
+                           "22 6b  3a 69"
                            "  08 0e  11 0000000000000440"         // count: 14; sum: 2.5
                            "  1a 0b  08 02  11 000000000000f03f"  // up to 1: 2
                            "  1a 0b  08 07  11 0000000000000040"  // up to 2: 7
@@ -102,7 +102,7 @@ TEST(Protobuf, ANativeHistogramIsTheseBytesBesideItsClassicBuckets) {
                            "  62 04  08 02  10 01"                // one bucket from key 1 on
                            "  62 04  08 06  10 01"                // three are empty, then one
                            "  6a 02  0a 04"                       // 5, and 2 more
-                           "  7a 08  08 80dea0cb05  10 01"));
+                           "  7a 0b  08 80dea0cb05  10 c09fab03"));
 }
 
 TEST(Protobuf, AnIndependentDecoderReadsNativeBuckets) {

@@ -58,7 +58,7 @@ replay() {
   for target in $(targets); do
     fuzz "$target" -runs=0 "$corpora/$target" && summary "$target" || status=1
   done
-  /usr/bin/python3 tests/fuzz/judge_outputs.py "$SHMETRICS_FUZZ_OUTPUT" || status=1
+  /usr/bin/python3 tests/fuzz/judge_outputs.py "$SHMETRICS_FUZZ_OUTPUT" build/dev/tests/protobuf_to_text || status=1
   return $status
 }
 

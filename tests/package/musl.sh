@@ -21,7 +21,8 @@ export ZIG_GLOBAL_CACHE_DIR=${ZIG_GLOBAL_CACHE_DIR:-$work/cache} ZIG_LOCAL_CACHE
 
 # Of this system's headers those that are for any C library, and no others.
 headers=$work/include
-mkdir "$headers" && ln -s /usr/include/boost /usr/include/nlohmann /usr/include/protozero /usr/include/xxhash.h "$headers"
+mkdir "$headers"
+ln -s /usr/include/boost /usr/include/nlohmann /usr/include/protozero /usr/include/xxhash.h "$headers"
 build_client() { # build_client TARGET LIBRARY...
   cmake -G Ninja -S "$source" -B "$work/$1" -DCMAKE_TOOLCHAIN_FILE="$source/tests/cross/zig.cmake" \
     -DSHMETRICS_ZIG="$zig" -DSHMETRICS_TARGET="$1" -DSHMETRICS_CLIENT_ONLY=ON -DSHMETRICS_TESTING=ON \

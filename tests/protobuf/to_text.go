@@ -9,15 +9,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 )
 
+const contentType = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
+
 func main() {
 	out := bufio.NewWriter(os.Stdout)
-	decoder := expfmt.NewDecoder(os.Stdin, expfmt.FmtProtoDelim)
+	// By the name that its versions have in common.
+	header := http.Header{"Content-Type": {contentType}}
+	decoder := expfmt.NewDecoder(os.Stdin, expfmt.ResponseFormat(header))
 	for {
 		var family dto.MetricFamily
 		err := decoder.Decode(&family)
