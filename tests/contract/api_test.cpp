@@ -59,6 +59,8 @@ TEST(Contract, TheSnippetOfEveryKind) {
   auto explicit_bounds = registry.histogram("crm_db_query_duration_seconds", "Queries", {"table"}, {0.1, 0.5, 1.0});
   auto default_bounds = registry.histogram("crm_job_duration_seconds", "Jobs", {});
   auto linear = registry.histogram("crm_size", "Sizes", {}, shmetrics::linear_buckets(10, 10, 5));
+  auto native =
+      registry.native_histogram("crm_wait_seconds", "Waits", {"queue"}, {.low = 1e-4, .high = 60, .factor = 1.1});
   auto sizes = registry.summary("crm_response_bytes", "Response size", {});
   registry.info("crm_build_info", "Build", {{"version", "1.2.3"}});
   active.inc();
@@ -70,6 +72,7 @@ TEST(Contract, TheSnippetOfEveryKind) {
   { shmetrics::InFlight guard(active); }
   duration.with("/").observe(0.012);
   explicit_bounds.with("users").observe(0.2);
+  native.with("mail").observe(0.5);
   default_bounds.observe(1);
   linear.observe(15);
 

@@ -19,6 +19,7 @@ bool updates(const shmetrics::Registry& registry) {
   const shmetrics::InFlight counted(in_flight);
   const auto seconds = registry.histogram("seconds", "Seconds", {}, shmetrics::exponential_buckets(1, 2, 4));
   seconds.observe(1);
+  registry.native_histogram("native_seconds", "Native", {"x"}, {.low = 1, .high = 2}).with("y").observe(1);
   registry.summary("waits", "Waits", {}, {.series_limit = 2, .unit = ""}).observe(1);
   const shmetrics::Timer timer(seconds);
   const std::vector<std::string_view> names{"shard"};

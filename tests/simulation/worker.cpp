@@ -240,7 +240,6 @@ int be_survivor(const char* path) {
   families.hits.with("0").inc();
   families.cost.with("0").inc(kCostStep);
   families.latency.with("0").observe(1);
-  families.native.with("0").observe(1);
   families.size.observe(kSizeStep);
   families.level.inc();
   return 0;
