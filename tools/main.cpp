@@ -64,7 +64,8 @@ constexpr char kDoctorExamples[] =
     "  shmetrics doctor                                  the default segment\n"
     "  shmetrics doctor /run/app/metrics.seg | grep ^problem";
 constexpr char kTopExamples[] =
-    "On a terminal it redraws until q or Ctrl-C; elsewhere it prints one table. NO_COLOR is honoured.\n"
+    "On a terminal it redraws until q or Ctrl-C: arrows and pages scroll, / filters, s sorts. Elsewhere it prints one\n"
+    "table. NO_COLOR is honoured.\n"
     "Examples:\n"
     "  shmetrics top                                     the default segment, every 2 s\n"
     "  shmetrics top /run/app/metrics.seg --interval 500ms\n"

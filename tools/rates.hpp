@@ -1,4 +1,4 @@
-// Two moments of a segment -> how fast its series move. Pure.
+// Two moments of a segment -> how fast its families and series move. Pure.
 //
 // Threads: any. Failure: std::bad_alloc alone. Lifetime: values.
 #pragma once
@@ -9,43 +9,64 @@
 #include <string>
 #include <vector>
 
-#include "collector/plain_family.hpp"
 #include "collector/scraper.hpp"
 
 namespace shmetrics::tools {
 
+/// How many observations are above one value and up to another.
+struct Bucket {
+  double above = 0, up_to = 0;
+  std::uint64_t count = 0;
+};
+
 /// A segment at one moment. Info families are left out: they do not move.
 struct Moment {
   struct Point {
-    std::string series;  // printable
+    std::string labels;  // `a=1 b=2`, printable; empty without labels
+    double value = 0;    // of a histogram or summary its count
+    double sum = 0;      // of these alone
+    std::vector<Bucket> buckets = {};
+  };
+  struct FamilyPoints {
+    std::string name;
     bool is_gauge = false;
-    bool is_observed = false;  // histogram, summary: `value` is its count
-    double value = 0;
-    double sum = 0;  // observed only
-    std::optional<collector::NativeDistribution> native = {};
+    bool is_observed = false;  // a histogram or summary
+    std::vector<Point> series;
   };
   collector::SegmentStatus status;
   std::chrono::steady_clock::time_point at;
-  std::vector<Point> points;  // in the order of the text format; empty when the segment was not up
+  std::vector<FamilyPoints> families;  // in the order of the text format; empty when the segment was not up
 };
 
 Moment moment_of(collector::Scraper& scraper, std::chrono::steady_clock::time_point at);
 
-struct RateRow {
-  std::string series;
+/// Below which a part of the observations is; if all are in the first bucket, nothing is known but its end.
+struct Quantile {
   double value = 0;
-  std::optional<double> rate;  // per second; nothing without a moment of the same segment before
-  std::optional<double> mean;  // of what was observed in between
-  std::optional<double> p99 = {};   // likewise, of a native histogram
+  bool is_at_most = false;
 };
 
-struct Rates {
-  std::vector<RateRow> moving;  // counters, and histograms and summaries by their counts: the fastest first
-  std::vector<RateRow> gauges;  // by name; no rates
+struct RateRow {
+  std::string labels;
+  double value = 0;
+  std::optional<double> rate = {};   // per second; nothing without a moment of the same segment before
+  std::optional<double> mean = {};   // of what was observed in between
+  std::optional<Quantile> p95 = {};  // likewise, of a histogram
 };
 
-/// `before` may be null, or of another segment: then there are no rates. A series that `before` lacks began at 0
-/// meanwhile; so did one that went down, for it was declared anew.
-Rates compare(const Moment* before, const Moment& after);
+struct FamilyRates {
+  std::string name;
+  bool is_gauge = false;
+  RateRow total = {};                // of all its series; of a gauge nothing
+  std::vector<RateRow> series = {};  // the fastest first, of a gauge in its order
+};
+
+/// The families that move, and then the gauges. `before` may be null, or of another segment: then there are no rates. A
+/// series that `before` lacks began at 0 meanwhile; so did one that went down, for it was declared anew.
+std::vector<FamilyRates> compare(const Moment* before, const Moment& after);
+
+enum class Order { kRate, kValue, kName };
+/// The fastest, the largest or the first by name at the top; gauges stay behind all that moves.
+void sort_families(std::vector<FamilyRates>& families, Order order);
 
 }  // namespace shmetrics::tools

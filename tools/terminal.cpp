@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <string_view>
@@ -106,9 +107,12 @@ Terminal::Event Terminal::wait_until(std::chrono::steady_clock::time_point end) 
     if (ready == 0) return Event::kTimeout;
     if (ready < 0) continue;  // EINTR
     if (sources[0].revents != 0) return take_signal();
-    char key = 'q';  // what a terminal that is gone stands for
-    if (read(STDIN_FILENO, &key, 1) < 0 && errno == EINTR) continue;
-    if (key == 'q' || key == 'Q') return Event::kQuit;
+    std::array<char, 64> typed;
+    const ssize_t n = read(STDIN_FILENO, typed.data(), typed.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return Event::kQuit;
+    keys_.assign(typed.data(), static_cast<std::size_t>(n));
+    return Event::kKeys;
   }
 }
 

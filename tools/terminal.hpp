@@ -30,7 +30,8 @@ class Terminal {
   enum class Event {
     kTimeout,
     kRedraw,  // its size may be another, or its contents are lost
-    kQuit,    // q, SIGINT, SIGTERM, SIGHUP, or the terminal is gone
+    kKeys,    // keys() says which
+    kQuit,    // SIGINT, SIGTERM, SIGHUP, or the terminal is gone
   };
 
   /// Takes the screen over; the destructor gives it back as it was.
@@ -44,6 +45,8 @@ class Terminal {
   bool show(const std::vector<std::string>& lines) const;
   /// Until `end`, or something happens. Ctrl-Z is handled within: the screen is given back while the program sleeps.
   Event wait_until(std::chrono::steady_clock::time_point end);
+  /// What was typed, as the terminal sends it: text, or the sequence of one key.
+  const std::string& keys() const { return keys_; }
 
  private:
   void enter();
@@ -53,6 +56,7 @@ class Terminal {
 
   int signals_ = -1;
   bool has_keys_ = false;
+  std::string keys_;
   termios before_{};
 };
 

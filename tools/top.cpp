@@ -12,21 +12,32 @@
 #include "tools/rates.hpp"
 #include "tools/terminal.hpp"
 #include "tools/top_frame.hpp"
+#include "tools/top_view.hpp"
 
 namespace shmetrics::tools {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-std::vector<std::string> frame_now(const TopOptions& options, const Moment& reading, const Rates& rates,
-                                   Terminal::Size size, bool has_colours) {
-  return frame(reading.status, rates,
-               {.path = options.path,
-                .unix_seconds = static_cast<std::uint64_t>(std::time(nullptr)),
-                .interval = options.interval,
-                .rows = size.rows,
-                .columns = size.columns,
-                .has_colours = has_colours});
+FrameOptions options_now(const TopOptions& options) {
+  FrameOptions now;
+  now.path = options.path;
+  now.unix_seconds = static_cast<std::uint64_t>(std::time(nullptr));
+  now.interval = options.interval;
+  return now;
+}
+
+Frame frame_now(const TopOptions& options, const Moment& reading, std::vector<FamilyRates>& families,
+                const TopView& view, Terminal::Size size) {
+  FrameOptions now = options_now(options);
+  now.rows = size.rows;
+  now.columns = size.columns;
+  now.first = view.first;
+  now.filter = view.filter;
+  now.hint = hint(view);
+  now.has_colours = wants_colours();
+  sort_families(families, view.order);
+  return frame(reading.status, families, now);
 }
 
 /// Says on a terminal how long it still takes.
@@ -54,7 +65,7 @@ int top_once(const TopOptions& options, std::string& out, std::string& problem) 
     problem = after.status.problem;
     return kFailed;
   }
-  for (const std::string& line : frame_now(options, after, compare(&before, after), {.rows = 0, .columns = 0}, false)) {
+  for (const std::string& line : frame(after.status, compare(&before, after), options_now(options)).lines) {
     out += line + '\n';
   }
   return kFine;
@@ -67,22 +78,26 @@ int top_on_screen(const TopOptions& options, std::string& problem) {
     problem = now.status.problem;
     return kFailed;
   }
-  const bool has_colours = wants_colours();
-  Rates rates = compare(nullptr, now);
+  std::vector<FamilyRates> families = compare(nullptr, now);
+  TopView view;
   Terminal terminal;
-  while (terminal.show(frame_now(options, now, rates, terminal.size(), has_colours))) {
+  while (true) {
+    const Frame shown = frame_now(options, now, families, view, terminal.size());
+    if (!terminal.show(shown.lines)) return kFine;
     switch (terminal.wait_until(now.at + options.interval)) {
       case Terminal::Event::kQuit:
         return kFine;
+      case Terminal::Event::kKeys:
+        if (!take_keys(view, terminal.keys(), shown.shown, shown.rows)) return kFine;
+        break;
       case Terminal::Event::kRedraw:
         break;
       case Terminal::Event::kTimeout:
         const Moment before = std::exchange(now, moment_of(scraper, Clock::now()));
-        rates = compare(&before, now);
+        families = compare(&before, now);
         break;
     }
   }
-  return kFine;
 }
 
 }  // namespace shmetrics::tools

@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/algorithm/string/predicate.hpp>
 #include <cmath>
 #include <cstdio>
+#include <iterator>
+#include <sstream>
 #include <utility>
 
 #include "collector/text_format.hpp"
@@ -13,33 +16,51 @@
 namespace shmetrics::tools {
 namespace {
 
-constexpr int kNumberWidth = 12;
+constexpr std::size_t kRateWidth = 9, kValueWidth = 11, kTimeWidth = 9;
+constexpr std::size_t kNumbersWidth = kRateWidth + kValueWidth + 2 * kTimeWidth + 2;
 constexpr std::string_view kBold = "\x1b[1m", kRed = "\x1b[1;31m", kPlain = "\x1b[0m";
 
 using std::to_string;
+
+std::string printed(const char* format, double value) {
+  std::array<char, 32> text;
+  return {text.data(), static_cast<std::size_t>(std::snprintf(text.data(), text.size(), format, value))};
+}
 
 // Digits that a glance takes in; `dump` has all of them.
 std::string rate_text(std::optional<double> rate) {
   if (!rate) return "-";
   if (!std::isfinite(*rate)) return "+Inf";
   if (*rate == 0) return "0";
-  std::array<char, 32> text;
-  const char* format = *rate >= 1e12 || *rate < 0.01 ? "%.3g" : *rate >= 1000 ? "%.0f" : *rate >= 10 ? "%.1f" : "%.2f";
-  return {text.data(), static_cast<std::size_t>(std::snprintf(text.data(), text.size(), format, *rate))};
+  return printed(*rate >= 1e7 || *rate < 0.01 ? "%.3g" : *rate >= 1000 ? "%.0f" : *rate >= 10 ? "%.1f" : "%.2f", *rate);
 }
 
 std::string value_text(double value) {
-  if (std::abs(value) < 1e15 && value == std::floor(value)) {
+  if (std::abs(value) < 1e12 && value == std::floor(value)) {
     return (std::signbit(value) && value != 0 ? "-" : "") + to_string(static_cast<std::uint64_t>(std::abs(value)));
   }
+  if (std::isfinite(value)) return printed("%.6g", value);
   std::string text;
-  if (!std::isfinite(value)) {
-    collector::append_number(text, value);
-    return text;
-  }
-  std::array<char, 32> digits;
-  text.assign(digits.data(), static_cast<std::size_t>(std::snprintf(digits.data(), digits.size(), "%.6g", value)));
+  collector::append_number(text, value);
   return text;
+}
+
+// By the last word of the family's name, which is its unit: `20.5us`, `1.5MiB`.
+std::string measured(const std::string& family, double value) {
+  using Scale = std::pair<double, const char*>;
+  static constexpr Scale kTimes[] = {{86400, "d"}, {3600, "h"},  {60, "min"}, {1, "s"},
+                                     {1e-3, "ms"}, {1e-6, "us"}, {1e-9, "ns"}};
+  static constexpr Scale kBytes[] = {{1 << 30, "GiB"}, {1 << 20, "MiB"}, {1 << 10, "KiB"}, {1, "B"}};
+  const auto scaled = [&](const auto& scales) {
+    for (const auto& [unit, name] : scales) {
+      if (std::abs(value) >= unit) return printed("%.3g", value / unit) + name;
+    }
+    return printed("%.3g", value);
+  };
+  if (!std::isfinite(value)) return value_text(value);
+  if (family.ends_with("_seconds")) return scaled(kTimes);
+  if (family.ends_with("_bytes")) return scaled(kBytes);
+  return printed("%.4g", value);
 }
 
 std::string interval_text(std::chrono::milliseconds interval) {
@@ -47,8 +68,15 @@ std::string interval_text(std::chrono::milliseconds interval) {
   return count % 1000 == 0 ? to_string(count / 1000) + "s" : to_string(count) + "ms";
 }
 
-std::string right(const std::string& text) {
-  return std::string(text.size() < kNumberWidth ? kNumberWidth - text.size() : 0, ' ') + text;
+std::string right(const std::string& text, std::size_t width) {
+  return std::string(text.size() < width ? width - text.size() : 0, ' ') + text;
+}
+
+std::string numbers(const std::string& family, bool is_gauge, const RateRow& row) {
+  const std::string p95 =
+      row.p95 ? (row.p95->is_at_most ? "<=" : "") + measured(family, row.p95->value) : std::string();
+  return right(is_gauge ? "" : rate_text(row.rate), kRateWidth) + right(value_text(row.value), kValueWidth) +
+         right(row.mean ? measured(family, *row.mean) : "", kTimeWidth) + right(p95, kTimeWidth) + "  ";
 }
 
 // Lines that may be coloured, but never in the middle: what is clipped holds no escape.
@@ -57,7 +85,7 @@ class Lines {
   explicit Lines(const FrameOptions& options) : options_(options) {}
 
   void add(std::string_view text, std::string_view colour = {}) {
-    if (options_.rows > 0 && lines_.size() >= options_.rows) return;
+    if (room() == 0) return;
     if (options_.columns > 0) text = clip(text, options_.columns);
     std::string& line = lines_.emplace_back();
     if (!options_.has_colours || colour.empty()) {
@@ -98,6 +126,42 @@ void add_header(Lines& lines, const collector::SegmentStatus& status, const Fram
   if (!status.notice.empty()) lines.add(printable(status.notice), kRed);
 }
 
+struct Row {
+  std::string numbers, text;
+  bool is_head;
+};
+
+// A family in a row, and its series below; one that has no labels is its own single series.
+std::vector<Row> rows_of(const std::vector<FamilyRates>& families, const std::string& filter) {
+  std::istringstream typed(filter);
+  const std::vector<std::string> words{std::istream_iterator<std::string>(typed), {}};
+  std::vector<Row> rows;
+  for (const FamilyRates& family : families) {
+    std::vector<const RateRow*> found;
+    for (const RateRow& row : family.series) {
+      const std::string text = family.name + " " + row.labels;
+      if (std::ranges::all_of(words, [&](const auto& word) { return boost::algorithm::icontains(text, word); })) {
+        found.push_back(&row);
+      }
+    }
+    if (found.empty()) continue;
+    const auto of = [&](const RateRow& row) { return numbers(family.name, family.is_gauge, row); };
+    if (found.size() == 1 && found.front()->labels.empty()) {
+      rows.push_back({of(*found.front()), family.name, true});
+      continue;
+    }
+    const bool has_total = !family.is_gauge && found.size() == family.series.size();
+    rows.push_back({has_total ? of(family.total) : std::string(kNumbersWidth, ' '), family.name, true});
+    for (const RateRow* row : found) rows.push_back({of(*row), "  " + row->labels, false});
+  }
+  return rows;
+}
+
+std::size_t length(std::string_view text) {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+}
+
 }  // namespace
 
 std::string_view clip(std::string_view text, std::size_t columns) {
@@ -108,40 +172,41 @@ std::string_view clip(std::string_view text, std::size_t columns) {
   return text;
 }
 
-std::vector<std::string> frame(const collector::SegmentStatus& status, const Rates& rates,
-                               const FrameOptions& options) {
-  constexpr std::size_t kTitles = 2;  // an empty line, and the names of the columns
+std::string squeeze(std::string_view text, std::size_t columns) {
+  const std::size_t whole = length(text);
+  if (whole <= columns) return std::string(text);
+  if (columns < 3) return std::string(clip(text, columns));
+  const std::size_t end = (columns - 1) / 2, begin = columns - 1 - end;
+  return std::string(clip(text, begin)) + "~" + std::string(text.substr(clip(text, whole - end).size()));
+}
+
+Frame frame(const collector::SegmentStatus& status, const std::vector<FamilyRates>& families,
+            const FrameOptions& options) {
   Lines lines(options);
   add_header(lines, status, options);
-  if (!status.up) return lines.take();
-
-  std::size_t moving = rates.moving.size(), gauges = rates.gauges.size();
-  const std::size_t titles = (moving > 0 ? kTitles : 0) + (gauges > 0 ? kTitles : 0);
-  const std::size_t room = lines.room() - std::min(lines.room(), titles);
-  if (room < moving + gauges) {
-    gauges = std::min(gauges, std::max(room / 3, room - std::min(room, moving)));
-    moving = std::min(moving, room - gauges);
+  Frame made;
+  if (status.up) {
+    const std::vector<Row> rows = rows_of(families, options.filter);
+    if (!rows.empty()) {
+      lines.add("");
+      lines.add(right("RATE/S", kRateWidth) + right("VALUE", kValueWidth) + right("MEAN", kTimeWidth) +
+                    right("P95", kTimeWidth) + "  FAMILIES, AND THEIR SERIES",
+                kBold);
+    }
+    const std::size_t room = lines.room() - std::min<std::size_t>(lines.room(), options.hint.empty() ? 0 : 1);
+    made.rows = rows.size();
+    made.shown = std::min(room, rows.size());
+    const std::size_t first = std::min(options.first, rows.size() - made.shown);
+    for (std::size_t i = first; i < first + made.shown; ++i) {
+      const std::size_t width = options.columns == 0              ? SIZE_MAX
+                                : options.columns > kNumbersWidth ? options.columns - kNumbersWidth
+                                                                  : 0;
+      lines.add(rows[i].numbers + squeeze(rows[i].text, width), rows[i].is_head ? kBold : "");
+    }
   }
-  const bool has_p99 = std::ranges::any_of(rates.moving, [](const RateRow& row) { return row.p99.has_value(); });
-  if (moving > 0) {
-    lines.add("");
-    lines.add(right("RATE/S") + right("TOTAL") + right("MEAN") + (has_p99 ? right("P99") : "") +
-                  "  COUNTER, HISTOGRAM, SUMMARY",
-              kBold);
-  }
-  for (std::size_t i = 0; i < moving; ++i) {
-    const RateRow& row = rates.moving[i];
-    lines.add(right(rate_text(row.rate)) + right(value_text(row.value)) + right(row.mean ? value_text(*row.mean) : "") +
-              (has_p99 ? right(row.p99 ? value_text(*row.p99) : "") : "") + "  " + row.series);
-  }
-  if (gauges > 0) {
-    lines.add("");
-    lines.add(right("VALUE") + "  GAUGE", kBold);
-  }
-  for (std::size_t i = 0; i < gauges; ++i) {
-    lines.add(right(value_text(rates.gauges[i].value)) + "  " + rates.gauges[i].series);
-  }
-  return lines.take();
+  if (!options.hint.empty()) lines.add(options.hint);
+  made.lines = lines.take();
+  return made;
 }
 
 }  // namespace shmetrics::tools

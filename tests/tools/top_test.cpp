@@ -10,6 +10,7 @@
 #include "tests/tools/run_program.hpp"
 #include "tools/printable.hpp"
 #include "tools/top_frame.hpp"
+#include "tools/top_view.hpp"
 
 namespace shmetrics::tools {
 namespace {
@@ -42,57 +43,64 @@ TEST(Printable, WhatWouldNotBeSeenOrTurnsItsNeighboursAroundIsShownByNumber) {
   EXPECT_EQ(printable("\xe2\x1b\xff\xf3\xa0\x81"), "\xe2?\xff\xf3\xa0\x81");
 }
 
-Moment::Point count(std::string series, double value) {
-  return {.series = std::move(series), .is_gauge = false, .is_observed = false, .value = value, .sum = 0};
+Moment::FamilyPoints counter_of(std::string name, std::vector<Moment::Point> series) {
+  return {.name = std::move(name), .is_gauge = false, .is_observed = false, .series = std::move(series)};
 }
-Moment::Point observed(std::string series, double value, double sum) {
-  return {.series = std::move(series), .is_gauge = false, .is_observed = true, .value = value, .sum = sum};
+Moment::FamilyPoints count(std::string name, double value) {
+  return counter_of(std::move(name), {{.labels = "", .value = value}});
 }
-Moment::Point gauge(std::string series, double value) {
-  return {.series = std::move(series), .is_gauge = true, .is_observed = false, .value = value, .sum = 0};
+Moment::FamilyPoints gauge(std::string name, double value) {
+  return {.name = std::move(name), .is_gauge = true, .is_observed = false, .series = {{.labels = "", .value = value}}};
 }
-Moment reading(std::chrono::seconds at, std::vector<Moment::Point> points, std::string id = "1") {
+Moment::FamilyPoints observed(std::string name, std::vector<Moment::Point> series) {
+  return {.name = std::move(name), .is_gauge = false, .is_observed = true, .series = std::move(series)};
+}
+Moment reading(std::chrono::seconds at, std::vector<Moment::FamilyPoints> families, std::string id = "1") {
   Moment made;
   made.status.up = true;
   made.status.id = std::move(id);
   made.at = std::chrono::steady_clock::time_point(at);
-  made.points = std::move(points);
+  made.families = std::move(families);
   return made;
 }
 
 TEST(Rates, AreWhatCameBetweenTwoReadingsTheFastestFirst) {
-  const Moment before = reading(10s, {count("slow", 5), count("fast", 5), observed("seen", 10, 1), gauge("g", 1)});
-  const Moment after = reading(12s, {count("slow", 6), count("fast", 105), observed("seen", 14, 3), gauge("g", 2)});
-  const Rates rates = compare(&before, after);
-  ASSERT_EQ(rates.moving.size(), 3u);
-  EXPECT_EQ(rates.moving[0].series, "fast");
-  EXPECT_EQ(rates.moving[0].rate, 50);
-  EXPECT_EQ(rates.moving[0].value, 105);
-  EXPECT_EQ(rates.moving[1].series, "seen");
-  EXPECT_EQ(rates.moving[1].rate, 2);
-  EXPECT_EQ(rates.moving[1].mean, 0.5);
-  EXPECT_EQ(rates.moving[2].mean, std::nullopt);
-  ASSERT_EQ(rates.gauges.size(), 1u);
-  EXPECT_EQ(rates.gauges[0].value, 2);
-  EXPECT_EQ(rates.gauges[0].rate, std::nullopt);
+  const Moment before = reading(10s, {count("slow", 5), gauge("g", 1), count("fast", 5)});
+  const Moment after = reading(12s, {count("slow", 6), gauge("g", 2), count("fast", 105)});
+  const auto families = compare(&before, after);
+  ASSERT_EQ(families.size(), 3u);
+  EXPECT_EQ(families[0].name, "fast");
+  EXPECT_EQ(families[0].total.rate, 50);
+  EXPECT_EQ(families[0].total.value, 105);
+  EXPECT_EQ(families[1].name, "slow");
+  EXPECT_EQ(families[1].series[0].mean, std::nullopt);
+  EXPECT_EQ(families[2].series[0].value, 2);
+  EXPECT_EQ(families[2].series[0].rate, std::nullopt);
 }
 
-TEST(Rates, OfANativeHistogramHaveTheQuantileOfWhatCameInBetween) {
-  using Buckets = std::vector<collector::NativeDistribution::Bucket>;
-  const auto native = [](double count, std::uint64_t zero_count, Buckets buckets) {
-    Moment::Point point = observed("seconds", count, count);
-    point.native = {.schema = 0, .zero_threshold = 1, .zero_count = zero_count, .buckets = std::move(buckets)};
-    return point;
+TEST(Rates, OfAFamilyAreThoseOfItsSeriesTogether) {
+  const Moment before = reading(10s, {counter_of("c", {{"a=1", 5}, {"a=2", 5}})});
+  const auto families = compare(&before, reading(12s, {counter_of("c", {{"a=1", 6}, {"a=2", 25}, {"a=3", 4}})}));
+  EXPECT_EQ(families[0].total.rate, 12.5);
+  EXPECT_EQ(families[0].total.value, 35);
+  EXPECT_EQ(families[0].series[0].labels, "a=2");
+}
+
+TEST(Rates, HaveTheMeanAndThe95thPercentileOfWhatWasObservedMeanwhile) {
+  const auto seen = [](std::uint64_t fast, std::uint64_t slow, double sum) {
+    return Moment::Point{"", static_cast<double>(fast + slow), sum, {{0, 1, fast}, {1, 2, slow}, {2, INFINITY, 0}}};
   };
-  const Moment before = reading(10s, {native(51, 50, {{4, 8, 1}})});
-  EXPECT_EQ(compare(&before, reading(12s, {native(151, 50, {{2, 4, 100}, {4, 8, 1}})})).moving[0].p99, 2 + 2 * 0.99);
-  EXPECT_EQ(compare(&before, reading(12s, {native(53, 52, {{4, 8, 1}})})).moving[0].p99, 0.99) << "in the zero bucket";
-  EXPECT_EQ(compare(&before, reading(12s, {native(52, 50, {{4, 8, 1}, {8, INFINITY, 1}})})).moving[0].p99, 8);
-  EXPECT_EQ(compare(&before, before).moving[0].p99, std::nullopt);
-  const Rates rates = compare(&before, reading(12s, {count("plain", 1), native(151, 50, {{2, 4, 100}, {4, 8, 1}})}));
-  const auto lines = frame(before.status, rates, {.path = "p", .unix_seconds = 0, .interval = 2s});
-  EXPECT_THAT(lines, ::testing::Contains(ContainsRegex("RATE/S +TOTAL +MEAN +P99  COUNTER")));
-  EXPECT_THAT(lines, ::testing::Contains(ContainsRegex("50.0 +151 +1 +3.98  seconds")));
+  const Moment before = reading(10s, {observed("h", {seen(1000, 0, 500)})});
+  const auto both = compare(&before, reading(12s, {observed("h", {seen(1010, 10, 520)})}));
+  EXPECT_EQ(both[0].total.mean, 1);
+  EXPECT_DOUBLE_EQ(both[0].total.p95->value, 1.9);
+  EXPECT_FALSE(both[0].total.p95->is_at_most);
+  const auto first_bucket = compare(&before, reading(12s, {observed("h", {seen(1010, 0, 505)})}));
+  EXPECT_EQ(first_bucket[0].total.p95->value, 1);
+  EXPECT_TRUE(first_bucket[0].total.p95->is_at_most);
+  EXPECT_FALSE(compare(&before, reading(12s, {observed("h", {seen(1000, 0, 500)})}))[0].total.p95);
+  const auto beyond = compare(nullptr, before);
+  EXPECT_FALSE(beyond[0].total.rate || beyond[0].total.p95);
 }
 
 TEST(Rates, AreUnknownWithoutAReadingOfTheSameSegment) {
@@ -101,21 +109,36 @@ TEST(Rates, AreUnknownWithoutAReadingOfTheSameSegment) {
   gone.status.up = false;
   const Moment after = reading(12s, {count("a", 7)});
   const Moment* const strangers[] = {nullptr, &other, &gone, &after};
-  for (const Moment* before : strangers) EXPECT_EQ(compare(before, after).moving[0].rate, std::nullopt);
+  for (const Moment* before : strangers) EXPECT_EQ(compare(before, after)[0].total.rate, std::nullopt);
 }
 
 TEST(Rates, ASeriesThatIsNewOrBeganAnewCountsFromZero) {
   const Moment before = reading(10s, {count("anew", 100)});
-  const Rates rates = compare(&before, reading(12s, {count("anew", 4), count("new", 6)}));
-  EXPECT_EQ(rates.moving[0].rate, 3);
-  EXPECT_EQ(rates.moving[1].rate, 2);
+  const auto families = compare(&before, reading(12s, {count("anew", 4), count("new", 6)}));
+  EXPECT_EQ(families[0].total.rate, 3);
+  EXPECT_EQ(families[1].total.rate, 2);
 }
 
 TEST(Rates, InfiniteTotalsDoNotSpoilTheOrder) {
   const Moment before = reading(10s, {count("a", INFINITY), count("b", 1), count("c", 1)});
-  const Rates rates = compare(&before, reading(12s, {count("a", INFINITY), count("b", 2), count("c", INFINITY)}));
-  EXPECT_EQ(rates.moving[0].series, "c");
-  EXPECT_EQ(rates.moving[2].rate, std::nullopt);
+  const auto families = compare(&before, reading(12s, {count("a", INFINITY), count("b", 2), count("c", INFINITY)}));
+  EXPECT_EQ(families[0].name, "c");
+  EXPECT_EQ(families[2].total.rate, std::nullopt);
+}
+
+TEST(Rates, AreSortedAsAskedAndGaugesStayBehind) {
+  const Moment before = reading(10s, {count("a", 90), count("b", 1), gauge("z", 1), gauge("y", 2)});
+  auto families = compare(&before, reading(12s, {count("a", 91), count("b", 5), gauge("z", 1), gauge("y", 2)}));
+  const auto names = [&] {
+    std::string all;
+    for (const FamilyRates& family : families) all += family.name;
+    return all;
+  };
+  EXPECT_EQ(names(), "bayz");
+  sort_families(families, Order::kValue);
+  EXPECT_EQ(names(), "abyz");
+  sort_families(families, Order::kName);
+  EXPECT_EQ(names(), "abyz");
 }
 
 collector::SegmentStatus up() {
@@ -129,29 +152,32 @@ collector::SegmentStatus up() {
   return status;
 }
 
-Rates many(int moving, int gauges) {
-  Rates rates;
+// Counters c0, c1, ..., each in a family of its own, and gauges g0, ...
+std::vector<FamilyRates> many(int moving, int gauges) {
+  std::vector<FamilyRates> families;
   for (int i = 0; i < moving; ++i) {
-    rates.moving.push_back({.series = "c" + std::to_string(i), .value = 1, .rate = 1.0, .mean = {}});
+    const RateRow row{.labels = "", .value = 1, .rate = 1.0};
+    families.push_back({.name = "c" + std::to_string(i), .is_gauge = false, .total = row, .series = {row}});
   }
   for (int i = 0; i < gauges; ++i) {
-    rates.gauges.push_back({.series = "g" + std::to_string(i), .value = 1, .rate = {}, .mean = {}});
+    families.push_back({.name = "g" + std::to_string(i), .is_gauge = true, .series = {{.labels = "", .value = 1}}});
   }
-  return rates;
+  return families;
 }
 
 FrameOptions sized(std::size_t rows, std::size_t columns, bool has_colours = false) {
-  return {.path = "/p",
-          .unix_seconds = 0,
-          .interval = 2000ms,
-          .rows = rows,
-          .columns = columns,
-          .has_colours = has_colours};
+  FrameOptions options;
+  options.path = "/p";
+  options.interval = 2000ms;
+  options.rows = rows;
+  options.columns = columns;
+  options.has_colours = has_colours;
+  return options;
 }
 
-std::string joined(const std::vector<std::string>& lines) {
+std::string joined(const Frame& made) {
   std::string text;
-  for (const std::string& line : lines) text += line + '\n';
+  for (const std::string& line : made.lines) text += line + '\n';
   return text;
 }
 
@@ -160,7 +186,7 @@ TEST(Frame, BeginsWithTheStateOfTheSegment) {
   status.workers_dead = 1;
   status.worker_deaths = 3;
   status.updates_dropped = {{"series_limit", 5}, {"no_entry", 4}};
-  const auto lines = frame(status, many(1, 0), sized(0, 0));
+  const auto lines = frame(status, many(1, 0), sized(0, 0)).lines;
   EXPECT_EQ(lines[0], "/p  1970-01-01T00:00:00Z  every 2s");
   EXPECT_EQ(lines[1], "workers 2 live, 1 dead   slots 2 of 8   cells 50 %   deaths 3   drops 9");
 }
@@ -168,29 +194,91 @@ TEST(Frame, BeginsWithTheStateOfTheSegment) {
 TEST(Frame, NamesTheReasonsForWhichDeclarationsWereRefused) {
   collector::SegmentStatus status = up();
   status.declarations_refused = {{"rule", 2}, {"other_type", 0}, {"busy", 1}};
-  EXPECT_EQ(frame(status, many(1, 0), sized(0, 0))[2], "declarations refused: rule 2, busy 1");
+  EXPECT_EQ(frame(status, many(1, 0), sized(0, 0)).lines[2], "declarations refused: rule 2, busy 1");
 }
 
 TEST(Frame, WithoutASizeShowsEverything) {
-  EXPECT_EQ(frame(up(), many(100, 50), sized(0, 0)).size(), 2u + 2 + 100 + 2 + 50);
+  EXPECT_EQ(frame(up(), many(100, 50), sized(0, 0)).lines.size(), 2u + 2 + 100 + 50);
 }
 
 TEST(Frame, NeverHasMoreRowsOrColumnsThanTheTerminal) {
   for (const std::size_t rows : {1, 2, 3, 4, 5, 6, 7, 10, 24}) {
     for (const auto& [moving, gauges] : {std::pair{100, 100}, {100, 1}, {1, 100}, {0, 100}, {100, 0}, {0, 0}}) {
-      const auto lines = frame(up(), many(moving, gauges), sized(rows, 20));
+      FrameOptions options = sized(rows, 20);
+      options.hint = "q: quit, and more than fits in";
+      const auto lines = frame(up(), many(moving, gauges), options).lines;
       EXPECT_LE(lines.size(), rows);
       for (const std::string& line : lines) EXPECT_LE(line.size(), 20u);
     }
   }
-  EXPECT_EQ(frame(up(), many(100, 100), sized(24, 80)).size(), 24u);
-  EXPECT_EQ(frame(up(), many(100, 1), sized(24, 80)).size(), 24u);
+  EXPECT_EQ(frame(up(), many(100, 100), sized(24, 80)).lines.size(), 24u);
 }
 
-TEST(Frame, GaugesKeepAThirdOfTheRowsWhenNotAllFit) {
-  const std::string text = joined(frame(up(), many(100, 100), sized(24, 80)));  // 18 rows are left for series
-  EXPECT_THAT(text, AllOf(HasSubstr("c11\n"), Not(HasSubstr("c12\n")), HasSubstr("g5\n"), Not(HasSubstr("g6\n"))));
-  EXPECT_THAT(joined(frame(up(), many(2, 100), sized(24, 80))), AllOf(HasSubstr("c1\n"), HasSubstr("g15\n")));
+TEST(Frame, ScrollsAndSaysHowManyThereAre) {
+  FrameOptions options = sized(24, 80);
+  options.hint = "keys";
+  const Frame top = frame(up(), many(100, 100), options);  // 19 rows are left for series
+  EXPECT_THAT(joined(top), AllOf(HasSubstr("c18\n"), Not(HasSubstr("c19\n")), EndsWith("keys\n")));
+  EXPECT_EQ(top.rows, 200u);
+  EXPECT_EQ(top.shown, 19u);
+  options.first = 100;
+  EXPECT_THAT(joined(frame(up(), many(100, 100), options)), AllOf(HasSubstr("  g0\n"), Not(HasSubstr("  c99\n"))));
+  options.first = 10'000;
+  EXPECT_THAT(joined(frame(up(), many(100, 100), options)), AllOf(HasSubstr("  g81\n"), HasSubstr("  g99\n")));
+}
+
+FamilyRates requests() {
+  return {.name = "app_seconds",
+          .is_gauge = false,
+          .total = {"", 30, 15.0, 2.05386e-05, Quantile{0.001, true}},
+          .series = {{"method=GET route=/contacts/:id", 20, 10.0, 2e-05, Quantile{0.00095}},
+                     {"method=PUT route=/contacts/:id", 10, 5.0, 2.5, Quantile{1.5}}}};
+}
+
+TEST(Frame, NamesAFamilyOnceWithItsTotalsAndItsSeriesBelow) {
+  EXPECT_THAT(joined(frame(up(), {requests()}, sized(0, 0))),
+              HasSubstr("     15.0         30   20.5us    <=1ms  app_seconds\n"
+                        "     10.0         20     20us    950us    method=GET route=/contacts/:id\n"
+                        "     5.00         10     2.5s     1.5s    method=PUT route=/contacts/:id\n"));
+}
+
+TEST(Frame, ShowsOfAFilteredFamilyOnlyWhatMatches) {
+  FrameOptions options = sized(0, 0);
+  options.filter = "SECONDS put";
+  const std::string text = joined(frame(up(), {requests(), many(1, 0)[0]}, options));
+  EXPECT_THAT(text, AllOf(HasSubstr(std::string(40, ' ') + "app_seconds\n"), HasSubstr("method=PUT"),
+                          Not(HasSubstr("method=GET")), Not(HasSubstr("c0"))));
+}
+
+TEST(Frame, LeavesOutTheMiddleOfWhatIsTooLong) {
+  EXPECT_EQ(squeeze("abcdefghij", 7), "abc~hij");
+  EXPECT_EQ(squeeze("\u00e9\u00e9\u00e9\u00e9", 3), "\u00e9~\u00e9");
+  EXPECT_EQ(squeeze("abc", 3), "abc");
+  EXPECT_EQ(squeeze("abc", 0), "");
+  EXPECT_THAT(joined(frame(up(), {requests()}, sized(24, 60))), HasSubstr("  method=G~tacts/:id\n"));
+}
+
+TEST(View, ScrollsFiltersSortsAndQuits) {
+  TopView view;
+  const auto press = [&](std::string_view keys) { return take_keys(view, keys, 10, 25); };
+  EXPECT_TRUE(press("\x1b[B"));
+  EXPECT_EQ(view.first, 1u);
+  EXPECT_TRUE(press("\x1b[6~") && press("\x1b[6~"));
+  EXPECT_EQ(view.first, 15u);  // the last page
+  EXPECT_TRUE(press("\x1b[A"));
+  EXPECT_EQ(view.first, 14u);
+  EXPECT_TRUE(press("\x1b[H") && press("\x1b[A"));
+  EXPECT_EQ(view.first, 0u);
+  EXPECT_TRUE(press("s"));
+  EXPECT_EQ(view.order, Order::kValue);
+  EXPECT_TRUE(press("/") && press("q\u00e9x") && press("\x7f\x7f") && press("u"));
+  EXPECT_EQ(view.filter, "qu");
+  EXPECT_THAT(hint(view), HasSubstr("filter: qu_"));
+  EXPECT_TRUE(press("\r"));
+  EXPECT_FALSE(press("q"));
+  EXPECT_TRUE(press("\x1b"));
+  EXPECT_EQ(view.filter, "");
+  EXPECT_TRUE(press("\x1b[Z") && press("x"));
 }
 
 TEST(Frame, ClipsBetweenCharactersNotInThem) {
@@ -200,27 +288,30 @@ TEST(Frame, ClipsBetweenCharactersNotInThem) {
 }
 
 TEST(Frame, HasColoursOnlyWhenAskedAndNoneOfTheSegments) {
-  Rates rates = many(0, 0);
+  const auto rates = many(0, 0);
   collector::SegmentStatus status = up();
   status.workers_dead = 1;
   EXPECT_THAT(joined(frame(status, rates, sized(24, 80, true))), HasSubstr("\x1b[1;31m"));
   EXPECT_THAT(joined(frame(status, rates, sized(24, 80, false))), Not(HasSubstr("\x1b")));
   status.up = false;
   status.problem = "gone \x1b[2J";
-  EXPECT_EQ(frame(status, rates, sized(24, 80)),
+  EXPECT_EQ(frame(status, rates, sized(24, 80)).lines,
             (std::vector<std::string>{"/p  1970-01-01T00:00:00Z  every 2s", "no segment: gone ?[2J"}));
 }
 
 TEST(Frame, NumbersAreShortAndOddOnesAreNamed) {
-  Rates rates;
+  std::vector<FamilyRates> families;
   for (const double rate : {0.0, 0.001, 0.5, 12.34, 1234.5, 1e15, double{INFINITY}}) {
-    rates.moving.push_back({.series = "c", .value = rate, .rate = rate, .mean = {}});
+    const RateRow row{.labels = "", .value = rate, .rate = rate};
+    families.push_back({.name = "c", .is_gauge = false, .total = row, .series = {row}});
   }
-  rates.gauges.push_back({.series = "g", .value = NAN, .rate = {}, .mean = {}});
-  rates.gauges.push_back({.series = "h", .value = -3, .rate = {}, .mean = {}});
-  const std::string text = joined(frame(up(), rates, sized(0, 0)));
-  for (const char* number :
-       {" 0 ", " 0.001 ", " 0.50 ", " 12.3 ", " 1234 ", " 1e+15 ", " +Inf ", " NaN  g", " -3  h"}) {
+  families.push_back({.name = "g", .is_gauge = true, .series = {{.labels = "", .value = NAN}}});
+  families.push_back({.name = "h", .is_gauge = true, .series = {{.labels = "", .value = -3}}});
+  const std::string text = joined(frame(up(), families, sized(0, 0)));
+  const std::string gap(20, ' ');
+  for (const std::string& number :
+       {std::string(" 0 "), std::string(" 0.001 "), std::string(" 0.50 "), std::string(" 12.3 "), std::string(" 1234 "),
+        std::string(" 1e+15 "), std::string(" +Inf "), " NaN" + gap + "g", " -3" + gap + "h"}) {
     EXPECT_THAT(text, HasSubstr(number));
   }
 }
@@ -251,9 +342,9 @@ TEST_F(Top, ElsewhereThanOnATerminalItPrintsOneTable) {
     const Outcome outcome = run_program(line);
     EXPECT_EQ(outcome.code, 0) << outcome.error;
     EXPECT_EQ(outcome.error, "");
-    EXPECT_THAT(outcome.out, AllOf(StartsWith(segment_.path()), HasSubstr(" 0           7"),
-                                   HasSubstr("app_requests_total{method=\"GET\"}\n"), HasSubstr("2.5  app_load\n"),
-                                   Not(HasSubstr("\x1b"))));
+    EXPECT_THAT(outcome.out, AllOf(StartsWith(segment_.path()), HasSubstr(" 0          7"),
+                                   HasSubstr("  app_requests_total\n"), HasSubstr("    method=GET\n"),
+                                   HasSubstr(" 2.5" + std::string(20, ' ') + "app_load\n"), Not(HasSubstr("\x1b"))));
   }
 }
 
@@ -284,6 +375,22 @@ TEST_F(Top, OnATerminalItRedrawsInPlaceAndGivesTheScreenBack) {
   EXPECT_EQ(terminal.finish(), 0);
   EXPECT_THAT(terminal.seen(), AllOf(HasSubstr("\x1b[H"), EndsWith(kLeave), HasSubstr("\x1b[1m")));
   EXPECT_TRUE(terminal.echoes());
+}
+
+TEST_F(Top, KeysFilterWhatIsShown) {
+  PseudoTerminal terminal(arguments("1h"));
+  terminal.wait_for("app_load");
+  terminal.type("/");
+  terminal.wait_for("filter: _");
+  terminal.type("requests");
+  const std::string filtered = terminal.wait_for("filter: requests_");
+  EXPECT_THAT(filtered, AllOf(HasSubstr("app_requests_total"), Not(HasSubstr("app_load"))));
+  terminal.type("\r");
+  terminal.wait_for("(requests, Esc: all)");
+  terminal.type("\x1b");
+  terminal.wait_for("app_load");
+  terminal.type("q");
+  EXPECT_EQ(terminal.finish(), 0);
 }
 
 TEST_F(Top, SignalsEndItInOrder) {

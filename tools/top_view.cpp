@@ -1,0 +1,80 @@
+#include "tools/top_view.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "tools/printable.hpp"
+
+namespace shmetrics::tools {
+namespace {
+
+constexpr std::string_view kEscape = "\x1b", kBackspace = "\x7f\b", kEnter = "\r\n";
+
+void type(TopView& view, std::string_view keys) {
+  view.first = 0;
+  for (const char key : keys) {
+    if (kEnter.find(key) != kEnter.npos) {
+      view.is_typing = false;
+    } else if (kBackspace.find(key) == kBackspace.npos) {
+      view.filter += key;
+    } else {
+      // A character may have several bytes.
+      while (!view.filter.empty() && (static_cast<unsigned char>(view.filter.back()) & 0xc0) == 0x80)
+        view.filter.pop_back();
+      if (!view.filter.empty()) view.filter.pop_back();
+    }
+  }
+}
+
+const char* name_of(Order order) {
+  return order == Order::kRate ? "rate" : order == Order::kValue ? "value" : "name";
+}
+
+}  // namespace
+
+bool take_keys(TopView& view, std::string_view keys, std::size_t page, std::size_t rows) {
+  const std::size_t last = rows - std::min(rows, page);
+  const std::size_t step = std::max<std::size_t>(page, 2) - 1;
+  const std::pair<std::string_view, std::size_t> moves[] = {
+      {"\x1b[A", view.first - std::min<std::size_t>(view.first, 1)},
+      {"\x1bOA", view.first - std::min<std::size_t>(view.first, 1)},
+      {"\x1b[B", view.first + 1},
+      {"\x1bOB", view.first + 1},
+      {"\x1b[5~", view.first - std::min(view.first, step)},
+      {"\x1b[6~", view.first + step},
+      {"\x1b[H", 0},
+      {"\x1b[1~", 0},
+      {"\x1b[F", last},
+      {"\x1b[4~", last}};
+  for (const auto& [sequence, to] : moves) {
+    if (keys == sequence) {
+      view.first = std::min(to, last);
+      return true;
+    }
+  }
+  if (keys == kEscape) {
+    view.filter.clear();
+    view.is_typing = false;
+  } else if (keys.starts_with(kEscape)) {
+    return true;  // a key that means nothing here
+  } else if (view.is_typing) {
+    type(view, keys);
+  } else if (keys == "/") {
+    view.is_typing = true;
+  } else if (keys == "s" || keys == "S") {
+    view.order = static_cast<Order>((static_cast<int>(view.order) + 1) % 3);
+    view.first = 0;
+  } else if (keys == "q" || keys == "Q") {
+    return false;
+  }
+  return true;
+}
+
+std::string hint(const TopView& view) {
+  if (view.is_typing) return "filter: " + printable(view.filter) + "_";
+  const std::string filter = view.filter.empty() ? "" : " (" + printable(view.filter) + ", Esc: all)";
+  return std::string("arrows, PgUp, PgDn: scroll   /: filter") + filter + "   s: sorted by " + name_of(view.order) +
+         "   q: quit";
+}
+
+}  // namespace shmetrics::tools
