@@ -2,13 +2,15 @@
 import { Feed, Refused, hasToken, setToken } from "./feed.js";
 import { age, bytes, element, say, short } from "./format.js";
 import { List } from "./list.js";
+import { Overview } from "./overview.js";
 import { Panel } from "./panel.js";
 
 const find = (id) => document.getElementById(id);
 const kinds = ["", "counter", "gauge", "histogram", "summary", "info"];
 const feed = new Feed();
 const panel = new Panel(feed);
-const list = new List(find("list"), feed, (series) => panel.open(series));
+const overview = new Overview(feed);
+const list = new List(find("list"), feed, overview, (series) => panel.open(series));
 let timer = 0, isAsking = false, lastAnswer = 0;
 
 function sum(samples, labels = {}) {
@@ -22,9 +24,9 @@ function own(name, labels = {}) {
   return sum(feed.self[`shmetrics_${name}`], segment ? { ...labels, segment } : labels);
 }
 
-function tile(name, value, detail, { of, isBad } = {}) {
+function tile(name, value, detail, help, { of, isBad } = {}) {
   const bar = element("div", { class: "meter" });
-  const made = element("div", {}, element("dt", {}, name), element("dd", { class: "figure" }, value),
+  const made = element("div", { title: help }, element("dt", {}, name), element("dd", { class: "figure" }, value),
     element("dd", { class: "quiet" }, detail));
   if (isBad) made.dataset.state = "bad";
   if (of !== undefined) {
@@ -44,17 +46,28 @@ function showHealth() {
   const overflow = own("series_overflow_total"), undeclared = own("declarations_refused_total");
   const used = own("slots", { state: "used" }), slots = used + own("slots", { state: "free" });
   const part = (number, limit) => `of ${short(limit)} · ${(number / (limit || 1) * 100).toFixed(1)} %`;
+  const isLossy = dropped > 0 || overflow > 0 || undeclared > 0;
   find("health").replaceChildren(
-    tile("Workers live", short(states("live")), `${states("dead")} dead · ${states("released")} released`),
-    tile("Series", short(feed.series.size), `${feed.families.length} families`),
+    tile("Workers live", short(states("live")), `${states("dead")} dead · ${states("released")} released`,
+      "Processes that have counted and run; dead ones were killed or crashed, released ones ended in order"),
+    tile("Series", short(feed.series.size), `${feed.families.length} families`,
+      "Label sets that have values of their own"),
     tile("Updates dropped", short(dropped),
       undeclared ? `${short(undeclared)} declarations refused`
         : overflow ? `${short(overflow)} label sets had no room` : `${short(refused)} values refused`,
-      { isBad: dropped > 0 || overflow > 0 || undeclared > 0 }),
-    tile("Worker deaths", short(own("worker_deaths_total")), "killed or crashed"),
-    tile("Slots", short(used), part(used, slots), { of: used / slots }),
-    tile("Cells", short(cells.used), part(cells.used, cells.limit), { of: cells.used / cells.limit }),
-    tile("Directory", bytes(directory.used), `of ${bytes(directory.limit)}`, { of: directory.used / directory.limit }));
+      "Updates that count nowhere; shmetrics doctor says why, and what to do", { isBad: isLossy }),
+    tile("Worker deaths", short(own("worker_deaths_total")), "killed or crashed",
+      "Workers that ended without saying so; nothing that they counted is lost"),
+    tile("Slots", short(used), part(used, slots), "One a thread that counts; without a free one it counts more slowly",
+      { of: used / slots }),
+    tile("Cells", short(cells.used), part(cells.used, cells.limit), "8 bytes of each slot: a counter takes one",
+      { of: cells.used / cells.limit }),
+    tile("Directory", bytes(directory.used), `of ${bytes(directory.limit)}`, "Names, help and labels of all series",
+      { of: directory.used / directory.limit }));
+  const isBad = isLossy || states("dead") > 0 || states("live") === 0;
+  say(find("plumbing-line"), `${states("live")} live · ${states("dead")} dead · ${short(dropped)} updates dropped · `
+    + `cells ${(cells.used / cells.limit * 100).toFixed(1)} %`);
+  find("plumbing").dataset.state = isBad ? "bad" : "good";
   const { path, created, id } = feed.status;
   say(find("segment-line"), `${path} · created ${new Date(created).toLocaleString("en-GB")} · ${id.slice(0, 8)}`);
 }
@@ -138,6 +151,7 @@ function show() {
     down: `There is no segment to show: ${feed.status.problem}. This page goes on looking.` }[feed.status.state]);
   find("main").classList.toggle("down", !isUp);
   if (isUp) {
+    overview.update();
     showHealth();
     showWorkers();
   }

@@ -122,6 +122,7 @@ class Series {
     // Native buckets come with their first observation.
     const moved = then && this.now >= countThen
       ? buckets.map(([above, upTo, count]) => [above, upTo, count - (then.get(upTo) ?? 0)]) : buckets;
+    this.moved = then ? moved : null;
     this.recent = quantiles.map((q) => then ? quantile(q, moved) : NaN);
     this.recent.forEach((value, i) => { this.quantiles[i][slot] = value; });
     this.past.push([now, this.now, new Map(buckets.map(([, upTo, count]) => [upTo, count]))]);
@@ -196,6 +197,12 @@ export class Feed {
     const from = slots.find((slot) => slot !== last && this.times[last] - this.times[slot] <= rateSeconds
       && !Number.isNaN(series.values[slot])) ?? slots.at(-2);
     return this.#slope(series, from, last);
+  }
+
+  /** The rates of several, added up. */
+  lineOf(series) {
+    const lines = series.map((one) => this.line(one));
+    return this.slots().map((_, i) => lines.reduce((sum, line) => sum + (Number.isFinite(line[i]) ? line[i] : 0), 0));
   }
 
   /** What the sparkline shows: the rate of what grows, the value of what does not. */

@@ -1,19 +1,23 @@
 // Families and series as one long tree, of which only what is seen is built. The page scrolls, not the grid.
-import { element, exact, measured, say, short, sparkline, tiny, visible } from "./format.js";
+import { element, exact, say, short, sparkline, tiny, visible } from "./format.js";
+import { quantileTexts } from "./overview.js";
 
 const margin = 300; // pixels above and below that are built already
-const columns = ["Series", "Value", "Per second", "p50 · p95 · p99", "History"];
+const mostPrinted = 2000; // rows on paper
+const columns = [["Series", "Families, and below each its series"],
+  ["Value", "What was counted since the segment was made"],
+  ["Per second", "Increase a second, over the last 10 s"],
+  ["p50 · p95 · p99", "Below which 50, 95 and 99 % of the observations of the last 30 s are"],
+  ["History", "As long as this page is open"]];
 const svg = "http://www.w3.org/2000/svg";
 const sparkWidth = 120, sparkHeight = 24;
-
-function quantileText({ family, recent }) {
-  return recent?.some(Number.isFinite) ? recent.map((value) => measured(family, value)).join(" · ") : "";
-}
 
 export class List {
   #root;
   #feed;
+  #overview;
   #open;
+  #isPrinted = false; // then all rows are built
   #rows = [];    // {family, series?, head: whether it names the family}
   #tops = [0];   // pixels; one more than rows
   #built = new Map(); // index -> element
@@ -22,16 +26,23 @@ export class List {
   #filter = { words: [], kind: "" };
 
   /** `open` is called with a series that was chosen. */
-  constructor(root, feed, open) {
+  constructor(root, feed, overview, open) {
     this.#root = root;
     this.#feed = feed;
+    this.#overview = overview;
     this.#open = open;
     const head = element("div", { role: "row", class: "row columns", "aria-rowindex": 1 });
-    for (const name of columns) head.append(element("span", { role: "columnheader" }, name));
+    for (const [name, help] of columns) head.append(element("span", { role: "columnheader", title: help }, name));
     root.setAttribute("aria-colcount", columns.length);
     root.append(head);
     addEventListener("scroll", () => this.#build(), { passive: true });
     addEventListener("resize", () => this.update());
+    for (const [event, isPrinted] of [["beforeprint", true], ["afterprint", false]]) {
+      addEventListener(event, () => {
+        this.#isPrinted = isPrinted;
+        this.#build(true);
+      });
+    }
     root.addEventListener("click", (event) => this.#choose(this.#indexOf(event.target)));
     root.addEventListener("keydown", (event) => this.#key(event));
     root.addEventListener("focusin", (event) => this.#activate(this.#indexOf(event.target)));
@@ -68,7 +79,7 @@ export class List {
         add({ family, series: found[0], head: true }, headHeight);
         continue;
       }
-      add({ family, head: true, count: found.length }, headHeight);
+      add({ family, head: true, found }, headHeight);
       if (this.#folded.has(family.name)) continue;
       for (const series of found) add({ family, series, head: false }, rowHeight);
     }
@@ -95,7 +106,8 @@ export class List {
 
   #build(fill = false) {
     const top = this.#root.getBoundingClientRect().top;
-    const first = this.#at(-top - margin), last = Math.min(this.#rows.length - 1, this.#at(innerHeight - top + margin));
+    const end = this.#isPrinted ? mostPrinted : this.#at(innerHeight - top + margin);
+    const first = this.#isPrinted ? 0 : this.#at(-top - margin), last = Math.min(this.#rows.length - 1, end);
     const wanted = new Set(Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => first + i));
     // The row with the focus stays, or the focus would be lost.
     const isFocused = this.#built.get(this.#active) === document.activeElement;
@@ -150,17 +162,21 @@ export class List {
     return row;
   }
 
-  #fill(node, { family, series, count }) {
+  #fill(node, { family, series, found }) {
     const [, value, rate, parts, spark] = node.children;
     if (!series) {
       node.setAttribute("aria-expanded", String(!this.#folded.has(family.name)));
-      return say(value, count === 1 ? "1 series" : `${short(count)} series`);
+      say(value, found.length === 1 ? "1 series" : `${short(found.length)} series`);
+      if (!found[0]?.grows) return;
+      const together = this.#overview.rate(found);
+      say(rate, this.#feed.samples > 1 ? `${tiny(together)}/s` : "");
+      return say(parts, quantileTexts(family, found));
     }
     say(value, short(series.now));
     value.title = exact(series.now);
     const speed = this.#feed.rate(series);
     say(rate, Number.isFinite(speed) ? `${tiny(speed)}/s` : "");
-    say(parts, quantileText(series));
+    say(parts, quantileTexts(family, [series]));
     spark.firstChild.firstChild.setAttribute("points", sparkline(this.#feed.line(series), sparkWidth, sparkHeight));
   }
 

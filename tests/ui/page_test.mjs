@@ -59,6 +59,58 @@ test("its numbers are those of the scrape, in all their digits", async () => {
   await page.context().close();
 });
 
+test("its first screen says how the application is, over all of a family and by a label", async () => {
+  const { page } = await opened();
+  await page.selectOption("#interval", "1000");
+  const tiles = () => page.$$eval("#overview-tiles > div", (all) => Object.fromEntries(all.map((tile) =>
+    [tile.querySelector("dt").textContent, tile.querySelector(".figure").textContent])));
+  await page.waitForFunction(() => /ms/.test(document.querySelector("#overview-tiles > div:last-child .figure")
+    ?.textContent));
+  await page.waitForTimeout(4000);
+  assert.equal(await page.textContent("#overview-of"), "app_http_requests_total · app_http_request_duration_seconds");
+  const [shown, families] = [await tiles(), await page.evaluate(async () =>
+    (await (await fetch("../api/v1/snapshot")).json()).families.map(({ name }) => name))];
+  assert.ok(families.includes("app_http_requests_total"));
+  assert.ok(Number(shown["Requests a second"]) > 50, JSON.stringify(shown)); // three workers, one in 4 ms at most
+  assert.match(shown.Errors, /^[\d.]+ %$/);
+  const [median, p95] = [parseFloat(shown.p50), parseFloat(shown.p95)];
+  assert.ok(median > 12 && median < 19 && p95 > 40 && p95 < 70, JSON.stringify(shown)); // of e^-4.2 and 0.8: 15, 56 ms
+  await page.selectOption("#by", "route");
+  const byRoute = await page.$$eval("#overview-body tr", (all) => all.map((row) => row.firstChild.textContent));
+  assert.deepEqual(byRoute.sort(), ["/", "/orders", "/search", "/users/:id"]);
+  await page.click("#plumbing summary");
+  assert.ok(await page.isVisible("#workers"));
+  const named = await page.$$eval("#health > div, #overview-tiles > div, .columns > span", (all) =>
+    all.filter(({ title }) => !title).length);
+  assert.equal(named, 0, "every number has its help");
+  await page.context().close();
+});
+
+test("what lies in the first bucket is at most its end", async () => {
+  const { page } = await opened();
+  const texts = await page.evaluate(async () => {
+    const { quantileText } = await import("./overview.js");
+    const family = { name: "app_seconds" };
+    return [[[0, 0.001, 5], [0.001, 0.002, 0]], [[0, 0.001, 0], [0.001, 0.002, 5]]]
+      .map((buckets) => quantileText(family, 0.5, buckets));
+  });
+  assert.deepEqual(texts, ["≤ 1 ms", "1.5 ms"]);
+  await page.context().close();
+});
+
+test("on paper are the rows that one does not see", async () => {
+  const { page } = await opened();
+  await page.check("input[value=counter]", { force: true });
+  const count = () => page.$$eval(".row", (all) => all.length);
+  const before = await count();
+  await page.evaluate(() => dispatchEvent(new Event("beforeprint")));
+  const printed = await count();
+  await page.evaluate(() => dispatchEvent(new Event("afterprint")));
+  assert.ok(before < 120 && printed > 1900, `${before}, ${printed}`);
+  assert.ok(await count() < 120);
+  await page.context().close();
+});
+
 test("search and kind filter, and nothing found says so", async () => {
   const { page } = await opened();
   await search(page, "sold item-4242");
