@@ -9,7 +9,7 @@ usage() {
 usage: tools/demo.sh [--node] [--port P] [--keep] [--with-prometheus]
   --node             MasterCRM in Node (examples/mastercrm-node): its workers serve the metrics, without an exporter
   --port P           the port of the metrics on localhost (default 5000)
-  --keep             leave everything running until Ctrl-C, to look around from another shell
+  --keep             go on under load until Ctrl-C, to look around from another shell
   --with-prometheus  also run Prometheus with the files of deploy/prometheus, on port 9090, and a minute of load
   --help             print this text
 Builds what is missing, runs MasterCRM (examples/mastercrm) and the exporter, loads the application, scrapes, and
@@ -93,14 +93,31 @@ wait_until() {
   return 1
 }
 
+# run_build COMMAND...: as run, and says every 10 s how far ninja is.
+run_build() {
+  local log=build/log/demo-build.log said=$SECONDS
+  start "$log" "$@"
+  while kill -0 "$started" 2>/dev/null; do
+    sleep 0.2
+    [ $((SECONDS - said)) -ge 10 ] || continue
+    said=$SECONDS
+    echo "demo:   $(grep -o '^\[[0-9]*/[0-9]*\]' "$log" | tail -n 1) after $SECONDS s"
+  done
+  wait "$started" || return
+  unset 'groups[-1]'
+}
+
 build() {
   local targets=(mastercrm load_generator shmetrics-exporter shmetrics)
   [ "$node" = no ] || targets=(shmetrics_node load_generator shmetrics)
-  tools/install-dependencies.sh build
+  local packages=(build)
+  [ "$node" = no ] || packages+=(node)
+  [ "$with_prometheus" = no ] || packages+=(prometheus)
+  tools/install-dependencies.sh "${packages[@]}"
   mkdir -p build/log
   echo "demo: building (the first time takes minutes; log in build/log/demo-build.log)"
   run build/log/demo-build.log cmake --preset release &&
-    run build/log/demo-build.log cmake --build --preset release --target "${targets[@]}" && return
+    run_build cmake --build --preset release --target "${targets[@]}" && return
   tail -n 40 build/log/demo-build.log >&2
   fail "the build failed"
 }
@@ -186,12 +203,8 @@ counted() {
 
 ! is_busy "$port" || fail "port $port is in use; choose another with --port"
 if [ "$with_prometheus" = yes ]; then # before the minutes of the build
-  command -v prometheus >/dev/null || fail "no prometheus here; install Debian's package of that name"
   [ "$port" != "$prometheus_port" ] || fail "port $port is Prometheus'; choose another with --port"
   ! is_busy "$prometheus_port" || fail "port $prometheus_port is in use, and Prometheus needs it"
-fi
-if [ "$node" = yes ]; then
-  { command -v node && command -v npm; } >/dev/null || fail "no node or npm here; install Debian's nodejs and npm"
 fi
 build
 [ "$node" = no ] || install_node_packages
@@ -209,7 +222,9 @@ fi
 server=$started # of the metrics
 [ "$with_prometheus" = no ] || start_prometheus
 
-echo "demo: MasterCRM on port $app_port, its metrics on port $port, $load_seconds s of load"
+processes="4 workers"
+[ "$node" = yes ] || processes+=", 2 for its queue, a housekeeper"
+echo "demo: MasterCRM on port $app_port ($processes), its metrics on port $port, $load_seconds s of load"
 run "$directory/load.log" "$bin/load_generator" --port "$app_port" --seconds "$load_seconds" --rate 150 \
   --mix "$example/load.txt" --websockets 4 || fail "the load generator failed: $(tail -n 1 "$directory/load.log")"
 curl -fsS "http://localhost:$port/api/metrics" >"$directory/scrape.txt" || fail "the scrape failed"
@@ -217,7 +232,8 @@ curl -fsSo /dev/null -H "Authorization: Bearer $METRICS_TOKEN" "http://localhost
   fail "the scrape with the token failed"
 curl -fsSo /dev/null "http://localhost:$port/api/metrics?token=$METRICS_TOKEN" || fail "the scrape with ?token= failed"
 echo "\$ curl http://localhost:$port/api/metrics"
-cat "$directory/scrape.txt"
+head -n 20 "$directory/scrape.txt"
+echo "... $(wc -l <"$directory/scrape.txt") lines, $(wc -c <"$directory/scrape.txt") bytes in all"
 echo "\$ curl -H 'Authorization: Bearer $METRICS_TOKEN' http://localhost:$port/api/metrics   # the same, from anywhere"
 grep -v '^requests' "$directory/load.log"
 sent=$(awk '/^requests sent / { print $3 }' "$directory/load.log")
@@ -231,11 +247,16 @@ fi
 [ "$with_prometheus" = no ] || show_queries
 
 if [ "$keep" = yes ]; then
-  echo "demo: running until Ctrl-C; from another shell:"
-  echo "  curl http://localhost:$port/api/metrics"
-  echo "  curl http://localhost:$app_port/contacts/7"
-  [ "$with_prometheus" = no ] || echo "  curl http://localhost:$prometheus_port/graph   # or in a browser"
+  start "$directory/load.log" "$bin/load_generator" --port "$app_port" --seconds 86400 --rate 50 \
+    --mix "$example/load.txt" --websockets 4
   read -r worker _ <"/proc/$application/task/$application/children" || true # the file ends without a newline
+  echo "demo: running under load until Ctrl-C; from a browser or another shell:"
+  [ "$node" = yes ] || echo "  http://localhost:$port/ui/   # the live page"
+  echo "  curl http://localhost:$port/api/metrics"
+  echo "  curl http://localhost:$app_port/contacts/7   # the application"
+  echo "  $bin/shmetrics top $segment"
+  echo "  $bin/shmetrics doctor $segment"
+  [ "$with_prometheus" = no ] || echo "  http://localhost:$prometheus_port/graph   # Prometheus"
   echo "  kill -9 $worker   # a worker: no counter goes down, and another takes its place"
   trap 'exit 0' INT TERM
   wait -n "$application" "$server" || true

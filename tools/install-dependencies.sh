@@ -8,6 +8,8 @@
 #   tools/install-dependencies.sh long           and the long ones: real servers, a browser, packages, valgrind
 #   tools/install-dependencies.sh parts          what the parts of tests/run.sh --full bring their systems along with
 #   tools/install-dependencies.sh peers          what bench/peers/run.sh measures beside shmetrics
+#   tools/install-dependencies.sh node           what tools/demo.sh --node runs
+#   tools/install-dependencies.sh prometheus     what tools/demo.sh --with-prometheus runs
 #
 # As root, or by sudo where that asks for no password; otherwise it prints the one line to run and exits 1.
 set -euo pipefail
@@ -52,12 +54,18 @@ packages_of() {
       echo debootstrap musl podman podman-compose runc catatonit
       command -v npm >/dev/null || echo nodejs npm
       ;;
+    node)
+      command -v node >/dev/null || echo nodejs
+      command -v npm >/dev/null || echo npm
+      [ -e /usr/include/node/node_api.h ] || echo libnode-dev
+      ;;
+    prometheus) echo prometheus ;;
     peers)
       echo prometheus-cpp-dev python3-prometheus-client ruby ruby-prometheus-client-mmap
       command -v npm >/dev/null || echo nodejs npm
       ;;
     *)
-      echo "usage: tools/install-dependencies.sh [build] [test] [long] [parts] [peers]" >&2
+      echo "usage: tools/install-dependencies.sh [build] [test] [long] [parts] [peers] [node] [prometheus]" >&2
       exit 2
       ;;
   esac
