@@ -1,6 +1,7 @@
 /* Opening, declaring and finding: once a process, family and series. */
 #include "client/node/addon.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 /* The longest label value and a bit, so that a longer one is still too long when N-API has cut it at a character. */
@@ -44,10 +45,13 @@ napi_value addon_open(napi_env env, napi_callback_info info) {
   return answer;
 }
 
-/* setProgram(name): what the worker table calls this process. */
+/* setProgram(name): what the worker table calls this process. The first counts: the library keeps a copy of each, and
+ * each worker_thread says it anew. */
 napi_value addon_set_program(napi_env env, napi_callback_info info) {
+  static atomic_flag is_named = ATOMIC_FLAG_INIT;
   napi_value name = NULL;
   size_t count = 1;
+  if (atomic_flag_test_and_set(&is_named)) return NULL;
   napi_get_cb_info(env, info, &count, &name, NULL, NULL);
   char* text = copy_text(env, name);
   shmetrics_set_program(text);
