@@ -95,9 +95,10 @@ Json segment_object(const std::string& path, const SegmentStatus& status) {
           {"directory_bytes", {{"used", status.directory_used_bytes}, {"limit", status.directory_limit_bytes}}}};
 }
 
-// A path is the one text that may not be UTF-8.
+// A path is the one text that may not be UTF-8. In ASCII, since a terminal obeys C1 characters, and eyes do not see
+// what turns text around.
 void append_object(std::string& out, const Json& object) {
-  out += object.dump(-1, ' ', false, Json::error_handler_t::replace);
+  out += object.dump(-1, ' ', true, Json::error_handler_t::replace);
 }
 
 // A series a time: a million of them in one tree of objects would take gigabytes. Returns how many had no room.

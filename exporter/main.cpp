@@ -1,6 +1,7 @@
 // shmetrics-exporter: a thread for io, one that collects, one that checks passwords. Exit codes: 0 fine, 1 failed, 2
 // the command line is wrong.
 #include <fmt/format.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -18,6 +19,13 @@ namespace {
 
 using namespace shmetrics::exporter;
 using shmetrics::collector::Created;
+
+/// No core, and no debugger of this user's: our memory holds tokens and the key of the certificate.
+void hide_memory() {
+#ifndef __SANITIZE_ADDRESS__  // which looks for leaks as a debugger
+  prctl(PR_SET_DUMPABLE, 0);
+#endif
+}
 
 TokenSet parse_tokens(std::string& list) {
   const Wiper wiper{list};
@@ -78,6 +86,7 @@ void log_who_is_let_in(const Settings& settings, bool is_reachable) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  hide_memory();
   std::string token_list = take_token_environment();
   Options options;
   try {

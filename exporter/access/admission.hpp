@@ -14,6 +14,7 @@ namespace shmetrics::exporter {
 struct Admission {
   std::shared_ptr<const Settings> settings;
   Judgement judgement = {Verdict::kNoCredential};
+  std::chrono::milliseconds wait{0};  // of kRateLimited
 };
 
 }  // namespace shmetrics::exporter

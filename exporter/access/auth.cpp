@@ -59,6 +59,7 @@ const char* name_of(Verdict verdict) {
                               "invalid_credential",
                               "ambiguous_credential",
                               "passwords_waiting",
+                              "rate_limit",
                               "unchecked_password"};
   return kNames[static_cast<std::size_t>(verdict)];
 }

@@ -52,6 +52,7 @@ enum class Verdict {
   kInvalidCredential,    // refused, also on this machine: a request with a credential is judged by it
   kAmbiguousCredential,  // refused likewise: two Authorization fields, two tokens, or one of each
   kPasswordsWaiting,     // refused for now: too many passwords wait to be checked
+  kRateLimited,          // refused for now: everybody together asked more often than `rate_limit` allows
   kUncheckedPassword,    // not decided: the password has to be checked first
 };
 constexpr bool is_admitted(Verdict verdict) {
@@ -66,7 +67,7 @@ struct Judgement {
   std::optional<ForeignSign> foreign_sign = {};  // of kNoCredential: why the local rule, which is on, does not hold
 };
 
-/// kUncheckedPassword only where there are users, never kOpen nor kPasswordsWaiting.
+/// kUncheckedPassword only where there are users, never kOpen, kPasswordsWaiting nor kRateLimited.
 Judgement authenticate(const AuthPolicy& policy, const Request& request, const Caller& caller);
 
 /// What to check a password against: the user's hash, or one that nothing matches and that takes as long.

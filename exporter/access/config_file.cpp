@@ -2,9 +2,11 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <openssl/crypto.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <stdexcept>
@@ -19,6 +21,11 @@ struct OpenFile {
   }
   OpenFile(const OpenFile&) = delete;
   int fd;
+};
+
+struct SecretBlock {
+  char bytes[16384];
+  ~SecretBlock() { OPENSSL_cleanse(bytes, sizeof bytes); }
 };
 
 std::int64_t ns_of(const timespec& time) {
@@ -39,13 +46,15 @@ std::string read_config_file(const std::string& path, const std::string& what) {
   // A pipe or a terminal could be read once only, and a reload would find it empty.
   if (!S_ISREG(found.st_mode)) refuse("not a regular file; give the path of one");
   std::string text;
+  // What it would grow out of may hold a key, and so may the block: both are overwritten.
+  text.reserve(std::min(static_cast<std::size_t>(found.st_size), kMaxConfigFileBytes) + 1);
   while (text.size() <= kMaxConfigFileBytes) {
-    char block[16384];
-    const ssize_t size = read(file.fd, block, sizeof block);
+    SecretBlock block;
+    const ssize_t size = read(file.fd, block.bytes, sizeof block.bytes);
     if (size < 0 && errno == EINTR) continue;
     if (size < 0) refuse(fmt::format("cannot read it ({})", std::strerror(errno)));
     if (size == 0) return text;
-    text.append(block, static_cast<std::size_t>(size));
+    text.append(block.bytes, static_cast<std::size_t>(size));
   }
   refuse(fmt::format("longer than {} bytes; give the right file", kMaxConfigFileBytes));
   return {};

@@ -45,8 +45,8 @@ Digest PasswordChecker::digest_of(const Login& login) const {
   std::string text;
   const Wiper wiper{text};
   text.reserve(login.user.size() + login.hash.size() + login.password.size() + 64);  // else pieces of it stay behind
-  for (const std::string* field : {&login.user, &login.hash, &login.password}) {
-    text.append(std::to_string(field->size())).append(":").append(*field);
+  for (const std::string_view field : {std::string_view(login.user), {login.hash}, {login.password}}) {
+    text.append(std::to_string(field.size())).append(":").append(field);
   }
   return keyed_digest(key_, text);
 }
@@ -70,7 +70,7 @@ std::shared_ptr<const PasswordChecker::Check> PasswordChecker::check(const Login
   const Waiting& added = waiting_.emplace_back(Waiting{peer, digest, std::make_shared<Check>(Outcome::kPending)});
   const std::shared_ptr<const Check> check = added.check;
   try {
-    boost::asio::post(*thread_, [this, checked = login, digest]() mutable { work(checked, digest); });
+    boost::asio::post(*thread_, [this, checked = login, digest] { work(checked, digest); });
   } catch (...) {
     waiting_.pop_back();
     throw;
@@ -78,8 +78,7 @@ std::shared_ptr<const PasswordChecker::Check> PasswordChecker::check(const Login
   return check;
 }
 
-void PasswordChecker::work(Login& login, const Digest& digest) {
-  const Wiper wiper{login.password};
+void PasswordChecker::work(const Login& login, const Digest& digest) {
   Outcome outcome = Outcome::kFailed;
   try {
     outcome = judge(login, digest) ? Outcome::kRight : Outcome::kWrong;

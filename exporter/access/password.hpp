@@ -14,6 +14,7 @@
 
 #include "exporter/access/secret.hpp"
 #include "exporter/request/peer.hpp"
+#include "exporter/request/secret_text.hpp"
 
 namespace boost::asio {
 class thread_pool;
@@ -22,7 +23,8 @@ class thread_pool;
 namespace shmetrics::exporter {
 
 struct Login {
-  std::string user, password;
+  std::string user;
+  SecretText password;
   std::string hash;  // to check the password against; for an unknown user, one that no password matches
 };
 
@@ -51,7 +53,7 @@ class PasswordChecker {
   };
   // Over the length of each field too, else a hash could be moved into the password (CVE-2022-46146).
   Digest digest_of(const Login& login) const;
-  void work(Login& login, const Digest& digest);
+  void work(const Login& login, const Digest& digest);
   bool judge(const Login& login, const Digest& digest);
 
   const Digest key_ = random_key();

@@ -10,10 +10,10 @@
 
 #include <cstdint>
 #include <cstring>
-#include <fstream>
 #include <limits>
 
 #include "exporter/request/peer.hpp"
+#include "exporter/user_namespace.hpp"
 
 namespace shmetrics::exporter {
 namespace {
@@ -89,16 +89,6 @@ std::optional<Peer> end_of(int socket, Ask ask) {
   socklen_t size = sizeof name;
   if (ask(socket, reinterpret_cast<sockaddr*>(&name), &size) != 0) return std::nullopt;
   return peer_of(reinterpret_cast<const sockaddr*>(&name));
-}
-
-/// Who stands for the users that our user namespace does not hold; nothing where it holds all.
-std::optional<uid_t> stand_in_for_others() {
-  std::uint32_t inside = 1, outside = 1, count = 0;
-  std::ifstream("/proc/self/uid_map") >> inside >> outside >> count;
-  if (inside == 0 && count == std::numeric_limits<std::uint32_t>::max()) return std::nullopt;
-  uid_t overflow = 65534;
-  std::ifstream("/proc/sys/kernel/overflowuid") >> overflow;
-  return overflow;
 }
 
 }  // namespace

@@ -18,7 +18,7 @@ namespace shmetrics::exporter {
 std::optional<uid_t> owner_of_peer(int socket);
 
 /// Whom we trust like ourselves: our effective user, and root. But where our user namespace does not hold all users,
-/// never the one that stands for all those outside (/proc/sys/kernel/overflowuid).
+/// never the one that stands for all those outside.
 class TrustedUsers {
  public:
   TrustedUsers();

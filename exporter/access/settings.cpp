@@ -42,6 +42,7 @@ void use_web_config(const std::string& path, Settings& settings, FileStamps& rea
   const Wiper wiper{text};
   WebConfig config = parse_web_config(text, path);
   settings.headers = std::move(config.headers);
+  settings.rate_limit = config.rate_limit;
   if (!config.users.empty()) warn_if_public(path, read, warnings);
   settings.auth.users = std::move(config.users);
   if (costs_of(settings.auth.users).size() > 1) {

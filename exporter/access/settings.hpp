@@ -20,6 +20,7 @@ struct Settings {
   AuthPolicy auth;
   std::shared_ptr<const TlsContext> tls;                     // none: plain HTTP
   std::vector<std::pair<std::string, std::string>> headers;  // of every response
+  RateLimit rate_limit;
 };
 
 /// Where settings come from, by the command line and the environment.

@@ -150,7 +150,8 @@ TlsContext::TlsContext(const TlsConfig& config, FileStamps& read)
   };
   SSL_CTX_set_min_proto_version(context, number(config.min_version));
   SSL_CTX_set_max_proto_version(context, number(config.max_version));
-  SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET);
+  SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET |
+                                   SSL_OP_CLEANSE_PLAINTEXT);  // tokens come in it
   if (config.prefer_server_cipher_suites) SSL_CTX_set_options(context, SSL_OP_CIPHER_SERVER_PREFERENCE);
   // No resumption: a resumed session would keep a client's certificate that a reload no longer accepts.
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);

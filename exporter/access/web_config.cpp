@@ -5,10 +5,13 @@
 
 #include <algorithm>
 #include <boost/nowide/utf/utf.hpp>
+#include <charconv>
 #include <filesystem>
 #include <functional>
 #include <set>
 #include <stdexcept>
+
+#include "collector/duration.hpp"
 
 namespace shmetrics::exporter {
 namespace {
@@ -147,7 +150,7 @@ std::optional<TlsConfig> read_tls(const Value& block) {
   if (block.node.IsMap() && block.node.size() == 0) return std::nullopt;
   TlsConfig tls;
   const auto pem = [](PemSource& source) {
-    return std::pair{[&source](const Value& v) { source.text = v.text(); },
+    return std::pair{[&source](const Value& v) { source.text = std::string_view(v.text()); },
                      [&source](const Value& v) { source.path = v.text().empty() ? "" : path_in(v); }};
   };
   read_fields(block,
@@ -218,6 +221,39 @@ void read_users(const Value& map, WebConfig& config) {
   }
 }
 
+std::chrono::milliseconds interval_of(const Value& value) {
+  const std::string text = value.text();
+  if (text == "0" || text == "0s") return {};
+  const auto interval = collector::parse_duration(text);
+  if (!interval) value.refuse(fmt::format("{} is no duration from 1ms to 24h; 0 switches the limit off", text));
+  return *interval;
+}
+
+int burst_of(const Value& value) {
+  constexpr int kMost = 1'000'000;
+  const std::string text = value.text();
+  int burst = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), burst);
+  const bool is_number = error == std::errc{} && end == text.data() + text.size() && text[0] != '0';
+  // The toolkit takes text for no number.
+  if (!is_number || value.node.Tag() != "?" || burst < 1 || burst > kMost) {
+    value.refuse(fmt::format("give a number of requests from 1 to {}", kMost));
+  }
+  return burst;
+}
+
+/// Without one of the two the toolkit serves nobody, or everybody.
+void read_rate_limit(const Value& block, WebConfig& config) {
+  bool has_interval = false;
+  read_fields(block, {{"burst", [&config](const Value& v) { config.rate_limit.burst = burst_of(v); }},
+                      {"interval", [&](const Value& v) {
+                         config.rate_limit.interval = interval_of(v);
+                         has_interval = true;
+                       }}});
+  if (config.rate_limit.burst > 0 && !has_interval) block.refuse("interval is missing; 1s, for example");
+  if (config.rate_limit.interval.count() > 0 && config.rate_limit.burst == 0) block.refuse("burst is missing");
+}
+
 /// Whether YAML calls it printable. yaml-cpp does not check that; the toolkit's parser does.
 void check_characters(const std::string& text, const std::string& path) {
   using Utf8 = boost::nowide::utf::utf_traits<char>;
@@ -250,7 +286,8 @@ WebConfig parse_web_config(const std::string& text, const std::string& path) {
     read_fields({path, "", documents[0]},
                 {{"tls_server_config", [&config](const Value& v) { config.tls = read_tls(v); }},
                  {"http_server_config", http},
-                 {"basic_auth_users", [&config](const Value& v) { read_users(v, config); }}});
+                 {"basic_auth_users", [&config](const Value& v) { read_users(v, config); }},
+                 {"rate_limit", [&config](const Value& v) { read_rate_limit(v, config); }}});
   } catch (const YAML::Exception& error) {
     refuse_line(path, error.mark.line + 1, fmt::format("no YAML: {}", error.msg));
   }

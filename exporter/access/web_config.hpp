@@ -1,7 +1,7 @@
 // The file of --web.config.file, in the schema of Prometheus' exporter-toolkit and with nothing of our own: whatever is
 // accepted here `promtool check web-config` accepts too (of a Prometheus that knows the key: client_allowed_sans, cert,
-// key and client_ca are younger than Debian 12's). Stricter where the toolkit would start something other than what was
-// meant. Pure: text in, configuration out; the files it names are read by tls_context.
+// key, client_ca and rate_limit are younger than Debian 12's). Stricter where the toolkit would start something other
+// than what was meant. Pure: text in, configuration out; the files it names are read by tls_context.
 //
 // Threads: any. Failure: std::invalid_argument with one line. Lifetime: values.
 #pragma once
@@ -13,6 +13,9 @@
 #include <utility>
 #include <vector>
 
+#include "exporter/access/rate_limit.hpp"
+#include "exporter/request/secret_text.hpp"
+
 namespace shmetrics::exporter {
 
 enum class ClientAuth { kNone, kRequest, kRequireAny, kVerifyIfGiven, kRequireAndVerify };
@@ -20,7 +23,8 @@ enum class TlsVersion { kTls12, kTls13 };
 
 /// PEM, in a file or written in the configuration itself; never both.
 struct PemSource {
-  std::string path, text;
+  std::string path;
+  SecretText text;
   bool is_given() const { return !path.empty() || !text.empty(); }
 };
 
@@ -38,6 +42,7 @@ struct WebConfig {
   std::optional<TlsConfig> tls;
   std::vector<std::pair<std::string, std::string>> headers;  // of every response
   std::map<std::string, std::string> users;                  // name -> bcrypt hash
+  RateLimit rate_limit;
 };
 
 /// A hash beyond this cost takes longer than a scrape may.

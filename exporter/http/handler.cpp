@@ -8,7 +8,7 @@ namespace shmetrics::exporter {
 namespace {
 
 constexpr const char* kPlainText = "text/plain; charset=utf-8";
-constexpr const char* kRetrySeconds = "1";
+constexpr std::chrono::seconds kRetryAfter{1};
 
 Answer make_answer(unsigned status, std::string type, std::string body, Route route) {
   return {.status = status,
@@ -74,9 +74,9 @@ Answer page_file(const Site& site, const Request& request, const UiFile& file) {
   return answer;
 }
 
-Answer refuse_for_now(Route route, const char* text) {
-  Answer answer = make_answer(503, kPlainText, text, route);
-  answer.headers.emplace_back("Retry-After", kRetrySeconds);
+Answer refuse_for_now(unsigned status, Route route, const char* text, std::chrono::seconds wait = kRetryAfter) {
+  Answer answer = make_answer(status, kPlainText, text, route);
+  answer.headers.emplace_back("Retry-After", std::to_string(wait.count()));
   return answer;
 }
 
@@ -92,10 +92,17 @@ Answer refuse_unknown(const Site& site, const Request& request, const Target& ta
   return answer;
 }
 
+Answer refuse_unlet(const Site& site, const Request& request, const Target& target, const Admission& admission) {
+  if (admission.judgement.verdict == Verdict::kPasswordsWaiting) return refuse_for_now(503, target.route, "busy\n");
+  if (admission.judgement.verdict == Verdict::kRateLimited) {
+    return refuse_for_now(429, target.route, "too many requests\n",
+                          std::chrono::ceil<std::chrono::seconds>(admission.wait));
+  }
+  return refuse_unknown(site, request, target, admission.settings->auth);
+}
+
 Answer refuse(const Site& site, const Request& request, const Target& target, const Admission& admission) {
-  Answer answer = admission.judgement.verdict == Verdict::kPasswordsWaiting
-                      ? refuse_for_now(target.route, "busy\n")
-                      : refuse_unknown(site, request, target, admission.settings->auth);
+  Answer answer = refuse_unlet(site, request, target, admission);
   answer.cause = name_of(admission.judgement.verdict);
   // From elsewhere it has no credential; from here, something else is what an operator has to know.
   const auto& sign = admission.judgement.foreign_sign;
@@ -164,15 +171,15 @@ Answer failed(const ScrapeOrder& order, ScrapeFailure failure) {
       answer = make_answer(500, kPlainText, "cannot collect\n", route);
       break;
     case ScrapeFailure::kBusy:
-      answer = refuse_for_now(route, "too many scrapes at once\n");
+      answer = refuse_for_now(503, route, "too many scrapes at once\n");
       answer.cause = "max_requests";
       break;
     case ScrapeFailure::kFull:
-      answer = refuse_for_now(route, "too many responses are not yet taken\n");
+      answer = refuse_for_now(503, route, "too many responses are not yet taken\n");
       answer.cause = "max_inflight_bytes";
       break;
     case ScrapeFailure::kLate:
-      answer = refuse_for_now(route, "the time that the scraper gave is over\n");
+      answer = refuse_for_now(503, route, "the time that the scraper gave is over\n");
       answer.cause = "scrape_timeout";
   }
   answer.omits_body = order.answer.omits_body;

@@ -27,9 +27,14 @@ using Error = boost::system::error_code;
   throw std::runtime_error("cannot listen on " + address.text + ": " + error.message() + "; " + remedy);
 }
 
+/// On every interface, in both families: one socket of IPv6 serves both, as with the toolkit.
+bool is_everywhere(const ListenAddress& address) {
+  return address.host.empty() || address.host == "::";
+}
+
 std::vector<tcp::endpoint> resolve(asio::io_context& context, const ListenAddress& address) {
   const auto port = static_cast<std::uint16_t>(std::stoul(address.port));
-  if (address.host.empty()) return {{tcp::v4(), port}, {tcp::v6(), port}};
+  if (is_everywhere(address)) return {{tcp::v6(), port}, {tcp::v4(), port}};
   Error error;
   tcp::resolver resolver(context);
   const auto found = resolver.resolve(address.host, address.port, tcp::resolver::passive, error);
@@ -43,12 +48,12 @@ std::string text_of(const Acceptor& acceptor) {
   return error ? "?" : peer_of(endpoint.data()).text();
 }
 
-Acceptor bound(asio::io_context& context, const Generic::endpoint& endpoint, Error& error) {
+Acceptor bound(asio::io_context& context, const Generic::endpoint& endpoint, bool is_v6_only, Error& error) {
   Acceptor acceptor(context);
   const int family = endpoint.protocol().family();
   if (acceptor.open(endpoint.protocol(), error)) return acceptor;
   if (family != AF_UNIX && acceptor.set_option(asio::socket_base::reuse_address(true), error)) return acceptor;
-  if (family == AF_INET6 && acceptor.set_option(asio::ip::v6_only(true), error)) return acceptor;
+  if (family == AF_INET6 && acceptor.set_option(asio::ip::v6_only(is_v6_only), error)) return acceptor;
   acceptor.bind(endpoint, error);
   return acceptor;
 }
@@ -62,7 +67,7 @@ std::vector<Listener> open_tcp(asio::io_context& context, const ListenAddress& a
   Error missing;
   for (const tcp::endpoint& endpoint : resolve(context, address)) {
     Error error;
-    Acceptor acceptor = bound(context, endpoint, error);
+    Acceptor acceptor = bound(context, endpoint, !is_everywhere(address), error);
     if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
     if (is_family_missing(error)) {
       missing = error;
@@ -71,6 +76,7 @@ std::vector<Listener> open_tcp(asio::io_context& context, const ListenAddress& a
     if (error) refuse(address, error);
     std::string text = text_of(acceptor);
     listeners.push_back({std::move(acceptor), std::move(text)});
+    if (is_everywhere(address)) break;  // IPv4 alone is for a machine without IPv6
   }
   if (listeners.empty()) refuse(address, missing);
   return listeners;
@@ -91,7 +97,7 @@ std::vector<Listener> open_unix(asio::io_context& context, const ListenAddress& 
   Error error;
   // The mode must be right from the first moment, so the mask and not a later chmod. No other thread makes files now.
   const mode_t previous = umask(0117);
-  Acceptor acceptor = bound(context, asio::local::stream_protocol::endpoint(address.path), error);
+  Acceptor acceptor = bound(context, asio::local::stream_protocol::endpoint(address.path), false, error);
   umask(previous);
   if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
   if (error) refuse(address, error);

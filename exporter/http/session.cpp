@@ -2,6 +2,7 @@
 
 #include <fmt/chrono.h>
 #include <linux/sockios.h>
+#include <openssl/crypto.h>
 #include <sys/ioctl.h>
 
 #include <algorithm>
@@ -28,7 +29,8 @@ using Clock = std::chrono::steady_clock;
 // Static, so that a chunk extension or a trailer cannot make it grow. A request of the permitted size fits behind what
 // is pipelined.
 using Buffer = beast::flat_static_buffer<kMaxHeaderBytes + 4096>;
-using Parser = http::request_parser<http::empty_body>;
+using Parser = http::request_parser<http::empty_body, WipingAllocator<char>>;
+using Message = Parser::value_type;
 
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 constexpr std::chrono::milliseconds kPasswordPause{5};
@@ -76,6 +78,9 @@ class Session {
   ~Session() {
     connection_.hang_up = {};
     connection_.is_outdated = {};
+    buffer_.clear();
+    const auto bytes = buffer_.prepare(buffer_.max_size());
+    OPENSSL_cleanse(bytes.data(), bytes.size());  // the last requests, with their credentials
   }
 
   asio::awaitable<void> run() {
@@ -182,7 +187,7 @@ class Session {
     if (error == beast::error::timeout) note_closed(context_, reason, connection_.peer);
   }
 
-  asio::awaitable<Response> respond_to(const http::request<http::empty_body>& message) {
+  asio::awaitable<Response> respond_to(const Message& message) {
     std::vector<Field> fields;
     for (const auto& f : message) {
       // One more than permitted is enough to be refused.
@@ -200,6 +205,13 @@ class Session {
     if (!target.is_open) admission = co_await admit(*request);
     settings_ = admission.settings;
     co_await note(admission.judgement.verdict);
+    // A stranger takes nothing from the bucket, so it shuts nobody out.
+    if (!target.is_open && is_admitted(admission.judgement.verdict)) {
+      if (const auto wait = context_.bucket.wait_for(settings_->rate_limit, Clock::now())) {
+        admission.judgement = {Verdict::kRateLimited};
+        admission.wait = *wait;
+      }
+    }
     if (admission.judgement.verdict == Verdict::kQueryToken && context_.counts.query_token_requests++ == 0) {
       log(LogLevel::kWarn, "a token came in a query, where proxies log it; send it as Authorization: Bearer TOKEN");
     }
@@ -284,7 +296,7 @@ class Session {
     return context_.scraping.size() > most || static_cast<std::size_t>(of_peer) > std::max<std::size_t>(most / 2, 1);
   }
 
-  asio::awaitable<bool> write(Answer answer, const http::request<http::empty_body>& request) {
+  asio::awaitable<bool> write(Answer answer, const Message& request) {
     context_.counts.count(answer.status, answer.route);
     note(answer);
     // The operator's headers replace ours.

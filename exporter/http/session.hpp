@@ -42,6 +42,7 @@ struct SessionContext {
   SharedScrapes& scrapes;
   TrustedUsers trusted_users = {};
   PeerMemory memory = {};
+  RateBucket bucket = {};
   std::list<Peer> scraping = {};  // who has a scrape in flight: from the request until its response is written
   bool is_draining = false;       // then each response ends its connection
 };

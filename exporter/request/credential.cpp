@@ -14,10 +14,11 @@ std::optional<std::string_view> with_scheme(std::string_view authorization, std:
   return authorization.substr(std::min(authorization.find_first_not_of(' ', blank), authorization.size()));
 }
 
-std::optional<std::string> base64_decoded(std::string_view text) {
+std::optional<SecretText> base64_decoded(std::string_view text) {
   constexpr std::size_t kMostBytes = 1024;
   if (text.empty() || text.size() % 4 != 0 || text.size() > kMostBytes) return std::nullopt;
-  std::string out(text.size() / 4 * 3, '\0');
+  SecretText out;
+  out.resize(text.size() / 4 * 3);
   const auto* bytes = reinterpret_cast<const unsigned char*>(text.data());
   const int size = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(out.data()), bytes, static_cast<int>(text.size()));
   if (size < 0) return std::nullopt;
@@ -30,7 +31,7 @@ Credential login_of(std::string_view encoded) {
   const std::size_t colon = decoded ? decoded->find(':') : std::string::npos;
   if (colon == std::string::npos || decoded->find('\0') != std::string::npos) return UnknownCredential{};
   if (decoded->size() - colon - 1 > kMaxPasswordLength) return UnknownCredential{};
-  return BasicLogin{.user = decoded->substr(0, colon), .password = decoded->substr(colon + 1)};
+  return BasicLogin{.user = decoded->substr(0, colon), .password = std::string_view(*decoded).substr(colon + 1)};
 }
 
 }  // namespace

@@ -26,11 +26,12 @@ struct BearerToken {
 /// `?token=`. A plus stays a plus: a token has no blank that it could stand for, and base64 tokens have pluses that
 /// people paste as they are. Nothing for a broken escape; `token` without `=` is an empty token.
 struct QueryToken {
-  std::optional<std::string> text;
+  std::optional<SecretText> text;
 };
 /// `Authorization: Basic`. Neither has a NUL, at which bcrypt would end.
 struct BasicLogin {
-  std::string user, password;
+  std::string user;
+  SecretText password;
 };
 using Credential =
     std::variant<NoCredential, UnknownCredential, AmbiguousCredential, BearerToken, QueryToken, BasicLogin>;

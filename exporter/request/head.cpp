@@ -12,8 +12,9 @@ char lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
 
-std::optional<std::string> percent_decoded(std::string_view text) {
-  std::string out;
+std::optional<SecretText> percent_decoded(std::string_view text) {
+  SecretText out;
+  out.reserve(text.size());
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] != '%') {
       out += text[i];

@@ -11,6 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include "exporter/request/secret_text.hpp"
+
 namespace shmetrics::exporter {
 
 struct Field {
@@ -39,7 +41,7 @@ std::string_view path_of(std::string_view target);
 /// escape; a parameter whose name has a broken escape is left out.
 struct Parameter {
   std::string name;
-  std::optional<std::string> value;
+  std::optional<SecretText> value;  // a token, perhaps
 };
 std::vector<Parameter> parameters_of(std::string_view target);
 

@@ -8,7 +8,7 @@ const char* name_of(Route route) {
 }
 
 RequestCounts::RequestCounts() {
-  for (const unsigned code : {200U, 401U, 503U}) answered[{code, Route::kMetrics}] = 0;
+  for (const unsigned code : {200U, 401U, 429U, 503U}) answered[{code, Route::kMetrics}] = 0;
 }
 
 }  // namespace shmetrics::exporter

@@ -29,8 +29,8 @@ struct RequestCounts {
   RequestCounts();
   void count(unsigned status, Route route) { ++answered[{status, route}]; }
 
-  /// (code, handler) -> answered. 200, 401 and 503 of the metrics path exist from the start, so that rate() sees their
-  /// first one.
+  /// (code, handler) -> answered. 200, 401, 429 and 503 of the metrics path exist from the start, so that rate() sees
+  /// their first one.
   std::map<std::pair<unsigned, Route>, std::uint64_t> answered;
   std::uint64_t in_flight = 0;             // answered but not yet written out included
   std::uint64_t query_token_requests = 0;  // let in by one

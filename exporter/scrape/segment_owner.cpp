@@ -38,10 +38,11 @@ std::optional<uid_t> lone_writer(const std::filesystem::path& folder) {
 std::string SegmentOwners::refusal(int file, const std::string& path) const {
   struct stat status;
   if (fstat(file, &status) != 0) return path + ": its owner cannot be told";
-  if (status.st_uid == geteuid() || status.st_uid == 0 || has(users, status.st_uid) || has(groups, status.st_gid)) {
-    return {};
+  if (has(users, status.st_uid) || has(groups, status.st_gid)) return {};
+  if (status.st_uid != stands_for_others) {
+    if (status.st_uid == geteuid() || status.st_uid == 0) return {};
+    if (lone_writer(std::filesystem::path(path).parent_path()) == status.st_uid) return {};
   }
-  if (lone_writer(std::filesystem::path(path).parent_path()) == status.st_uid) return {};
   const std::string uid = std::to_string(status.st_uid), gid = std::to_string(status.st_gid);
   return path + " belongs to user " + uid + " and group " + gid +
          ", whom this exporter does not know: run it as that " + "user, or pass --segment.owner=" + uid +

@@ -6,8 +6,11 @@
 
 #include <sys/types.h>
 
+#include <optional>
 #include <string>
 #include <vector>
+
+#include "exporter/user_namespace.hpp"
 
 namespace shmetrics::exporter {
 
@@ -15,6 +18,8 @@ namespace shmetrics::exporter {
 struct SegmentOwners {
   std::vector<uid_t> users;   // of --segment.owner
   std::vector<gid_t> groups;  // of --segment.group
+  /// Where a file belongs to him, nobody knows whose it is: believed only if he is one of the users above.
+  std::optional<uid_t> stands_for_others = stand_in_for_others();
 
   /// Why this open file must not be read, in one line; empty when it may. A file is believed that belongs to this
   /// process's user, to root, to one of these, or to the owner of its folder if nobody else may write there.

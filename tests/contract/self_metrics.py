@@ -46,7 +46,7 @@ CONTRACT = {
     "shmetrics_worker_threads": (GAUGE, {"worker": ANY}),
     "shmetrics_scrape_duration_seconds": (GAUGE, {}),
     "shmetrics_exporter_build_info": (GAUGE, {"version": ANY, "revision": ANY, "compiler": ANY}),
-    "shmetrics_exporter_requests_total": (COUNTER, {"code": {"200", "400", "401", "404", "405", "500", "503"},
+    "shmetrics_exporter_requests_total": (COUNTER, {"code": {"200", "400", "401", "404", "405", "429", "500", "503"},
                                                     "handler": {"metrics", "health", "index", "ui", "other"}}),
     "shmetrics_exporter_requests_in_flight": (GAUGE, {}),
     "shmetrics_exporter_query_token_requests_total": (COUNTER, {}),

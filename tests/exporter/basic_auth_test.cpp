@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <thread>
 
 #include "tests/running_exporter.hpp"
@@ -27,6 +28,25 @@ std::string basic(const std::string& pair) {
 
 std::string hash_of(const std::string& password, const char* cost) {
   return crypt(password.c_str(), (std::string("$2b$") + cost + "$abcdefghijklmnopqrstuu").c_str());
+}
+
+/// How often the text is in what the process can write. Nothing where we may not look.
+std::optional<std::size_t> copies_in_memory(pid_t pid, const std::string& text) {
+  const std::string proc = "/proc/" + std::to_string(pid);
+  std::ifstream maps(proc + "/maps"), memory(proc + "/mem", std::ios::binary);
+  if (!memory.is_open()) return std::nullopt;
+  std::size_t copies = 0;
+  for (std::string line; std::getline(maps, line);) {
+    std::size_t begin = 0, end = 0;
+    char mode[8] = "";
+    if (std::sscanf(line.c_str(), "%zx-%zx %7s", &begin, &end, mode) != 3 || mode[1] != 'w') continue;
+    std::string bytes(end - begin, '\0');
+    memory.clear();
+    memory.seekg(static_cast<std::streamoff>(begin));
+    memory.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+    for (std::size_t at = bytes.find(text); at != std::string::npos; at = bytes.find(text, at + 1)) ++copies;
+  }
+  return copies;
 }
 
 class BasicAuth : public ::testing::Test {
@@ -177,6 +197,32 @@ TEST_F(BasicAuth, NoPasswordIsLogged) {
     EXPECT_EQ(exporter.child().err().find(word), std::string::npos) << word;
   }
 }
+
+#ifndef __SANITIZE_ADDRESS__  // which keeps what was freed
+TEST_F(BasicAuth, NoCredentialThatWasShownStaysInMemory) {
+  write("password-shown");
+  RunningExporter exporter(setup());
+  const pid_t pid = exporter.child().pid();
+  if (!copies_in_memory(pid, "")) GTEST_SKIP() << "may not look into another process";
+  auto idle = exporter.connect();  // answered, and then open for as long as it likes
+  EXPECT_EQ(idle.exchange("GET /metrics HTTP/1.1\r\n" + basic("prom:password-shown") + "\r\n").status, 200);
+  EXPECT_EQ(idle.exchange("GET /-/healthy HTTP/1.1\r\nHost: x\r\nX: " + std::string(300, 'x') + "\r\n\r\n").status,
+            200);
+  const std::string bearer = "Host: localhost\r\nAuthorization: Bearer ";
+  EXPECT_EQ(exporter.get("/metrics", bearer + kToken + "\r\n").status, 200);
+  EXPECT_EQ(exporter.get("/metrics", bearer + "a-wrong-bearer-token\r\n").status, 401);
+  EXPECT_EQ(exporter.get("/metrics?token=a-wrong-query-token").status, 401);
+  EXPECT_EQ(exporter.get("/metrics?token=a-wr%6fng-coded-token").status, 401);
+  EXPECT_EQ(exporter.get("/metrics", basic("prom:another-password-that-is-wrong")).status, 401);
+  for (const std::string& secret :
+       {std::string("password-shown"), std::string(kToken), std::string("a-wrong-bearer"), std::string("a-wrong-query"),
+        std::string("a-wrong-coded"), std::string("a-wr%6fng"), std::string("another-password-that")}) {
+    EXPECT_TRUE(eventually([&] { return copies_in_memory(pid, secret) == 0U; }))
+        << secret << ": " << *copies_in_memory(pid, secret);
+  }
+  EXPECT_GT(*copies_in_memory(pid, "prom"), 0U) << "what is kept is found";
+}
+#endif
 
 }  // namespace
 }  // namespace shmetrics::tests

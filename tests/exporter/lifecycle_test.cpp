@@ -120,6 +120,18 @@ TEST(Lifecycle, ASegmentOfRubbishIsNotUpAndSaidOnce) {
   EXPECT_EQ(log.find("the segment is not up", first + 1), std::string::npos);
 }
 
+/// A glob may match any file, and its path alone is for the log and for clients.
+TEST(Lifecycle, NothingOfAFileThatIsNoSegmentReachesTheLogOrAClient) {
+  const TemporaryFolder directory;
+  std::ofstream(directory.file("a.seg")) << "root:x:0:0:" << std::string(100000, 'x');
+  RunningExporter exporter({.segment = directory.file("a.seg")});
+  std::string said = exporter.get("/metrics").body + exporter.get("/api/v1/snapshot").body;
+  said += exporter.child().err();
+  EXPECT_THAT(said, HasSubstr("a.seg is not a segment"));
+  EXPECT_THAT(said, Not(HasSubstr("root:x")));
+  EXPECT_THAT(said, Not(HasSubstr("303a783a746f6f72")));  // as a number
+}
+
 TEST(Lifecycle, ExporterMetricsCanBeSwitchedOff) {
   const RunningExporter exporter({.flags = {"--web.disable-exporter-metrics"}});
   const std::string text = exporter.get("/metrics").body;
@@ -234,6 +246,23 @@ TEST(Lifecycle, SeveralAddressesAreServedAtOnce) {
   EXPECT_EQ(
       HttpClient::unix_socket(directory.file("a.sock")).exchange("GET /-/ready HTTP/1.1\r\nHost: x\r\n\r\n").status,
       200);
+}
+
+TEST(Lifecycle, EveryInterfaceIsOneSocketForBothFamiliesAndOneAddressIsNot) {
+  const std::string probe = "GET /-/ready HTTP/1.1\r\nHost: x\r\n\r\n";
+  for (const char* address : {":0", "[::]:0"}) {
+    const RunningExporter exporter({.listen_address = address});
+    EXPECT_EQ(HttpClient::tcp4(exporter.port()).exchange(probe).status, 200) << address;
+    EXPECT_EQ(HttpClient::tcp6(exporter.port()).exchange(probe).status, 200) << address;
+    EXPECT_EQ(exporter.get("/metrics").status, 200) << "IPv4 in a socket of IPv6 is as local as ever";
+  }
+  for (const char* address : {"127.0.0.1:0", "0.0.0.0:0"}) {
+    const RunningExporter exporter({.listen_address = address});
+    EXPECT_THROW(HttpClient::tcp6(exporter.port()), std::runtime_error) << address;
+  }
+  const RunningExporter exporter({.listen_address = "[::1]:0"});
+  EXPECT_EQ(HttpClient::tcp6(exporter.port()).exchange(probe).status, 200);
+  EXPECT_THROW(exporter.connect(), std::runtime_error);
 }
 
 TEST(Lifecycle, JsonLinesAreObjects) {

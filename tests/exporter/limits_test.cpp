@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
 #include <list>
 
 #include "tests/exporter/large_segment.hpp"
@@ -114,6 +116,59 @@ TEST_F(LargeResponse, IsFinishedBeforeTheEnd) {
   EXPECT_EQ(response.body.size(), std::stoul(response.header("Content-Length")));
   // Without waiting for the rest of the 5 s in case the client asks for more.
   EXPECT_EQ(exporter_.child().exit_code(4s), 0);
+}
+
+/// `rate_limit` of a web configuration, which can be replaced.
+class RateLimit : public ::testing::Test {
+ protected:
+  void write(const std::string& interval, int burst) const {
+    std::ofstream(folder_.file("new")) << "rate_limit: {interval: " << interval << ", burst: " << burst << "}\n";
+    std::filesystem::rename(folder_.file("new"), folder_.file("web.yml"));
+  }
+  ExporterSetup setup() const { return {.flags = {"--web.config.file=" + folder_.file("web.yml")}}; }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(RateLimit, BeyondItAre429WithTheirTimeUntilAReloadAllowsMore) {
+  write("1h", 3);
+  RunningExporter exporter(setup());
+  auto client = exporter.connect();
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(client.exchange(kScrape).status, 200);
+  const HttpResponse refused = client.exchange(kScrape);
+  EXPECT_EQ(refused.status, 429);
+  EXPECT_EQ(refused.body, "too many requests\n");
+  EXPECT_GT(std::stoi(refused.header("Retry-After")), 3500);
+  EXPECT_LE(std::stoi(refused.header("Retry-After")), 3600);
+  EXPECT_EQ(client.exchange(kReady).status, 200) << "the connection goes on";
+  for (const char* path : {"/", "/ui/", "/api/v1/snapshot", "/nothing"}) EXPECT_EQ(exporter.get(path).status, 429);
+  EXPECT_TRUE(exporter.child().says("status=429 cause=rate_limit"));
+  write("0", 1);
+  exporter.child().send_signal(SIGHUP);
+  EXPECT_TRUE(exporter.child().says("msg=\"configuration reloaded\""));
+  EXPECT_THAT(exporter.text(), HasSubstr("\nshmetrics_exporter_requests_total{code=\"429\",handler=\"metrics\"} 1\n"));
+}
+
+TEST_F(RateLimit, StrangersAndWhatIsOpenToAllTakeNothing) {
+  write("1h", 2);
+  const RunningExporter exporter(setup());
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_EQ(exporter.get("/metrics", "Host: elsewhere\r\n").status, 401);
+    EXPECT_TRUE(exporter.is_healthy());
+    EXPECT_EQ(exporter.get("/ui/icon.svg").status, 200);
+  }
+  EXPECT_EQ(exporter.get("/metrics").status, 200);
+  EXPECT_EQ(exporter.get("/metrics").status, 200);
+  EXPECT_EQ(exporter.get("/metrics").status, 429);
+  EXPECT_EQ(exporter.get("/metrics", "Host: elsewhere\r\n").status, 401);
+  EXPECT_TRUE(exporter.is_healthy());
+}
+
+TEST_F(RateLimit, WhoWaitsIsServedAgain) {
+  write("300ms", 1);
+  const RunningExporter exporter(setup());
+  EXPECT_EQ(exporter.get("/metrics").status, 200);
+  EXPECT_TRUE(eventually([&] { return exporter.get("/metrics").status == 200; }));
 }
 
 }  // namespace

@@ -5,7 +5,9 @@
 
 #include <chrono>
 #include <fstream>
+#include <shmetrics/shmetrics.hpp>
 
+#include "tests/forked.hpp"
 #include "tests/running_exporter.hpp"
 
 namespace shmetrics::tests {
@@ -80,12 +82,34 @@ TEST_F(LocalPeer, TheOwnUserAndRootNeedNoTokenAndAnotherUserDoes) {
 }
 
 TEST_F(LocalPeer, ItIsTheSameForIpv6AndForBothFamiliesInOneSocket) {
-  for (const char* address : {"[::1]:0", "[::]:0"}) {
+  for (const auto& [address, host] : {std::pair{"[::1]:0", "[::1]"}, {"[::]:0", "[::1]"}, {"[::]:0", "127.0.0.1"}}) {
     const RunningExporter exporter(setup(address));
-    const std::string url = "http://[::1]:" + std::to_string(exporter.port()) + "/metrics";
-    EXPECT_EQ(curl(kOwner, {"-g", url}), "200") << address;
-    EXPECT_EQ(curl(kStranger, {"-g", url}), "401") << address;
+    const std::string url = std::string("http://") + host + ":" + std::to_string(exporter.port()) + "/metrics";
+    EXPECT_EQ(curl(kOwner, {"-g", url}), "200") << address << " by " << host;
+    EXPECT_EQ(curl(kStranger, {"-g", url}), "401") << address << " by " << host;
   }
+}
+
+TEST_F(LocalPeer, WhereAllUsersOutsideLookLikeOneNobodyIsOurselves) {
+  const std::vector<std::string> launcher{"unshare", "--user", "--map-user=65534", "--map-group=65534"};
+  if (run_command({"unshare", "--user", "--map-user=65534", "true"}).code != 0) GTEST_SKIP() << "no user namespaces";
+  const std::string path = directory_.file("a.seg");
+  // Root makes the segment and runs the exporter, which is 65534 there; so is everybody else.
+  const pid_t worker = forked([&path]() -> int {
+    shmetrics::Options options;
+    options.path = path;
+    shmetrics::Registry::open(options).counter("things_total", "Things").inc();
+    return 0;
+  });
+  ASSERT_EQ(wait_for(worker), 0);
+  RunningExporter exporter({.segment = path, .launcher = launcher});
+  const std::string url = "http://localhost:" + std::to_string(exporter.port()) + "/metrics";
+  for (const uid_t user : {uid_t{0}, kStranger}) EXPECT_EQ(curl(user, {url}), "401") << user;
+  const std::string bearer = std::string("Authorization: Bearer ") + kToken + "\r\n";
+  EXPECT_EQ(exporter.values(bearer)["shmetrics_segment_up"], 0);
+  EXPECT_TRUE(exporter.child().says("pass --segment.owner=65534")) << exporter.child().err();
+  const RunningExporter told({.flags = {"--segment.owner=65534"}, .segment = path, .launcher = launcher});
+  EXPECT_EQ(told.values(bearer)["shmetrics_segment_up"], 1);
 }
 
 TEST_F(LocalPeer, ItIsTheSameForUnixSockets) {

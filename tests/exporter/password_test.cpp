@@ -78,7 +78,7 @@ TEST(PasswordChecker, WithoutMemoryNobodyKnowsWhetherAPasswordIsRightAndTheNextC
   const std::string hash = hashed("pass");
   int failed = 0;
   for (std::size_t nth = 1; nth < 40; ++nth) {
-    const Login login{"prom", "pass" + std::to_string(nth), hash};
+    const Login login{"prom", SecretText("pass" + std::to_string(nth)), hash};
     std::shared_ptr<const PasswordChecker::Check> check;
     tests::fail_allocation(nth);
     try {

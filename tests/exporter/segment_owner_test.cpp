@@ -83,6 +83,18 @@ TEST_F(SegmentOwnerTest, TheOwnerOfAFolderIsBelievedWhereNobodyElseMayWriteThere
   EXPECT_NE(refusal(), "") << "it is the folder's owner who is believed";
 }
 
+TEST_F(SegmentOwnerTest, WhoStandsForTheUsersOutsideIsBelievedOnlyByName) {
+  belongs_to(kStranger, kStrangers);
+  const std::string folder = folder_.file("");
+  ASSERT_EQ(chown(folder.c_str(), kStranger, kStrangers), 0);
+  ASSERT_EQ(chmod(folder.c_str(), 0755), 0);
+  EXPECT_EQ(refusal({.users = {}, .groups = {}, .stands_for_others = kStranger + 1}), "");
+  EXPECT_NE(refusal({.users = {}, .groups = {}, .stands_for_others = kStranger}), "");
+  EXPECT_EQ(refusal({.users = {kStranger}, .groups = {}, .stands_for_others = kStranger}), "");
+  belongs_to(0, kStrangers);
+  EXPECT_NE(refusal({.users = {}, .groups = {}, .stands_for_others = 0}), "") << "also if it were ourselves";
+}
+
 TEST(SegmentOwner, UsersAndGroupsAreNamesOrNumbers) {
   EXPECT_EQ(parse_user("root"), 0u);
   EXPECT_EQ(parse_group("root"), 0u);

@@ -178,9 +178,10 @@ TEST(SelfMetrics, RequestsAreCountedAndTheImportantCodesExistFromTheStart) {
   const std::string text = text_of(counts);
   for (const char* line :
        {"requests_total{code=\"200\",handler=\"metrics\"} 2", "requests_total{code=\"401\",handler=\"metrics\"} 0",
-        "requests_total{code=\"503\",handler=\"metrics\"} 0", "requests_total{code=\"404\",handler=\"other\"} 1",
-        "requests_in_flight 1", "query_token_requests_total 2", "connections_closed_total{reason=\"idle_timeout\"} 1",
-        "connections_closed_total{reason=\"write_timeout\"} 0", "accept_failures_total 5"}) {
+        "requests_total{code=\"429\",handler=\"metrics\"} 0", "requests_total{code=\"503\",handler=\"metrics\"} 0",
+        "requests_total{code=\"404\",handler=\"other\"} 1", "requests_in_flight 1", "query_token_requests_total 2",
+        "connections_closed_total{reason=\"idle_timeout\"} 1", "connections_closed_total{reason=\"write_timeout\"} 0",
+        "accept_failures_total 5"}) {
     EXPECT_THAT(text, HasSubstr(std::string("\nshmetrics_exporter_") + line + "\n"));
   }
   EXPECT_THAT(text, HasSubstr("shmetrics_exporter_build_info{version=\""));

@@ -65,8 +65,9 @@ struct Refusal {
 };
 /// Refused by promtool too.
 const std::vector<Refusal> kRefusedByBoth{
-    {"foo: 1", "line 1: line 1: foo is no key here; allowed: basic_auth_users, http_server_config, tls_server_config"},
-    {"rate_limit: {burst: 1}", "rate_limit is no key here"},
+    {"foo: 1",
+     "line 1: line 1: foo is no key here; allowed: basic_auth_users, http_server_config, rate_limit, "
+     "tls_server_config"},
     {"tokens: [a]", "tokens is no key here"},
     {"- a", "give a map"},
     {"a: b: c", "no YAML"},
@@ -121,7 +122,14 @@ const std::vector<Refusal> kRefusedByUsAlone{
     {"basic_auth_users: {}\n---\nfoo: 1", "a second document"}};
 /// Keys of the toolkit's schema that Debian 12's promtool is too old for.
 const std::vector<std::string> kAcceptedOfNewerSchema{
-    tls("client_ca_file: ca.pem, client_auth_type: RequireAndVerifyClientCert, client_allowed_sans: [a.example.org]")};
+    tls("client_ca_file: ca.pem, client_auth_type: RequireAndVerifyClientCert, client_allowed_sans: [a.example.org]"),
+    "rate_limit:",
+    "rate_limit: {}",
+    "rate_limit: {interval: 0, burst: 20}",
+    "rate_limit: {interval: 0s}",
+    "rate_limit: {interval: 1s, burst: 20}",
+    "rate_limit: {interval: '1m30s', burst: 1000000}",
+    "rate_limit: {interval: 1ms, burst: 1}"};
 
 class WebConfigTest : public ::testing::Test {
  protected:
@@ -216,6 +224,24 @@ TEST_F(WebConfigTest, SanListsNeedAVerifiedCertificateAndAName) {
   expect_refusal({tls("client_allowed_sans: [a]"), "needs client_auth_type RequireAndVerifyClientCert"});
   expect_refusal({tls("client_ca_file: ca.pem, client_auth_type: RequireAndVerifyClientCert, client_allowed_sans: []"),
                   "client_allowed_sans: the list is empty"});
+}
+
+TEST_F(WebConfigTest, ARateLimitNeedsBothOfItsValues) {
+  const std::vector<Refusal> refusals{
+      {"rate_limit: 5", "rate_limit: give a map"},
+      {"rate_limit: {rate: 5}", "rate_limit: line 1: rate is no key here; allowed: burst, interval"},
+      {"rate_limit: {burst: 1}", "rate_limit: interval is missing"},
+      {"rate_limit: {interval: 1s}", "rate_limit: burst is missing"},
+      {"rate_limit: {interval: 1, burst: 1}", "rate_limit.interval: 1 is no duration from 1ms to 24h"},
+      {"rate_limit: {interval: -1s, burst: 1}", "-1s is no duration"},
+      {"rate_limit: {interval: 25h, burst: 1}", "25h is no duration"},
+      {"rate_limit: {interval: 1s, burst: 0}", "rate_limit.burst: give a number of requests from 1 to 1000000"},
+      {"rate_limit: {interval: 1s, burst: -1}", "give a number of requests"},
+      {"rate_limit: {interval: 1s, burst: 1.5}", "give a number of requests"},
+      {"rate_limit: {interval: 1s, burst: '5'}", "give a number of requests"},
+      {"rate_limit: {interval: 1s, burst: 010}", "give a number of requests"},
+      {"rate_limit: {interval: 1s, burst: 1000001}", "give a number of requests"}};
+  for (const Refusal& refusal : refusals) expect_refusal(refusal);
 }
 
 }  // namespace

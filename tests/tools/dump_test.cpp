@@ -53,6 +53,8 @@ class Dump : public ::testing::Test {
     const Outcome json = dump("json", std::move(more));
     EXPECT_EQ(json.code, 0);
     EXPECT_EQ(json.error, "");
+    const auto is_plain = [](char c) { return c == '\n' || (c >= 0x20 && c < 0x7f); };
+    EXPECT_TRUE(std::ranges::all_of(json.out, is_plain)) << "nothing that a terminal obeys, or that eyes do not see";
     const std::string script =
         "import json, sys\n"
         "def refuse(word): raise ValueError(word)\n"  // NaN and Infinity are no JSON, though python takes them
@@ -62,7 +64,7 @@ class Dump : public ::testing::Test {
     EXPECT_EQ(verdict.code, 0) << verdict.error << json.out;
   }
 
-  const std::string odd_ = "a \"b\" \\ \n\x1b \u00e9";
+  const std::string odd_ = "a \"b\" \\ \n\x1b\x7f\u009b\u202e \u00e9";
   tests::SegmentBuilder segment_;
   shm::Descriptor alive_;
 };
@@ -105,7 +107,8 @@ TEST_F(Dump, JsonHasEveryKindAndEveryOddNumber) {
 requests = families["app_requests_total"]
 assert requests["type"] == "counter" and requests["labels"] == ["method", "path"] and requests["mode"] is None
 assert requests["unit"] is None and requests["help"] == "Help."
-assert requests["series"] == [{"labels": {"method": "GET", "path": "a \"b\" \\ \n\x1b \u00e9"}, "value": 2**64 - 1}]
+odd = "a \"b\" \\ \n\x1b\x7f\u009b\u202e \u00e9"
+assert requests["series"] == [{"labels": {"method": "GET", "path": odd}, "value": 2**64 - 1}]
 assert type(requests["series"][0]["value"]) is int
 assert families["app_cost_total"]["series"] == [{"labels": {}, "value": 0.1}]
 assert families["app_wait_seconds"]["unit"] == "seconds"
@@ -145,7 +148,7 @@ TEST_F(Dump, OpenmetricsIsReadByAnIndependentParser) {
   const Outcome verdict = tests::judge_openmetrics(text.out);
   EXPECT_EQ(verdict.code, 0) << verdict.error;
   EXPECT_THAT(verdict.out,
-              AllOf(HasSubstr(R"(["app_requests_total", {"method": "GET", "path": "a \"b\" \\ \n\u001b \u00e9"}, )"),
+              AllOf(HasSubstr(R"("path": "a \"b\" \\ \n\u001b\u007f\u009b\u202e \u00e9"}, )"),
                     HasSubstr(R"(["app_wait_seconds", "histogram", "seconds", "Help."])"),
                     HasSubstr(R"(["app_each", {"worker": "1"}, -Infinity])"), Not(HasSubstr("shmetrics_"))));
 }
@@ -178,7 +181,10 @@ TEST_F(Dump, TheFormatsOfAScrapeHaveNoPlaceForWorkers) {
 }
 
 TEST_F(Dump, TheTableDoesNotDriveTheTerminal) {
-  EXPECT_THAT(dump("table").out, AllOf(HasSubstr("app_requests_total"), Not(HasSubstr("\x1b"))));
+  EXPECT_THAT(dump("table").out, AllOf(HasSubstr("app_requests_total"), HasSubstr("<U+202E>")));
+  for (const char* unseen : {"\x1b", "\x7f", "\u009b", "\u202e"}) {
+    EXPECT_THAT(dump("table").out, Not(HasSubstr(unseen)));
+  }
 }
 
 TEST_F(Dump, EveryFormatOfNoSegmentFails) {
