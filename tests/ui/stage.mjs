@@ -36,10 +36,10 @@ export async function startExporter(segments, ...flags) {
   throw new Error(`the exporter does not start: ${log}`);
 }
 
-export const startBrowser = () => chromium.launch({
+export const startBrowser = (...flags) => chromium.launch({
   executablePath: "/usr/bin/chromium",
   args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync"],
+    "--disable-component-update", "--disable-sync", ...flags],
 });
 
 /** A page that notes what no page of ours may do. */
