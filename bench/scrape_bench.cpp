@@ -5,7 +5,8 @@
 //                 have changed, and it is copied for the answer
 //   counters/P/N  N counters of three labels in the slots of P processes
 //   histograms/P/N   N histograms of 12 finite buckets, likewise
-//   counters_protobuf, histograms_protobuf   the same segments by protobuf
+//   native/P/N    N native histograms of some 180 cells, likewise
+//   counters_protobuf, histograms_protobuf, native_protobuf   the same segments by protobuf
 //   churn/D       100 counters that D workers have counted in, one after the other, each killed
 //   first/P/N     the first look at counters/P/N: reads the directory, sorts, writes the prefixes
 //
@@ -276,11 +277,11 @@ void churn(benchmark::State& state) {
     state.SkipWithError("the scrape lacks what the dead counted");
 }
 
-void histogram_scrapes(benchmark::State& state, Format format) {
+template <typename Declare>
+void observed_scrapes(benchmark::State& state, Format format, std::uint32_t cells, Declare declare) {
   const std::int64_t series = state.range(1);
-  const Case& segment = prepared(state, 1 << 16, [series](const Registry& registry, bool counts) {
-    const auto family = registry.histogram("duration_seconds", "Duration", {"method", "route", "status_code"},
-                                           {0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30});
+  const Case& segment = prepared(state, cells, [series, declare](const Registry& registry, bool counts) {
+    const auto family = declare(registry);
     for (int i = 0; i < series; ++i) {
       const auto labels = labels_of(i);
       const auto histogram = family.with(labels[0], labels[1], labels[2]);
@@ -290,11 +291,30 @@ void histogram_scrapes(benchmark::State& state, Format format) {
   scrape_all(state, segment, 50.0 * static_cast<double>(state.range(0) * series), "duration_seconds_count", format);
 }
 
+void histogram_scrapes(benchmark::State& state, Format format) {
+  observed_scrapes(state, format, 1 << 16, [](const Registry& registry) {
+    return registry.histogram("duration_seconds", "Duration", {"method", "route", "status_code"},
+                              {0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30});
+  });
+}
+void native_scrapes(benchmark::State& state, Format format) {
+  observed_scrapes(state, format, 1 << 18, [](const Registry& registry) {
+    return registry.native_histogram("duration_seconds", "Duration", {"method", "route", "status_code"},
+                                     {.low = 0x1p-14, .high = 0x1p8});
+  });
+}
+
 void histograms(benchmark::State& state) {
   histogram_scrapes(state, Format::kText);
 }
 void histograms_protobuf(benchmark::State& state) {
   histogram_scrapes(state, Format::kProtobuf);
+}
+void native(benchmark::State& state) {
+  native_scrapes(state, Format::kText);
+}
+void native_protobuf(benchmark::State& state) {
+  native_scrapes(state, Format::kProtobuf);
 }
 
 void each_size(benchmark::internal::Benchmark* bench) {
@@ -315,6 +335,8 @@ BENCHMARK(counters_protobuf)
     ->Args({8, 100'000});
 BENCHMARK(histograms)->Unit(benchmark::kMillisecond)->ArgNames({"slots", "series"})->Args({8, 1000});
 BENCHMARK(histograms_protobuf)->Unit(benchmark::kMillisecond)->ArgNames({"slots", "series"})->Args({8, 1000});
+BENCHMARK(native)->Unit(benchmark::kMillisecond)->ArgNames({"slots", "series"})->Args({8, 1000});
+BENCHMARK(native_protobuf)->Unit(benchmark::kMillisecond)->ArgNames({"slots", "series"})->Args({8, 1000});
 BENCHMARK(churn)->Unit(benchmark::kMillisecond)->ArgName("dead")->Arg(1)->Arg(10)->Arg(100)->Arg(1000)->Iterations(200);
 BENCHMARK(first)->Unit(benchmark::kMillisecond)->ArgNames({"slots", "series"})->Args({8, 10'000})->Args({8, 100'000});
 BENCHMARK(floor)->Unit(benchmark::kMillisecond)->ArgNames({"slots", "series"})->Args({8, 1'000'000});
