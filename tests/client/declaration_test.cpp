@@ -185,6 +185,34 @@ TEST_F(DeclarationTest, LabelValuesOfAnyKindOfStringMeanTheSame) {
   EXPECT_EQ(scrape.values.size(), 1u) << "inert";
 }
 
+TEST_F(DeclarationTest, LabelValuesMayBeIntegersAndBools) {
+  const auto hits = Registry::open(at(path_)).counter("a_total", "A", {"status", "cached"});
+  hits.with(200, true).inc();
+  hits.with("200", "true").inc();
+  hits.with(std::uint64_t{UINT64_MAX}, false).inc();
+  hits.with(INT64_MIN, std::string("x")).inc();
+  const tests::Scrape scrape = tests::scrape(path_);
+  EXPECT_EQ(scrape["a_total{status=\"200\",cached=\"true\"}"], 2);
+  EXPECT_EQ(scrape["a_total{status=\"18446744073709551615\",cached=\"false\"}"], 1);
+  EXPECT_EQ(scrape["a_total{status=\"-9223372036854775808\",cached=\"x\"}"], 1);
+  static_assert(!LabelValue<double> && !LabelValue<char> && !LabelValue<void*>);
+}
+
+TEST_F(DeclarationTest, WhatIsMeantIsUnderstoodWithoutEmptyBraces) {
+  std::error_code error;
+  const Registry registry = Registry::open(path_, error);
+  EXPECT_FALSE(error);
+  EXPECT_EQ(Registry::open(path_.c_str()).path(), path_);
+  registry.gauge("g", "G", GaugeMode::max).set(3);
+  registry.histogram("h", "H", {0.5, 1.0}).observe(0.7);
+  registry.histogram("i", "I", linear_buckets(1, 1, 2)).observe(1);
+  const tests::Scrape scrape = tests::scrape(path_);
+  EXPECT_EQ(scrape["g"], 3);
+  EXPECT_EQ(scrape["h_bucket{le=\"1\"}"], 1);
+  EXPECT_EQ(scrape["h_bucket{le=\"0.5\"}"], 0);
+  EXPECT_EQ(scrape["i_bucket{le=\"2\"}"], 1);
+}
+
 TEST_F(DeclarationTest, LabelSetsThatLookAlikeJoinedStayApart) {
   const auto hits = Registry::open(at(path_)).counter("a_total", "A", {"x", "y"});
   hits.with("ab", "c").inc();

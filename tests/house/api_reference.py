@@ -6,7 +6,8 @@ import pathlib
 import re
 import sys
 
-HEADERS = ("client/include/shmetrics/shmetrics.hpp", "client/include/shmetrics/buckets.hpp",
+HEADERS = ("client/include/shmetrics/shmetrics.hpp", "client/include/shmetrics/labels.hpp",
+           "client/include/shmetrics/buckets.hpp",
            "client/include/shmetrics/handles.hpp", "collector/c/include/shmetrics/reader.hpp",
            "client/testing/include/shmetrics/testing.hpp")
 COMMAND = "python3 tests/house/api_reference.py . > docs/api.md"

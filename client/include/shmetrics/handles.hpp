@@ -73,6 +73,10 @@ class Counter {
   Counter() = default;
 
   /// Adds n. Negative n is refused and counted in shmetrics_values_refused_total; floating point does not compile.
+  template <std::floating_point Number>
+  void inc(Number) const noexcept {
+    static_assert(sizeof(Number) == 0, "a counter counts whole numbers: declare it by float_counter() for fractions");
+  }
   template <std::integral Number = int>
   void inc(Number n = 1) const noexcept {
     if constexpr (std::is_signed_v<Number>) {

@@ -44,6 +44,7 @@
 
 #include <shmetrics/buckets.hpp>
 #include <shmetrics/handles.hpp>
+#include <shmetrics/labels.hpp>
 
 namespace shmetrics {
 
@@ -110,17 +111,6 @@ enum class GaugeMode : std::uint32_t {
   shared,  ///< one value of all processes: set() in one and inc() in another; some ns slower than a worker's own
 };
 
-/// No labels: `{}` or nothing in a declaration.
-struct NoLabels {};
-/// Label names that are known at run time only; none is fine too. Views: they must live until the declaration returns.
-struct RuntimeLabels {
-  RuntimeLabels(std::span<const std::string_view> label_names) : names(label_names) {}
-  RuntimeLabels(const std::vector<std::string_view>& label_names) : names(label_names) {}
-  std::span<const std::string_view> names;
-};
-/// Their number, as far as the compiler knows.
-inline constexpr std::size_t kRuntimeLabels = static_cast<std::size_t>(-1);
-
 /// Which rules the names of a family must obey.
 enum class Naming : std::uint8_t {
   strict,   ///< names that read alike everywhere: a counter in `_total`, a gauge not, and a help
@@ -134,10 +124,6 @@ struct FamilyOptions {
   Naming naming = Naming::strict;  ///< lenient: a counter without `_total`, a gauge in `_total`, `process_*`, no help
 };
 
-/// What with() takes for a label value: anything that is a string.
-template <typename T>
-concept LabelValue = std::convertible_to<const T&, std::string_view> && !std::is_null_pointer_v<T>;
-
 /// A declared family with N labels (or kRuntimeLabels); its children are its series. Cheap to copy.
 template <typename Metric, std::size_t N>
 class Family {
@@ -149,12 +135,14 @@ class Family {
   /// Else it is registered; see Cost. A value over 1,024 bytes or not UTF-8,
   /// or a set past the family's limits, shares the overflow series, whose every label reads `__overflow__` (a gauge: an
   /// inert handle whose updates are counted as dropped).
-  template <LabelValue... Values>
-  Metric with(const Values&... values) const noexcept {
+  template <typename... Values>
+  requires(!(std::convertible_to<const Values&, std::span<const std::string_view>> || ...)) Metric
+      with(const Values&... values)
+  const noexcept {
+    static_assert((LabelValue<Values> && ...), "with() takes label values: strings, integers or bools");
     static_assert(sizeof...(Values) > 0 && (sizeof...(Values) == N || N == kRuntimeLabels),
                   "with() takes one value for each label of the family");
-    const std::string_view views[] = {view_of(values)...};
-    return Metric(detail::find_series(state_, views));
+    if constexpr ((LabelValue<Values> && ...)) return found(detail::label_text(values)...);
   }
   /// The same for a number of values known at run time. A wrong number gives an inert handle, and is counted as an
   /// invalid value is.
@@ -171,9 +159,11 @@ class Family {
   friend class Registry;
   friend struct detail::CApi;
   Family(const detail::FamilyState* state, std::error_code error) : state_(state), error_(error) {}
-  // A null pointer, as from getenv(), is an empty value and no crash.
-  static std::string_view view_of(const char* value) noexcept { return value == nullptr ? "" : value; }
-  static std::string_view view_of(std::string_view value) noexcept { return value; }
+  template <typename... Texts>
+  Metric found(const Texts&... texts) const noexcept {
+    const std::string_view views[] = {texts...};
+    return Metric(detail::find_series(state_, views));
+  }
 
   const detail::FamilyState* state_ = nullptr;
   std::error_code error_;
@@ -215,6 +205,11 @@ class Registry {
   [[nodiscard]] SHMETRICS_API static Registry open(const Options& options = {});
   /// The same without exceptions: on error the registry is inert and updates of its metrics do nothing.
   [[nodiscard]] SHMETRICS_API static Registry open(const Options& options, std::error_code& error) noexcept;
+  /// The segment at this path, with default Options.
+  [[nodiscard]] static Registry open(detail::Text auto const& path) { return open(at(detail::label_text(path))); }
+  [[nodiscard]] static Registry open(detail::Text auto const& path, std::error_code& error) {
+    return open(at(detail::label_text(path)), error);
+  }
 
   /// Declares a family, or finds it: names as Prometheus will show them, help required. Other label names, bounds or
   /// mode than another process has declared are fine, and the values add up (docs/merge-rules.md). With another type
@@ -262,6 +257,10 @@ class Registry {
                          GaugeMode mode = GaugeMode::livesum, FamilyOptions options = {}) const {
     return declared<Gauge, 0>({Kind::gauge, name, help, {}, mode}, options);
   }
+  Family<Gauge, 0> gauge(std::string_view name, std::string_view help, GaugeMode mode,
+                         FamilyOptions options = {}) const {
+    return gauge(name, help, NoLabels{}, mode, options);
+  }
 
   template <std::size_t N>
   Family<Histogram, N> histogram(std::string_view name, std::string_view help, const std::string_view (&labels)[N],
@@ -277,6 +276,15 @@ class Registry {
   Family<Histogram, 0> histogram(std::string_view name, std::string_view help, NoLabels = {},
                                  const Buckets& bounds = default_buckets(), FamilyOptions options = {}) const {
     return declared<Histogram, 0>({Kind::histogram, name, help, {}, GaugeMode::livesum, bounds}, options);
+  }
+  template <std::size_t M>
+  Family<Histogram, 0> histogram(std::string_view name, std::string_view help, const double (&bounds)[M],
+                                 FamilyOptions options = {}) const {
+    return histogram(name, help, NoLabels{}, Buckets(bounds, bounds + M), options);
+  }
+  Family<Histogram, 0> histogram(std::string_view name, std::string_view help, std::same_as<Buckets> auto const& bounds,
+                                 FamilyOptions options = {}) const {
+    return histogram(name, help, NoLabels{}, bounds, options);
   }
 
   /// A histogram whose buckets grow by a factor, from low to high: docs/native-histograms.md. Values below 0 are
@@ -324,6 +332,11 @@ class Registry {
  private:
   friend Registry default_registry() noexcept;
   friend struct detail::CApi;
+  static Options at(std::string_view path) {
+    Options options;
+    options.path = path;
+    return options;
+  }
   enum class Kind : std::uint32_t { counter, float_counter, gauge, histogram, summary, info };
   struct Declaration {
     Kind kind;
