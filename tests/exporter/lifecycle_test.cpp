@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <fstream>
 
+#include "tests/exporter/slow_open.hpp"
 #include "tests/running_exporter.hpp"
 
 namespace shmetrics::tests {
@@ -179,7 +180,7 @@ TEST(Lifecycle, DrainingEndsAfterFiveSecondsWhateverPeersDo) {
 TEST(Lifecycle, DrainingEndsAfterFiveSecondsAlsoWhileASegmentIsRead) {
   const TemporaryFolder directory;
   const std::string marker = directory.file("slow");
-  RunningExporter exporter({.environment = {"LD_PRELOAD=" SHMETRICS_SLOW_OPEN, "SLOW_WHILE=" + marker}});
+  RunningExporter exporter({.environment = slow_while(marker)});
   std::ofstream(marker) << "x";
   auto client = exporter.connect();
   client.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
@@ -192,7 +193,7 @@ TEST(Lifecycle, ASignalDuringTheFirstLookEndsItAtOnce) {
   const TemporaryFolder directory;
   const std::string marker = directory.file("slow");
   std::ofstream(marker) << "x";
-  RunningExporter exporter({.environment = {"LD_PRELOAD=" SHMETRICS_SLOW_OPEN, "SLOW_WHILE=" + marker}});
+  RunningExporter exporter({.environment = slow_while(marker)});
   ASSERT_TRUE(eventually([&] { return std::filesystem::exists(marker + ".asleep"); }));
   exporter.child().send_signal(SIGTERM);
   EXPECT_EQ(exporter.child().exit_code(std::chrono::seconds(3)), 0);

@@ -46,6 +46,9 @@ std::string request(const std::string& target, const std::string& coding) {
 }
 
 TEST(Memory, TheLargestSegmentOfDefaultOptionsFitsTheLimitsThatAreShipped) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "a sanitizer takes a multiple of the memory that the limits are about";
+#endif
   unsetenv("SHMETRICS_OUTPUTS");  // 64 MiB of one family take promtool two minutes, and tell nothing
   const TemporaryFolder folder;
   ASSERT_EQ(wait_for(forked([&] { return make_largest(folder.file("a.seg")), 0; })), 0);

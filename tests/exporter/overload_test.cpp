@@ -98,8 +98,10 @@ TEST(Overload, FiveHundredHalfOpenConnectionsDoNotKeepAScraperOut) {
   EXPECT_EQ(exporter.get("/metrics").status, 200);
 }
 
-#ifndef __SANITIZE_ADDRESS__  // whose vptr check needs a pipe of its own, and cries wolf when it gets none
 TEST(Overload, WithoutDescriptorsItWaitsAndServesAgain) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "the sanitizer's vptr check needs a pipe of its own, and cries wolf when it gets none";
+#endif
   RunningExporter exporter({.max_fds = 32});
   {
     std::list<HttpClient> hoard;
@@ -113,7 +115,6 @@ TEST(Overload, WithoutDescriptorsItWaitsAndServesAgain) {
   }
   EXPECT_TRUE(exporter.is_healthy());
 }
-#endif
 
 TEST(Overload, AByteTricklerIsCutAtTheDeadline) {
   const RunningExporter exporter;

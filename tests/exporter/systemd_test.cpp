@@ -4,6 +4,7 @@
 
 #include <fstream>
 
+#include "tests/exporter/slow_open.hpp"
 #include "tests/running_exporter.hpp"
 
 namespace shmetrics::tests {
@@ -59,8 +60,9 @@ TEST(Systemd, IsToldOfReadinessAfterTheFirstLookOrFiveSeconds) {
   const NotifySocket systemd(directory.file("notify"));
   std::ofstream(marker) << "x";
   const auto start = std::chrono::steady_clock::now();
-  RunningExporter exporter(
-      {.environment = {systemd.environment(), "LD_PRELOAD=" SHMETRICS_SLOW_OPEN, "SLOW_WHILE=" + marker}});
+  std::vector<std::string> environment = slow_while(marker);
+  environment.push_back(systemd.environment());
+  RunningExporter exporter({.environment = environment});
   EXPECT_TRUE(exporter.is_healthy());
   EXPECT_EQ(systemd.next(), "READY=1");
   EXPECT_GE(std::chrono::steady_clock::now() - start, std::chrono::seconds(5));
