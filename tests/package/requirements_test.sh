@@ -44,4 +44,7 @@ grep -q '^nlohmann_json_DIR' "$work/build/CMakeCache.txt" && fail "a client alon
 configure 1 -DSHMETRICS_CLIENT_ONLY=ON -DSHMETRICS_TESTING=ON -DBoost_DIR="$work/boost" \
   -DCMAKE_DISABLE_FIND_PACKAGE_nlohmann_json=ON
 says "nlohmann_json 3.11 or later is missing"
+configure 1 -DSHMETRICS_CLIENT_ONLY=ON -DSHMETRICS_TESTING=ON -DBoost_DIR="$work/boost" \
+  -Dprotozero_INCLUDE_DIRECTORY=
+says "protozero 1.7 or later is missing (on Debian and Ubuntu: libprotozero-dev; on Fedora: protozero-devel)"
 echo "each is named with its version and its packages"
