@@ -119,9 +119,9 @@ class ProtobufChecker {
       demand(up_to >= below && bound > last, "a bucket below the one before");
       below = up_to;
       last = bound;
-      std::string text;
-      collector::append_bound(text, bound);
-      line("_bucket", bound == std::numeric_limits<double>::infinity() ? "+Inf" : text, up_to);
+      std::string text = "+Inf";
+      if (bound != std::numeric_limits<double>::infinity()) collector::append_bound(text = "", bound);
+      line("_bucket", text, up_to);
       ends(bucket);
     }
     demand(last == std::numeric_limits<double>::infinity() && below == count, "the last bucket holds not all");
