@@ -122,10 +122,10 @@ build() {
   fail "the build failed"
 }
 
-# Express, ws and prom-client, as the example's lock file has them. $packages is for NODE_PATH.
+# Express, ws and prom-client, as the example's lock file has them. $node_path is for NODE_PATH.
 install_node_packages() {
   local place=build/release/mastercrm-node
-  packages=$PWD/build/release/node/node_modules:$PWD/$place/node_modules
+  node_path=$PWD/build/release/node/node_modules:$PWD/$place/node_modules
   mkdir -p "$place"
   cp examples/mastercrm-node/package*.json "$place"
   cmp -s "$place/package-lock.json" "$place/installed" && return
@@ -155,7 +155,7 @@ start_application() {
 # Its workers serve the metrics on the port where the guide has them.
 start_node_application() {
   app_port=$port
-  start "$directory/mastercrm.log" env NODE_PATH="$packages" PORT="$port" UPSTREAM_PORT="$upstream_port" \
+  start "$directory/mastercrm.log" env NODE_PATH="$node_path" PORT="$port" UPSTREAM_PORT="$upstream_port" \
     SHMETRICS_SEGMENT="$segment" node examples/mastercrm-node/server.js
   wait_until grep -q ' serves ' "$directory/mastercrm.log" ||
     fail "the application does not start: $(tail -n 1 "$directory/mastercrm.log")"
