@@ -42,8 +42,8 @@ void log_who_is_let_in(const Settings& settings, bool is_reachable) {
     log(LogLevel::kInfo, "reachable from other machines without TLS: who listens to the network learns the tokens");
   }
   if (!auth.tokens.empty() || !auth.users.empty() || auth.client_certificates == ClientAuth::kRequireAndVerify) return;
-  log(LogLevel::kInfo, auth.has_local_rule() ? "no token: only local requests are let in"
-                                             : "no token and no localhost bypass: nobody is let in");
+  if (auth.has_local_rule()) return log(LogLevel::kInfo, "no token: only local requests are let in");
+  log(LogLevel::kWarn, "no token and no localhost bypass: nobody is let in; give METRICS_TOKEN");
 }
 
 [[noreturn]] void serve(const Options& options, std::string& token_list) {

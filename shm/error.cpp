@@ -42,6 +42,8 @@ const char* remedy_of(int error_number) {
       return "; raise the limit of open files (ulimit -n)";
     case EROFS:
       return "; choose a path that can be written";
+    case ENOENT:
+      return "; make the folder, or choose another path";
     default:
       return "";
   }

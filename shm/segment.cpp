@@ -245,6 +245,11 @@ std::string describe_owner(const std::string& path) {
 [[noreturn]] void throw_open_error(int error_number, const std::string& path) {
   switch (error_number) {
     case ENOENT:
+      if (const std::string folder = path.substr(0, path.rfind('/') + 1);
+          !folder.empty() && access(folder.c_str(), F_OK) != 0) {
+        throw Error(Fault::kNotReady, "no segment at " + path + ": there is no folder " + folder +
+                                          "; make it, for the application's user to write in");
+      }
       throw Error(Fault::kNotReady, "no segment at " + path + " yet: it appears when a worker opens it");
     case EACCES:
     case EPERM:

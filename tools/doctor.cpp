@@ -66,13 +66,7 @@ void report_other_segments(const std::string& path, Report& report) {
 }
 
 void report_missing(const std::string& path, const std::string& why, Report& report) {
-  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
-  std::error_code ignored;
-  if (!folder.empty() && !std::filesystem::is_directory(folder, ignored)) {
-    report.problem("there is no folder " + folder.string() + ": make it, for the application's user to write in");
-  } else {
-    report.problem(why);
-  }
+  report.problem(why);
   report.note(
       "the application uses $SHMETRICS_SEGMENT, else /dev/shm/shmetrics-UID.seg, UID being its own (root: "
       "/dev/shm/shmetrics.seg), unless it names a path itself");

@@ -46,6 +46,15 @@ if(NOT SHMETRICS_CLIENT_ONLY)
   endforeach()
   install(DIRECTORY deploy/systemd/ DESTINATION lib/systemd/system COMPONENT programs
     FILES_MATCHING PATTERN "*.service" PATTERN "*.socket")
+  # The unit starts the program that is beside it, wherever that was put.
+  install(CODE [[
+    set(unit $ENV{DESTDIR}${CMAKE_INSTALL_PREFIX}/lib/systemd/system/shmetrics-exporter.service)
+    file(READ ${unit} text)
+    string(REPLACE "ExecStart=/usr/bin/" "ExecStart=${CMAKE_INSTALL_PREFIX}/bin/" text "${text}")
+    file(WRITE ${unit} "${text}")
+  ]] COMPONENT programs)
+  install(FILES README.md CHANGELOG.md SECURITY.md DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT programs)
+  install(DIRECTORY docs deploy DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT programs)
 
   # The pages are what --help says, set by help2man: they cannot differ. Without help2man there are none.
   find_program(HELP2MAN help2man)
@@ -112,5 +121,7 @@ set(CPACK_COMPONENT_DEVELOPMENT_DESCRIPTION "Metrics of prefork servers in share
 set(CPACK_DEBIAN_PROGRAMS_PACKAGE_NAME shmetrics)
 set(CPACK_DEBIAN_PROGRAMS_PACKAGE_SECTION net)
 set(CPACK_DEBIAN_PROGRAMS_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_PROGRAMS_PACKAGE_CONTROL_EXTRA
+  ${PROJECT_SOURCE_DIR}/tools/deb/postinst ${PROJECT_SOURCE_DIR}/tools/deb/postrm)
 set(CPACK_COMPONENT_PROGRAMS_DESCRIPTION "Metrics of prefork servers in shared memory: exporter and tools")
 include(CPack)

@@ -34,7 +34,9 @@ ListenAddress parse_unix(std::string_view text) {
 ListenAddress parse_listen_address(std::string_view text) {
   if (text.starts_with(kUnix)) return parse_unix(text);
   const std::size_t colon = text.rfind(':');
-  if (colon == std::string_view::npos) refuse(text, "the port is missing");
+  if (colon == std::string_view::npos) {
+    refuse(text, is_port(text) ? "the colon before the port is missing" : "the port is missing");
+  }
   std::string_view host = text.substr(0, colon);
   const std::string_view port = text.substr(colon + 1);
   if (!is_port(port)) refuse(text, "a port is a number up to 65535");

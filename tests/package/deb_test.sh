@@ -46,6 +46,11 @@ for package in "${packages[@]}"; do
   printf '%s: %s\n' "$package" "$(dpkg-query -W -f '${Installed-Size} KiB, depends on ${Depends}' "$package")"
 done
 
+[ "$(stat -c %a /etc/shmetrics/tokens)" = 600 ] && grep -qE '^[0-9a-f]{64}$' /etc/shmetrics/tokens ||
+  fail "no token was made"
+getent group shmetrics >/dev/null || fail "no group was made"
+[ -s /etc/default/shmetrics-exporter ] && [ -s /usr/share/doc/shmetrics/README.md ] || fail "no defaults, or no docs"
+
 dpkg --purge "${packages[@]}" >>"$work/log" 2>&1 || { tail -n 40 "$work/log"; fail "purge failed"; }
 while read -r path; do
   [ -d "$path" ] || [ ! -e "$path" ] || fail "$path is left"

@@ -11,7 +11,7 @@ shmetrics=$build/bin/shmetrics
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-for component in libraries development; do
+for component in libraries development programs; do
   cmake --install "$build" --prefix "$work/prefix" --component $component >"$work/log"
 done
 export PKG_CONFIG_PATH=$work/prefix/lib/pkgconfig LD_LIBRARY_PATH=$work/prefix/lib
@@ -28,6 +28,10 @@ build_outside found -DCMAKE_PREFIX_PATH="$work/prefix"
 with_pkg_config "$work"
 run_outside "$work" 3 3 "$work"/found/with_{static,shared,c,testing} "$work"/pkg_{cpp,c,c_static}
 "$work/found/with_reader" || fail "cannot read back from outside"
+
+unit=$work/prefix/lib/systemd/system/shmetrics-exporter.service
+grep -q "^ExecStart=$work/prefix/bin/shmetrics-exporter " "$unit" ||
+  fail "the unit starts another program than that beside it"
 
 unset LD_LIBRARY_PATH
 build_outside added -DSHMETRICS_SOURCE="$source_directory"

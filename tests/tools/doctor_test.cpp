@@ -54,7 +54,7 @@ TEST_F(Doctor, WithoutASegmentNamesTheOneThatIsThereAndAFolderThatIsNot) {
                                  HasSubstr("note     here is another one: " + elsewhere.path + ", of ")));
   const Outcome nowhere = run_program({"doctor", folder_.file("none/app.seg")});
   EXPECT_EQ(nowhere.code, 2);
-  EXPECT_THAT(nowhere.out, HasSubstr("problem  there is no folder " + folder_.file("none") + ": make it"));
+  EXPECT_THAT(nowhere.out, HasSubstr("there is no folder " + folder_.file("none/") + "; make it"));
 }
 
 TEST_F(Doctor, OfAFileThatIsNoSegmentSaysSo) {

@@ -9,7 +9,7 @@ RUN apt-get update && apt-get install -y --no-install-recommends python3
 
 FROM shmetrics-exporter AS systemd
 USER 0:0
-RUN apt-get update && apt-get install -y --no-install-recommends systemd && groupadd app-metrics \
+RUN apt-get update && apt-get install -y --no-install-recommends systemd && groupadd shmetrics \
  && ln -s /usr/local/bin/shmetrics-exporter /usr/bin/ && install -d -m 0755 /run/app
 COPY deploy/systemd/shmetrics-exporter.service deploy/systemd/shmetrics-exporter.socket /etc/systemd/system/
 RUN install -d -m 0700 /etc/shmetrics && echo a-token-of-the-test >/etc/shmetrics/tokens \
