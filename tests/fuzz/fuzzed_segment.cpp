@@ -10,8 +10,8 @@
 namespace shmetrics::fuzz {
 namespace {
 
-constexpr std::uint64_t kRegionBytes = 2048;  // of a slot's cells
-constexpr std::uint64_t kLogBytes = 16384;    // of the heap: the sound records, and room to append
+constexpr std::uint64_t kRegionBytes = shm::kPageBytes;  // of a slot's cells: a hole takes as much
+constexpr std::uint64_t kLogBytes = 16384;               // of the heap: the sound records, and room to append
 
 // Words that stand for something somewhere, more often than chance would have them.
 std::uint64_t telling_word(Input& input) {
