@@ -276,6 +276,17 @@ void held_native(benchmark::State& state) {
 }
 BENCHMARK(held_native)->Args({0, 0})->Args({0, 1});
 
+// Beside held_histogram: the clock, and the words of the exemplar.
+void held_histogram_with_exemplar(benchmark::State& state) {
+  static const auto family = store().registry.histogram("traced_seconds", "Held", {}, kBounds, {.exemplars = true});
+  const shmetrics::Histogram histogram = family;
+  std::size_t i = 0;
+  measure(state, "traced_seconds_count", 1, [histogram, i]() mutable {
+    histogram.observe(durations()[i++ & 1023], {"0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"});
+  });
+}
+BENCHMARK(held_histogram_with_exemplar)->Apply(each_way);
+
 void floor_gauge(benchmark::State& state) {
   static Double* word = shared_words<Double>();
   for (auto _ : state) {

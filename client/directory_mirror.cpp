@@ -21,7 +21,10 @@ void FamilyState::describe(const shm::Schema& schema) {
     bound_count = window->bound_count();
     native_steps = shm::kMaxNativeSchema - window->schema;
     native_low_key = window->low_key;
+    octave_steps = window->octave_steps();
   }
+  series_cells = shm::series_cells(schema);
+  exemplar_cell = schema.has_exemplars ? shm::value_cells(type, bound_count) : 0;
   name = schema.name;
   help = schema.help;
   unit = schema.unit;
@@ -41,6 +44,7 @@ shm::Schema FamilyState::schema() const {
   const std::size_t kept = is_native ? shm::kNativeBounds : compared_bounds;
   schema.bounds.assign(bounds.begin(), bounds.begin() + static_cast<std::ptrdiff_t>(kept));
   schema.is_native = is_native;
+  schema.has_exemplars = exemplar_cell != 0;
   schema.naming = naming;
   return schema;
 }

@@ -35,6 +35,9 @@ struct FamilyState {
   bool is_native = false;
   std::int32_t native_steps = 0;  // from the finest schema to its own
   std::int32_t native_low_key = 0;
+  std::int32_t octave_steps = 0;  // from its own to that of its exemplars
+  std::uint32_t series_cells = 0;
+  std::uint32_t exemplar_cell = 0;  // of the first exemplar of each series, from the series' first cell on; 0 = none
   std::string name;
   std::string help;
   std::string unit;

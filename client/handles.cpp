@@ -83,12 +83,16 @@ inline std::uint32_t native_bucket_of(const detail::FamilyState& family, std::ui
       std::clamp(key - family.native_low_key, 0, static_cast<std::int32_t>(family.bound_count)));
 }
 
+// The same of any number that is not refused.
+std::uint32_t any_native_bucket_of(const detail::FamilyState& family, double value) noexcept {
+  const auto bits = std::bit_cast<std::uint64_t>(value + 0.0);  // without the sign of -0
+  return std::isinf(value) ? family.bound_count : native_bucket_of(family, bits);
+}
+
 void observe_native_slow(const detail::FamilyState& family, std::uint32_t registry, std::uint32_t cell,
                          double value) noexcept {
   if (family.is_native && value < 0) return detail::refuse(registry, cell, detail::Refusal::negative);
-  const auto bits = std::bit_cast<std::uint64_t>(value + 0.0);  // without the sign of -0
-  const std::uint32_t bucket = std::isinf(value) ? family.bound_count : native_bucket_of(family, bits);
-  observe_slow(family, registry, cell, bucket, value);
+  observe_slow(family, registry, cell, any_native_bucket_of(family, value), value);
 }
 
 // Not inlined: a classic observation would take 12 instructions more, for registers.
@@ -250,6 +254,14 @@ void Histogram::observe(double value) const noexcept {
   if (family_->compared_bounds == 0) [[unlikely]]
     return observe_native(*family_, registry_, cell_, value);
   observe_in(*family_, registry_, cell_, bucket_of(*family_, value), value);
+}
+
+void Histogram::observe(double value, const Exemplar& exemplar) const noexcept {
+  observe(value);
+  const bool is_refused = family_ == nullptr || std::isnan(value) || (family_->is_native && value < 0);
+  if (is_refused) return;
+  const std::uint32_t bucket = !family_->is_native ? bucket_of(*family_, value) : any_native_bucket_of(*family_, value);
+  detail::keep_exemplar({registry_, cell_, family_}, bucket, value, exemplar);
 }
 
 void Summary::observe(double value) const noexcept {

@@ -64,7 +64,7 @@ std::optional<std::uint32_t> find_or_append_series(const FamilyState& family, st
     return std::nullopt;
   };
   return find_or_append(attachment, deadline, obstacle, look, [&](shm::CellCursor& cells) {
-    return shm::encode_series(family.entry, family.type, family.bound_count, values, shm::unix_now_ns(), cells);
+    return shm::encode_series(family.entry, family.type, family.series_cells, values, shm::unix_now_ns(), cells);
   });
 }
 

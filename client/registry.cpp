@@ -69,6 +69,7 @@ shm::Schema schema_of(auto kind, const auto& declaration, const FamilyOptions& o
     schema.bounds.assign(bounds.begin(), bounds.end());
     schema.is_native = true;
   }
+  schema.has_exemplars = options.exemplars;
   schema.naming = options.naming == Naming::lenient ? shm::Naming::kLenient : shm::Naming::kStrict;
   return schema;
 }

@@ -238,7 +238,14 @@ std::uint32_t Catalog::place(const CatalogFamily& family, std::uint32_t first_ce
     gauges_.push_back({first_cell, family.gauge_mode, family.gauge_mode, index, 0});
     return index;
   }
-  return add_run(first_cell, column_kind(family), family.series_cells());
+  const std::uint32_t values = family.value_cells();
+  const std::uint32_t total = add_run(first_cell, column_kind(family), values);
+  if (family.has_exemplars) {
+    exemplars_.push_back({first_cell + values, family.slot_exemplars, run_cells_, &family});
+    exemplar_count_ += family.exemplars_per_series();
+    run_cells_ += family.exemplars_per_series();
+  }
+  return total;
 }
 
 // Returns where they are added up.
@@ -261,7 +268,8 @@ std::uint64_t Catalog::held_bytes() const {
   constexpr std::uint64_t kFamilyBytes = 1024;
   constexpr std::uint64_t kEntryBytes = sizeof(CatalogSeries) + sizeof(Run) + sizeof(GaugePlace) + 48;  // and nodes
   return text_bytes_ + 2 * record_bytes_ + store_.size() * kFamilyBytes + entries() * kEntryBytes +
-         gauges_.size() * (sizeof(GaugeTotal) + sizeof(WorkerValue)) + std::uint64_t{total_cells_} * 8;
+         gauges_.size() * (sizeof(GaugeTotal) + sizeof(WorkerValue)) + std::uint64_t{total_cells_} * 8 +
+         exemplars_.size() * sizeof(ExemplarRun) + exemplar_count_ * sizeof(Exemplar);
 }
 
 std::uint64_t Catalog::series_count() const {

@@ -43,6 +43,14 @@ struct Run {
   std::uint32_t total = 0;  // where the first of them is added up
 };
 
+/// The exemplars of one series.
+struct ExemplarRun {
+  std::uint32_t first_cell = 0;  // in a slot
+  std::uint32_t count = 0;
+  std::uint32_t total = 0;  // where the first of those is kept that are shown
+  const CatalogFamily* family = nullptr;
+};
+
 class Catalog {
  public:
   /// With a name, every series gets the label `segment`.
@@ -63,6 +71,7 @@ class Catalog {
   const std::vector<const CatalogFamily*>& families() const { return families_; }
   /// By cell; they do not overlap.
   const std::vector<Run>& runs() const { return runs_; }
+  const std::vector<ExemplarRun>& exemplars() const { return exemplars_; }
   const std::vector<GaugePlace>& gauges() const { return gauges_; }
   const shm::CellCursor& cells() const { return parser_.cells(); }
   /// Cells that totals need: those of the runs, without the gaps between them, and
@@ -120,6 +129,8 @@ class Catalog {
   std::vector<CatalogFamily*> dirty_;
   std::vector<Metric*> merged_;
   std::vector<Run> runs_;
+  std::vector<ExemplarRun> exemplars_;
+  std::uint64_t exemplar_count_ = 0;
   std::vector<GaugePlace> gauges_;
   std::uint32_t run_cells_ = shm::kPrefixCells;  // of all runs; without gaps, a cell is added up under its own number
   std::uint32_t total_cells_ = shm::kPrefixCells;

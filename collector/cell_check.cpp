@@ -57,12 +57,32 @@ void check_prefix(std::span<const std::uint64_t> cells, const Catalog& catalog, 
   }
 }
 
+void check_exemplars(std::span<const std::uint64_t> cells, const Catalog& catalog, bool is_spill,
+                     const Report& report) {
+  for (const ExemplarRun& run : catalog.exemplars()) {
+    for (std::uint32_t i = 0; i < run.count; ++i) {
+      const std::size_t first = run.first_cell + i * shm::kExemplarCells;
+      if (first + shm::kExemplarCells > cells.size()) return;
+      const auto exemplar = cells.subspan(first, shm::kExemplarCells);
+      if (is_spill && has_nonzero(exemplar)) {
+        report("cell " + to_string(first) + " is of an exemplar, the spill has none");
+      }
+      const std::uint64_t bytes = exemplar[shm::kExemplarTextBytes];
+      if (bytes > shm::kMaxExemplarText) {
+        report("the exemplar at cell " + to_string(first) + " has labels of " + to_string(bytes) + " bytes, at most " +
+               to_string(shm::kMaxExemplarText) + " fit");
+      }
+    }
+  }
+}
+
 }  // namespace
 
 void check_thread_cells(std::span<const std::uint64_t> cells, const Catalog& catalog, bool is_spill,
                         const Report& report) {
   if (cells.size() < shm::kPrefixCells) return;
   check_prefix(cells, catalog, is_spill, report);
+  check_exemplars(cells, catalog, is_spill, report);
   for (const Run& run : catalog.runs()) {
     const std::size_t end = std::min<std::size_t>(run.first_cell + run.cells, cells.size());
     for (std::size_t cell = run.first_cell; cell < end; cell += run.width) {

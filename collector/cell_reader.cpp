@@ -138,6 +138,20 @@ SlotReport read_thread_cells(const SlotCells& slot, const Catalog& catalog, cons
   return reader.report();
 }
 
+void read_exemplars(const SlotCells& slot, const Catalog& catalog, const SigbusGuard& guard, Totals& totals) {
+  for (const ExemplarRun& run : catalog.exemplars()) {
+    for (std::uint32_t i = 0; i < run.count; ++i) {
+      const std::uint32_t cell = run.first_cell + i * shm::kExemplarCells;
+      if (cell + shm::kExemplarCells > slot.count() || guard.is_damaged()) return;
+      Exemplar copy;
+      if (!slot.has(cell, shm::kExemplarCells) || !copy_exemplar(slot.words(cell), copy)) continue;
+      if (const auto place = exemplar_place(*run.family, copy.value)) {
+        keep_newest(copy, totals.cells[run.total + *place], totals.exemplars);
+      }
+    }
+  }
+}
+
 GaugeCopy copy_gauge(const SharedWord* cells) {
   GaugeCopy copy{cells[shm::kGaugeStamp].load_acquire(), 0};  // pairs with the release after the value
   if (copy.stamp == 0) return {};

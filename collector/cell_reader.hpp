@@ -69,6 +69,9 @@ class SlotCells {
 /// Adds the cells of a thread slot, or of the spill slot. Stops at the first damage.
 SlotReport read_thread_cells(const SlotCells& slot, const Catalog& catalog, const SigbusGuard& guard, Totals& totals);
 
+/// Keeps the exemplars of a thread slot that are newer than those of the slots before it.
+void read_exemplars(const SlotCells& slot, const Catalog& catalog, const SigbusGuard& guard, Totals& totals);
+
 struct GaugeCopy {
   std::uint64_t stamp = 0;  // 0 = not set, or not read
   double value = 0;

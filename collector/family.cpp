@@ -176,9 +176,9 @@ std::vector<std::string_view> CatalogFamily::values(const CatalogSeries& of) con
   return values;
 }
 
-std::uint32_t CatalogFamily::series_cells() const {
+std::uint32_t CatalogFamily::value_cells() const {
   if (native) return native->first_cell + native->cells;
-  return shm::series_cells(type, bounds.size());
+  return shm::value_cells(type, bounds.size());
 }
 
 std::size_t CatalogFamily::lines_per_series() const {
@@ -287,6 +287,8 @@ CatalogFamily family_of(const shm::ParsedFamily& parsed, const std::string& segm
     family.bounds = classic_bounds(*family.window);
     family.classic_buckets = classic_buckets(*family.window, family.bounds);
   }
+  family.has_exemplars = schema.has_exemplars;
+  family.slot_exemplars = shm::exemplars_of(schema);
   family.head = head_of(family);
   return family;
 }

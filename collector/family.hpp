@@ -65,6 +65,8 @@ struct CatalogFamily {
   std::uint32_t overflow_tally = 0;  // first of shm::kOverflowReasons totals, 0 = none
   bool is_ended = false;             // another type has taken its name
   bool is_part = false;              // shown only as a part of the sum of its name's generations
+  bool has_exemplars = false;        // of several generations, one has
+  std::uint32_t slot_exemplars = 0;  // of each series in a slot, behind its values; of one generation
   /// If this family is the sum of several generations: those, the oldest first. It shows no label without a value.
   std::vector<const CatalogFamily*> generations;
 
@@ -110,9 +112,12 @@ struct CatalogFamily {
   /// Those of `series` that are no overflow series.
   std::size_t label_sets() const { return series.size() - overflow_places.size(); }
 
-  /// Of one series, of thread cells.
-  std::uint32_t series_cells() const;
   std::size_t lines_per_series() const;
+  /// Cells of one series' values. In totals, a cell for the exemplar of each bucket, or of the counter, follows.
+  std::uint32_t value_cells() const;
+  std::uint32_t exemplars_per_series() const {
+    return has_exemplars ? static_cast<std::uint32_t>(bounds.size()) + 1 : 0;
+  }
   /// Its name and its samples' names, in any format.
   std::vector<std::string> produced_names() const;
   /// Bytes of the prefixes that the series gets, at most.

@@ -73,6 +73,7 @@ void MergedFamily::describe(std::span<CatalogFamily* const> generations) {
     const auto labels = exposed_labels(*generation, has_worker_label);
     shown_.labels.insert(shown_.labels.end(), labels.begin(), labels.end());
     shown_.bounds.insert(shown_.bounds.end(), generation->bounds.begin(), generation->bounds.end());
+    shown_.has_exemplars = shown_.has_exemplars || generation->has_exemplars;
     shown_.generations.push_back(generation);
   }
   sort_and_drop_doubles(shown_.labels);
@@ -99,7 +100,7 @@ void MergedFamily::describe_bounds(std::span<CatalogFamily* const> generations) 
   }
   if (windows.size() < generations.size()) return;
   shown_.native = common_view(windows);
-  shown_.native->first_cell = shm::series_cells(shown_.type, shown_.bounds.size());
+  shown_.native->first_cell = shm::value_cells(shown_.type, shown_.bounds.size());
   for (std::size_t i = 0; i < windows.size(); ++i) native_cells_[i] = cells_in(*shown_.native, windows[i]);
 }
 
@@ -162,7 +163,7 @@ void MergedFamily::place(std::span<const Part> same, std::span<GaugePlace> gauge
     gauge.total = series.place;
     gauge.generation = static_cast<std::uint32_t>(shown_.generations.size()) - 1 - part.generation;
   }
-  if (!shm::in_process_slots(shown_.type)) cells_ += shown_.series_cells();
+  if (!shm::in_process_slots(shown_.type)) cells_ += shown_.value_cells() + shown_.exemplars_per_series();
 }
 
 void MergedFamily::move_to(std::uint32_t first_cell) {
@@ -181,6 +182,20 @@ void MergedFamily::add_up(Totals& totals) const {
     } else {
       add_observed(addend, totals);
     }
+    if (shown_.generations[addend.generation]->has_exemplars) add_exemplars(addend, totals);
+  }
+}
+
+void MergedFamily::add_exemplars(const Addend& addend, Totals& totals) const {
+  const CatalogFamily& generation = *shown_.generations[addend.generation];
+  const std::uint32_t from = addend.from + generation.value_cells();
+  const std::uint32_t to = first_cell_ + addend.to + shown_.value_cells();
+  for (std::uint32_t i = 0; i < generation.exemplars_per_series(); ++i) {
+    const std::uint64_t number = totals.cells[from + i];
+    if (number == 0) continue;
+    // The bounds of all generations may have cut its bucket in two.
+    const auto place = exemplar_place(shown_, totals.exemplars[number - 1].value);
+    if (place) keep_newest(number, totals.cells[to + *place], totals.exemplars);
   }
 }
 

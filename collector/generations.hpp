@@ -53,6 +53,7 @@ class MergedFamily {
   void describe_bounds(std::span<CatalogFamily* const> generations);
   void add_counter(const Addend& addend, Totals& totals) const;
   void add_observed(const Addend& addend, Totals& totals) const;
+  void add_exemplars(const Addend& addend, Totals& totals) const;
 
   CatalogFamily shown_;
   std::vector<Addend> addends_;

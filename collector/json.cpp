@@ -36,10 +36,14 @@ Json native_object(const NativeDistribution& native) {
           {"buckets", std::move(buckets)}};
 }
 
+Json labels_object(const std::vector<std::pair<std::string, std::string>>& labels) {
+  Json object = Json::object();
+  for (const auto& [label, value] : labels) object[label] = value;
+  return object;
+}
+
 Json series_object(const PlainSeries& series) {
-  Json object;
-  object["labels"] = Json::object();
-  for (const auto& [label, value] : series.labels) object["labels"][label] = value;
+  Json object{{"labels", labels_object(series.labels)}};
   if (const auto* whole = std::get_if<std::uint64_t>(&series.value)) {
     object["value"] = *whole;
   } else if (const auto* value = std::get_if<double>(&series.value)) {
@@ -52,6 +56,11 @@ Json series_object(const PlainSeries& series) {
     if (distribution.native) object["native"] = native_object(*distribution.native);
     object["sum"] = number(distribution.sum);
     object["count"] = distribution.count;
+  }
+  for (const PlainExemplar& exemplar : series.exemplars) {
+    object["exemplars"].push_back({{"labels", labels_object(exemplar.labels)},
+                                   {"value", number(exemplar.value)},
+                                   {"timestamp", exemplar.unix_seconds}});
   }
   return object;
 }

@@ -34,9 +34,13 @@ class LineBuffer {
     at_ += text.size();
   }
   template <typename Number>
-  void end_line(Number number) {
+  void number(Number value) {
     if (room() <= kNumberBytes) flush();
-    at_ = write_number(at_, number);
+    at_ = write_number(at_, value);
+  }
+  template <typename Number>
+  void end_line(Number value) {
+    number(value);  // and has left room
     *at_++ = '\n';
   }
   void flush() {

@@ -94,6 +94,7 @@ void Totals::reset(std::size_t cell_count, std::size_t gauge_count) {
   cells.assign(cell_count, 0);
   gauges.assign(gauge_count, GaugeTotal{});
   per_worker.clear();
+  exemplars.clear();
 }
 
 void Totals::sort_per_worker() {

@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "collector/exemplar.hpp"
 #include "shm/layout.hpp"
 
 namespace shmetrics::collector {
@@ -72,7 +73,9 @@ struct WorkerValue {
 
 /// All that a scrape adds up.
 struct Totals {
-  std::vector<std::uint64_t> cells;     // of the runs, then those of the sums of generations; u64 or bits of a double
+  std::vector<std::uint64_t> cells;     // of the runs, then those of the sums of generations; u64, bits of a double, or
+                                        // numbers of exemplars, counted from 1
+  std::vector<Exemplar> exemplars;      // the newest of all slots of each place
   std::vector<GaugeTotal> gauges;       // by gauge, in the catalog's numbering
   std::vector<WorkerValue> per_worker;  // by gauge, then worker
 

@@ -18,8 +18,8 @@ namespace shmetrics::collector {
 template <typename Field>
 using Message = protozero::pbf_builder<Field>;
 
-/// A message of a few numbers, in memory of its own: a string that is appended to byte by byte takes several times as
-/// long. What does not fit throws std::length_error.
+/// A message of a few numbers and an exemplar, in memory of its own: a string that is appended to byte by byte takes
+/// several times as long. What does not fit throws std::length_error.
 class SmallMessage {
  public:
   template <typename Field>
@@ -32,7 +32,7 @@ class SmallMessage {
   std::string_view bytes() const { return {buffer_.data(), buffer_.size()}; }
 
  private:
-  char bytes_[64];
+  char bytes_[384];
   protozero::fixed_size_buffer_adaptor buffer_{bytes_, sizeof bytes_};
 };
 
@@ -40,7 +40,7 @@ enum class FamilyField : protozero::pbf_tag_type { kName = 1, kHelp = 2, kType =
 enum class FamilyType : std::int32_t { kCounter = 0, kGauge = 1, kSummary = 2, kUntyped = 3, kHistogram = 4 };
 enum class MetricField : protozero::pbf_tag_type { kLabel = 1, kGauge = 2, kCounter = 3, kSummary = 4, kHistogram = 7 };
 enum class LabelField : protozero::pbf_tag_type { kName = 1, kValue = 2 };
-enum class CounterField : protozero::pbf_tag_type { kValue = 1, kStart = 3 };
+enum class CounterField : protozero::pbf_tag_type { kValue = 1, kExemplar = 2, kStart = 3 };
 enum class GaugeField : protozero::pbf_tag_type { kValue = 1 };
 enum class SummaryField : protozero::pbf_tag_type { kCount = 1, kSum = 2, kStart = 4 };
 enum class HistogramField : protozero::pbf_tag_type {
@@ -52,10 +52,12 @@ enum class HistogramField : protozero::pbf_tag_type {
   kZeroCount = 7,
   kPositiveSpan = 12,
   kPositiveDelta = 13,
-  kStart = 15
+  kStart = 15,
+  kExemplar = 16
 };
 enum class SpanField : protozero::pbf_tag_type { kOffset = 1, kLength = 2 };
-enum class BucketField : protozero::pbf_tag_type { kCount = 1, kBound = 2 };
+enum class BucketField : protozero::pbf_tag_type { kCount = 1, kBound = 2, kExemplar = 3 };
+enum class ExemplarField : protozero::pbf_tag_type { kLabel = 1, kValue = 2, kTime = 3 };
 enum class TimestampField : protozero::pbf_tag_type { kSeconds = 1, kNanoseconds = 2 };
 
 /// Appends a google.protobuf.Timestamp. Prometheus keeps milliseconds, and gzip does not shrink what is below.

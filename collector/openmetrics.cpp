@@ -20,6 +20,7 @@ class OpenmetricsVisitor : public FamilyLines {
  public:
   OpenmetricsVisitor(const FamilyPart& part, Created created, std::string_view head, std::string& out, TextRoom& room)
       : FamilyLines(part, head, out, room),
+        totals_(*part.totals),
         has_negative_bound_(!family_.bounds.empty() && family_.bounds.front() < 0),
         has_created_(created == Created::kYes) {
     std::string text;
@@ -34,7 +35,7 @@ class OpenmetricsVisitor : public FamilyLines {
   template <typename Number>
   void number(std::size_t series, Number value) {
     if (!begin()) return;
-    line(prefix(series), value);
+    line(prefix(series), value, find_exemplar(family_, totals_, series, 0));
     if (family_.type == shm::MetricType::kCounter && has_base_name()) created_line(series, prefix(series), kTotal);
   }
 
@@ -45,7 +46,7 @@ class OpenmetricsVisitor : public FamilyLines {
     std::uint64_t count = 0;
     for (std::size_t i = 0; i < buckets.size(); ++i) {
       count = accumulate(count, buckets[i]);
-      if (is_histogram) bucket(prefix(at++), needs_point_[i], count);
+      if (is_histogram) bucket(prefix(at++), needs_point_[i], count, find_exemplar(family_, totals_, series, i));
     }
     // A sum of OpenMetrics only grows; with observations below 0 it is none, and NaN is no sum at all.
     const bool has_sum = sum >= 0 && !has_negative_bound_;
@@ -55,6 +56,30 @@ class OpenmetricsVisitor : public FamilyLines {
   }
 
  private:
+  using FamilyLines::line;
+
+  template <typename Number>
+  void line(std::string_view before, Number value, const Exemplar* exemplar) {
+    // A counter that is of type unknown has none either.
+    if (exemplar == nullptr || (family_.type == shm::MetricType::kCounter && !has_base_name())) {
+      return line(before, value);
+    }
+    buffer_.text(before);
+    buffer_.number(value);
+    std::string_view separator = " # {";
+    exemplar->for_each_label([&](std::string_view label, std::string_view text) {
+      buffer_.text(separator);
+      std::string escaped;
+      append_label(escaped, label, text, true);
+      buffer_.text(escaped);
+      separator = ",";
+    });
+    buffer_.text("} ");
+    buffer_.number(exemplar->value);
+    buffer_.text(" ");
+    buffer_.end_line(exemplar->unix_seconds());
+  }
+
   // A counter without `_total`, or without anything before it, is of type unknown, and that has no creation.
   bool has_base_name() const { return family_.name.size() > kTotal.size() && family_.name.ends_with(kTotal); }
 
@@ -69,13 +94,14 @@ class OpenmetricsVisitor : public FamilyLines {
   }
 
   // The prefixes are those of format 0.0.4: a bound that lacks its point gets it here.
-  void bucket(std::string_view before, bool with_point, std::uint64_t count) {
-    if (!with_point) return line(before, count);
+  void bucket(std::string_view before, bool with_point, std::uint64_t count, const Exemplar* exemplar) {
+    if (!with_point) return line(before, count, exemplar);
     buffer_.text(before.substr(0, before.size() - kPrefixEnd.size()));
     buffer_.text(".0");
-    line(kPrefixEnd, count);
+    line(kPrefixEnd, count, exemplar);
   }
 
+  const Totals& totals_;
   bool has_negative_bound_;
   bool has_created_;
   std::vector<bool> needs_point_;

@@ -7,6 +7,7 @@
 //   - what a strict reader refuses is left out: `_sum` and `_count` of a histogram with a bound below 0, or whose sum
 //     is negative or NaN; `_sum` alone of such a summary
 //   - `# EOF` ends the text: the writer of the last family calls end_openmetrics()
+//   - a counter's sample and the buckets of a histogram are followed by their newest exemplar
 // `_created` lines only where they are asked for: docs/merge-rules.md says why.
 //
 // Threads: any, on a string of its own. Failure: std::bad_alloc alone. Lifetime: a call keeps nothing.

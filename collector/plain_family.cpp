@@ -16,26 +16,26 @@ std::string mode_of(const CatalogFamily& family) {
 /// Visitor for visit_series.
 class PlainVisitor {
  public:
-  PlainVisitor(const CatalogFamily& family, const std::function<void(PlainSeries&&)>& take)
-      : family_(family), take_(take) {}
+  PlainVisitor(const FamilyPart& part, const std::function<void(PlainSeries&&)>& take)
+      : family_(*part.family), totals_(*part.totals), take_(take) {}
 
   template <typename Number>
   void number(std::size_t series, Number value) {
-    take_({labels_of(series), value});
+    take_({labels_of(series), value, exemplars_of(series)});
   }
   void of_worker(std::size_t series, std::uint32_t worker, double value) {
-    PlainSeries plain{labels_of(series), value};
+    PlainSeries plain{labels_of(series), value, {}};
     plain.labels.emplace_back("worker", std::to_string(worker));
     take_(std::move(plain));
   }
   void observed(std::size_t series, std::span<const std::uint64_t> buckets, double sum) {
-    take_({labels_of(series), distribution_of(buckets, sum)});
+    take_({labels_of(series), distribution_of(buckets, sum), exemplars_of(series)});
   }
   void native(std::size_t series, std::span<const std::uint64_t> buckets, std::span<const std::uint64_t> cells,
               double sum) {
     Distribution distribution = distribution_of(buckets, sum);
     distribution.native = native_of(cells);
-    take_({labels_of(series), std::move(distribution)});
+    take_({labels_of(series), std::move(distribution), exemplars_of(series)});
   }
 
  private:
@@ -73,7 +73,21 @@ class PlainVisitor {
     return labels;
   }
 
+  std::vector<PlainExemplar> exemplars_of(std::size_t series) const {
+    std::vector<PlainExemplar> exemplars;
+    for (std::uint32_t i = 0; i < family_.exemplars_per_series(); ++i) {
+      const Exemplar* found = find_exemplar(family_, totals_, series, i);
+      if (found == nullptr) continue;
+      PlainExemplar& plain = exemplars.emplace_back();
+      plain.value = found->value;
+      plain.unix_seconds = found->unix_seconds();
+      found->for_each_label([&](auto label, auto value) { plain.labels.emplace_back(label, value); });
+    }
+    return exemplars;
+  }
+
   const CatalogFamily& family_;
+  const Totals& totals_;
   const std::function<void(PlainSeries&&)>& take_;
 };
 
@@ -106,7 +120,7 @@ PlainFamily plain_head(const CatalogFamily& family) {
 }
 
 void for_each_series(const FamilyPart& part, const std::function<void(PlainSeries&&)>& take) {
-  visit_series(*part.family, *part.totals, PlainVisitor(*part.family, take));
+  visit_series(*part.family, *part.totals, PlainVisitor(part, take));
 }
 
 std::string time_text(std::uint64_t unix_seconds) {

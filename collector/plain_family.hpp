@@ -36,9 +36,16 @@ struct Distribution {
   std::optional<NativeDistribution> native;  // and then `buckets` are few, of the same observations
 };
 
+struct PlainExemplar {
+  std::vector<std::pair<std::string, std::string>> labels;
+  double value = 0;
+  double unix_seconds = 0;
+};
+
 struct PlainSeries {
   std::vector<std::pair<std::string, std::string>> labels;  // with `worker` in the modes that have a series per worker
   std::variant<std::uint64_t, double, Distribution> value;
+  std::vector<PlainExemplar> exemplars;  // of a counter one, of a histogram one a bucket, where there are
 };
 
 /// One schema of a family that has several.

@@ -54,6 +54,7 @@ class ProtobufVisitor {
   ProtobufVisitor(const FamilyPart& part, const CatalogFamily& first, std::uint64_t now_unix_ns,
                   std::optional<ProtobufFamily>& message, std::string& out, TextRoom& room)
       : family_(*part.family),
+        totals_(*part.totals),
         kept_(part.family->kept_fields),
         first_(first),
         segment_(part.segment),
@@ -71,6 +72,7 @@ class ProtobufVisitor {
     SmallMessage message;
     auto counter = message.of<CounterField>();
     counter.add_double(CounterField::kValue, static_cast<double>(value));
+    add_exemplar(counter, CounterField::kExemplar, find_exemplar(family_, totals_, series, 0));
     add_start(counter, CounterField::kStart, series);
     message_->metric(labels(series), MetricField::kCounter, message.bytes());
   }
@@ -123,9 +125,14 @@ class ProtobufVisitor {
       auto bucket = message.of<BucketField>();
       bucket.add_uint64(BucketField::kCount, count);
       bucket.add_double(BucketField::kBound, bound(i));
+      add_exemplar(bucket, BucketField::kExemplar, find_exemplar(family_, totals_, series, i));
       histogram.add_message(HistogramField::kBucket, message.bytes().data(), message.bytes().size());
     }
     if (!cells.empty()) add_native(histogram, cells);
+    // A server that takes the native buckets takes these.
+    for (std::size_t i = 0; !cells.empty() && i < buckets.size(); ++i) {
+      add_exemplar(histogram, HistogramField::kExemplar, find_exemplar(family_, totals_, series, i));
+    }
     add_start(histogram, HistogramField::kStart, series);
     message_->metric(labels(series), MetricField::kHistogram, value_);
   }
@@ -164,6 +171,21 @@ class ProtobufVisitor {
   }
 
   template <typename Builder, typename Field>
+  void add_exemplar(Builder& message, Field field, const Exemplar* exemplar) {
+    if (exemplar == nullptr) return;
+    exemplar_.clear();
+    time_.clear();
+    static_assert(static_cast<int>(ExemplarField::kLabel) == static_cast<int>(MetricField::kLabel));
+    exemplar->for_each_label(
+        [this](std::string_view label, std::string_view value) { append_label_pair(exemplar_, label, value); });
+    Message<ExemplarField> fields(exemplar_);
+    fields.add_double(ExemplarField::kValue, exemplar->value);
+    append_timestamp(time_, exemplar->unix_ns);
+    fields.add_message(ExemplarField::kTime, time_);
+    message.add_message(field, exemplar_.data(), exemplar_.size());
+  }
+
+  template <typename Builder, typename Field>
   void add_start(Builder& message, Field field, std::size_t series) {
     std::string_view start = kept(2 * series + 1);
     if (start.empty()) return;
@@ -182,6 +204,7 @@ class ProtobufVisitor {
   }
 
   const CatalogFamily& family_;
+  const Totals& totals_;
   const KeptFields& kept_;
   const CatalogFamily& first_;
   std::size_t segment_;
@@ -189,7 +212,7 @@ class ProtobufVisitor {
   std::optional<ProtobufFamily>& message_;
   std::string& out_;
   TextRoom& room_;
-  std::string labels_, value_, start_;
+  std::string labels_, value_, start_, exemplar_, time_;
 };
 
 }  // namespace

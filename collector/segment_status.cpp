@@ -19,9 +19,11 @@ constexpr std::string_view kDropReasons[] = {"series_limit", "no_entry", "refuse
 constexpr std::string_view kRefusedValues[] = {"nan", "infinite", "negative"};
 constexpr std::string_view kDeclarationReasons[] = {"rule",          "other_type", "schemas",   "same_process",
                                                     "newer_release", "directory",  "no_memory", "busy"};
+constexpr std::string_view kExemplarReasons[] = {"not_declared", "invalid", "too_long", "no_slot"};
 constexpr std::string_view kOverflowNames[] = {"series_limit",  "cells",     "directory",
                                                "invalid_value", "no_memory", "busy"};
-static_assert(std::size(kDropReasons) + std::size(kRefusedValues) + std::size(kDeclarationReasons) ==
+static_assert(std::size(kDropReasons) + std::size(kRefusedValues) + std::size(kDeclarationReasons) +
+                  std::size(kExemplarReasons) ==
               shm::kUsedTallies);
 static_assert(std::size(kOverflowNames) == shm::kOverflowReasons);
 
@@ -114,6 +116,7 @@ SegmentStatus status_of(const SnapshotReader& reader) {
   status.values_refused = tallies(snapshot, shm::Tally::kRefusedNan, kRefusedValues);
   status.values_refused.at(1).count += snapshot.infinite_values;  // once a cell that has passed the largest double
   status.declarations_refused = tallies(snapshot, shm::Tally::kDeclarationRule, kDeclarationReasons);
+  status.exemplars_dropped = tallies(snapshot, shm::Tally::kExemplarNotDeclared, kExemplarReasons);
   status.torn_reads = snapshot.torn_reads;
   status.foreign_locks = snapshot.foreign_locks;
   status.birth_unix_ns = reader.birth_unix_ns();

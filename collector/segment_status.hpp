@@ -43,6 +43,7 @@ struct SegmentStatus {
   // Each has all of its reasons, zeros too, in a fixed order.
   std::vector<ReasonCount> declarations_refused;  // rule other_type schemas same_process newer_release directory
                                                   // no_memory busy
+  std::vector<ReasonCount> exemplars_dropped;     // not_declared invalid too_long no_slot
   std::vector<ReasonCount> updates_dropped;       // series_limit no_entry refused_family no_memory busy
   std::vector<ReasonCount> values_refused;        // nan infinite negative
   std::vector<FamilyOverflow> series_overflow;    // by family, then reason; none that is 0

@@ -166,7 +166,9 @@ void SnapshotReader::add_slot(std::uint32_t slot, std::uint64_t offset, const Si
     return;
   }
   const auto limit = std::min(static_cast<std::uint32_t>(allocated), catalog().cells().thread_cells);
-  const SlotReport report = read_thread_cells({*mapped_, offset, limit}, catalog(), guard, snapshot_.totals);
+  const SlotCells cells(*mapped_, offset, limit);
+  const SlotReport report = read_thread_cells(cells, catalog(), guard, snapshot_.totals);
+  if (slot != geometry().spill()) read_exemplars(cells, catalog(), guard, snapshot_.totals);
   if (report.refused_values > 0) ++snapshot_.quarantined_slots;
   snapshot_.infinite_values += report.infinite_values;
   snapshot_.torn_reads += report.torn_reads;

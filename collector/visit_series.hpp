@@ -59,7 +59,7 @@ void visit_observed(const CatalogFamily& family, const Totals& totals, Visitor&&
   const std::size_t buckets = family.type == shm::MetricType::kHistogram ? family.bounds.size() + 1 : 1;
   std::array<std::uint64_t, kMostClassicBounds + 1> folded;
   for (std::size_t i = 0; i < family.places.size(); ++i) {
-    const std::span cells = std::span(totals.cells).subspan(family.places[i], family.series_cells());
+    const std::span cells = std::span(totals.cells).subspan(family.places[i], family.value_cells());
     std::span<const std::uint64_t> counts = cells.subspan(shm::kHistogramBuckets);
     if (family.is_overflow(family.places[i])) {
       std::uint64_t any = 0;

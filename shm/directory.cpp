@@ -176,7 +176,7 @@ DirectoryParser::Step DirectoryParser::unknown_family(std::span<const std::byte>
   if (name_at + fields.name_bytes <= record.size()) {
     family->family_name = {reinterpret_cast<const char*>(record.data()) + name_at, fields.name_bytes};
   }
-  families_[entries_] = {MetricType{}, 0, 0, true, action};
+  families_[entries_] = {MetricType{}, 0, true, action, 0};
   return step;
 }
 
@@ -195,6 +195,7 @@ DirectoryParser::Step DirectoryParser::parse_family(std::span<const std::byte> r
   schema.cell_kind = static_cast<CellKind>(fields.cell_kind);
   schema.gauge_mode = static_cast<GaugeMode>(fields.gauge_mode);
   schema.is_native = (fields.flags & kFamilyNative) != 0;
+  schema.has_exemplars = (fields.flags & kFamilyExemplars) != 0;
   for (std::uint16_t i = 0; i < fields.bound_count; ++i) {
     schema.bounds.push_back(std::bit_cast<double>(taker.take<std::uint64_t>()));
   }
@@ -208,11 +209,11 @@ DirectoryParser::Step DirectoryParser::parse_family(std::span<const std::byte> r
   if (std::string problem = refusal(schema); !problem.empty()) return reject(problem, false);
 
   const bool is_labelled = !schema.labels.empty();
-  const std::uint32_t bounds = bound_count(schema);
   const bool is_gauge = in_process_slots(schema.type);
   OwnCells thread, process;
   OwnCells& own = is_gauge ? process : thread;
-  if (!is_labelled || !is_gauge) own = {fields.first_cell, series_cells(schema.type, bounds)};
+  const std::uint32_t cells = series_cells(schema);
+  if (!is_labelled || !is_gauge) own = {fields.first_cell, cells};
   if (is_labelled && is_gauge) thread.first = fields.overflow_tally;
   if (is_labelled && fields.overflow_tally != thread.first + thread.count) {
     return reject("family record whose overflow tallies do not follow its overflow series", false);
@@ -222,7 +223,7 @@ DirectoryParser::Step DirectoryParser::parse_family(std::span<const std::byte> r
     return reject("family record names a cell that it does not have", false);
   }
   if (std::string problem = place(thread, process, head); !problem.empty()) return reject(problem, false);
-  families_[entries_] = {schema.type, fields.label_count, bounds};
+  families_[entries_] = {schema.type, fields.label_count, false, ClaimAction::kZero, cells};
   return family;
 }
 
@@ -257,7 +258,7 @@ DirectoryParser::Step DirectoryParser::parse_series(std::span<const std::byte> r
     rejected("label value that is too long or not UTF-8");
     return step;
   }
-  const OwnCells own{series.record.first_cell, series_cells(family.type, family.bound_count)};
+  const OwnCells own{series.record.first_cell, family.series_cells};
   const bool is_gauge = in_process_slots(family.type);
   std::string problem = place(is_gauge ? OwnCells{} : own, is_gauge ? own : OwnCells{}, head);
   if (!problem.empty()) rejected(std::move(problem));
@@ -272,7 +273,7 @@ std::string encode_family(const Schema& schema, std::uint64_t created_unix_ns, s
   fields.cell_kind = static_cast<std::uint32_t>(schema.cell_kind);
   fields.gauge_mode = static_cast<std::uint32_t>(schema.gauge_mode);
   fields.series_limit = series_limit;
-  fields.flags = schema.is_native ? kFamilyNative : 0;
+  fields.flags = (schema.is_native ? kFamilyNative : 0) | (schema.has_exemplars ? kFamilyExemplars : 0);
   fields.label_count = static_cast<std::uint16_t>(schema.labels.size());
   fields.bound_count = static_cast<std::uint16_t>(schema.bounds.size());
   fields.name_bytes = length16(schema.name);
@@ -299,13 +300,13 @@ std::string encode_family(const Schema& schema, std::uint64_t created_unix_ns, s
   return record;
 }
 
-std::string encode_series(std::uint32_t family_entry, MetricType type, std::size_t bound_count,
+std::string encode_series(std::uint32_t family_entry, MetricType type, std::uint32_t series_cells,
                           std::span<const std::string_view> values, std::uint64_t created_unix_ns, CellCursor& cells) {
   SeriesRecord fields{};
   fields.created_unix_ns = created_unix_ns;
   fields.family = family_entry;
   fields.first_cell = cells.of(type);
-  cells.of(type) += series_cells(type, bound_count);
+  cells.of(type) += series_cells;
 
   std::string record;
   put(record, fields);

@@ -99,9 +99,9 @@ class DirectoryParser {
   struct Known {
     MetricType type{};
     std::uint16_t label_count = 0;
-    std::uint32_t bound_count = 0;
     bool is_unknown = false;
     ClaimAction claim_action = ClaimAction::kZero;
+    std::uint32_t series_cells = 0;
   };
   Step parse(std::span<const std::byte> record);
   Step parse_family(std::span<const std::byte> record, const RecordHead& head);
@@ -127,7 +127,8 @@ class DirectoryParser {
 /// Bytes of a record, ready to be copied into the heap. Its cells are taken from `cells`, which moves on.
 std::string encode_family(const Schema& schema, std::uint64_t created_unix_ns, std::uint32_t series_limit,
                           CellCursor& cells);
-std::string encode_series(std::uint32_t family_entry, MetricType type, std::size_t bound_count,
+/// `series_cells`: of each series of its family.
+std::string encode_series(std::uint32_t family_entry, MetricType type, std::uint32_t series_cells,
                           std::span<const std::string_view> values, std::uint64_t created_unix_ns, CellCursor& cells);
 
 /// XXH3 over a record, as its head stores it.

@@ -64,6 +64,10 @@
   X(observe_sequence_even)          \
   X(observe_spill_bucket_added)     \
   X(observe_spill_sum_added)        \
+  X(exemplar_sequence_odd)          \
+  X(exemplar_value_stored)          \
+  X(exemplar_text_stored)           \
+  X(exemplar_sequence_even)         \
   X(gauge_value_stored)             \
   X(gauge_stamp_stored)             \
   X(release_slot_closed)            \

@@ -159,9 +159,14 @@ enum class Tally : std::uint32_t {  // numbers are on disk: never renumber
   kDeclarationDirectory = 13,     // entries, bytes or cells are used up, or the directory is damaged
   kDeclarationNoMemory = 14,
   kDeclarationBusy = 15,
+  // Exemplars that are dropped; their updates count.
+  kExemplarNotDeclared = 16,  // of a family that has no room for them, because nobody asked for it
+  kExemplarInvalid = 17,      // a name that is no label's, or is there twice, or a value that is not UTF-8
+  kExemplarTooLong = 18,      // labels of more bytes than an exemplar has room for
+  kExemplarNoSlot = 19,       // of a thread without a slot: the spill has many writers
 };
-inline constexpr std::uint32_t kUsedTallies = 16;
-static_assert(static_cast<std::uint32_t>(Tally::kDeclarationBusy) + 1 == kUsedTallies && kUsedTallies <= kTallies);
+inline constexpr std::uint32_t kUsedTallies = 20;
+static_assert(static_cast<std::uint32_t>(Tally::kExemplarNoSlot) + 1 == kUsedTallies && kUsedTallies <= kTallies);
 
 // Why label sets share their family's overflow series: a labelled family has a thread cell for each, in this order.
 enum class Overflow : std::uint32_t {  // numbers are on disk: never renumber
@@ -182,6 +187,19 @@ inline constexpr std::uint32_t kHistogramSequence = 0;  // odd = between two sta
 inline constexpr std::uint32_t kHistogramSum = 1;       // bits of a double
 inline constexpr std::uint32_t kHistogramBuckets = 2;  // bounds + 1 cells, not cumulative; a summary has one: its count
 inline constexpr std::uint32_t kSummaryCells = 3;
+
+// Offsets, in cells, inside an exemplar. Those of a series follow its own cells, if its family has kFamilyExemplars:
+// one of a counter, one a bucket of a histogram, one an octave of a native one. The slot's owner writes them; in the
+// spill they stay 0.
+inline constexpr std::uint32_t kExemplarSequence = 0;   // 0 = never written, odd = between two exemplars
+inline constexpr std::uint32_t kExemplarTime = 1;       // nanoseconds since 1970
+inline constexpr std::uint32_t kExemplarValue = 2;      // bits of a double: what was observed, or added
+inline constexpr std::uint32_t kExemplarTextBytes = 3;  // of its labels
+inline constexpr std::uint32_t kExemplarText = 4;       // name, NUL, value, NUL of each label; then anything
+inline constexpr std::uint32_t kExemplarCells = 16;     // two cache lines: room for a trace id and a span id
+inline constexpr std::uint32_t kMaxExemplarText = (kExemplarCells - kExemplarText) * 8;
+// OpenMetrics allows 128 characters in names and values: what fits here never has more.
+static_assert(kMaxExemplarText <= 128);
 
 // --- Directory: an index of entries, and a heap of records that they name. ---
 // Entry n, 8 bytes, is 0 or offset | length << 32 of record n, counted from the directory's start. It changes once, by
@@ -218,8 +236,8 @@ enum class ClaimAction : std::uint32_t { kZero = 0, kLeave = 1, kFoldMin = 2, kF
 
 // Flags of a family.
 inline constexpr std::uint32_t kFamilyNative = 1;     // a histogram; its bounds are {schema, low border, high border}
-inline constexpr std::uint32_t kFamilyExemplars = 2;  // reserved
-inline constexpr std::uint32_t kKnownFamilyFlags = kFamilyNative;
+inline constexpr std::uint32_t kFamilyExemplars = 2;  // of a counter or histogram: each series has exemplars
+inline constexpr std::uint32_t kKnownFamilyFlags = kFamilyNative | kFamilyExemplars;
 
 // Records are 8-byte aligned, and written by plain stores before an entry names them; they never change after. The
 // cells of a record begin where those of the record before it end, in either space.
@@ -246,13 +264,13 @@ struct FamilyRecord {
   std::uint32_t first_cell;       //  48  of the one series without labels, or of the overflow series; 0 for labelled
                                   //      gauges and info, which have none
   std::uint32_t overflow_tally;   //  52  first of kOverflowReasons thread cells, by Overflow; 0 without labels
-  std::uint32_t flags;            //  56  kFamilyNative; a bit that is not known makes the family unknown
-  std::uint16_t label_count;      //  60
-  std::uint16_t bound_count;      //  62
-  std::uint16_t name_bytes;       //  64
-  std::uint16_t help_bytes;       //  66
-  std::uint16_t unit_bytes;       //  68
-  std::uint16_t claim_action;     //  70  ClaimAction; one that is not known is kZero
+  std::uint32_t flags;         //  56  kFamilyNative, kFamilyExemplars; one that is not known makes the family unknown
+  std::uint16_t label_count;   //  60
+  std::uint16_t bound_count;   //  62
+  std::uint16_t name_bytes;    //  64
+  std::uint16_t help_bytes;    //  66
+  std::uint16_t unit_bytes;    //  68
+  std::uint16_t claim_action;  //  70  ClaimAction; one that is not known is kZero
 };
 static_assert(sizeof(FamilyRecord) == 72 && std::has_unique_object_representations_v<FamilyRecord>);
 static_assert(offsetof(FamilyRecord, head) == 0 && offsetof(FamilyRecord, created_unix_ns) == 24 &&

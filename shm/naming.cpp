@@ -201,6 +201,10 @@ bool is_valid_name(std::string_view name) {
   return name.size() <= kMaxNameBytes && is_metric_name(name);
 }
 
+bool is_valid_label_name(std::string_view name) {
+  return name.size() <= kMaxNameBytes && is_identifier(name) && !name.starts_with("__");
+}
+
 bool is_valid_label_value(std::string_view value) {
   return value.size() <= kMaxLabelValueBytes && is_valid_text(value);
 }
@@ -215,6 +219,8 @@ std::string refusal(const Schema& schema) {
   if (std::string problem = refuse_unit(schema, Advice::kGiven); !problem.empty()) return problem;
   if (std::string problem = refuse_labels(schema); !problem.empty()) return quoted(schema.name) + ": " + problem;
   if (std::string problem = refuse_bounds(schema); !problem.empty()) return quoted(schema.name) + ": " + problem;
+  if (schema.has_exemplars && exemplars_of(schema) == 0)
+    return quoted(schema.name) + ": only counters and histograms have exemplars";
   if (schema.gauge_mode > GaugeMode::kShared) return quoted(schema.name) + " has no mode of a gauge: see GaugeMode";
   return {};
 }
@@ -248,6 +254,7 @@ std::string schema_difference(const Schema& before, const Schema& after) {
   if (before.bounds != after.bounds) return "with other bounds";
   if (before.gauge_mode != after.gauge_mode)
     return "with another mode (" + std::string(mode_name(before.gauge_mode)) + ")";
+  if (before.has_exemplars != after.has_exemplars) return before.has_exemplars ? "with exemplars" : "without exemplars";
   return {};
 }
 
@@ -255,6 +262,18 @@ std::uint32_t bound_count(const Schema& schema) {
   if (!schema.is_native) return static_cast<std::uint32_t>(schema.bounds.size());
   const auto window = NativeWindow::of(schema.bounds);
   return window ? window->bound_count() : 0;
+}
+
+std::uint32_t exemplars_of(const Schema& schema) {
+  if (!schema.has_exemplars) return 0;
+  if (schema.type == MetricType::kCounter) return 1;
+  if (schema.type != MetricType::kHistogram) return 0;
+  const auto window = schema.is_native ? NativeWindow::of(schema.bounds) : std::nullopt;
+  return window ? window->exemplar_of(window->bound_count()) + 1 : bound_count(schema) + 1;
+}
+
+std::uint32_t series_cells(const Schema& schema) {
+  return value_cells(schema.type, bound_count(schema)) + kExemplarCells * exemplars_of(schema);
 }
 
 std::string_view type_name(MetricType type) {

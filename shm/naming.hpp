@@ -34,6 +34,7 @@ struct Schema {
   std::vector<std::string_view> labels;
   std::vector<double> bounds;  // finite, increasing; of a native histogram: schema, low border, high border
   bool is_native = false;
+  bool has_exemplars = false;
   Naming naming = Naming::kStrict;
 };
 
@@ -42,6 +43,8 @@ struct Schema {
 bool is_valid_text(std::string_view text);
 /// [a-zA-Z_:][a-zA-Z0-9_:]*, at most kMaxNameBytes.
 bool is_valid_name(std::string_view name);
+/// [a-zA-Z_][a-zA-Z0-9_]* without `__` at its beginning, at most kMaxNameBytes.
+bool is_valid_label_name(std::string_view name);
 /// A label value: valid text of at most kMaxLabelValueBytes.
 bool is_valid_label_value(std::string_view value);
 
@@ -62,8 +65,8 @@ std::string schema_difference(const Schema& before, const Schema& after);
 constexpr bool in_process_slots(MetricType type) {
   return type == MetricType::kGauge || type == MetricType::kInfo;
 }
-/// Cells of one series.
-constexpr std::uint32_t series_cells(MetricType type, std::size_t bound_count) {
+/// Cells of the values of one series.
+constexpr std::uint32_t value_cells(MetricType type, std::size_t bound_count) {
   switch (type) {
     case MetricType::kCounter:
       return 1;
@@ -79,9 +82,10 @@ constexpr std::uint32_t series_cells(MetricType type, std::size_t bound_count) {
 }
 /// Finite upper bounds of a histogram's buckets.
 std::uint32_t bound_count(const Schema& schema);
-inline std::uint32_t series_cells(const Schema& schema) {
-  return series_cells(schema.type, bound_count(schema));
-}
+/// Exemplars of one series: one of a counter, one a bucket of a classic histogram, one an octave of a native one.
+std::uint32_t exemplars_of(const Schema& schema);
+/// Cells of one series: of its values, then of its exemplars.
+std::uint32_t series_cells(const Schema& schema);
 constexpr bool is_live_mode(GaugeMode mode) {
   return mode <= GaugeMode::kLivemostrecent;
 }

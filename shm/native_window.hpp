@@ -87,6 +87,14 @@ struct NativeWindow {
   }
   /// Cell of a number that is neither negative nor NaN.
   std::uint32_t cell_of(double value) const noexcept;
+  /// Schemas between its own and that of whole octaves, each of which has an exemplar; a coarser window has one a
+  /// bucket.
+  std::int32_t octave_steps() const noexcept { return schema > 0 ? schema : 0; }
+  /// The number of a cell's exemplar.
+  std::uint32_t exemplar_of(std::uint32_t cell) const noexcept {
+    const auto octave = [steps = octave_steps()](std::int32_t key) { return coarser_native_key(key, steps); };
+    return static_cast<std::uint32_t>(octave(low_key + static_cast<std::int32_t>(cell)) - octave(low_key));
+  }
   bool operator==(const NativeWindow&) const = default;
 };
 

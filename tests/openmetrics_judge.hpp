@@ -17,7 +17,8 @@ inline constexpr const char* kNoJudge =
     "NOBODY JUDGES OPENMETRICS HERE: install python3-prometheus-client (tools/install-dependencies.sh test)";
 
 /// What the parser reads: a line a family, [name, type, unit, help] as JSON in ASCII, and one a sample, [name, labels,
-/// value]. A text that it refuses has code 1 and the reason in `error`.
+/// value], with [labels, value, timestamp] of its exemplar behind these if it has one. A text that it refuses has code
+/// 1 and the reason in `error`.
 inline Outcome judge_openmetrics(const std::string& text) {
   static constexpr const char* kScript = R"(
 import json, sys
@@ -26,7 +27,9 @@ text = sys.stdin.buffer.read().decode("utf-8")
 for family in text_string_to_metric_families(text):
     print(json.dumps([family.name, family.type, family.unit, family.documentation]))
     for sample in family.samples:
-        print(json.dumps([sample.name, sample.labels, sample.value]))
+        exemplar = [] if sample.exemplar is None else [[sample.exemplar.labels, sample.exemplar.value,
+                                                        float(sample.exemplar.timestamp)]]
+        print(json.dumps([sample.name, sample.labels, sample.value] + exemplar))
 )";
   return run_command({kPython, "-c", kScript}, text);
 }

@@ -1,5 +1,5 @@
 // The C API over the C++ one. The same attachments, families and slots: a program may use both.
-#include <shmetrics/shmetrics.h>
+#include "client/c/c_api.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -8,7 +8,6 @@
 #include <memory>
 #include <new>
 
-#include <shmetrics/shmetrics.hpp>
 #include "client/attachment.hpp"
 #include "client/error.hpp"
 #include "client/slow_path.hpp"
@@ -46,13 +45,6 @@ static_assert(agree(SHMETRICS_NOT_READY, Errc::not_ready, shm::Fault::kNotReady)
               agree(SHMETRICS_INVALID_ARGUMENT, Errc::invalid_argument, shm::Fault::kInvalidArgument) &&
               agree(SHMETRICS_REFUSED, Errc::refused, shm::Fault::kRefused) &&
               agree(SHMETRICS_IO, Errc::io, shm::Fault::kIo));
-
-std::string_view view(const char* text) {
-  return text == nullptr ? "" : text;
-}
-std::string_view view(const shmetrics_string& text) {
-  return text.data == nullptr ? "" : std::string_view(text.data, text.size);
-}
 
 }  // namespace
 
@@ -161,7 +153,8 @@ Handle* declared(shmetrics_registry* registry, const char* const* labels, std::s
     const Views names(labels, count);
     const FamilyOptions options{.series_limit = known.series_limit,
                                 .unit = view(known.unit),
-                                .naming = known.naming == SHMETRICS_LENIENT ? Naming::lenient : Naming::strict};
+                                .naming = known.naming == SHMETRICS_LENIENT ? Naming::lenient : Naming::strict,
+                                .exemplars = known.exemplars != 0};
     const auto family =
         declare(CApi::registry(registry), RuntimeLabels(std::span<const std::string_view>(names)), options);
     report(error, family.error());
@@ -174,10 +167,6 @@ Handle* declared(shmetrics_registry* registry, const char* const* labels, std::s
 shmetrics_series series_of(const void* family, std::span<const std::string_view> values) {
   const HandleParts parts = find_series(static_cast<const FamilyState*>(family), values);
   return {parts.registry, parts.cell + 1, parts.family};
-}
-
-HandleParts parts_of(const shmetrics_series& series) {
-  return {series.registry, series.cell_plus_1 - 1, static_cast<const FamilyState*>(series.family)};
 }
 
 std::size_t write_bounds(double* bounds, std::size_t count, auto make) {

@@ -12,7 +12,7 @@ static int is_series(PyObject* self) {
   return 0;
 }
 
-/* One number, positional or by its name, and perhaps an exemplar, which no segment has room for. */
+/* One number, positional or by its name, and perhaps an exemplar. */
 typedef struct {
   const char* name;
   int is_required;
@@ -27,16 +27,19 @@ static int refuse_arguments(const Signature* signature) {
 }
 
 static int read_number(PyObject* const* args, Py_ssize_t count, PyObject* keywords, const Signature* signature,
-                       double* number) {
+                       double* number, PyObject** exemplar) {
   PyObject* given = count > 0 ? args[0] : NULL;
   const Py_ssize_t named = keywords == NULL ? 0 : PyTuple_Size(keywords);
   if (count > 1 + signature->has_exemplar) return refuse_arguments(signature);
+  if (count > 1) *exemplar = args[1];
   for (Py_ssize_t i = 0; i < named; ++i) {
     PyObject* keyword = PyTuple_GetItem(keywords, i);
     if (given == NULL && PyUnicode_CompareWithASCIIString(keyword, signature->name) == 0) {
       given = args[count + i];
     } else if (!signature->has_exemplar || count > 1 || PyUnicode_CompareWithASCIIString(keyword, "exemplar") != 0) {
       return refuse_arguments(signature);
+    } else {
+      *exemplar = args[count + i];
     }
   }
   if (given == NULL) return signature->is_required ? refuse_arguments(signature) : 0;
@@ -116,13 +119,22 @@ static PyObject* counter_inc(PyObject* self, PyObject* const* args, Py_ssize_t c
   static const Signature kSignature = {"amount", 0, 1, 0};
   const shmetrics_float_counter counter = {((Metric*)self)->series};
   double amount = 1;
-  if (!is_series(self) || read_number(args, count, keywords, &kSignature, &amount) != 0) return NULL;
+  PyObject* exemplar = NULL;
+  if (!is_series(self) || read_number(args, count, keywords, &kSignature, &amount, &exemplar) != 0) return NULL;
   if (amount < 0) {
     PyErr_SetString(PyExc_ValueError, "Counters can only be incremented by non-negative amounts.");
     return NULL;
   }
-  shmetrics_float_counter_add(counter, amount);
-  Py_RETURN_NONE;
+  if (exemplar == NULL) {
+    shmetrics_float_counter_add(counter, amount);
+    Py_RETURN_NONE;
+  }
+  /* What is wrong with an exemplar does not keep its update from counting. */
+  ExemplarLabels labels = {0};
+  const int is_sound = read_exemplar(exemplar, &labels) == 0;
+  shmetrics_float_counter_add_exemplar(counter, amount, is_sound ? &labels.exemplar : NULL);
+  Py_XDECREF(labels.items);
+  return is_sound ? Py_NewRef(Py_None) : NULL;
 }
 
 static int is_addable(PyObject* self) {
@@ -135,7 +147,7 @@ static PyObject* gauge_add(PyObject* self, PyObject* const* args, Py_ssize_t cou
   static const Signature kSignature = {"amount", 0, 0, 0};
   const shmetrics_gauge gauge = {((Metric*)self)->series};
   double amount = 1;
-  if (!is_addable(self) || read_number(args, count, keywords, &kSignature, &amount) != 0) return NULL;
+  if (!is_addable(self) || read_number(args, count, keywords, &kSignature, &amount, NULL) != 0) return NULL;
   shmetrics_gauge_add(gauge, sign * amount);
   Py_RETURN_NONE;
 }
@@ -159,7 +171,7 @@ static PyObject* gauge_set(PyObject* self, PyObject* const* args, Py_ssize_t cou
   static const Signature kSignature = {"value", 1, 0, 1};
   const shmetrics_gauge gauge = {((Metric*)self)->series};
   double value = 0;
-  if (!is_series(self) || read_number(args, count, keywords, &kSignature, &value) != 0) return NULL;
+  if (!is_series(self) || read_number(args, count, keywords, &kSignature, &value, NULL) != 0) return NULL;
   shmetrics_gauge_set(gauge, value);
   Py_RETURN_NONE;
 }
@@ -193,16 +205,24 @@ static PyObject* histogram_observe(PyObject* self, PyObject* const* args, Py_ssi
   static const Signature kSignature = {"amount", 1, 1, 0};
   const shmetrics_histogram histogram = {((Metric*)self)->series};
   double amount = 0;
-  if (!is_series(self) || read_number(args, count, keywords, &kSignature, &amount) != 0) return NULL;
-  shmetrics_histogram_observe(histogram, amount);
-  Py_RETURN_NONE;
+  PyObject* exemplar = NULL;
+  if (!is_series(self) || read_number(args, count, keywords, &kSignature, &amount, &exemplar) != 0) return NULL;
+  if (exemplar == NULL) {
+    shmetrics_histogram_observe(histogram, amount);
+    Py_RETURN_NONE;
+  }
+  ExemplarLabels labels = {0};
+  const int is_sound = read_exemplar(exemplar, &labels) == 0;
+  shmetrics_histogram_observe_exemplar(histogram, amount, is_sound ? &labels.exemplar : NULL);
+  Py_XDECREF(labels.items);
+  return is_sound ? Py_NewRef(Py_None) : NULL;
 }
 
 static PyObject* summary_observe(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
   static const Signature kSignature = {"amount", 1, 0, 0};
   const shmetrics_summary summary = {((Metric*)self)->series};
   double amount = 0;
-  if (!is_series(self) || read_number(args, count, keywords, &kSignature, &amount) != 0) return NULL;
+  if (!is_series(self) || read_number(args, count, keywords, &kSignature, &amount, NULL) != 0) return NULL;
   shmetrics_summary_observe(summary, amount);
   Py_RETURN_NONE;
 }

@@ -26,6 +26,17 @@ const char* text_of(PyObject* object);
 Py_ssize_t texts_of(PyObject* tuple, const char** texts, Py_ssize_t most);
 int registry_of(PyObject* handle, shmetrics_registry** registry);
 
+/* exemplar.c. What was read lives as long as `items`, which the caller drops; it begins as zeros. */
+#define MOST_EXEMPLAR_LABELS 32
+typedef struct {
+  PyObject* items;
+  const char* names[MOST_EXEMPLAR_LABELS];
+  const char* values[MOST_EXEMPLAR_LABELS];
+  shmetrics_exemplar exemplar;
+} ExemplarLabels;
+/* -1 and an exception: it is no exemplar. NULL, None and an empty one are none, and no mistake. */
+int read_exemplar(PyObject* given, ExemplarLabels* labels);
+
 /* reading.c */
 PyObject* core_render(PyObject* module, PyObject* args);
 PyObject* core_value(PyObject* module, PyObject* args);

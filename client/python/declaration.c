@@ -114,7 +114,7 @@ typedef struct {
   const char* labels[MOST_LABELS];
   size_t label_count;
   uint32_t series_limit, naming;
-  int mode;
+  int mode, exemplars;
   double bounds[SHMETRICS_MAX_BOUNDS + 1]; /* with one more than there may be, so that too many are refused; of native
                                               buckets low, high and factor */
   size_t bound_count;
@@ -134,6 +134,7 @@ static const void* declare(shmetrics_registry* registry, const Declaration* want
   options.unit = wanted->unit;
   options.series_limit = wanted->series_limit;
   options.naming = wanted->naming;
+  options.exemplars = (uint32_t)wanted->exemplars;
   const char *name = wanted->name, *help = wanted->help, *const *labels = wanted->labels;
   const size_t count = wanted->label_count;
   switch (wanted->kind[0]) {
@@ -161,9 +162,9 @@ PyObject* metric_declare(PyObject* self, PyObject* args) {
   PyObject *handle, *labels, *bounds;
   shmetrics_registry* registry = NULL;
   shmetrics_error error = {0, ""};
-  if (!PyArg_ParseTuple(args, "sOssO!sO&iO!I", &wanted.kind, &handle, &wanted.name, &wanted.help, &PyTuple_Type,
+  if (!PyArg_ParseTuple(args, "sOssO!sO&iO!I|p", &wanted.kind, &handle, &wanted.name, &wanted.help, &PyTuple_Type,
                         &labels, &wanted.unit, read_uint32, &wanted.series_limit, &wanted.mode, &PyTuple_Type, &bounds,
-                        &wanted.naming))
+                        &wanted.naming, &wanted.exemplars))
     return NULL;
   const Py_ssize_t count = texts_of(labels, wanted.labels, MOST_LABELS);
   if (count < 0 || read_bounds(bounds, &wanted) != 0 || registry_of(handle, &registry) != 0) return NULL;

@@ -62,7 +62,7 @@ def extension():
         return Extension("shmetrics._core", [], py_limited_api=True)
     relative = pathlib.Path(os.path.relpath(SOURCE, HERE))  # setuptools wants it so
     return Extension("shmetrics._core", [str(relative / "client/python" / name)
-                                         for name in ("core.c", "declaration.c", "reading.c")],
+                                         for name in ("core.c", "declaration.c", "exemplar.c", "reading.c")],
                      include_dirs=[str(relative), str(relative / "client/c/include")],
                      define_macros=[("SHMETRICS_STUB", None)], py_limited_api=True)
 

@@ -129,6 +129,11 @@ constexpr SelfMetric kMetrics[] = {
     {"shmetrics_directory_used_bytes", kGauge, "Bytes of the directory that records have taken.", "",
      "Near the limit: raise `directory_bytes` and make the segment anew, or use labels with fewer values.",
      of_segments<&S::directory_used_bytes>},
+    {"shmetrics_exemplars_dropped_total", kCounter, "Exemplars that were not kept, by reason; their updates count.",
+     "`reason`: not_declared, invalid, too_long, no_slot",
+     "not_declared: the family was declared without exemplars. invalid, too_long: correct the labels, "
+     "[exemplars.md](exemplars.md#room) has the limits. no_slot: raise `slots` and make the segment anew.",
+     by_reason<&S::exemplars_dropped>},
     {"shmetrics_families", kGauge, "Metric families declared in the segment.", "", "For information.",
      of_segments<&S::families>},
     {"shmetrics_family_generations", kGauge,

@@ -208,6 +208,26 @@ static void misuse(shmetrics_registry* registry) {
   CHECK(errno == 4711);
 }
 
+static void keep_exemplars(shmetrics_registry* registry) {
+  const char* names[] = {"tenant"};
+  const char* values[] = {"a"};
+  const shmetrics_exemplar exemplar = {"trace", NULL, names, values, 1};
+  shmetrics_family_options options = SHMETRICS_FAMILY_OPTIONS_INIT;
+  shmetrics_counter_family* hits;
+  shmetrics_float_counter_family* cost;
+  shmetrics_histogram_family* times;
+  options.exemplars = 1;
+  hits = shmetrics_declare_counter(registry, "app_traced_total", "Traced", SHMETRICS_NO_LABELS, &options, NULL);
+  cost = shmetrics_declare_float_counter(registry, "app_paid_total", "Paid", SHMETRICS_NO_LABELS, &options, NULL);
+  times = shmetrics_declare_histogram(registry, "app_traced_seconds", "Traced", SHMETRICS_NO_LABELS, NULL, 0, &options,
+                                      NULL);
+  shmetrics_counter_add_exemplar(shmetrics_counter_with(hits, SHMETRICS_NO_LABELS), 2, &exemplar);
+  shmetrics_counter_add_exemplar(shmetrics_counter_with(hits, SHMETRICS_NO_LABELS), 1, NULL);
+  shmetrics_float_counter_add_exemplar(shmetrics_float_counter_with(cost, SHMETRICS_NO_LABELS), 0.5, &exemplar);
+  shmetrics_histogram_observe_exemplar(shmetrics_histogram_with(times, SHMETRICS_NO_LABELS), 0.3, &exemplar);
+  shmetrics_histogram_observe_exemplar(shmetrics_histogram_with(NULL, SHMETRICS_NO_LABELS), 0.3, &exemplar);
+}
+
 static void count_in_children(shmetrics_registry* registry) {
   shmetrics_counter_family* forks =
       shmetrics_declare_counter(registry, "app_forks_total", "Forks", SHMETRICS_LABELS("who"), NULL, NULL);
@@ -249,6 +269,7 @@ int main(int argc, char** argv) {
   count_as_a_server(registry);
   normalize_routes();
   misuse(registry);
+  keep_exemplars(registry);
   count_in_children(registry);
   cancel(registry);
   return failures == 0 ? 0 : 1;

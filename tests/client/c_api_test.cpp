@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <ctime>
+#include <sstream>
 #include <string>
 
+#include "collector/plain_family.hpp"
 #include "tests/child_process.hpp"
 #include "tests/scrape.hpp"
 #include "tests/temporary_folder.hpp"
@@ -13,6 +15,21 @@ namespace {
 
 using shmetrics::tests::run_command;
 using testing::HasSubstr;
+
+std::string exemplars_of(const std::string& family, const std::string& path) {
+  shmetrics::collector::Scraper scraper(path);
+  scraper.read();
+  std::ostringstream all;
+  const auto is_it = [&](const auto& names) { return names.front() == family; };
+  for (const auto& found : shmetrics::collector::plain_families(scraper.view(), is_it)) {
+    for (const auto& exemplar : found.series.at(0).exemplars) {
+      all << exemplar.value;
+      for (const auto& [name, value] : exemplar.labels) all << " " << name << "=" << value;
+      all << ";";
+    }
+  }
+  return all.str();
+}
 
 class CApiTest : public testing::TestWithParam<const char*> {};
 
@@ -47,6 +64,11 @@ TEST_P(CApiTest, DoesAllThatTheCppApiDoes) {
   EXPECT_EQ(shmetrics::tests::count_of(found.status.declarations_refused, "rule"), 7);
   EXPECT_EQ(shmetrics::tests::count_of(found.status.declarations_refused, "same_process"), 1);
   EXPECT_EQ(shmetrics::tests::count_of(found.status.values_refused, "nan"), 1);
+  EXPECT_EQ(found["app_traced_total"], 3);
+  EXPECT_EQ(found["app_traced_seconds_count"], 1);
+  EXPECT_EQ(exemplars_of("app_traced_total", path), "2 trace_id=trace tenant=a;");
+  EXPECT_EQ(exemplars_of("app_paid_total", path), "0.5 trace_id=trace tenant=a;");
+  EXPECT_EQ(exemplars_of("app_traced_seconds", path), "0.3 trace_id=trace tenant=a;");
 }
 
 INSTANTIATE_TEST_SUITE_P(Standards, CApiTest, testing::Values(SHMETRICS_C99_PROGRAM, SHMETRICS_C11_PROGRAM),

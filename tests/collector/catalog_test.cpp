@@ -24,7 +24,7 @@ class CatalogTest : public ::testing::Test {
   }
   std::uint32_t family(const shm::Schema& schema) { return append(shm::encode_family(schema, 0, 10, cells_)); }
   void series(std::uint32_t entry, const shm::Schema& schema, std::vector<std::string_view> values) {
-    append(shm::encode_series(entry, schema.type, shm::bound_count(schema), values, 0, cells_));
+    append(shm::encode_series(entry, schema.type, shm::series_cells(schema), values, 0, cells_));
   }
   void read(Catalog& catalog) {
     for (std::size_t i = catalog.entries(); i < log_.size(); ++i) catalog.add(std::as_bytes(std::span(log_[i])));
@@ -276,7 +276,7 @@ TEST_F(CatalogTest, AnUnknownTypeEndsAKnownOneOfItsNameAndAnUnknownFlagDoesNot) 
   family(schema);
   family(tests::counter("b_total"));
   append(changed(shm::encode_family(schema, 0, 10, cells_), offsetof(shm::FamilyRecord, type), 9, cells_));
-  append(changed(shm::encode_family(tests::counter("b_total"), 0, 10, cells_), offsetof(shm::FamilyRecord, flags), 2,
+  append(changed(shm::encode_family(tests::counter("b_total"), 0, 10, cells_), offsetof(shm::FamilyRecord, flags), 4,
                  cells_));
   read();
   EXPECT_THAT(names(), ElementsAre("b_total"));

@@ -61,7 +61,8 @@ TEST(FormatDoc, TheWorkedExampleIsWhatAWriterWrites) {
   shm::CellCursor cells;
   const std::string family = shm::encode_family(schema, created, 1000, cells);
   const std::vector<std::string_view> values{"/"};
-  const std::string series = shm::encode_series(0, schema.type, 0, values, created + 1'000'000'000, cells);
+  const std::string series =
+      shm::encode_series(0, schema.type, shm::series_cells(schema), values, created + 1'000'000'000, cells);
 
   const auto heap = static_cast<std::uint32_t>(shm::Geometry{}.heap());
   const shm::IndexEntry first{heap, static_cast<std::uint32_t>(family.size())};

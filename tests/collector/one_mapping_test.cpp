@@ -1,10 +1,13 @@
 // Writer and reader as threads on one mapping, where the thread sanitizer can see both.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
 #include <bit>
 #include <chrono>
+#include <cstring>
 #include <memory>
+#include <span>
 #include <thread>
 
 #include "collector/cell_reader.hpp"
@@ -95,6 +98,40 @@ TEST(OneMapping, AnObservationInTheMiddleIsCompletedByTheReader) {
   EXPECT_EQ(read_thread_cells({slot.get(), shm::kGrowthCells}, catalog, guard, totals).torn_reads, 0u);
   EXPECT_EQ(totals.cells[histogram + shm::kHistogramBuckets + 2], 1u);
   EXPECT_EQ(std::bit_cast<double>(totals.cells[histogram + shm::kHistogramSum]), 3.0);
+}
+
+TEST(OneMapping, AReaderSeesWholeExemplarsOfARunningWriter) {
+  const std::unique_ptr<shm::SharedWord[]> cells(new shm::SharedWord[shm::kExemplarCells]());
+  std::atomic<bool> stop{false};
+  std::thread writer([&] {
+    for (std::uint64_t n = 1; !stop.load(std::memory_order_relaxed); ++n) {
+      std::array<std::uint64_t, shm::kMaxExemplarText / 8> text;
+      text.fill(n);
+      const std::size_t words = n % text.size() + 1;
+      shm::store_exemplar(cells.get(), n, static_cast<double>(n), std::span(text).first(words), words * 8);
+    }
+  });
+  int whole = 0;
+  std::uint64_t last = 0, changes = 0;
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while ((whole < kReads || changes < 10) && std::chrono::steady_clock::now() < end && !HasFailure()) {
+    Exemplar copy;
+    if (!copy_exemplar(cells.get(), copy)) continue;
+    ++whole;
+    changes += copy.unix_ns > last ? 1 : 0;
+    EXPECT_GE(copy.unix_ns, last);
+    last = copy.unix_ns;
+    EXPECT_EQ(copy.value, static_cast<double>(copy.unix_ns));
+    ASSERT_EQ(copy.text_bytes, (copy.unix_ns % (shm::kMaxExemplarText / 8) + 1) * 8);
+    for (std::uint32_t at = 0; at < copy.text_bytes; at += 8) {
+      std::uint64_t word = 0;
+      std::memcpy(&word, copy.text.data() + at, sizeof word);
+      EXPECT_EQ(word, copy.unix_ns);
+    }
+  }
+  stop = true;
+  writer.join();
+  EXPECT_GE(changes, 10u) << "the writer did not run beside the reads";
 }
 
 }  // namespace

@@ -56,14 +56,55 @@ class OpenmetricsChecker : public FormatChecker {
     return name.ends_with("_" + std::string(text)) && type_ != "info" ? "" : "family is not named after its unit";
   }
 
+  /// Where an exemplar begins: behind the value, and in no label.
+  static std::size_t exemplar_begin(std::string_view line) {
+    bool is_quoted = false;
+    for (std::size_t at = 0; at < line.size(); ++at) {
+      if (is_quoted && line[at] == '\\') {
+        ++at;
+      } else if (line[at] == '"') {
+        is_quoted = !is_quoted;
+      } else if (!is_quoted && line.substr(at).starts_with(" # ")) {
+        return at;
+      }
+    }
+    return line.size();
+  }
+
+  /// ` # {labels} value time`, of at most 128 characters of labels.
+  static std::string wrong_exemplar(std::string_view exemplar, double& value) {
+    exemplar.remove_prefix(3);
+    std::map<std::string, std::string> labels;
+    if (!exemplar.starts_with("{")) return "an exemplar without labels";
+    if (const std::string what = parse_labels(exemplar, labels); !what.empty()) return what;
+    std::size_t characters = 0;
+    for (const auto& [label, text] : labels) characters += label.size() + text.size();  // at least so many
+    const std::size_t blank = exemplar.rfind(' ');
+    if (characters > 2 * 128 || blank == 0 || blank == exemplar.npos) return "an exemplar that is too long, or no time";
+    const auto number = exposed_number(exemplar.substr(1, blank - 1)),
+               time = exposed_number(exemplar.substr(blank + 1));
+    if (exemplar[0] != ' ' || !number || std::isnan(*number) || !time) return "an exemplar without numbers";
+    value = *number;
+    return {};
+  }
+
   std::string sample(std::string_view line) {
     SampleLine sample;
+    const std::string_view exemplar = line.substr(exemplar_begin(line));
+    line.remove_suffix(exemplar.size());
     if (const std::string what = parse_sample(line, sample); !what.empty()) return what;
     if (family_.empty() || !sample.name.starts_with(family_)) return "sample of another family";
     const std::string suffix = sample.name.substr(family_.size());
     if (!fits(suffix)) return "a suffix that the type does not have";
     const auto owner = owners_.try_emplace(sample.name, family_).first;
     if (owner->second != family_) return "sample name of another family";
+    if (!exemplar.empty()) {
+      if (suffix != "_total" && suffix != "_bucket") return "an exemplar of what has none";
+      double example = 0;
+      if (const std::string what = wrong_exemplar(exemplar, example); !what.empty()) return what;
+      if (suffix == "_bucket" && !(example <= *exposed_number(sample.labels["le"])))
+        return "an exemplar above its bucket";
+    }
     const double value = *exposed_number(sample.value);
     const bool only_grows = type_ == "counter" || suffix == "_bucket" || suffix == "_count" ||
                             (suffix == "_sum" && (type_ == "histogram" || type_ == "summary"));

@@ -61,7 +61,26 @@ inline bool is_utf8(std::string_view text) {
   return true;
 }
 
-/// What is wrong with the line; empty when `sample` holds it. No timestamps, no exemplars: nobody writes them.
+/// Takes `{name="value",...}` off the front of the line. What is wrong with it; empty when `labels` holds them.
+inline std::string parse_labels(std::string_view& line, std::map<std::string, std::string>& labels) {
+  do {
+    line.remove_prefix(1);  // brace or comma
+    const std::size_t equals = line.find("=\"");
+    if (equals == line.npos || !is_exposed_label(line.substr(0, equals))) return "bad label";
+    const std::string label(line.substr(0, equals));
+    line.remove_prefix(equals + 2);
+    std::size_t end = 0;
+    while (end < line.size() && line[end] != '"') end += line[end] == '\\' ? 2 : 1;
+    if (end >= line.size() || !are_escapes(line.substr(0, end), "\\\"n")) return "bad label value";
+    if (!labels.emplace(label, line.substr(0, end)).second) return "label is there twice";
+    line.remove_prefix(end + 1);
+  } while (!line.empty() && line[0] == ',');
+  if (line.empty() || line[0] != '}') return "labels without an end";
+  line.remove_prefix(1);
+  return {};
+}
+
+/// What is wrong with the line; empty when `sample` holds it. No timestamps: nobody writes them.
 inline std::string parse_sample(std::string_view line, SampleLine& sample) {
   const std::size_t name_end = line.find_first_of("{ ");
   if (name_end == line.npos) return "no value";
@@ -70,20 +89,7 @@ inline std::string parse_sample(std::string_view line, SampleLine& sample) {
   if (!is_utf8(line)) return "not UTF-8";
   line.remove_prefix(name_end);
   if (line[0] == '{') {
-    do {
-      line.remove_prefix(1);  // brace or comma
-      const std::size_t equals = line.find("=\"");
-      if (equals == line.npos || !is_exposed_label(line.substr(0, equals))) return "bad label";
-      const std::string label(line.substr(0, equals));
-      line.remove_prefix(equals + 2);
-      std::size_t end = 0;
-      while (end < line.size() && line[end] != '"') end += line[end] == '\\' ? 2 : 1;
-      if (end >= line.size() || !are_escapes(line.substr(0, end), "\\\"n")) return "bad label value";
-      if (!sample.labels.emplace(label, line.substr(0, end)).second) return "label is there twice";
-      line.remove_prefix(end + 1);
-    } while (!line.empty() && line[0] == ',');
-    if (line.empty() || line[0] != '}') return "labels without an end";
-    line.remove_prefix(1);
+    if (const std::string what = parse_labels(line, sample.labels); !what.empty()) return what;
   }
   if (line.size() < 2 || line[0] != ' ' || !exposed_number(line.substr(1))) return "bad value";
   sample.value = line.substr(1);

@@ -111,11 +111,14 @@ class SegmentBuilder {
     std::uint32_t cell = 0;   // of the one series, or of the overflow series
     std::uint32_t tally = 0;  // first of those of label sets that share the overflow series
     shm::MetricType type{};
-    std::size_t bounds = 0;
+    std::uint32_t series_cells = 0;
   };
   Family family(const shm::Schema& schema, std::uint64_t created_unix_ns = 1) {
-    Family made{
-        .entry = 0, .cell = cells_.of(schema.type), .tally = 0, .type = schema.type, .bounds = bound_count(schema)};
+    Family made{.entry = 0,
+                .cell = cells_.of(schema.type),
+                .tally = 0,
+                .type = schema.type,
+                .series_cells = shm::series_cells(schema)};
     const std::string record = shm::encode_family(schema, created_unix_ns, 1000, cells_);
     made.tally = schema.labels.empty() ? 0 : cells_.thread_cells - shm::kOverflowReasons;
     made.entry = append(record);
@@ -124,7 +127,7 @@ class SegmentBuilder {
   /// Returns the series' first cell.
   std::uint32_t series(const Family& family, std::vector<std::string_view> values, std::uint64_t created_unix_ns = 2) {
     const std::uint32_t cell = cells_.of(family.type);
-    append(shm::encode_series(family.entry, family.type, family.bounds, values, created_unix_ns, cells_));
+    append(shm::encode_series(family.entry, family.type, family.series_cells, values, created_unix_ns, cells_));
     return cell;
   }
   shm::CellCursor& cells() { return cells_; }

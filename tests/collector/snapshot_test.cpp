@@ -271,12 +271,14 @@ TEST_F(Snapshot, TalliesComeFromTheSpillByTheirReason) {
   for (std::uint32_t i = 0; i < shm::kUsedTallies; ++i) segment_.spill(8 + i).store_relaxed(i + 1);
   scrape();
   std::string all;
-  for (const auto* counts : {&status_.updates_dropped, &status_.values_refused, &status_.declarations_refused}) {
+  for (const auto* counts :
+       {&status_.updates_dropped, &status_.values_refused, &status_.declarations_refused, &status_.exemplars_dropped}) {
     for (const auto& [reason, count] : *counts) all += std::string(reason) + ' ' + std::to_string(count) + ' ';
   }
   EXPECT_EQ(all,
             "series_limit 1 no_entry 2 refused_family 3 no_memory 4 busy 5 nan 6 infinite 7 negative 8 rule 9 "
-            "other_type 10 schemas 11 same_process 12 newer_release 13 directory 14 no_memory 15 busy 16 ");
+            "other_type 10 schemas 11 same_process 12 newer_release 13 directory 14 no_memory 15 busy 16 "
+            "not_declared 17 invalid 18 too_long 19 no_slot 20 ");
 }
 
 TEST_F(Snapshot, AWorkerThatNeverUpdatedIsUnusedAndItsGaugesAreLiveAllTheSame) {

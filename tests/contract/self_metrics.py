@@ -28,6 +28,7 @@ OF_A_SEGMENT = {
         "rule", "other_type", "schemas", "same_process", "newer_release", "directory", "no_memory", "busy"}}),
     "shmetrics_updates_dropped_total": (COUNTER, {"reason": {
         "series_limit", "no_entry", "refused_family", "no_memory", "busy"}}),
+    "shmetrics_exemplars_dropped_total": (COUNTER, {"reason": {"not_declared", "invalid", "too_long", "no_slot"}}),
     "shmetrics_values_refused_total": (COUNTER, {"reason": {"nan", "infinite", "negative"}}),
     "shmetrics_torn_reads_total": (COUNTER, {}),
     "shmetrics_foreign_locks": (GAUGE, {}),

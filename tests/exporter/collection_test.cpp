@@ -114,6 +114,16 @@ shmetrics_directory_limit_bytes{segment="b"} 65536
 # TYPE shmetrics_directory_used_bytes gauge
 shmetrics_directory_used_bytes{segment="a"} 288
 shmetrics_directory_used_bytes{segment="b"} 448
+# HELP shmetrics_exemplars_dropped_total Exemplars that were not kept, by reason; their updates count.
+# TYPE shmetrics_exemplars_dropped_total counter
+shmetrics_exemplars_dropped_total{segment="a",reason="not_declared"} 0
+shmetrics_exemplars_dropped_total{segment="a",reason="invalid"} 0
+shmetrics_exemplars_dropped_total{segment="a",reason="too_long"} 0
+shmetrics_exemplars_dropped_total{segment="a",reason="no_slot"} 0
+shmetrics_exemplars_dropped_total{segment="b",reason="not_declared"} 0
+shmetrics_exemplars_dropped_total{segment="b",reason="invalid"} 0
+shmetrics_exemplars_dropped_total{segment="b",reason="too_long"} 0
+shmetrics_exemplars_dropped_total{segment="b",reason="no_slot"} 0
 # HELP shmetrics_families Metric families declared in the segment.
 # TYPE shmetrics_families gauge
 shmetrics_families{segment="a"} 3

@@ -46,6 +46,7 @@ TEST(SelfMetrics, EverythingASegmentSaysIsWrittenUnderTheNamesOfTheContract) {
       {"crm_a_total", {"series_limit", 19}}, {"crm_a_total", {"busy", 25}}, {"crm_b_total", {"cells", 0}}};
   s.declarations_refused = {{"rule", 26}, {"other_type", 27}};
   s.family_generations = {{"crm_a_total", 2}, {"crm_b_total", 1}};
+  s.exemplars_dropped = {{"not_declared", 28}};
   s.torn_reads = 20;
   s.quarantined_families = 21, s.quarantined_series = 22, s.quarantined_slots = 23, s.quarantined_workers = 24;
   const std::string text = text_of(s);
@@ -74,6 +75,7 @@ TEST(SelfMetrics, EverythingASegmentSaysIsWrittenUnderTheNamesOfTheContract) {
                            "declarations_refused_total{reason=\"rule\"} 26",
                            "declarations_refused_total{reason=\"other_type\"} 27",
                            "family_generations{family=\"crm_a_total\"} 2",
+                           "exemplars_dropped_total{reason=\"not_declared\"} 28",
                            "torn_reads_total 20",
                            "quarantined{what=\"family\"} 21",
                            "quarantined{what=\"series\"} 22",
@@ -85,8 +87,8 @@ TEST(SelfMetrics, EverythingASegmentSaysIsWrittenUnderTheNamesOfTheContract) {
   for (const char* type :
        {"workers gauge", "slots gauge", "worker_deaths_total counter", "updates_dropped_total counter",
         "values_refused_total counter", "series_overflow_total counter", "torn_reads_total counter",
-        "declarations_refused_total counter", "family_generations gauge", "quarantined gauge", "families gauge",
-        "segment_created_timestamp_seconds gauge"}) {
+        "declarations_refused_total counter", "exemplars_dropped_total counter", "family_generations gauge",
+        "quarantined gauge", "families gauge", "segment_created_timestamp_seconds gauge"}) {
     EXPECT_THAT(text, HasSubstr(std::string("# TYPE shmetrics_") + type + "\n"));
   }
 }

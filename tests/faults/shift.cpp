@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "collector/check.hpp"
+#include "collector/plain_family.hpp"
 #include "tests/forked.hpp"
 
 namespace shmetrics::tests {
@@ -131,6 +132,7 @@ void Shift::check(int live, int under_way) {
             0u);
   check_counts(seen, kills_ + under_way);
   check_histograms(seen);
+  check_exemplars();
   check_gauges(seen, live);
   check_nothing_went_down(seen);
 }
@@ -167,6 +169,19 @@ void Shift::check_histograms(const Scrape& scrape) const {
   EXPECT_EQ(value_or(scrape, "duration_seconds_bucket{le=\"2\"}", 0), count);
   EXPECT_EQ(value_or(scrape, "duration_seconds_bucket{le=\"+Inf\"}", 0), count);
   EXPECT_EQ(total(scrape, "wide_sum"), total(scrape, "wide_count"));
+}
+
+// Of a worker that was killed in the middle of one, the older one of another is shown, or none; never a mixture.
+void Shift::check_exemplars() const {
+  for (const collector::PlainFamily& family : plain_families(scraper_->view())) {
+    for (const collector::PlainSeries& series : family.series) {
+      for (const collector::PlainExemplar& exemplar : series.exemplars) {
+        EXPECT_EQ(exemplar.value, 1) << family.name;
+        ASSERT_EQ(exemplar.labels.size(), 2u) << family.name;
+        EXPECT_EQ(exemplar.labels[0].second, exemplar.labels[1].second) << family.name;
+      }
+    }
+  }
 }
 
 void Shift::check_gauges(const Scrape& scrape, int live) const {

@@ -66,6 +66,7 @@ class Shift {
  private:
   void check_counts(const Scrape& scrape, int spare) const;
   void check_histograms(const Scrape& scrape) const;
+  void check_exemplars() const;
   void check_gauges(const Scrape& scrape, int live) const;
   void check_nothing_went_down(const Scrape& scrape);
 

@@ -61,12 +61,20 @@ class Day {
   }
 
   void count_plain() {
-    hits_ = declared([&] { return registry_.counter("hits_total", "Counted"); });
-    duration_ = declared([&] { return registry_.histogram("duration_seconds", "Observed, all of 1", {}, {0.5, 2}); });
+    hits_ = declared([&] { return registry_.counter("hits_total", "Counted", {}, {.exemplars = true}); });
+    duration_ = declared([&] {
+      return registry_.histogram("duration_seconds", "Observed, all of 1", {}, {0.5, 2}, {.exemplars = true});
+    });
     // Refused, which is counted, by a thread that has touched no cell yet.
     duration_.observe(std::numeric_limits<double>::quiet_NaN());
-    for (int i = 0; i < kPlain; ++i) count(kHits, hits_, [&] { hits_.inc(); });
-    for (int i = 0; i < kPlain; ++i) count(kDuration, duration_, [&] { duration_.observe(1); });
+    for (int i = 0; i < kPlain; ++i) count_one_of_each();
+  }
+
+  void count_one_of_each() {
+    const std::string day = std::to_string(number_) + std::string(static_cast<std::size_t>(number_ % 20), '-');
+    const Exemplar exemplar{day, day};
+    count(kHits, hits_, [&] { hits_.inc(1, exemplar); });
+    count(kDuration, duration_, [&] { duration_.observe(1, exemplar); });
   }
 
   void count_labelled() {
@@ -109,18 +117,14 @@ class Day {
 
   /// The second thread takes the second slot, so the third counts in the spill.
   void run_out_of_slots() {
-    const auto count_both = [this] {
-      count(kHits, hits_, [&] { hits_.inc(); });
-      count(kDuration, duration_, [&] { duration_.observe(1); });
-    };
     std::latch second_has_its_slot(1), third_is_done(1);
     std::thread second([&] {
-      count_both();
+      count_one_of_each();
       second_has_its_slot.count_down();
       third_is_done.wait();
     });
     second_has_its_slot.wait();
-    std::thread(count_both).join();
+    std::thread([this] { count_one_of_each(); }).join();
     third_is_done.count_down();
     second.join();
   }

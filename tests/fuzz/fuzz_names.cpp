@@ -69,7 +69,7 @@ class Log {
       if (!shm::is_valid_label_value(value)) return;
     }
     const std::vector<std::string_view> values(words.values.begin(), words.values.end());
-    records_.push_back(shm::encode_series(entry, schema.type, shm::bound_count(schema), values, 2, cells_));
+    records_.push_back(shm::encode_series(entry, schema.type, shm::series_cells(schema), values, 2, cells_));
     ++series_;
   }
 

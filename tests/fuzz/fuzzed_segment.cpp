@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "shm/exemplar.hpp"
 #include "shm/native_window.hpp"
 #include "tests/fuzz/oracle.hpp"
 
@@ -95,10 +96,24 @@ void FuzzedSegment::fill() {
   segment_.thread(0, add_family(tests::native_histogram("seconds", 1, 2, 2, {"route"})).cell + 3).store_relaxed(5);
   const auto mode = add_family(tests::gauge("gauge_9", shm::GaugeMode::kLiveall));
   segment_.set_gauge(0, mode.cell, 8, 9);
+  fill_exemplars();
   segment_.gauge_spill(0);
   segment_.dead(1);
   segment_.dead(2);
   alive_ = segment_.live(0);
+}
+
+void FuzzedSegment::fill_exemplars() {
+  shm::Schema schema = tests::histogram("traced", {1, 2});
+  schema.has_exemplars = true;
+  const auto traced = add_family(schema);
+  shm::ExemplarLabels labels;
+  labels.add("trace_id", "0af7651916cd43dd8448eb211c80319c");
+  for (std::uint32_t slot = 0; slot < 3; ++slot) {
+    const std::uint32_t cell = traced.cell + 5 + slot * shm::kExemplarCells;
+    segment_.thread(slot, cell + shm::kExemplarCells);
+    shm::store_exemplar(&segment_.thread(slot, cell), slot + 1, slot, labels.words(), labels.text().size());
+  }
 }
 
 tests::SegmentBuilder::Family FuzzedSegment::add_family(const shm::Schema& schema) {
@@ -115,7 +130,7 @@ std::uint32_t FuzzedSegment::add_series(const tests::SegmentBuilder::Family& fam
                                         std::vector<std::string_view> values) {
   const std::uint32_t first = segment_.series(family, std::move(values));
   owners_.push_back(name);
-  note_cells(first, shm::series_cells(family.type, family.bounds), name, family.type);
+  note_cells(first, family.series_cells, name, family.type);
   return first;
 }
 

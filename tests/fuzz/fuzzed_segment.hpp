@@ -44,6 +44,7 @@ class FuzzedSegment {
   std::uint32_t add_series(const tests::SegmentBuilder::Family& family, const std::string& name,
                            std::vector<std::string_view> values);
   void fill();
+  void fill_exemplars();
   void note_cells(std::uint32_t first, std::uint32_t count, const std::string& family, shm::MetricType type);
 
   void hit_all(bool gauges, bool others);

@@ -4,6 +4,7 @@
 #include <functional>
 #include <string>
 
+#include "shm/exemplar.hpp"
 #include "tests/collector/segment_builder.hpp"
 
 namespace {
@@ -53,6 +54,19 @@ void fill_a_slot(SegmentBuilder& segment) {
   segment.thread(0, 1).store_relaxed(4);
 }
 
+void fill_with_exemplars(SegmentBuilder& segment) {
+  auto schema = tests::histogram("seconds", {1});
+  schema.has_exemplars = true;
+  const auto times = segment.family(schema);
+  shm::ExemplarLabels labels;
+  labels.add("trace_id", "t");
+  for (std::uint32_t i = 0; i < 2; ++i) {
+    const std::uint32_t cell = times.cell + 4 + i * shm::kExemplarCells;
+    segment.thread(0, cell + shm::kExemplarCells);
+    shm::store_exemplar(&segment.thread(0, cell), 1, 1 + i, labels.words(), labels.text().size());
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -63,4 +77,5 @@ int main(int argc, char** argv) {
   write(directory + "/distributions", fill_with_distributions);
   write(directory + "/gauges", fill_with_gauges);
   write(directory + "/slot", fill_a_slot);
+  write(directory + "/exemplars", fill_with_exemplars);
 }

@@ -43,8 +43,9 @@ Options options_of(const std::string& path) {
 void work(const Registry& registry, int round) {
   const std::string number = std::to_string(round % 300);
   auto requests = registry.counter("app_requests_total", "Requests", {"route"});
-  auto seconds = registry.histogram("app_seconds", "Time", {"route"}, {0.1, 1, 10});
-  auto native = registry.native_histogram("app_native_seconds", "Time", {"route"}, {.low = 0.01, .high = 10});
+  auto seconds = registry.histogram("app_seconds", "Time", {"route"}, {0.1, 1, 10}, {.exemplars = true});
+  auto native = registry.native_histogram("app_native_seconds", "Time", {"route"}, {.low = 0.01, .high = 10},
+                                          {.exemplars = true});
   auto active = registry.gauge("app_active", "Active", {}, GaugeMode::livesum);
   auto most = registry.gauge("app_most", "Most", {"route"}, GaugeMode::max);
   auto sizes = registry.summary("app_bytes", "Sizes", {});
@@ -52,9 +53,9 @@ void work(const Registry& registry, int round) {
   for (int i = 0; i < 50; ++i) {
     requests.with(number).inc();
     requests.with("/").inc(3);
-    seconds.with("/").observe(i * 0.1);
+    seconds.with("/").observe(i * 0.1, {number, "s"});
     seconds.with(number).observe(1);
-    native.with("/").observe(i * 0.1);
+    native.with("/").observe(i * 0.1, {number, "s"});
     active.set(i);
     most.with("/").set(i);
     sizes.observe(100);

@@ -27,7 +27,7 @@ class DirectoryTest : public ::testing::Test {
   }
   std::uint32_t add_series(std::uint32_t family, MetricType type, std::vector<std::string_view> values,
                            std::size_t bounds = 0) {
-    return append(encode_series(family, type, bounds, values, 456, cells_));
+    return append(encode_series(family, type, value_cells(type, bounds), values, 456, cells_));
   }
   /// Returns the number of the record's entry.
   std::uint32_t append(std::string record) {
@@ -67,7 +67,7 @@ TEST_F(DirectoryTest, ANativeHistogramKeepsThreeNumbersAndHasACellForEachBucket)
   schema.bounds = {3, 1, 4};  // 8 buckets from 1 to 2, 8 from 2 to 4
   constexpr std::uint32_t kBounds = 17;
   const auto family = append(encode_family(schema, 123, 1000, cells_));
-  append(encode_series(family, schema.type, bound_count(schema), std::vector<std::string_view>{"/"}, 456, cells_));
+  append(encode_series(family, schema.type, series_cells(schema), std::vector<std::string_view>{"/"}, 456, cells_));
 
   DirectoryParser parser(geometry_);
   const auto parsed = std::get<ParsedFamily>(next(parser));

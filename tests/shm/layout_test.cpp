@@ -56,7 +56,7 @@ std::string encoded() {
   const std::string family = encode_family(histogram, 0x0102030405060708, 1000, cells);
   const std::string_view values[] = {"GET", "/users/:id"};
   const std::string series =
-      encode_series(0, histogram.type, histogram.bounds.size(), values, 0x1112131415161718, cells);
+      encode_series(0, histogram.type, series_cells(histogram), values, 0x1112131415161718, cells);
   return hex("header, first 112 bytes", &header, 112) + hex("family record", family.data(), family.size()) +
          hex("series record", series.data(), series.size());
 }

@@ -58,8 +58,19 @@ void Oracle::add(const collector::PlainFamily& family) {
         }
       }
       (is_latency ? latency_skew_ : size_skew_) += std::abs(observed.sum - expected);
+      judge_exemplars(series);
     }
   }
+}
+
+void Oracle::judge_exemplars(const collector::PlainSeries& series) {
+  for (const collector::PlainExemplar& exemplar : series.exemplars) {
+    const auto& labels = exemplar.labels;
+    const bool is_whole = labels.size() == 2 && labels[0].second == labels[1].second &&
+                          labels[0].second.starts_with(std::to_string(static_cast<int>(exemplar.value)));
+    if (!is_whole) mixed_ = sentence("an exemplar of ", exemplar.value, " has other labels");
+  }
+  exemplars_ += series.exemplars.size();
 }
 
 std::string Oracle::look() {
@@ -108,6 +119,7 @@ std::string Oracle::judge(const Stage& before, const Sums& acknowledged, const S
     }
     highest_[kind] = shown_[kind];
   }
+  if (!mixed_.empty()) return mixed_;
   if (shown_[kLevel] > static_cast<double>(started.of[kLevel])) return sentence("sim_level is ", shown_[kLevel]);
   const bool is_torn = status_.torn_reads != torn_reads_;  // its sums may be ahead of its counts
   torn_reads_ = status_.torn_reads;

@@ -28,6 +28,7 @@ class Oracle {
 
   std::uint64_t scrapes() const { return scrapes_; }
   std::uint64_t torn_reads() const { return torn_reads_; }
+  std::uint64_t exemplars() const { return exemplars_; }
   /// What was shown last, by kind, in updates.
   double shown(Kind kind) const { return shown_[kind]; }
 
@@ -38,15 +39,18 @@ class Oracle {
   std::string judge(const Stage& before, const Sums& acknowledged, const Sums& started);
   std::string judge_gauges(const Stage& before);
   void add(const collector::PlainFamily& family);
+  void judge_exemplars(const collector::PlainSeries& series);
 
   collector::Scraper scraper_;
   collector::SegmentStatus status_;
   double shown_[kKinds] = {};
   double highest_[kKinds] = {};
   double alive_ = 0, peak_ = -1, highest_peak_ = -1;
+  std::string mixed_;                        // an exemplar that nobody gave
   double latency_skew_ = 0, size_skew_ = 0;  // sum less what the buckets say
   std::uint64_t scrapes_ = 0;
   std::uint64_t torn_reads_ = 0;
+  std::uint64_t exemplars_ = 0;  // that were judged
 };
 
 /// No two living actors count in one slot. By the scheduler.

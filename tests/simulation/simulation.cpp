@@ -72,6 +72,7 @@ class Simulation {
     outcome_.steps = stage().steps;
     outcome_.workers = stage().process_count;
     outcome_.scrapes = oracle_->scrapes();
+    outcome_.exemplars = oracle_->exemplars();
     return outcome_;
   }
 

@@ -10,7 +10,7 @@ namespace shmetrics::simulation {
 
 struct Outcome {
   std::string failure;  // empty: all held
-  std::uint64_t steps = 0, turns = 0, kills = 0, workers = 0, scrapes = 0, torn_reads = 0;
+  std::uint64_t steps = 0, turns = 0, kills = 0, workers = 0, scrapes = 0, torn_reads = 0, exemplars = 0;
 };
 
 /// Runs the simulation of a seed to its end. The same seed is the same run.

@@ -41,11 +41,14 @@ void run_all_seeds() {
     sum.kills += outcome.kills;
     sum.workers += outcome.workers;
     sum.scrapes += outcome.scrapes;
+    sum.exemplars += outcome.exemplars;
   }
-  std::printf("%llu seeds, %llu steps in %llu turns, %llu workers, %llu killed, %llu scrapes\n",
+  if (only == nullptr) EXPECT_GT(sum.exemplars, count) << "what is never shown is not judged";
+  std::printf("%llu seeds, %llu steps in %llu turns, %llu workers, %llu killed, %llu scrapes, %llu exemplars\n",
               static_cast<unsigned long long>(count), static_cast<unsigned long long>(sum.steps),
               static_cast<unsigned long long>(sum.turns), static_cast<unsigned long long>(sum.workers),
-              static_cast<unsigned long long>(sum.kills), static_cast<unsigned long long>(sum.scrapes));
+              static_cast<unsigned long long>(sum.kills), static_cast<unsigned long long>(sum.scrapes),
+              static_cast<unsigned long long>(sum.exemplars));
 }
 
 #if defined(SHMETRICS_LONG)

@@ -2,7 +2,6 @@
 
 #include <shmetrics/shmetrics.hpp>
 
-#include <array>
 #include <bit>
 #include <random>
 #include <string>
@@ -44,11 +43,17 @@ void counted(Kind kind, Update update) {
   ++actor.acknowledged[kind];
 }
 
-// A handle is {registry, cell}; by the slow path every access is a step.
+// By the slow path every access is a step.
 template <typename Handle, typename Number>
 void add_in_steps(const Handle& handle, Number n) {
-  const auto [registry, cell] = std::bit_cast<std::array<std::uint32_t, 2>>(handle);
-  detail::add_slow(registry, cell, n);
+  const auto parts = std::bit_cast<detail::HandleParts>(handle);
+  detail::add_slow(parts.registry, parts.cell, n);
+}
+
+/// The value twice, as a worker's number of digits would have it: a mixture of two does not agree.
+void observe_with_exemplar(const Histogram& latency, double value) {
+  const std::string text = std::to_string(static_cast<int>(value)) + std::string(self()->process % 9, '0');
+  latency.observe(value, {text, text});
 }
 
 void declare(Families& families, Choice& choice) {
@@ -63,8 +68,9 @@ void declare(Families& families, Choice& choice) {
         families.cost = registry.float_counter("sim_cost_total", "Cost", {"n"});
         break;
       case 2:
-        families.latency = registry.histogram("sim_latency", "Latency", {"n"}, {1, 2});
-        families.native = registry.native_histogram("sim_native", "Latency", {"n"}, {.low = 1, .high = 2, .factor = 2});
+        families.latency = registry.histogram("sim_latency", "Latency", {"n"}, {1, 2}, {.exemplars = true});
+        families.native = registry.native_histogram("sim_native", "Latency", {"n"}, {.low = 1, .high = 2, .factor = 2},
+                                                    {.exemplars = true});
         break;
       case 3:
         families.size = registry.summary("sim_size", "Size");
@@ -116,7 +122,7 @@ void update(const Families& families, Choice& choice) {
       // In bucket b, of value b + 1: so the sum follows from the buckets.
       counted(kLatency, [&] {
         const auto value = static_cast<double>(1 + choice.below(3));
-        (label == "0" ? families.native : families.latency).with(label).observe(value);
+        observe_with_exemplar((label == "0" ? families.native : families.latency).with(label), value);
       });
       self()->observing = 0;
       break;

@@ -15,6 +15,7 @@
 #include <span>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 
 #include <shmetrics/dlopened.h>
 
@@ -66,6 +67,23 @@ SHMETRICS_API HandleParts only_series(const FamilyState* family) noexcept;
 
 }  // namespace detail
 
+/// Which trace an update was made in: an increment or observation that was counted, as an example of others. For
+/// families with FamilyOptions::exemplars; docs/exemplars.md. Labels without a value are left out. An exemplar that
+/// cannot be kept is counted in shmetrics_exemplars_dropped_total; the update counts.
+struct Exemplar {
+  std::string_view trace_id = {};  ///< as the tracing system shows it, so mostly 32 hexadecimal digits
+  std::string_view span_id = {};
+  /// Others. Names and values of all labels have room for 96 bytes, with two more for each label.
+  std::span<const std::pair<std::string_view, std::string_view>> labels = {};
+};
+
+namespace detail {
+
+SHMETRICS_API void keep_exemplar(const HandleParts& series, std::uint32_t bucket, double value,
+                                 const Exemplar& exemplar) noexcept;
+
+}  // namespace detail
+
 /// A count that only grows; a name in `_total`. One series: keep it, copy it, pass it by value, also across fork.
 class Counter {
  public:
@@ -91,11 +109,20 @@ class Counter {
     cell.store(cell.load(std::memory_order_relaxed) + static_cast<std::uint64_t>(n), std::memory_order_relaxed);
   }
 
-  explicit Counter(const detail::HandleParts& parts) : registry_(parts.registry), cell_(parts.cell) {}
+  /// The same, and keeps where it was made as the newest example.
+  template <std::integral Number>
+  void inc(Number n, const Exemplar& exemplar) const noexcept {
+    inc(n);
+    if (n >= Number{0}) detail::keep_exemplar({registry_, cell_, family_}, 0, static_cast<double>(n), exemplar);
+  }
+
+  explicit Counter(const detail::HandleParts& parts)
+      : registry_(parts.registry), cell_(parts.cell), family_(parts.family) {}
 
  private:
   std::uint32_t registry_ = 0;
   std::uint32_t cell_ = detail::kInertCell;
+  const detail::FamilyState* family_ = nullptr;
 };
 
 /// A count that only grows, in fractions: seconds spent, money earned. A name in `_total`.
@@ -117,11 +144,21 @@ class FloatCounter {
     cell.store(std::bit_cast<std::uint64_t>(sum), std::memory_order_relaxed);
   }
 
-  explicit FloatCounter(const detail::HandleParts& parts) : registry_(parts.registry), cell_(parts.cell) {}
+  /// The same, and keeps where it was made as the newest example.
+  void inc(double n, const Exemplar& exemplar) const noexcept {
+    inc(n);
+    if (n >= 0 && n <= std::numeric_limits<double>::max()) {
+      detail::keep_exemplar({registry_, cell_, family_}, 0, n, exemplar);
+    }
+  }
+
+  explicit FloatCounter(const detail::HandleParts& parts)
+      : registry_(parts.registry), cell_(parts.cell), family_(parts.family) {}
 
  private:
   std::uint32_t registry_ = 0;
   std::uint32_t cell_ = detail::kInertCell;
+  const detail::FamilyState* family_ = nullptr;
 };
 
 /// A value that goes up and down. Threads of one process share it, in the mode shared all processes: the last set()
@@ -159,6 +196,8 @@ class Histogram {
 
   /// Counts `value`, in the family's unit (seconds for durations). NaN is refused and counted; infinities count.
   SHMETRICS_API void observe(double value) const noexcept;
+  /// The same, and keeps where it was made as the newest example of its bucket.
+  SHMETRICS_API void observe(double value, const Exemplar& exemplar) const noexcept;
 
   explicit Histogram(const detail::HandleParts& parts)
       : registry_(parts.registry), cell_(parts.cell), family_(parts.family) {}

@@ -122,6 +122,8 @@ struct FamilyOptions {
   std::uint32_t series_limit = 0;  ///< label sets before they share the overflow series; 0: Options::series_per_family
   std::string_view unit = {};      ///< for OpenMetrics, such as "seconds"; the name (without `_total`) must end in it
   Naming naming = Naming::strict;  ///< lenient: a counter without `_total`, a gauge in `_total`, `process_*`, no help
+  /// Of a counter or histogram: each series has 16 cells more, and each of its buckets, for the newest Exemplar.
+  bool exemplars = false;
 };
 
 /// A declared family with N labels (or kRuntimeLabels); its children are its series. Cheap to copy.

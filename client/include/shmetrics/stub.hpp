@@ -23,6 +23,7 @@ inline void add_slow(std::uint32_t, std::uint32_t, std::uint64_t) noexcept {}
 inline void add_slow(std::uint32_t, std::uint32_t, double) noexcept {}
 inline void refuse_increment(std::uint32_t, std::uint32_t, double) noexcept {}
 inline void refuse(std::uint32_t, std::uint32_t, Refusal) noexcept {}
+inline void keep_exemplar(const HandleParts&, std::uint32_t, double, const Exemplar&) noexcept {}
 inline HandleParts find_series(const FamilyState*, std::span<const std::string_view>) noexcept {
   return {};
 }
@@ -48,6 +49,7 @@ inline bool Gauge::add(double) const noexcept {
 inline void Histogram::observe(double) const noexcept {
   static_cast<void>(detail::HandleParts{registry_, cell_, family_});  // or clang warns that nobody uses them
 }
+inline void Histogram::observe(double, const Exemplar&) const noexcept {}
 inline void Summary::observe(double) const noexcept {
   static_cast<void>(series_);  // or clang warns that nobody uses them
 }

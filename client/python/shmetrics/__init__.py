@@ -95,16 +95,17 @@ def _handle(registry: Registry | None) -> object:
 
 
 class Counter(_core.Counter):
-    """A count that only grows, also by fractions. Its name gets `_total` where that is missing."""
+    """A count that only grows, also by fractions. Its name gets `_total` where that is missing. With `exemplars`, it
+    shows the newest one that inc() was given; without, they are dropped and counted."""
 
     __slots__ = ()
     clear = remove = reset = elsewhere("Counter that forgets", LASTING)
 
     def __init__(self, name: str, documentation: str, labelnames: Iterable[str] = (), namespace: str = "",
                  subsystem: str = "", unit: str = "", registry: Registry | None = None, *,
-                 series_limit: int = 0, naming: str = "strict") -> None:
+                 series_limit: int = 0, naming: str = "strict", exemplars: bool = False) -> None:
         self._declare("counter", _handle(registry), _full_name(name, namespace, subsystem, unit, "_total"),
-                      documentation, tuple(labelnames), unit, series_limit, 0, (), _naming(naming))
+                      documentation, tuple(labelnames), unit, series_limit, 0, (), _naming(naming), exemplars)
 
     def count_exceptions(self, exception: type[BaseException] | tuple[type[BaseException], ...] = Exception
                          ) -> ExceptionCounter:
@@ -178,7 +179,7 @@ class Histogram(_core.Histogram):
     def __init__(self, name: str, documentation: str, labelnames: Iterable[str] = (), namespace: str = "",
                  subsystem: str = "", unit: str = "", registry: Registry | None = None, *,
                  buckets: Sequence[float | str] = DEFAULT_BUCKETS, native: NativeBuckets | None = None,
-                 series_limit: int = 0, naming: str = "strict") -> None:
+                 series_limit: int = 0, naming: str = "strict", exemplars: bool = False) -> None:
         if native is not None and buckets is not self.DEFAULT_BUCKETS:
             raise ValueError("buckets and native: give one of them")
         bounds = tuple(float(bound) for bound in native or buckets)
@@ -186,7 +187,7 @@ class Histogram(_core.Histogram):
             bounds = bounds[:-1]
         self._declare("native" if native else "histogram", _handle(registry),
                       _full_name(name, namespace, subsystem, unit, ""), documentation, tuple(labelnames), unit,
-                      series_limit, 0, bounds, _naming(naming))
+                      series_limit, 0, bounds, _naming(naming), exemplars)
 
     def time(self) -> Timer[Histogram]:
         """`with` or decorator: observes the seconds that it took."""

@@ -1,18 +1,20 @@
 import os
-from typing import Any, TypeVar, Union
+from collections.abc import Mapping
+from typing import TypeVar, Union
 
 _Series = TypeVar("_Series", bound="_Family")
 
 class _Family:
     # Raises ValueError for what is the program's mistake; warns, and is inert, where the segment cannot have it.
     def _declare(self, kind: str, registry: object, name: str, documentation: str, labelnames: tuple[str, ...],
-                 unit: str, series_limit: int, mode: int, bounds: tuple[float, ...], naming: int) -> None: ...
+                 unit: str, series_limit: int, mode: int, bounds: tuple[float, ...], naming: int,
+                 exemplars: bool = False) -> None: ...
     # The series with these label values, by position or by name: str() of each. ValueError when they do not fit.
     def labels(self: _Series, *values: object, **named_values: object) -> _Series: ...
 
 class Counter(_Family):
-    # ValueError for a negative amount. An exemplar is let go.
-    def inc(self, amount: float = 1, exemplar: Any = None) -> None: ...
+    # ValueError for a negative amount, and for an exemplar that OpenMetrics does not allow; that one's update counts.
+    def inc(self, amount: float = 1, exemplar: Union[Mapping[str, str], None] = None) -> None: ...
 
 class Gauge(_Family):
     def inc(self, amount: float = 1) -> None: ...
@@ -25,7 +27,7 @@ class Gauge(_Family):
     def _unset(self) -> None: ...
 
 class Histogram(_Family):
-    def observe(self, amount: float, exemplar: Any = None) -> None: ...
+    def observe(self, amount: float, exemplar: Union[Mapping[str, str], None] = None) -> None: ...
 
 class Summary(_Family):
     def observe(self, amount: float) -> None: ...

@@ -1,5 +1,6 @@
 // Observations as writers make them and readers copy them: the code itself, with words of the explorer.
 #include "collector/cell_reader.cpp"
+#include "collector/exemplar.cpp"
 #include "shm/slot.cpp"
 #include "tests/model/litmus/sequences.hpp"
 
@@ -66,21 +67,32 @@ class Observe : public Sequence {
   mutable SharedWord slot_[kCells];
 };
 
-/// The writer is killed anywhere; whoever sees its live byte free completes what it began, and goes on.
-class Adopt : public Sequence {
+/// A writer that is killed anywhere, and another that goes on in its slot.
+class Handover : public Sequence {
+ protected:
+  void end() {
+    after_death();
+    store(&live_byte_, 1, std::memory_order::seq_cst, {});
+  }
+  bool has_ended() const { return load(&live_byte_, std::memory_order::seq_cst, {}) != 0; }
+
+ private:
+  SharedWord live_byte_;
+};
+
+/// Whoever sees the live byte free completes what the killed writer began, and goes on.
+class Adopt : public Handover {
  public:
   void run(unsigned thread) override {
     if (thread == 0) {
       kill_within(16);
       shmetrics::shm::observe(slot_, kFirst, 0, 1.0);
       shmetrics::shm::observe(slot_, kFirst, 1, 1.0);
-      after_death();
-      store(&live_byte_, 1, std::memory_order::seq_cst, {});
-      return;
+      return end();
     }
     linger();
     if (thread == 1) {
-      if (load(&live_byte_, std::memory_order::seq_cst, {}) == 0) return;
+      if (!has_ended()) return;
       shmetrics::shm::complete_redo(slot_, kCells);
       const Copy adopted = read(slot_, kFirst);
       require(adopted.is_whole && adopted.sum() == static_cast<double>(adopted.count()), "an adopted slot is whole");
@@ -96,7 +108,47 @@ class Adopt : public Sequence {
 
  private:
   mutable SharedWord slot_[kCells];
-  SharedWord live_byte_;
+};
+
+/// Exemplar n says n in each of its words. Whoever sees the live byte free writes on where the sequence may be odd.
+class WriteExemplar : public Handover {
+ public:
+  void run(unsigned thread) override {
+    if (thread == 0) {
+      kill_within(12);
+      write(1);
+      write(2);
+      return end();
+    }
+    linger();
+    if (thread == 1) {
+      if (!has_ended()) return;
+      write(3);
+      Exemplar copy;
+      require(shmetrics::collector::copy_exemplar(cells_, copy) && copy.unix_ns == 3, "the next owner's is there");
+    } else {
+      read();
+      read();
+    }
+  }
+
+ private:
+  using Exemplar = shmetrics::collector::Exemplar;
+
+  void write(std::uint64_t n) {
+    const std::uint64_t text[] = {n};
+    shmetrics::shm::store_exemplar(cells_, n, static_cast<double>(n), text, n);
+  }
+  void read() {
+    Exemplar copy;
+    if (!shmetrics::collector::copy_exemplar(cells_, copy)) return;
+    std::uint64_t text = 0;
+    std::memcpy(&text, copy.text.data(), sizeof text);
+    require(copy.value == static_cast<double>(copy.unix_ns) && copy.text_bytes == copy.unix_ns && text == copy.unix_ns,
+            "an exemplar is of one moment");
+  }
+
+  mutable SharedWord cells_[shmetrics::shm::kExemplarCells];
 };
 
 }  // namespace
@@ -108,6 +160,7 @@ std::span<const Named> observations() {
   static constexpr Named kAll[] = {
       {"observe", 2, [] { return std::unique_ptr<Sequence>(new Observe); }, {}},
       {"adopt", 3, [] { return std::unique_ptr<Sequence>(new Adopt); }, kSpareInAdopt},
+      {"exemplar", 3, [] { return std::unique_ptr<Sequence>(new WriteExemplar); }, {}},
   };
   return kAll;
 }

@@ -17,7 +17,7 @@ struct Named {
   std::span<const std::string_view> spare;
 };
 
-std::span<const Named> observations();  // observe, adopt
+std::span<const Named> observations();  // observe, adopt, exemplar
 std::span<const Named> handovers();     // claim and release of slots, claim of entries, gauges, folding
 std::span<const Named> directories();   // append, memory before its announcement
 

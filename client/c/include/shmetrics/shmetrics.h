@@ -136,6 +136,8 @@ typedef struct shmetrics_family_options {
   const char* unit;      /* for OpenMetrics, such as "seconds"; the name (without `_total`) must end in it */
   uint32_t series_limit; /* label sets before they share the overflow series; 0: series_per_family */
   uint32_t naming;       /* of enum shmetrics_naming */
+  uint32_t exemplars; /* 1, of a counter or histogram: 16 cells more for it, or each of its buckets, in every series */
+  uint32_t reserved;
 } shmetrics_family_options;
 #define SHMETRICS_FAMILY_OPTIONS_INIT \
   { .size = sizeof(shmetrics_family_options) }
@@ -321,6 +323,24 @@ SHMETRICS_C_API int shmetrics_gauge_own(shmetrics_gauge gauge, double* value);
 /* Counts `value`, in the family's unit. NaN is refused and counted; infinities count. All-or-nothing under kill -9. */
 SHMETRICS_C_API void shmetrics_histogram_observe(shmetrics_histogram histogram, double value);
 SHMETRICS_C_API void shmetrics_summary_observe(shmetrics_summary summary, double value);
+
+/* Which trace an update was made in, as shmetrics::Exemplar: of families with the option `exemplars`. What is NULL or
+ * "" is left out. */
+typedef struct shmetrics_exemplar {
+  const char* trace_id; /* as the tracing system shows it, so mostly 32 hexadecimal digits */
+  const char* span_id;
+  const char* const* names; /* of other labels, */
+  const char* const* values;
+  size_t label_count;
+} shmetrics_exemplar;
+/* The updates above, which keep where they were made as the newest example, of its bucket for a histogram. An exemplar
+ * that cannot be kept is counted in shmetrics_exemplars_dropped_total; the update counts. NULL: none. */
+SHMETRICS_C_API void shmetrics_counter_add_exemplar(shmetrics_counter counter, int64_t n,
+                                                    const shmetrics_exemplar* exemplar);
+SHMETRICS_C_API void shmetrics_float_counter_add_exemplar(shmetrics_float_counter counter, double n,
+                                                          const shmetrics_exemplar* exemplar);
+SHMETRICS_C_API void shmetrics_histogram_observe_exemplar(shmetrics_histogram histogram, double value,
+                                                          const shmetrics_exemplar* exemplar);
 
 /* ---- time and routes ---- */
 

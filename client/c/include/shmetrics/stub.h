@@ -146,6 +146,15 @@ SHMETRICS_C_API void shmetrics_histogram_observe(shmetrics_histogram histogram, 
 
 SHMETRICS_C_API void shmetrics_summary_observe(shmetrics_summary summary, double value) {}
 
+SHMETRICS_C_API void shmetrics_counter_add_exemplar(shmetrics_counter counter, int64_t n,
+                                                    const shmetrics_exemplar* exemplar) {}
+
+SHMETRICS_C_API void shmetrics_float_counter_add_exemplar(shmetrics_float_counter counter, double n,
+                                                          const shmetrics_exemplar* exemplar) {}
+
+SHMETRICS_C_API void shmetrics_histogram_observe_exemplar(shmetrics_histogram histogram, double value,
+                                                          const shmetrics_exemplar* exemplar) {}
+
 SHMETRICS_C_API double shmetrics_now(void) {
   return (double)time(NULL); /* in whole seconds: what every system has */
 }
