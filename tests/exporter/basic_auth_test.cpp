@@ -198,8 +198,10 @@ TEST_F(BasicAuth, NoPasswordIsLogged) {
   }
 }
 
-#ifndef __SANITIZE_ADDRESS__  // which keeps what was freed
 TEST_F(BasicAuth, NoCredentialThatWasShownStaysInMemory) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "a sanitizer keeps what was freed";
+#endif
   write("password-shown");
   RunningExporter exporter(setup());
   const pid_t pid = exporter.child().pid();
@@ -222,7 +224,6 @@ TEST_F(BasicAuth, NoCredentialThatWasShownStaysInMemory) {
   }
   EXPECT_GT(*copies_in_memory(pid, "prom"), 0U) << "what is kept is found";
 }
-#endif
 
 }  // namespace
 }  // namespace shmetrics::tests
