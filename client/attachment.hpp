@@ -59,6 +59,7 @@ struct Attachment final {
   DirectoryMirror mirror;  // control lock
   ProcessEntry entry;
   Breaker memory_breaker;                            // open for a second after a registration found no memory
+  std::atomic<bool> code_changes{false};             // another schema of this process is a generation, not a mistake
   std::atomic<const FamilyState*> refused{nullptr};  // families whose declaration was refused, by next_refused
 
  private:

@@ -48,7 +48,8 @@ const FamilyState* find_declared(Attachment& attachment, const shm::Schema& sche
       same = known;
     } else {
       difference = differs;
-      if (known->declared_here && !only_numbers_differ(known->schema(), schema)) own = known;
+      const bool is_own = known->declared_here && !attachment.code_changes.load(std::memory_order_relaxed);
+      if (is_own && !only_numbers_differ(known->schema(), schema)) own = known;
     }
   }
   if (same != nullptr && own == nullptr) return same;

@@ -200,9 +200,9 @@ shmetrics_registry* shmetrics_open(const shmetrics_options* options, shmetrics_e
   if (known.start > SHMETRICS_FRESH) return detail::report(error, detail::bad_start()), nullptr;
   try {
     std::error_code code;
-    const Registry registry = Registry::open(detail::options_of(known), code);
-    detail::report(error, code);
-    return CApi::handle(registry);
+    shmetrics_registry* opened = CApi::handle(Registry::open(detail::options_of(known), code));
+    if (opened && known.code_changes != 0) reinterpret_cast<detail::Attachment*>(opened)->code_changes = true;
+    return detail::report(error, code), opened;
   } catch (const std::bad_alloc&) {
     return detail::report(error, detail::no_memory()), nullptr;
   }

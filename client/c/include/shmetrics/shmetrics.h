@@ -76,7 +76,8 @@ typedef struct shmetrics_options {
   uint32_t has_group;         /* 1: `group` is meant */
   uint32_t group;             /* group id of a new file, and whose files this process accepts; else $SHMETRICS_GROUP */
   uint32_t quiet;             /* 1, or $SHMETRICS_QUIET=1: mistakes are not said on stderr, one line a cause */
-  uint32_t reserved;
+  uint32_t code_changes;      /* 1: code is swapped while this process lives, as PHP's is: what it declares again with
+                                 other labels, bounds or mode is a new generation, not a mistake */
   void (*on_error)(const char* line); /* takes such a line instead; must not use shmetrics */
 } shmetrics_options;
 #define SHMETRICS_OPTIONS_INIT \
