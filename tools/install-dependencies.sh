@@ -37,6 +37,7 @@ packages_of() {
       echo gunicorn mypy python3-billiard # with which the package for Python is used
       echo python3-aiohttp python3-flask python3-pytest python3-starlette python3-uvicorn
       echo ruby-dev puma unicorn ruby-prometheus-client-mmap wrk # with which the gem for Ruby is used
+      echo php-cli php-dev php-fpm # with which the extension for PHP is used, behind nginx
       # For the package for Node. Some have its headers in the package of node itself.
       command -v node >/dev/null || echo nodejs
       [ -e /usr/include/node/node_api.h ] || echo libnode-dev
@@ -61,7 +62,7 @@ packages_of() {
       ;;
     prometheus) echo prometheus ;;
     peers)
-      echo prometheus-cpp-dev python3-prometheus-client ruby ruby-prometheus-client-mmap
+      echo prometheus-cpp-dev python3-prometheus-client ruby ruby-prometheus-client-mmap php-cli php-apcu
       command -v npm >/dev/null || echo nodejs npm
       ;;
     *)

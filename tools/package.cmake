@@ -1,5 +1,5 @@
 # What is installed, in components: the libraries that programs run with, what it takes to build programs, the exporter
-# with its tools, and the packages for Python and Ruby. `cpack -G DEB` makes a Debian package of each.
+# with its tools, and the packages for Python, Ruby and PHP. `cpack -G DEB` makes a Debian package of each.
 include(CMakePackageConfigHelpers)
 set(config_directory ${CMAKE_INSTALL_LIBDIR}/cmake/shmetrics)
 
@@ -99,6 +99,18 @@ if(TARGET shmetrics_ruby)
   set(CPACK_DEBIAN_RUBY_PACKAGE_SECTION ruby)
   set(CPACK_DEBIAN_RUBY_PACKAGE_DEPENDS "libruby${SHMETRICS_RUBY_VERSION}")
   set(CPACK_COMPONENT_RUBY_DESCRIPTION "Metrics of prefork servers in shared memory: gem for Ruby")
+endif()
+
+if(TARGET shmetrics_php)
+  # Where Debian's interpreter looks below /usr, for the version that this was built for and for all.
+  string(REGEX REPLACE "^.*/lib/" "lib/" directory ${SHMETRICS_PHP_DIRECTORY})
+  install(TARGETS shmetrics_php LIBRARY DESTINATION ${directory} COMPONENT php)
+  install(DIRECTORY client/php/lib/ DESTINATION share/php COMPONENT php)
+  get_filename_component(api ${SHMETRICS_PHP_DIRECTORY} NAME)
+  set(CPACK_DEBIAN_PHP_PACKAGE_NAME php-shmetrics)
+  set(CPACK_DEBIAN_PHP_PACKAGE_SECTION php)
+  set(CPACK_DEBIAN_PHP_PACKAGE_DEPENDS "phpapi-${api}")
+  set(CPACK_COMPONENT_PHP_DESCRIPTION "Metrics of prefork servers in shared memory: extension for PHP")
 endif()
 
 set(CPACK_GENERATOR DEB)

@@ -17,6 +17,7 @@ ARROWS = {
     "client/python": {"client/python", "client", "reader"},
     "client/node": {"client/node", "client", "reader"},
     "client/ruby": {"client/ruby", "client", "reader"},
+    "client/php": {"client/php", "client", "reader"},
     "collector": {"collector", "shm", "reader"},
     "reader": set(),
     "exporter": {"exporter", "collector"},
@@ -37,7 +38,7 @@ MOST_LINES = 400
 MOST_COLUMNS = 120
 TOP_LEVEL = set("""CMakeLists.txt shm collector client exporter tests tools README.md CMakePresets.json CHANGELOG.md
     CONTRIBUTING.md SECURITY.md .gitignore .clang-format .clang-tidy .ci docs examples deploy bench""".split())
-TEXT_SUFFIXES = {".cpp", ".hpp", ".h", ".c", ".py", ".rb", ".sh", ".txt", ".cmake"}
+TEXT_SUFFIXES = {".cpp", ".hpp", ".h", ".c", ".py", ".rb", ".php", ".sh", ".txt", ".cmake"}
 
 # These have the text of the files that they stand in for.
 STAND_INS = "tests/model/litmus/shm/"
@@ -59,7 +60,7 @@ def room_of(path):
     """The room of a path as it stands in an include; a public header is its library's, wherever it is found from."""
     if path in ("shmetrics/reader.h", "shmetrics/reader.hpp"):
         return "reader"
-    for room in ("client/testing", "client/python", "client/node", "client/ruby"):
+    for room in ("client/testing", "client/python", "client/node", "client/ruby", "client/php"):
         if path.startswith(room + "/"):
             return room
     first = path.split("/")[0]

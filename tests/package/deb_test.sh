@@ -8,7 +8,7 @@ outside=$source_directory/tests/package/outside
 . "$source_directory/tests/package/use_outside.sh"
 [ "$(id -u)" -eq 0 ] || { echo "skipped: dpkg needs root"; exit 77; }
 work=$(mktemp -d)
-packages=(python3-shmetrics ruby-shmetrics shmetrics libshmetrics-dev libshmetrics0)
+packages=(python3-shmetrics php-shmetrics ruby-shmetrics shmetrics libshmetrics-dev libshmetrics0)
 finish() {
   dpkg --purge "${packages[@]}" >/dev/null 2>&1 || true
   rm -rf "$work"
@@ -36,6 +36,9 @@ SHMETRICS_SEGMENT=$work/python.seg /usr/bin/python3 -W error -c \
 SHMETRICS_SEGMENT=$work/ruby.seg ruby -rshmetrics -e \
   'Shmetrics::Segment.open.declare("counter", "jobs_total", "Jobs", [], [], 0, 0).add({}, 1)'
 "$shmetrics" dump "$work/ruby.seg" --format text | grep -qx 'jobs_total 1' || fail "the gem for Ruby does not count"
+php -n -d extension=shmetrics -d shmetrics.segment="$work/php.seg" -r \
+  'require "Shmetrics/Storage.php"; Shmetrics\counter("jobs_total", "Jobs")->inc();' 2>"$work/said" || true
+"$shmetrics" dump "$work/php.seg" --format text | grep -qx 'jobs_total 1' || fail "the extension for PHP does not count"
 for page in shmetrics-exporter shmetrics shmetrics-{dump,check,doctor,top,diff}; do
   [ -s /usr/share/man/man1/$page.1.gz ] || [ -s /usr/share/man/man1/$page.1 ] || fail "no man page $page"
 done
