@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "client/attachment.hpp"
+#include "client/creation_options.hpp"
 #include "client/declaration.hpp"
 #include "client/error.hpp"
 #include "client/registration.hpp"
@@ -49,6 +50,16 @@ Buckets growing(double start, std::size_t count, auto next) {
   return bounds;
 }
 
+// One line a process: a program that tries again at each request must not fill its log.
+void say_inert(const Options& options, const std::error_code& error) noexcept {
+  static constinit std::atomic<bool> said = false;
+  static_cast<void>(guarded([&] {
+    const std::string line = error.message() + "; metrics of this process are not counted";
+    if (options.on_error != nullptr) return options.on_error(line.c_str());
+    if (!detail::is_quiet(options) && !said.exchange(true)) dprintf(STDERR_FILENO, "shmetrics: %s\n", line.c_str());
+  }));
+}
+
 shm::Schema schema_of(auto kind, const auto& declaration, const FamilyOptions& options) {
   using Kind = decltype(kind);
   // In the order of Kind.
@@ -88,17 +99,22 @@ Buckets exponential_buckets(double start, double factor, std::size_t count) {
   return growing(start, count, [&](double bound) { return bound * factor; });
 }
 
-Registry Registry::open(const Options& options, std::error_code& error) noexcept {
+Registry Registry::opened(const Options& options) noexcept {
   Registry registry;
   registry.error_ = guarded([&] { registry.attachment_ = &Attachment::open(options); });
+  return registry;
+}
+
+Registry Registry::open(const Options& options, std::error_code& error) noexcept {
+  Registry registry = opened(options);
   error = registry.error_;
+  if (error) say_inert(options, error);
   return registry;
 }
 
 Registry Registry::open(const Options& options) {
-  std::error_code error;
-  Registry registry = open(options, error);
-  if (error) throw std::system_error(error);
+  Registry registry = opened(options);
+  if (registry.error_) throw std::system_error(registry.error_);
   return registry;
 }
 

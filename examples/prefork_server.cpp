@@ -289,7 +289,8 @@ int main(int argc, char** argv) try {
     if (flag == "--segment") options.path = value;
   }
   const int listener = listen_on(port);
-  const Metrics metrics(shmetrics::Registry::open(options));
+  std::error_code inert;  // no reason to serve nobody: the library says it on stderr, and counts nothing
+  const Metrics metrics(shmetrics::Registry::open(options, inert));
   Master master(listener, workers, metrics);
   std::printf("prefork_server: pid %d serves http://127.0.0.1:%d/ with %d workers\n", getpid(), port, workers);
   master.run();

@@ -3,7 +3,7 @@
 #include <shmetrics/shmetrics.hpp>
 
 int main() {
-  auto registry = shmetrics::Registry::open();  // $SHMETRICS_SEGMENT, or the user's file in /dev/shm
+  auto registry = shmetrics::default_registry();  // $SHMETRICS_SEGMENT, or the user's file in /dev/shm; never throws
   auto jobs = registry.counter("app_jobs_total", "Jobs done", {"queue"});
   auto seconds = registry.histogram("app_job_duration_seconds", "Duration of a job", {"queue"});
 

@@ -50,6 +50,7 @@ static_assert(agree(SHMETRICS_NOT_READY, Errc::not_ready, shm::Fault::kNotReady)
 
 /// What this file may see of the C++ API's insides.
 struct CApi {
+  static Registry opened(const Options& options) { return Registry::opened(options); }
   static Registry registry(shmetrics_registry* registry) {
     Registry opened;
     opened.attachment_ = reinterpret_cast<Attachment*>(registry);
@@ -199,10 +200,13 @@ shmetrics_registry* shmetrics_open(const shmetrics_options* options, shmetrics_e
   if (!detail::read_sized(options, known)) return detail::report(error, detail::bad_size()), nullptr;
   if (known.start > SHMETRICS_FRESH) return detail::report(error, detail::bad_start()), nullptr;
   try {
+    // Whoever takes the error says it; to nobody else the library does.
     std::error_code code;
-    shmetrics_registry* opened = CApi::handle(Registry::open(detail::options_of(known), code));
+    const Options wanted = detail::options_of(known);
+    const Registry registry = error == nullptr ? Registry::open(wanted, code) : CApi::opened(wanted);
+    shmetrics_registry* const opened = CApi::handle(registry);
     if (opened && known.code_changes != 0) reinterpret_cast<detail::Attachment*>(opened)->code_changes = true;
-    return detail::report(error, code), opened;
+    return detail::report(error, registry.error()), opened;
   } catch (const std::bad_alloc&) {
     return detail::report(error, detail::no_memory()), nullptr;
   }

@@ -72,9 +72,9 @@ void repeat(const sigset_t& stop, long pause_ms, const Function& work) {
 void run(Settings& settings) {
   const int listener = listen_on(settings.host, settings.port);
   create_tables(settings.database);
-  const Catalogue metrics{shmetrics::Registry::open(settings.segment)};
-  // Not fatal: a family that is inert counts nothing, and the application goes on.
-  if (const auto error = metrics.error()) std::fprintf(stderr, "mastercrm: %s\n", error.message().c_str());
+  // Not fatal: the library says on stderr what is inert and counts nothing, and the application goes on.
+  std::error_code inert;
+  const Catalogue metrics{shmetrics::Registry::open(settings.segment, inert)};
 
   Processes processes;
   for (unsigned i = 0; i < settings.workers; ++i) {

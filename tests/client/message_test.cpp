@@ -54,6 +54,21 @@ class MessageTest : public ::testing::Test {
   Options options_;
 };
 
+TEST_F(MessageTest, ASegmentThatCannotBeOpenedIsSaidOnceAProcess) {
+  Options nowhere = options_;
+  nowhere.path = folder_.file("none/a.seg");
+  const auto try_often = [&](const Registry&) {
+    for (int i = 0; i < 3; ++i) {
+      std::error_code error;
+      EXPECT_FALSE(Registry::open(nowhere, error));
+    }
+  };
+  EXPECT_THAT(said(try_often), ElementsAre(AllOf(StartsWith("shmetrics: "), HasSubstr("make the folder"),
+                                                 HasSubstr("are not counted"))));
+  nowhere.quiet = true;
+  EXPECT_THAT(said(try_often), IsEmpty());
+}
+
 TEST_F(MessageTest, AMistakeIsSaidOnceACauseAndProcess) {
   const auto lines = said([](const Registry& registry) {
     for (int i = 0; i < 100; ++i) {

@@ -334,6 +334,7 @@ class Registry {
  private:
   friend Registry default_registry() noexcept;
   friend struct detail::CApi;
+  static Registry opened(const Options& options) noexcept;
   static Options at(std::string_view path) {
     Options options;
     options.path = path;

@@ -84,7 +84,8 @@ typedef struct shmetrics_options {
   { .size = sizeof(shmetrics_options) }
 
 /* Opens the segment, or creates it; at most 8 a process. NULL options: the default. NULL on error. The same file gives
- * the same registry again. Options that are larger than this library knows, and say something there, are refused. */
+ * the same registry again. Options that are larger than this library knows, and say something there, are refused. With
+ * `error` NULL a failure is said on stderr, once a process. */
 SHMETRICS_C_API shmetrics_registry* shmetrics_open(const shmetrics_options* options, shmetrics_error* error);
 /* The segment of default options, opened at first use; while that fails, NULL, and tried again once a second. */
 SHMETRICS_C_API shmetrics_registry* shmetrics_default_registry(shmetrics_error* error);
