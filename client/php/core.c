@@ -10,11 +10,11 @@ ZEND_DECLARE_MODULE_GLOBALS(shmetrics)
 
 /* ---- updates ---- */
 
-/* Finds the series; text of label values that are no strings is made, and given back. Returns 0 if another number of
- * values was given than the family has labels, or one of them has no text. */
+/* Finds the series. Returns 0 if another number of values was given than the family has labels, or one of them has no
+ * text. An object's text is made by the program, which may change whatever was given by reference: all is held. */
 static int find(const Family* family, HashTable* given, shmetrics_series* series) {
   shmetrics_string values[MOST_LABELS];
-  zend_string *texts[MOST_LABELS], *made[MOST_LABELS];
+  zend_string* texts[MOST_LABELS];
   const uint32_t count = zend_hash_num_elements(given);
   if (count != family->label_count) {
     zend_argument_value_error(1, "must have %u label values, %u given", family->label_count, count);
@@ -24,18 +24,19 @@ static int find(const Family* family, HashTable* given, shmetrics_series* series
     *series = shmetrics_find_strings(family->family, NULL, 0);
     return 1;
   }
+  GC_TRY_ADDREF(given);
   uint32_t i = 0;
   zval* value;
   ZEND_HASH_FOREACH_VAL(given, value) {
-    ZVAL_DEREF(value);
-    texts[i] = zval_get_tmp_string(value, &made[i]);
+    texts[i] = zval_get_string(value);
     values[i].data = ZSTR_VAL(texts[i]);
     values[i].size = ZSTR_LEN(texts[i]);
     ++i;
   }
   ZEND_HASH_FOREACH_END();
   if (EG(exception) == NULL) *series = shmetrics_find_strings(family->family, count == 0 ? NULL : values, count);
-  for (uint32_t k = 0; k < i; ++k) zend_tmp_string_release(made[k]);
+  for (uint32_t k = 0; k < i; ++k) zend_string_release(texts[k]);
+  zend_array_release(given);
   return EG(exception) == NULL;
 }
 
@@ -92,6 +93,8 @@ PHP_FUNCTION(shmetrics_update) {
       (values = ENTRY("labelValues", IS_ARRAY)) == NULL || (value = ENTRY("value", IS_UNDEF)) == NULL) {
     RETURN_THROWS();
   }
+  const double number = number_of(value);
+  if (EG(exception) != NULL) RETURN_THROWS();
   Schema schema = {Z_STR_P(name), Z_STR_P(help), Z_STRVAL_P(type)[0], 0, Z_ARRVAL_P(names), NULL};
   Change how = ADD;
   if (schema.kind == 'h') {
@@ -113,7 +116,7 @@ PHP_FUNCTION(shmetrics_update) {
   const Family* family = family_of(&schema);
   shmetrics_series series;
   if (family != NULL && find(family, Z_ARRVAL_P(values), &series)) {
-    change(family->kind, series, how, zval_get_double(value));
+    change(family->kind, series, how, number);
   }
 }
 

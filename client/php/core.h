@@ -45,6 +45,8 @@ void release_at_sigterm(void);
 extern const char* const kModes[]; /* in the order of enum shmetrics_gauge_mode; ends in NULL */
 /* NULL: there is no segment, or something else than strings and numbers was given. */
 const Family* family_of(const Schema* schema);
+/* Of a number or its text; else an exception, so that no handler of the program runs in between. */
+double number_of(const zval* value);
 void free_family(zval* entry);
 
 /* reading.c */

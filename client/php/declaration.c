@@ -5,6 +5,20 @@
 const char* const kModes[] = {"livesum", "livemin", "livemax",    "liveall", "livemostrecent", "sum",
                               "min",     "max",     "mostrecent", "all",     "shared",         NULL};
 
+double number_of(const zval* value) {
+  ZVAL_DEREF(value);
+  if (Z_TYPE_P(value) == IS_DOUBLE) return Z_DVAL_P(value);
+  if (Z_TYPE_P(value) == IS_LONG) return (double)Z_LVAL_P(value);
+  if (Z_TYPE_P(value) == IS_STRING) {
+    zend_long whole;
+    double number;
+    const zend_uchar type = is_numeric_string(Z_STRVAL_P(value), Z_STRLEN_P(value), &whole, &number, false);
+    if (type != 0) return type == IS_LONG ? (double)whole : number;
+  }
+  if (EG(exception) == NULL) zend_type_error("values and buckets have to be numbers");
+  return 0;
+}
+
 static int is_same(const Family* known, const Schema* wanted) {
   if (known->kind != wanted->kind || known->mode != wanted->mode) return 0;
   if (known->label_count != zend_hash_num_elements(wanted->labels)) return 0;
@@ -20,13 +34,13 @@ static int is_same(const Family* known, const Schema* wanted) {
   if (bounds == 0) return 1;
   i = 0;
   ZEND_HASH_FOREACH_VAL(wanted->bounds, value) {
-    if (zval_get_double(value) != known->bounds[i++]) return 0;
+    if (number_of(value) != known->bounds[i++]) return 0;
   }
   ZEND_HASH_FOREACH_END();
   return 1;
 }
 
-/* NULL: a label name is no string. */
+/* NULL: a label name is no string, or a bound no number. */
 static Family* copy_schema(const Schema* wanted) {
   zval* value;
   ZEND_HASH_FOREACH_VAL(wanted->labels, value) {
@@ -37,6 +51,13 @@ static Family* copy_schema(const Schema* wanted) {
     }
   }
   ZEND_HASH_FOREACH_END();
+  if (wanted->bounds != NULL) {
+    ZEND_HASH_FOREACH_VAL(wanted->bounds, value) {
+      number_of(value);
+    }
+    ZEND_HASH_FOREACH_END();
+    if (EG(exception) != NULL) return NULL;
+  }
   Family* family = pecalloc(1, sizeof *family, 1);
   family->kind = wanted->kind;
   family->mode = wanted->mode;
@@ -49,7 +70,7 @@ static Family* copy_schema(const Schema* wanted) {
   if (wanted->bounds == NULL) return family;
   family->bounds = safe_pemalloc(zend_hash_num_elements(wanted->bounds), sizeof *family->bounds, 1, 1);
   ZEND_HASH_FOREACH_VAL(wanted->bounds, value) {
-    family->bounds[family->bound_count++] = zval_get_double(value);
+    family->bounds[family->bound_count++] = number_of(value);
   }
   ZEND_HASH_FOREACH_END();
   return family;
@@ -81,6 +102,7 @@ const Family* family_of(const Schema* schema) {
   for (const Family* known = newest; known != NULL; known = known->older) {
     if (is_same(known, schema)) return known;
   }
+  if (EG(exception) != NULL) return NULL;
   shmetrics_registry* registry = opened_segment();
   if (registry == NULL) return NULL;
   Family* made = copy_schema(schema);

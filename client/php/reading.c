@@ -18,7 +18,7 @@ static shmetrics_reading* take_reading(void) {
   return reading;
 }
 
-/* Memory of malloc: what ends a request for want of memory must not jump through the reader's frames. */
+/* Memory of malloc: for want of the request's own it would end here, as below. */
 static int append(void* context, const char* bytes, size_t size) {
   smart_str_appendl_ex(context, bytes, size, 1);
   return 0;
@@ -49,8 +49,12 @@ static void add_number(zval* to, const shmetrics_sample* sample) {
   }
 }
 
-static int visit(void* context, const shmetrics_sample* sample) {
-  HashTable* families = context;
+typedef struct {
+  HashTable* families;
+  int has_ended; /* the request, for want of memory */
+} Walk;
+
+static void take(HashTable* families, const shmetrics_sample* sample) {
   zval *family = zend_hash_str_find(families, sample->family, strlen(sample->family)), made, labels;
   if (family == NULL) {
     array_init(&made);
@@ -71,7 +75,19 @@ static int visit(void* context, const shmetrics_sample* sample) {
   add_assoc_zval(&made, "labels", &labels);
   add_number(&made, sample);
   add_next_index_zval(zend_hash_str_find(Z_ARRVAL_P(family), "samples", sizeof "samples" - 1), &made);
-  return 0;
+}
+
+/* The end of a request must not jump through the reader's frames. */
+static int visit(void* context, const shmetrics_sample* sample) {
+  Walk* walk = context;
+  zend_try {
+    take(walk->families, sample);
+  }
+  zend_catch {
+    walk->has_ended = 1;
+  }
+  zend_end_try();
+  return walk->has_ended;
 }
 
 /* families(): array, by name; each with name, type, help and samples, whose labels have `le` and `worker` last. */
@@ -81,7 +97,9 @@ PHP_FUNCTION(shmetrics_families) {
   shmetrics_reading* reading = take_reading();
   if (reading == NULL) RETURN_THROWS();
   array_init(return_value);
-  const int failed = shmetrics_reading_walk(reading, visit, Z_ARRVAL_P(return_value), &error);
+  Walk walk = {.families = Z_ARRVAL_P(return_value)};
+  const int failed = shmetrics_reading_walk(reading, visit, &walk, &error);
   shmetrics_reading_free(reading);
+  if (walk.has_ended) zend_bailout();
   if (failed != 0) zend_throw_exception(NULL, error.message, 0);
 }

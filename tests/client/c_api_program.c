@@ -228,6 +228,23 @@ static void keep_exemplars(shmetrics_registry* registry) {
   shmetrics_histogram_observe_exemplar(shmetrics_histogram_with(NULL, SHMETRICS_NO_LABELS), 0.3, &exemplar);
 }
 
+/* What a process declares with two schemas is a mistake, unless it said that its code changes while it lives. */
+static void swap_code(const char* path) {
+  char other[4096];
+  shmetrics_options options = SHMETRICS_OPTIONS_INIT;
+  shmetrics_error error;
+  shmetrics_registry* registry;
+  snprintf(other, sizeof other, "%s.swapped", path);
+  options.path = other;
+  options.code_changes = 1;
+  registry = shmetrics_open(&options, NULL);
+  CHECK(shmetrics_declare_counter(registry, "app_a_total", "A", SHMETRICS_LABELS("a"), NULL, NULL) != NULL);
+  shmetrics_declare_counter(registry, "app_a_total", "A", SHMETRICS_LABELS("a", "b"), NULL, &error);
+  CHECK(error.code == SHMETRICS_OK);
+  shmetrics_declare_counter(registry, "app_a_total", "A", SHMETRICS_LABELS("a"), NULL, &error);
+  CHECK(error.code == SHMETRICS_OK);
+}
+
 static void count_in_children(shmetrics_registry* registry) {
   shmetrics_counter_family* forks =
       shmetrics_declare_counter(registry, "app_forks_total", "Forks", SHMETRICS_LABELS("who"), NULL, NULL);
@@ -270,6 +287,7 @@ int main(int argc, char** argv) {
   normalize_routes();
   misuse(registry);
   keep_exemplars(registry);
+  swap_code(argv[1]);
   count_in_children(registry);
   cancel(registry);
   return failures == 0 ? 0 : 1;

@@ -68,6 +68,7 @@ class Fpm:
         self.write_configurations(pools, patience)
         log = open(self.folder / "stderr", "w")
         given = {name: str(value).format(folder=self.folder) for name, value in more.items()}
+        given["display_errors"] = 0  # a request that fails is answered by 500
         command = [FPM, "-F", *settings(**given), "-y", self.folder / "fpm.conf"]
         self.process = subprocess.Popen(command, env=environment(), stdout=log, stderr=log,
                                         start_new_session=True)

@@ -93,13 +93,29 @@ class PhpStorage(OneSegment):
         good = """['name' => 'a_total', 'help' => 'A', 'type' => 'counter', 'labelNames' => ['p'],
             'labelValues' => ['/'], 'value' => 1, 'command' => 1]"""
         for other in ("'labelValues' => []", "'labelValues' => ['a', 'b']", "'labelValues' => [new stdClass]",
-                      "'labelNames' => [1]", "'labelNames' => 'p'", "'name' => 7", "'type' => null", "'command' => 3",
-                      "'type' => 'histogram'"):
+                      "'value' => '7x'", "'value' => null", "'labelNames' => [1]", "'labelNames' => 'p'", "'name' => 7",
+                      "'type' => null", "'command' => 3", "'type' => 'histogram'"):
             with self.subTest(other):
                 self.assertEqual(self.php("try { Shmetrics\\update([%s] + %s); } catch (Error $e) { echo 'refused'; }"
                                           % (other, good)), "refused")
         self.php(f"Shmetrics\\update({good});")
         self.assertEqual(self.shown(), {'a_total{p="/"}': 1})
+
+    def test_a_label_value_may_be_an_object_that_changes_the_others(self):
+        self.php("""class Text { function __construct(private Closure $change) {}
+              function __toString(): string { ($this->change)(); return str_repeat('b', 30); } }
+            $a = str_repeat('a', 30); $values = [&$a, 0];
+            $values[1] = new Text(function () use (&$a, &$values) { $a = str_repeat('c', 30); $values = null; });
+            $data = ['name' => 'a_total', 'help' => 'A', 'type' => 'counter', 'labelNames' => ['p', 'q'],
+              'labelValues' => &$values, 'value' => 1, 'command' => 1];
+            Shmetrics\\update($data);""")
+        self.assertEqual(self.shown(), {f'a_total{{p="{"a" * 30}",q="{"b" * 30}"}}': 1})
+
+    def test_a_request_that_has_no_memory_left_for_all_families_ends_as_any_other(self):
+        self.php("$c = Shmetrics\\counter('a_total', 'A', ['n']); for ($i = 0; $i < 900; ++$i)"
+                 "$c->inc([str_repeat('x', 99) . $i]);")
+        said = self.php(REGISTRY + "ini_set('memory_limit', memory_get_usage(true)); " + RENDER, code=255)
+        self.assertIn("Allowed memory size", said)
 
     def test_label_sets_beyond_the_limit_share_a_series(self):
         self.php(REGISTRY + """$c = $r->getOrRegisterCounter('', 'a_total', 'A', ['n']);
@@ -110,10 +126,10 @@ class PhpStorage(OneSegment):
 
     def test_text_that_is_no_utf_8_and_odd_numbers_hurt_nobody(self):
         self.php(REGISTRY + """$c = $r->getOrRegisterCounter('', 'a_total', 'A', ['n']);
-            $c->inc(["\\xff"]); $c->incBy(-1, ['x']); $c->incBy(NAN, ['x']); $c->inc([true]); $c->inc([1.5]);
-            $x = 'ref'; $v = [&$x]; $c->inc($v);""")
+            $c->inc(["\\xff"]); $c->incBy(-1, ['x']); $c->incBy(NAN, ['x']); $c->incBy('2', ['text']);
+            $c->inc([true]); $c->inc([1.5]); $x = 'ref'; $v = [&$x]; $c->inc($v);""")
         found = self.shown()
-        for value, expected in (("1", 1), ("1.5", 1), ("ref", 1), ("x", 0)):
+        for value, expected in (("1", 1), ("1.5", 1), ("ref", 1), ("x", 0), ("text", 2)):
             self.assertEqual(found[f'a_total{{n="{value}"}}'], expected)
 
 
@@ -136,7 +152,8 @@ class PhpFunctions(OneSegment):
         for source in ("Shmetrics\\counter('a_total', 'A')->set(1)", "Shmetrics\\counter('a_total', 'A')->observe(1)",
                        "Shmetrics\\gauge('g', 'G')->observe(1)", "Shmetrics\\summary('s', 'S')->inc()",
                        "Shmetrics\\histogram('h', 'H')->set(1)", "Shmetrics\\gauge('g', 'G', [], 'none')",
-                       "Shmetrics\\counter('a_total', 'A', [7])", "clone Shmetrics\\counter('a_total', 'A')",
+                       "Shmetrics\\counter('a_total', 'A', [7])", "Shmetrics\\histogram('h', 'H', [], ['x'])",
+                       "clone Shmetrics\\counter('a_total', 'A')",
                        "serialize(Shmetrics\\counter('a_total', 'A'))"):
             with self.subTest(source):
                 self.assertEqual(self.php(f"try {{ {source}; }} catch (Throwable $e) {{ echo 'refused'; }}"), "refused")
