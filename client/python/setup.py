@@ -16,7 +16,7 @@ from setuptools.command.sdist import sdist
 HERE = pathlib.Path(__file__).resolve().parent
 CARRIED = HERE / "source"
 SOURCE = CARRIED if CARRIED.is_dir() else HERE.parents[1]
-NEEDED = ("CMakeLists.txt", "shm", "client", "collector", "tools/requirements.cmake")
+NEEDED = ("CMakeLists.txt", "shm", "client", "collector", "tools/requirements.cmake", "tools/hardening.cmake")
 NOT_NEEDED = ("build", "source", "node", "testing", "*.egg-info", "__pycache__")
 
 

@@ -166,8 +166,8 @@ static void misuse(shmetrics_registry* registry) {
   refused_histogram =
       shmetrics_declare_histogram(registry, "app_x", "X", SHMETRICS_NO_LABELS, bounds, 65, NULL, &error);
   CHECK(error.code == SHMETRICS_INVALID_ARGUMENT && refused_histogram != NULL);
-  refused_histogram = shmetrics_declare_native_histogram(registry, "app_x", "X", SHMETRICS_NO_LABELS, too_fine, NULL,
-                                                         &error);
+  refused_histogram =
+      shmetrics_declare_native_histogram(registry, "app_x", "X", SHMETRICS_NO_LABELS, too_fine, NULL, &error);
   CHECK(error.code == SHMETRICS_INVALID_ARGUMENT && refused_histogram != NULL);
   shmetrics_histogram_observe(shmetrics_histogram_with(refused_histogram, SHMETRICS_NO_LABELS), 1);
   shmetrics_declare_gauge(registry, "app_y", "Y", SHMETRICS_NO_LABELS, (enum shmetrics_gauge_mode)77, NULL, &error);

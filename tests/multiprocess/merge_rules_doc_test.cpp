@@ -121,8 +121,7 @@ TEST_F(MergeRulesDoc, NativeHistogramWithAnotherWindow) {
   };
   const std::vector<Work> parts = {observing(1, 8, {.5, 1.5, 3, 6, 20}), observing(2, 32, {}),
                                    observing(2, 32, {1, 3, 6, 12, 24, 100}), observing(1, 8, {3})};
-  const std::string columns =
-      "A alone | B has declared a window | B has observed 6 | rolled back, A has observed 3 |";
+  const std::string columns = "A alone | B has declared a window | B has observed 6 | rolled back, A has observed 3 |";
   expect_table("| `le` | " + columns, parts, [](const std::string& row) {
     return row.starts_with('+') ? "app_seconds_count" : "app_seconds_bucket{le=\"" + row + "\"}";
   });

@@ -17,7 +17,7 @@ fail() {
 # The build leaves files beside its sources, so it gets a copy of them.
 mkdir -p "$work/checkout/tools"
 cp -r "$source_directory"/{CMakeLists.txt,shm,client,collector} "$work/checkout"
-cp "$source_directory/tools/requirements.cmake" "$work/checkout/tools"
+cp "$source_directory"/tools/{requirements,hardening}.cmake "$work/checkout/tools"
 rm -rf "$work/checkout/client/python/build"
 
 environment() { # environment NAME: a fresh one, which may use Debian's setuptools and wheel
