@@ -46,7 +46,7 @@ TEST(PasswordChecker, WhatIsRememberedIsThisUserThisHashAndThisPasswordAlone) {
   EXPECT_TRUE(is_right(checker, login));
   // Fields joined without their lengths would make these the same as the one before (CVE-2022-46146).
   EXPECT_FALSE(is_right(checker, {"prom" + login.hash.substr(0, 1), "pass", login.hash.substr(1)}));
-  EXPECT_FALSE(is_right(checker, {"prom", login.hash + "pass", ""}));
+  EXPECT_FALSE(is_right(checker, {"prom", SecretText(std::string_view(login.hash + "pass")), ""}));
   EXPECT_FALSE(is_right(checker, {"prom", "pass", hashed("other")}));  // the hash was changed by a reload
 }
 
@@ -68,7 +68,8 @@ TEST(PasswordChecker, WhenManyWaitMoreAreTurnedAwayAndTheEndDoesNotWaitForThem) 
   const std::string hash = hashed("pass", "12");
   std::vector<std::shared_ptr<const PasswordChecker::Check>> checks;
   for (int i = 0; i < 40; ++i)
-    checks.push_back(checker.check({"prom", "guess" + std::to_string(i), hash}, peer_of_number(i)));
+    checks.push_back(
+        checker.check({"prom", SecretText(std::string_view("guess" + std::to_string(i))), hash}, peer_of_number(i)));
   EXPECT_NE(checks.front(), nullptr);
   EXPECT_EQ(checks.back(), nullptr);
 }
