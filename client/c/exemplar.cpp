@@ -1,5 +1,4 @@
 // Updates of the C API that keep an exemplar.
-#include <algorithm>
 #include <array>
 #include <span>
 #include <utility>
@@ -15,8 +14,12 @@ class ExemplarOf {
  public:
   explicit ExemplarOf(const shmetrics_exemplar* given) {
     if (given == nullptr) return;
-    const std::size_t count = std::min(given->label_count, labels_.size());
-    for (std::size_t i = 0; i < count; ++i) labels_[i] = {view(given->names[i]), view(given->values[i])};
+    const bool has_labels = given->names != nullptr && given->values != nullptr;
+    std::size_t count = 0;
+    for (std::size_t i = 0; has_labels && i < given->label_count && count < labels_.size(); ++i) {
+      const std::string_view value = view(given->values[i]);
+      if (!value.empty()) labels_[count++] = {view(given->names[i]), value};
+    }
     exemplar_ = {view(given->trace_id), view(given->span_id), std::span(labels_).first(count)};
   }
   operator const Exemplar&() const { return exemplar_; }

@@ -216,6 +216,11 @@ static void keep_exemplars(shmetrics_registry* registry) {
   shmetrics_counter_family* hits;
   shmetrics_float_counter_family* cost;
   shmetrics_histogram_family* times;
+  const char *many_names[60], *many_values[60];
+  shmetrics_exemplar many = {NULL, NULL, many_names, many_values, 60};
+  shmetrics_exemplar missing = {"missing", NULL, NULL, NULL, 3};
+  char room[60][3];
+  int i;
   options.exemplars = 1;
   hits = shmetrics_declare_counter(registry, "app_traced_total", "Traced", SHMETRICS_NO_LABELS, &options, NULL);
   cost = shmetrics_declare_float_counter(registry, "app_paid_total", "Paid", SHMETRICS_NO_LABELS, &options, NULL);
@@ -226,6 +231,20 @@ static void keep_exemplars(shmetrics_registry* registry) {
   shmetrics_float_counter_add_exemplar(shmetrics_float_counter_with(cost, SHMETRICS_NO_LABELS), 0.5, &exemplar);
   shmetrics_histogram_observe_exemplar(shmetrics_histogram_with(times, SHMETRICS_NO_LABELS), 0.3, &exemplar);
   shmetrics_histogram_observe_exemplar(shmetrics_histogram_with(NULL, SHMETRICS_NO_LABELS), 0.3, &exemplar);
+  /* An empty value takes no room, and what does not fit is dropped as a whole. */
+  for (i = 0; i < 60; ++i) {
+    room[i][0] = (char)('a' + i / 10);
+    room[i][1] = (char)('0' + i % 10);
+    room[i][2] = 0;
+    many_names[i] = room[i];
+    many_values[i] = i == 59 ? "x" : i == 58 ? NULL : "";
+  }
+  hits = shmetrics_declare_counter(registry, "app_many_total", "Many", SHMETRICS_NO_LABELS, &options, NULL);
+  shmetrics_counter_add_exemplar(shmetrics_counter_with(hits, SHMETRICS_NO_LABELS), 1, &many);
+  for (i = 0; i < 60; ++i) many_values[i] = i < 30 ? "" : "x";
+  shmetrics_counter_add_exemplar(shmetrics_counter_with(hits, SHMETRICS_NO_LABELS), 1, &many);
+  hits = shmetrics_declare_counter(registry, "app_missing_total", "Missing", SHMETRICS_NO_LABELS, &options, NULL);
+  shmetrics_counter_add_exemplar(shmetrics_counter_with(hits, SHMETRICS_NO_LABELS), 1, &missing);
 }
 
 /* What a process declares with two schemas is a mistake, unless it said that its code changes while it lives. */

@@ -69,6 +69,9 @@ TEST_P(CApiTest, DoesAllThatTheCppApiDoes) {
   EXPECT_EQ(exemplars_of("app_traced_total", path), "2 trace_id=trace tenant=a;");
   EXPECT_EQ(exemplars_of("app_paid_total", path), "0.5 trace_id=trace tenant=a;");
   EXPECT_EQ(exemplars_of("app_traced_seconds", path), "0.3 trace_id=trace tenant=a;");
+  EXPECT_EQ(exemplars_of("app_many_total", path), "1 f9=x;");
+  EXPECT_EQ(exemplars_of("app_missing_total", path), "1 trace_id=missing;");
+  EXPECT_EQ(shmetrics::tests::count_of(found.status.exemplars_dropped, "too_long"), 1);
 }
 
 INSTANTIATE_TEST_SUITE_P(Standards, CApiTest, testing::Values(SHMETRICS_C99_PROGRAM, SHMETRICS_C11_PROGRAM),

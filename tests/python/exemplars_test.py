@@ -79,6 +79,25 @@ class PythonExemplars(unittest.TestCase):
         self.assertEqual({}, exemplars("refused_"))
         self.assertEqual(10, segments.samples(prefix="refused_")["refused_jobs_total"])
 
+    def test_items_of_any_mapping_are_taken_if_they_are_two_and_the_update_counts_in_any_case(self):
+        class Mapping:
+            def __init__(self, *items):
+                self.items = lambda: items
+
+        jobs = Counter("items_jobs", "Jobs", exemplars=True)
+        jobs.inc(1, Mapping(["trace_id", TRACE], iter(("span_id", SPAN))))
+        self.assertEqual({"trace_id": TRACE, "span_id": SPAN}, exemplars("items_")["items_jobs_total", None].labels)
+        for error, item in ((ValueError, ("trace_id",)), (ValueError, []), (ValueError, ("trace_id", TRACE, SPAN)),
+                            (TypeError, 1), (TypeError, None)):
+            with self.assertRaises(error):
+                jobs.inc(1, Mapping(item))
+        self.assertEqual(6, segments.samples(prefix="items_")["items_jobs_total"])
+
+    def test_an_empty_value_takes_the_place_of_no_other(self):
+        jobs = Counter("empty_jobs", "Jobs", exemplars=True)
+        jobs.inc(1, {**{f"l{n}": "" for n in range(40)}, "z": "x"})
+        self.assertEqual({"z": "x"}, exemplars("empty_")["empty_jobs_total", None].labels)
+
     def test_what_openmetrics_allows_and_a_segment_has_no_room_for_is_no_error(self):
         jobs = Counter("long_jobs", "Jobs", exemplars=True)
         jobs.inc(1, {"trace_id": "x" * 120})
