@@ -139,12 +139,15 @@ SlotReport read_thread_cells(const SlotCells& slot, const Catalog& catalog, cons
 }
 
 void read_exemplars(const SlotCells& slot, const Catalog& catalog, const SigbusGuard& guard, Totals& totals) {
+  if (catalog.exemplars().empty()) return;
+  const std::uint64_t latest = latest_exemplar_unix_ns();
   for (const ExemplarRun& run : catalog.exemplars()) {
     for (std::uint32_t i = 0; i < run.count; ++i) {
       const std::uint32_t cell = run.first_cell + i * shm::kExemplarCells;
       if (cell + shm::kExemplarCells > slot.count() || guard.is_damaged()) return;
       Exemplar copy;
       if (!slot.has(cell, shm::kExemplarCells) || !copy_exemplar(slot.words(cell), copy)) continue;
+      if (copy.unix_ns > latest) continue;
       if (const auto place = exemplar_place(*run.family, copy.value)) {
         keep_newest(copy, totals.cells[run.total + *place], totals.exemplars);
       }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <tuple>
@@ -34,6 +35,13 @@ void copy_words(const shm::SharedWord* cells, Exemplar& copy) {
 }
 
 }  // namespace
+
+std::uint64_t latest_exemplar_unix_ns() {
+  using std::chrono::nanoseconds;
+  constexpr std::chrono::seconds kAhead(60);  // clocks of one machine are the same, but for a step
+  const nanoseconds latest = std::chrono::system_clock::now().time_since_epoch() + kAhead;
+  return static_cast<std::uint64_t>(latest.count());
+}
 
 bool copy_exemplar(const shm::SharedWord* cells, Exemplar& copy) {
   const shm::SharedWord& sequence = cells[shm::kExemplarSequence];

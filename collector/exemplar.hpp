@@ -40,6 +40,10 @@ struct Exemplar {
 
 inline constexpr int kExemplarTries = 4;  // while somebody writes it; then it is left out
 
+/// What claims to be later is left out: a clock that was set back would let it be the newest for long, and servers
+/// refuse all that is older.
+std::uint64_t latest_exemplar_unix_ns();
+
 /// False: there is none, or somebody is writing it. What was copied is not checked yet.
 bool copy_exemplar(const shm::SharedWord* cells, Exemplar& copy);
 

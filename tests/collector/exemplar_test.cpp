@@ -2,6 +2,7 @@
 // writes.
 #include <gtest/gtest.h>
 
+#include <ctime>
 #include <initializer_list>
 #include <limits>
 #include <string>
@@ -84,6 +85,16 @@ TEST_F(ShownExemplarTest, OfTwoOfOneMomentTheGreaterValueIsShownAndOfEqualsTheFi
   store(1, hits.cell + 1, 0, 100, 2, {{"trace_id", "c"}});
   store(2, hits.cell + 1, 0, 100, 1, {{"trace_id", "a"}});
   EXPECT_EQ(shown(), "hits_total 0 # {trace_id=\"b\"} 2 100\n");
+}
+
+TEST_F(ShownExemplarTest, OneOfAClockThatIsAheadDoesNotHideThoseOfNow) {
+  const Family hits = segment_.family(with_exemplars(tests::counter("hits_total")));
+  const auto now = static_cast<std::uint64_t>(std::time(nullptr));
+  store(0, hits.cell + 1, 0, now + 3600, 1, {{"trace_id", "of_the_clock_before_its_step"}});
+  store(1, hits.cell + 1, 0, UINT64_MAX / kSecond, 1, {{"trace_id", "wild"}});
+  EXPECT_EQ(shown(), "");
+  store(2, hits.cell + 1, 0, now + 20, 1, {{"trace_id", "almost_now"}});
+  EXPECT_NE(shown().find("almost_now"), std::string::npos);
 }
 
 TEST_F(ShownExemplarTest, EachBucketHasItsOwnAndTheOverflowSeriesToo) {
@@ -244,6 +255,24 @@ TEST_F(ShownExemplarTest, ProtobufHasThemInACounterAndInABucket) {
   const std::string value = "\x09\0\0\0\0\0\0\0\0"s, bound = "\x11\0\0\0\0\0\0\xf0\x3f"s;
   EXPECT_NE(out.find(value + "\x12" + exemplar), std::string::npos);
   EXPECT_NE(out.find(bound + "\x1a" + exemplar), std::string::npos);
+}
+
+// Field 16 of a histogram.
+TEST_F(ShownExemplarTest, ProtobufHasThoseOfANativeHistogramInTheOrderOfBuckets) {
+  using namespace std::string_literals;
+  shm::Schema schema = tests::histogram("native", {3, 0.5, 8});
+  schema.is_native = true;
+  const Family native = segment_.family(with_exemplars(schema));
+  const std::uint32_t values = shm::value_cells(schema.type, shm::bound_count(schema));
+  store(0, native.cell + values, 1, 100, 1, {{"trace_id", "b"}});
+  store(1, native.cell + values, 0, 100, 0.5, {{"trace_id", "a"}});
+  scrape();
+  std::string out;
+  TextRoom room;
+  FamilyGroups(scraper_.view()).for_each({}, [&](auto parts) { render_protobuf(parts, {}, out, room); });
+  const std::string field = "\x82\x01\x1e\x0a\x0d\x0a\x08trace_id\x12\x01"s, time = "\x1a\x04\x08\x64\x10\0"s;
+  EXPECT_NE(out.find(field + "a\x11\0\0\0\0\0\0\xe0\x3f"s + time + field + "b\x11\0\0\0\0\0\0\xf0\x3f"s + time),
+            std::string::npos);
 }
 
 TEST_F(ShownExemplarTest, ProtobufHasRoomForAsManyLabelsAsFit) {
