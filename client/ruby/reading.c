@@ -6,11 +6,14 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* One look; and as text, which families are wanted: all if `names` is NULL. */
-typedef struct {
+/* One look; and as text, which families are wanted. */
+typedef struct Look {
   int descriptor;
-  const char** names;
-  long name_count;
+  void* (*take)(void* look); /* without the interpreter's lock */
+  VALUE (*use)(struct Look* look);
+  void* context;     /* of `use` */
+  const char* names; /* each with its NUL; NULL: all */
+  const char* names_end;
   shmetrics_reading* reading;
   shmetrics_reader_error error;
   char* bytes;
@@ -23,10 +26,30 @@ static void* take_look(void* data) {
   return NULL;
 }
 
+static VALUE take_and_use(VALUE data) {
+  Look* look = (Look*)data;
+  rb_thread_call_without_gvl(look->take, look, NULL, NULL);
+  return look->error.code == 0 ? look->use(look) : Qnil;
+}
+
+static VALUE release(VALUE data) {
+  Look* look = (Look*)data;
+  shmetrics_reading_free(look->reading);
+  free(look->bytes);
+  return Qnil;
+}
+
+/* What `use` makes of it. Nothing is lost when the thread is killed meanwhile, or is to raise. */
+static VALUE result_of(Look* look) {
+  VALUE result = rb_ensure(take_and_use, (VALUE)look, release, (VALUE)look);
+  if (look->error.code != 0) raise_error(look->error.message);
+  return result;
+}
+
 static int is_wanted(void* context, const char* name) {
   const Look* look = context;
-  for (long i = 0; i < look->name_count; ++i) {
-    if (strcmp(look->names[i], name) == 0) return 1;
+  for (const char* wanted = look->names; wanted != look->names_end; wanted += strlen(wanted) + 1) {
+    if (strcmp(wanted, name) == 0) return 1;
   }
   return 0;
 }
@@ -56,35 +79,29 @@ static void* render(void* data) {
   return NULL;
 }
 
-/* Ends a look by the interpreter's means. */
-static void end(Look* look) {
-  shmetrics_reading_free(look->reading);
-  free(look->bytes);
-  free(look->names);
-  if (look->error.code != 0) raise_error(look->error.message);
+static VALUE rendered(Look* look) {
+  return text_of(look->bytes, look->size);
 }
 
 /* text(names = nil): the text format 0.0.4 of these families, or of all. */
 VALUE segment_text(int count, VALUE* arguments, VALUE self) {
-  Look look = {.descriptor = shmetrics_descriptor(registry_of(self))};
-  VALUE names = Qnil, text = Qnil;
+  Look look = {.descriptor = shmetrics_descriptor(registry_of(self)), .take = render, .use = rendered};
+  VALUE names = Qnil, text;
+  /* Copies: other threads may change, and the collector may move, what the array holds. */
+  VALUE copies = rb_str_buf_new(0);
   rb_scan_args(count, arguments, "01", &names);
   if (!NIL_P(names)) {
     Check_Type(names, T_ARRAY);
     for (long i = 0; i < RARRAY_LEN(names); ++i) {
       VALUE name = RARRAY_AREF(names, i);
-      StringValueCStr(name); /* raises before anything is allocated */
+      const char* wanted = StringValueCStr(name);
+      rb_str_cat(copies, wanted, (long)strlen(wanted) + 1);
     }
-    look.names = malloc(((size_t)RARRAY_LEN(names) + 1) * sizeof *look.names);
-    if (look.names == NULL) rb_memerror();
-    for (; look.name_count < RARRAY_LEN(names); ++look.name_count) {
-      look.names[look.name_count] = RSTRING_PTR(RARRAY_AREF(names, look.name_count));
-    }
+    look.names = RSTRING_PTR(copies);
+    look.names_end = look.names + RSTRING_LEN(copies);
   }
-  rb_thread_call_without_gvl(render, &look, NULL, NULL);
-  if (look.error.code == 0) text = text_of(look.bytes, look.size);
-  end(&look);
-  RB_GC_GUARD(names);
+  text = result_of(&look);
+  RB_GC_GUARD(copies);
   return text;
 }
 
@@ -139,16 +156,23 @@ static int visit(void* context, const shmetrics_sample* sample) {
   return walk->state;
 }
 
+static VALUE walked(Look* look) {
+  Walk* walk = look->context;
+  shmetrics_reading_walk(look->reading, visit, walk, &look->error);
+  if (walk->state != 0) rb_jump_tag(walk->state);
+  return walk->found;
+}
+
 VALUE segment_values(VALUE self, VALUE name) {
-  Look look = {.descriptor = shmetrics_descriptor(registry_of(self))};
-  Walk walk = {.family = StringValueCStr(name), .found = rb_hash_new()};
-  rb_thread_call_without_gvl(take_look, &look, NULL, NULL);
-  if (look.reading != NULL) shmetrics_reading_walk(look.reading, visit, &walk, &look.error);
-  if (walk.state != 0) look.error.code = 0;
-  end(&look);
-  if (walk.state != 0) rb_jump_tag(walk.state);
+  Walk walk = {.found = rb_hash_new()};
+  Look look = {
+      .descriptor = shmetrics_descriptor(registry_of(self)), .take = take_look, .use = walked, .context = &walk};
+  StringValue(name);
+  name = rb_str_new_frozen(name); /* other threads may change theirs */
+  walk.family = StringValueCStr(name);
+  VALUE found = result_of(&look);
   RB_GC_GUARD(name);
-  return walk.found;
+  return found;
 }
 
 /* ---- this process among the workers ---- */
@@ -160,12 +184,14 @@ static int visit_worker(void* context, const shmetrics_worker* worker) {
   return 1;
 }
 
+static VALUE found_worker(Look* look) {
+  int found = -1;
+  shmetrics_reading_workers(look->reading, visit_worker, &found);
+  return found < 0 ? Qnil : INT2NUM(found);
+}
+
 /* The number that the label `worker` has for this process; nil if it has updated nothing. */
 VALUE segment_worker(VALUE self) {
-  Look look = {.descriptor = shmetrics_descriptor(registry_of(self))};
-  int found = -1;
-  rb_thread_call_without_gvl(take_look, &look, NULL, NULL);
-  if (look.reading != NULL) shmetrics_reading_workers(look.reading, visit_worker, &found);
-  end(&look);
-  return found < 0 ? Qnil : INT2NUM(found);
+  Look look = {.descriptor = shmetrics_descriptor(registry_of(self)), .take = take_look, .use = found_worker};
+  return result_of(&look);
 }

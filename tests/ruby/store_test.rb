@@ -337,6 +337,41 @@ class ExtensionTest < StoreTest
     assert_equal({}, segment.values('h_seconds'))
   end
 
+  def test_names_are_those_of_the_call_whatever_becomes_of_their_objects
+    segment = @store.segment
+    segment.declare('counter', 'named_total', 'N', [], [], 0, 0)
+    name = Object.new
+    def name.to_str
+      'named_total'
+    end
+    expected = segment.text
+    assert_includes expected, 'named_total 0'
+    assert_equal expected, segment.text([name])
+    looks = Thread.new { Array.new(200) { segment.text(Array.new(50) { +'named_total' }) } }
+    GC.compact while looks.alive?
+    assert_equal [expected], looks.value.uniq
+  end
+
+  def test_a_thread_that_is_killed_while_it_looks_leaves_no_memory_behind
+    segment = @store.segment
+    family = segment.declare('histogram', 'wide_seconds', 'W', [:a], (1..64).to_a, 0, 0)
+    300.times { |i| family.observe({ a: i }, 1) }
+    resident = -> { File.read('/proc/self/statm').split[1].to_i * 4 }
+    killed = lambda do |looks, &look|
+      looks.times do
+        thread = Thread.new { loop(&look) }
+        sleep 0.002
+        thread.kill.join
+      end
+    end
+    [-> { segment.text }, -> { segment.values('wide_seconds') }, -> { segment.worker }].each do |look|
+      killed.call(20, &look)
+      before = resident.call
+      killed.call(100, &look)
+      assert_operator resident.call - before, :<, 40_000, 'KiB'
+    end
+  end
+
   def test_a_garbage_collection_at_every_step_breaks_nothing
     GC.stress = true
     segment = @store.segment
