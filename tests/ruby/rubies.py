@@ -38,3 +38,9 @@ def run(segment, source, **more):
     if done.returncode != 0:
         raise AssertionError(f"exit {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
     return done.stdout
+
+
+def run_tests(name, **more):
+    """The exit status of a test program of Ruby: 77 if it says why it cannot run here."""
+    return subprocess.run(["ruby", "-W:no-deprecated", HERE / name], timeout=300,
+                          env=environment(segments.SEGMENT, **more)).returncode
