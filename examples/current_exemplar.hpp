@@ -18,6 +18,9 @@ class CurrentExemplar {
     span.span_id().ToLowerBase16(span_);
     exemplar_ = {{trace_, sizeof trace_}, {span_, sizeof span_}};
   }
+  // Views its own arrays.
+  CurrentExemplar(const CurrentExemplar&) = delete;
+  CurrentExemplar& operator=(const CurrentExemplar&) = delete;
   operator const shmetrics::Exemplar&() const { return exemplar_; }
 
  private:

@@ -7,6 +7,7 @@
 #include <ctime>
 #include <string>
 #include <thread>
+#include <type_traits>
 
 #include "collector/plain_family.hpp"
 #include "examples/current_exemplar.hpp"
@@ -204,6 +205,7 @@ TEST_F(ExemplarTest, ASecondDeclarationOfAProcessMustAskForTheSame) {
 }
 
 TEST_F(ExemplarTest, TheExampleTakesTheCurrentSpanOfOpenTelemetry) {
+  static_assert(!std::is_copy_constructible_v<CurrentExemplar> && !std::is_copy_assignable_v<CurrentExemplar>);
   using opentelemetry::trace::Tracer;
   const Counter hits = registry_.counter("hits_total", "Hits", {}, {.exemplars = true});
   Tracer::current = {{false, false, "", ""}};

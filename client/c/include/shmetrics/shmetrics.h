@@ -319,7 +319,7 @@ SHMETRICS_C_API void shmetrics_gauge_set_to_current_time(shmetrics_gauge gauge);
 /* This process shows no value any more, until it sets one; see shmetrics::Gauge::unset. */
 SHMETRICS_C_API void shmetrics_gauge_unset(shmetrics_gauge gauge);
 /* What this process itself shows of the gauge, whatever its mode makes of many: 1 and the value, or 0 when it has set
- * none. Of a counter there is no such value: a worker goes on with the cells of one that has ended. */
+ * none, and in the mode shared, where none is its own; nor is one of a counter, whose cells pass to later workers. */
 SHMETRICS_C_API int shmetrics_gauge_own(shmetrics_gauge gauge, double* value);
 
 /* Counts `value`, in the family's unit. NaN is refused and counted; infinities count. All-or-nothing under kill -9. */
