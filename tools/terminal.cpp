@@ -107,7 +107,7 @@ Terminal::Event Terminal::wait_until(std::chrono::steady_clock::time_point end) 
     if (ready == 0) return Event::kTimeout;
     if (ready < 0) continue;  // EINTR
     if (sources[0].revents != 0) return take_signal();
-    std::array<char, 64> typed;
+    std::array<char, 4096> typed;  // all that a terminal's queue holds: a read must not end within a key
     const ssize_t n = read(STDIN_FILENO, typed.data(), typed.size());
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) return Event::kQuit;

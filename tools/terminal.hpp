@@ -45,7 +45,7 @@ class Terminal {
   bool show(const std::vector<std::string>& lines) const;
   /// Until `end`, or something happens. Ctrl-Z is handled within: the screen is given back while the program sleeps.
   Event wait_until(std::chrono::steady_clock::time_point end);
-  /// What was typed, as the terminal sends it: text, or the sequence of one key.
+  /// What was typed, as the terminal sends it: one key or several, as characters and sequences.
   const std::string& keys() const { return keys_; }
 
  private:

@@ -17,7 +17,7 @@ struct TopView {
   bool is_typing = false;  // the filter
 };
 
-/// Changes the view by what was typed: one key, or a piece of text. `page` and `rows` are those of the last frame.
+/// Changes the view by what was typed, one key after the other. `page` and `rows` are those of the last frame.
 /// False: it was q.
 bool take_keys(TopView& view, std::string_view keys, std::size_t page, std::size_t rows);
 

@@ -183,6 +183,24 @@ TEST(View, ScrollsFiltersSortsAndQuits) {
   EXPECT_TRUE(press("\x1b[Z") && press("x"));
 }
 
+TEST(View, KeysThatComeTogetherAreTakenOneByOne) {
+  TopView view;
+  const auto press = [&](std::string_view keys) { return take_keys(view, keys, 10, 25); };
+  EXPECT_FALSE(press("qq"));
+  EXPECT_TRUE(press("\x1b[B\x1b[B\x1bOB\x1b[6~\x1b[A"));
+  EXPECT_EQ(view.first, 11u);
+  EXPECT_TRUE(press("\x1b[1;5Bs\x1bqs")) << "neither Ctrl with an arrow nor Alt with q is a key of this view";
+  EXPECT_EQ(view.order, Order::kName);
+  EXPECT_TRUE(
+      press("/jo\u00e9\x7f"
+            "bs\rs"));
+  EXPECT_EQ(view.filter, "jobs");
+  EXPECT_EQ(view.order, Order::kRate);
+  EXPECT_TRUE(press("/x\x1b\x1b[B\x1b["));
+  EXPECT_EQ(view.filter, "");
+  EXPECT_EQ(view.first, 1u);
+}
+
 TEST(Frame, ClipsBetweenCharactersNotInThem) {
   EXPECT_EQ(clip("\u00e9\u00e9\u00e9", 2), "\u00e9\u00e9");
   EXPECT_EQ(clip("abc", 3), "abc");
