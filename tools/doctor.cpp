@@ -23,6 +23,8 @@ using collector::SegmentStatus;
 
 constexpr std::uint64_t kLittleRoomBytes = 1 << 20;  // a new worker's first pages, and some series
 
+constexpr std::size_t kMostOthers = 5;
+
 class Report {
  public:
   explicit Report(std::string& out) : out_(out) {}
@@ -53,14 +55,18 @@ std::string group_name(gid_t gid) {
 
 // A program that counts elsewhere is the usual reason: other segments of this machine.
 void report_other_segments(const std::string& path, Report& report) {
-  const std::string own = std::filesystem::path(path).parent_path().string() + "/*.seg";
+  std::string folder = std::filesystem::path(path).parent_path().string();
+  if (folder.empty()) folder = ".";
+  const std::string own = folder + "/*.seg";
   glob_t found{};
   glob(own.c_str(), 0, nullptr, &found);
   if (own != "/dev/shm/*.seg") glob("/dev/shm/shmetrics*.seg", GLOB_APPEND, nullptr, &found);
-  for (std::size_t i = 0; i < found.gl_pathc; ++i) {
+  std::size_t left = kMostOthers;
+  for (std::size_t i = 0; i < found.gl_pathc && left > 0; ++i) {
     struct stat file {};
     if (found.gl_pathv[i] == path || stat(found.gl_pathv[i], &file) != 0) continue;
     report.note(std::string("here is another one: ") + found.gl_pathv[i] + ", of " + user_name(file.st_uid));
+    --left;
   }
   globfree(&found);
 }

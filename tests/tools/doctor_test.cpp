@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <filesystem>
+#include <fstream>
 #include <shmetrics/shmetrics.hpp>
 
 #include "tests/collector/segment_builder.hpp"
@@ -55,6 +57,13 @@ TEST_F(Doctor, WithoutASegmentNamesTheOneThatIsThereAndAFolderThatIsNot) {
   const Outcome nowhere = run_program({"doctor", folder_.file("none/app.seg")});
   EXPECT_EQ(nowhere.code, 2);
   EXPECT_THAT(nowhere.out, HasSubstr("there is no folder " + folder_.file("none/") + "; make it"));
+}
+
+TEST_F(Doctor, NamesAtMostFiveOthersAlsoBesideABareFileName) {
+  for (const char* name : {"1", "2", "3", "4", "5", "6", "7"}) std::ofstream(folder_.file(name) + std::string(".seg"));
+  std::filesystem::current_path(folder_.file(""));
+  const std::string said = run_program({"doctor", "app.seg"}).out;
+  EXPECT_THAT(said, AllOf(HasSubstr("here is another one: ./1.seg"), HasSubstr("./5.seg"), Not(HasSubstr("./6.seg"))));
 }
 
 TEST_F(Doctor, OfAFileThatIsNoSegmentSaysSo) {
