@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ip/v6_only.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
@@ -62,7 +63,20 @@ bool is_family_missing(const Error& error) {
   return error == asio::error::address_family_not_supported || error == Error(EADDRNOTAVAIL, error.category());
 }
 
-std::vector<Listener> open_tcp(asio::io_context& context, const ListenAddress& address) {
+/// Of these, the one that has the port of this address.
+const Listener* own_in_the_way(const ListenAddress& address, const std::list<Listener>& own) {
+  const auto is_wild = [](const std::string& text) {
+    return text.starts_with("[::]:") || text.starts_with("0.0.0.0:");
+  };
+  const auto found = std::ranges::find_if(own, [&](const Listener& listener) {
+    return listener.text.ends_with(":" + address.port) &&
+           (is_everywhere(address) || is_wild(address.text) || is_wild(listener.text) || listener.text == address.text);
+  });
+  return found == own.end() ? nullptr : &*found;
+}
+
+std::vector<Listener> open_tcp(asio::io_context& context, const ListenAddress& address,
+                               const std::list<Listener>& own) {
   std::vector<Listener> listeners;
   Error missing;
   for (const tcp::endpoint& endpoint : resolve(context, address)) {
@@ -72,6 +86,10 @@ std::vector<Listener> open_tcp(asio::io_context& context, const ListenAddress& a
     if (is_family_missing(error)) {
       missing = error;
       continue;
+    }
+    if (const Listener* other = own_in_the_way(address, own); other && error == asio::error::address_in_use) {
+      throw std::runtime_error("cannot listen on " + address.text + ": --web.listen-address=" + other->text +
+                               " of the same command has this port; remove one of the two");
     }
     if (error) refuse(address, error);
     std::string text = text_of(acceptor);
@@ -108,8 +126,9 @@ std::vector<Listener> open_unix(asio::io_context& context, const ListenAddress& 
 
 }  // namespace
 
-std::vector<Listener> open_listeners(asio::io_context& context, const ListenAddress& address) {
-  return address.is_unix() ? open_unix(context, address) : open_tcp(context, address);
+std::vector<Listener> open_listeners(asio::io_context& context, const ListenAddress& address,
+                                     const std::list<Listener>& own) {
+  return address.is_unix() ? open_unix(context, address) : open_tcp(context, address, own);
 }
 
 std::vector<Listener> adopt_systemd_listeners(asio::io_context& context) {

@@ -8,6 +8,7 @@
 #include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
+#include <list>
 #include <string>
 #include <vector>
 
@@ -23,7 +24,9 @@ struct Listener {
 };
 
 /// One or more, all listening. IPv6 sockets take no IPv4: `:port` is two sockets, or one where the machine has no IPv6.
-std::vector<Listener> open_listeners(boost::asio::io_context& context, const ListenAddress& address);
+/// `own` are those that this program has already: a refusal says it when one of them is in the way.
+std::vector<Listener> open_listeners(boost::asio::io_context& context, const ListenAddress& address,
+                                     const std::list<Listener>& own);
 
 /// What systemd passed (systemd.hpp); at least one.
 std::vector<Listener> adopt_systemd_listeners(boost::asio::io_context& context);

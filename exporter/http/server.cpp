@@ -238,7 +238,9 @@ Server::Server(const Site& site, const ScrapeSource& source, const Limits& limit
 Server::~Server() = default;
 
 void Server::listen(const ListenAddress& address) {
-  for (Listener& listener : open_listeners(state_->context, address)) state_->listeners.push_back(std::move(listener));
+  for (Listener& listener : open_listeners(state_->context, address, state_->listeners)) {
+    state_->listeners.push_back(std::move(listener));
+  }
   if (address.is_unix()) state_->socket_files.emplace_back(address.path);
 }
 

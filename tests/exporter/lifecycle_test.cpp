@@ -266,6 +266,15 @@ TEST(Lifecycle, EveryInterfaceIsOneSocketForBothFamiliesAndOneAddressIsNot) {
   EXPECT_THROW(exporter.connect(), std::runtime_error);
 }
 
+TEST(Lifecycle, AnAddressThatAnotherFlagHasTakenIsRefusedByTheNameOfBoth) {
+  const std::string port = std::to_string(RunningExporter({.listen_address = "127.0.0.1:0"}).port());
+  for (const std::string& first : {"0.0.0.0:" + port, "127.0.0.1:" + port}) {
+    const Ended ended = run({"--web.listen-address=" + first, "--web.listen-address=[::]:" + port});
+    EXPECT_EQ(ended.code, 1);
+    EXPECT_THAT(ended.err, HasSubstr("cannot listen on [::]:" + port + ": --web.listen-address=" + first));
+  }
+}
+
 TEST(Lifecycle, JsonLinesAreObjects) {
   const Ended ended = run({"--log.format=json", "--web.listen-address=203.0.113.1:0"});
   EXPECT_TRUE(ended.err.starts_with("{\"ts\":\"")) << ended.err;
