@@ -234,9 +234,9 @@ int burst_of(const Value& value) {
   const std::string text = value.text();
   int burst = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), burst);
-  const bool is_number = error == std::errc{} && end == text.data() + text.size() && text[0] != '0';
+  const bool is_number = error == std::errc{} && end == text.data() + text.size() && (text[0] != '0' || text == "0");
   // The toolkit takes text for no number.
-  if (!is_number || value.node.Tag() != "?" || burst < 1 || burst > kMost) {
+  if (!is_number || value.node.Tag() != "?" || burst < 0 || burst > kMost) {
     value.refuse(fmt::format("give a number of requests from 1 to {}", kMost));
   }
   return burst;
@@ -251,7 +251,8 @@ void read_rate_limit(const Value& block, WebConfig& config) {
                          has_interval = true;
                        }}});
   if (config.rate_limit.burst > 0 && !has_interval) block.refuse("interval is missing; 1s, for example");
-  if (config.rate_limit.interval.count() > 0 && config.rate_limit.burst == 0) block.refuse("burst is missing");
+  if (config.rate_limit.interval.count() > 0 && config.rate_limit.burst == 0)
+    block.refuse("burst is missing, or 0; 20, for example");
 }
 
 /// Whether YAML calls it printable. yaml-cpp does not check that; the toolkit's parser does.
