@@ -44,9 +44,10 @@ std::string SegmentOwners::refusal(int file, const std::string& path) const {
     if (lone_writer(std::filesystem::path(path).parent_path()) == status.st_uid) return {};
   }
   const std::string uid = std::to_string(status.st_uid), gid = std::to_string(status.st_gid);
-  return path + " belongs to user " + uid + " and group " + gid +
-         ", whom this exporter does not know: run it as that " + "user, or pass --segment.owner=" + uid +
-         " or --segment.group=" + gid;
+  // Who stands for others is believed by nobody, not by itself either.
+  const char* run_it = status.st_uid == stands_for_others ? "" : "run it as that user, or ";
+  return path + " belongs to user " + uid + " and group " + gid + ", whom this exporter does not know: " + run_it +
+         "pass --segment.owner=" + uid + " or --segment.group=" + gid;
 }
 
 uid_t parse_user(const std::string& text) {
