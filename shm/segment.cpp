@@ -164,7 +164,8 @@ Descriptor build(const std::string& path, const CreationOptions& options) {
   }
   if (fchmod(file.get(), options.mode) != 0) throw from_errno(errno, "fchmod " + path);
   if (options.group && fchown(file.get(), static_cast<uid_t>(-1), *options.group) != 0) {
-    throw from_errno(errno, "give " + path + " to group " + to_string(*options.group));
+    throw from_errno(errno, "give " + path + " to group " + to_string(*options.group) +
+                                " (the process must be root, or in that group)");
   }
   SHMETRICS_FAILPOINT(create_mode_set);
   return file;
