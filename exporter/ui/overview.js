@@ -1,7 +1,7 @@
 // The first screen: how is the application. Requests, errors and durations over all series of a family; by a label, if
 // one is chosen.
 import { quantile, quantiles } from "./feed.js";
-import { element, measured, say, sparkline, tiny } from "./format.js";
+import { element, measured, say, sparkline, tiny, visible } from "./format.js";
 
 const mostRows = 10;
 const statusLabels = ["status", "status_code", "code"];
@@ -20,6 +20,17 @@ function together(series) {
     }
   }
   return [...ends.values()].sort((a, b) => a[1] - b[1]);
+}
+
+/** Its series by the value of this label. */
+function grouped(family, label) {
+  const groups = new Map();
+  for (const one of family?.series ?? []) {
+    const value = one.labels[label] ?? "";
+    if (!groups.has(value)) groups.set(value, []);
+    groups.get(value).push(one);
+  }
+  return groups;
 }
 
 /** A quantile as text; if all observations are in the first bucket, nothing is known but its end. */
@@ -142,13 +153,12 @@ export class Overview {
     }
     find("overview-rows").hidden = this.#label === "";
     if (this.#label === "") return;
-    const by = (family) => Map.groupBy(family?.series ?? [], ({ labels }) => labels[this.#label] ?? "");
-    const counted = by(requests), took = by(durations);
+    const counted = grouped(requests, this.#label), took = grouped(durations, this.#label);
     const rows = [...(requests ? counted : took)].map(([value, series]) => [value, series, this.rate(series)])
       .sort((a, b) => b[2] - a[2]).slice(0, mostRows);
     find("overview-body").replaceChildren(...rows.map(([value, series, speed]) => {
       const errors = requests ? this.#errors(series) : null, buckets = together(took.get(value) ?? []);
-      const texts = [value || "∅", `${tiny(speed)}/s`, errors && speed > 0 ? percent(errors[0] / speed) : "–",
+      const texts = [visible(value) || "∅", `${tiny(speed)}/s`, errors && speed > 0 ? percent(errors[0] / speed) : "–",
         buckets.some(([, , count]) => count > 0) ? quantileText(durations, 0.95, buckets) : "–"];
       return element("tr", {}, ...texts.map((text, i) => element("td", { class: i ? "number" : "mono" }, text)));
     }));

@@ -76,8 +76,10 @@ test("its first screen says how the application is, over all of a family and by 
   const [median, p95] = [parseFloat(shown.p50), parseFloat(shown.p95)];
   assert.ok(median > 12 && median < 19 && p95 > 40 && p95 < 70, JSON.stringify(shown)); // of e^-4.2 and 0.8: 15, 56 ms
   await page.selectOption("#by", "route");
-  const byRoute = await page.$$eval("#overview-body tr", (all) => all.map((row) => row.firstChild.textContent));
-  assert.deepEqual(byRoute.sort(), ["/", "/orders", "/search", "/users/:id"]);
+  const values = () => page.$$eval("#overview-body tr", (all) => all.map((row) => row.firstChild.textContent).sort());
+  assert.deepEqual(await values(), ["/", "/orders", "/search", "/users/:id"]);
+  await page.selectOption("#by", "method");
+  assert.deepEqual(await values(), ["GE<U+200B>T", "GET", "POST"]);
   await page.click("#plumbing summary");
   assert.ok(await page.isVisible("#workers"));
   const named = await page.$$eval("#health > div, #overview-tiles > div, .columns > span", (all) =>

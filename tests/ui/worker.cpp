@@ -57,6 +57,9 @@ int main(int argc, char** argv) {
   const auto fixed = registry.counter("app_fixed_total", "Does not move", {"size"});
   fixed.with("small").inc(1'234'567);
   fixed.with("huge").inc(UINT64_MAX);
+  registry.counter("app_http_requests_total", "HTTP requests answered", {"method", "route", "status"})
+      .with("GE\u200bT", "/", "200")
+      .inc();
   registry.float_counter("app_cost_dollars_total", "Money spent").inc(0.1);
   const auto odd = registry.counter("app_odd_total", "Help with <b>markup</b> & \"quotes\"", {"text"});
   for (const char* text : {"<script>document.title='owned'</script>", "a \"quoted\" \\ word", "two\nlines", ""}) {
