@@ -234,7 +234,7 @@ curl -fsSo /dev/null "http://localhost:$port/api/metrics?token=$METRICS_TOKEN" |
 echo "\$ curl http://localhost:$port/api/metrics"
 head -n 20 "$directory/scrape.txt"
 echo "... $(wc -l <"$directory/scrape.txt") lines, $(wc -c <"$directory/scrape.txt") bytes in all"
-echo "\$ curl -H 'Authorization: Bearer $METRICS_TOKEN' http://localhost:$port/api/metrics   # the same, from anywhere"
+echo "\$ curl -H 'Authorization: Bearer $METRICS_TOKEN' http://localhost:$port/api/metrics   # as another user, the same"
 grep -v '^requests' "$directory/load.log"
 sent=$(awk '/^requests sent / { print $3 }' "$directory/load.log")
 counted=$(counted "$directory/scrape.txt")
@@ -249,7 +249,9 @@ fi
 if [ "$keep" = yes ]; then
   start "$directory/load.log" "$bin/load_generator" --port "$app_port" --seconds 86400 --rate 50 \
     --mix "$example/load.txt" --websockets 4
-  read -r worker _ <"/proc/$application/task/$application/children" || true # the file ends without a newline
+  worker= # where the kernel does not list children, none is named
+  # The file ends without a newline.
+  read -r worker _ 2>/dev/null <"/proc/$application/task/$application/children" || true
   echo "demo: running under load until Ctrl-C; from a browser or another shell:"
   [ "$node" = yes ] || echo "  http://localhost:$port/ui/   # the live page"
   echo "  curl http://localhost:$port/api/metrics"
@@ -257,7 +259,8 @@ if [ "$keep" = yes ]; then
   echo "  $bin/shmetrics top $segment"
   echo "  $bin/shmetrics doctor $segment"
   [ "$with_prometheus" = no ] || echo "  http://localhost:$prometheus_port/graph   # Prometheus"
-  echo "  kill -9 $worker   # a worker: no counter goes down, and another takes its place"
+  [ -z "$worker" ] ||
+    echo "  kill -9 $worker   # a worker: no counter goes down, and another takes its place"
   trap 'exit 0' INT TERM
   wait -n "$application" "$server" || true
   fail "a program ended: $(tail -qn 1 "$directory"/*.log)"
