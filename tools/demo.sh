@@ -234,7 +234,7 @@ curl -fsSo /dev/null "http://localhost:$port/api/metrics?token=$METRICS_TOKEN" |
 echo "\$ curl http://localhost:$port/api/metrics"
 head -n 20 "$directory/scrape.txt"
 echo "... $(wc -l <"$directory/scrape.txt") lines, $(wc -c <"$directory/scrape.txt") bytes in all"
-echo "\$ curl -H 'Authorization: Bearer $METRICS_TOKEN' http://localhost:$port/api/metrics   # as another user, the same"
+echo "\$ curl -H 'Authorization: Bearer $METRICS_TOKEN' http://localhost:$port/api/metrics   # the same, as any user"
 grep -v '^requests' "$directory/load.log"
 sent=$(awk '/^requests sent / { print $3 }' "$directory/load.log")
 counted=$(counted "$directory/scrape.txt")
