@@ -30,6 +30,7 @@ clean_up() {
   pod rm -af -t 0 >/dev/null 2>&1 || true
   pod volume rm -af >/dev/null 2>&1 || true
   umount -l "$memory" || true
+  ! mountpoint -q "$work/shm" || umount -l "$work/shm"
   rm -rf --one-file-system "$work"
 }
 trap clean_up EXIT
