@@ -35,7 +35,10 @@ struct Exemplar {
     }
   }
   /// In whole milliseconds, as Prometheus keeps it.
-  double unix_seconds() const { return static_cast<double>(unix_ns / 1'000'000) / 1000; }
+  double unix_seconds() const {
+    const std::uint64_t milliseconds = unix_ns / 1'000'000;
+    return static_cast<double>(milliseconds) / 1000;
+  }
 };
 
 inline constexpr int kExemplarTries = 4;  // while somebody writes it; then it is left out
