@@ -50,21 +50,19 @@ std::vector<std::uint8_t> classic_buckets(const shm::NativeWindow& window, std::
 }
 
 NativeView common_view(std::span<const shm::NativeWindow> windows) {
-  constexpr std::int32_t kMostCells = shm::kMaxSeriesCells;
   NativeView view;
   view.schema = shm::kMaxNativeSchema;
   for (const auto& window : windows) view.schema = std::min(view.schema, window.schema);
-  for (;; --view.schema) {
-    std::int32_t low = INT32_MIN, last = INT32_MIN;
-    for (const auto& window : windows) {
-      const std::int32_t steps = window.schema - view.schema;
-      low = std::max(low, shm::coarser_native_key(window.low_key, steps));
-      last = std::max(last, shm::coarser_native_key(window.high_key + 1, steps));
-    }
-    view.low_key = low;
-    view.cells = static_cast<std::uint32_t>(last - low) + 1;
-    if (last - low < kMostCells) return view;
+  std::int32_t low = INT32_MIN, last = INT32_MIN;
+  for (const auto& window : windows) {
+    const std::int32_t steps = window.schema - view.schema;
+    low = std::max(low, shm::coarser_native_key(window.low_key, steps));
+    last = std::max(last, shm::coarser_native_key(window.high_key + 1, steps));
   }
+  view.low_key = low;
+  // No more than the window with the highest end has: it does not begin above `low`.
+  view.cells = static_cast<std::uint32_t>(last - low) + 1;
+  return view;
 }
 
 std::vector<std::uint16_t> cells_in(const NativeView& view, const shm::NativeWindow& window) {

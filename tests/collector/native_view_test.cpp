@@ -79,12 +79,14 @@ TEST(CommonView, OfSeveralSchemasHasTheCoarsest) {
   EXPECT_THAT(cells_in(view, coarse), ElementsAre(0, 0, 1, 2));
 }
 
-TEST(CommonView, OfWindowsFarApartIsAsCoarseAsNeeded) {
+TEST(CommonView, OfWindowsFarApartHasTheLowOneInItsZeroBucketAndIsNoCoarser) {
   const auto low = window(1e-300, 2e-300, 1.003), high = window(1e300, 2e300, 1.003);
   const NativeView view = common_view(std::vector{low, high});
-  EXPECT_LE(view.cells, shm::kMaxSeriesCells);
+  EXPECT_EQ(view.schema, std::min(low.schema, high.schema));
+  EXPECT_EQ(view.zero_threshold(), high.bound(0));
+  EXPECT_EQ(view.cells, high.bound_count() + 1);
   EXPECT_THAT(cells_in(view, low), ::testing::Each(0));
-  EXPECT_LT(cells_in(view, high).back(), view.cells);
+  EXPECT_EQ(cells_in(view, high).back(), view.cells - 1);
 }
 
 /// {offset, length} of the spans, and the counts that the deltas add up to.
