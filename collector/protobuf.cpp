@@ -16,6 +16,9 @@ constexpr std::size_t kMostLengthBytes = 5;  // of a varint of 32 bits: no messa
 // A family of several segments may pass --web.max-response-bytes only where that is more than a message can hold.
 constexpr std::size_t kMostFamilyBytes = std::numeric_limits<std::int32_t>::max() / 2;
 
+// Prometheus takes the count of a native bucket for a signed number, and refuses a whole scrape for one below 0.
+constexpr std::uint64_t kMostNativeCount = std::numeric_limits<std::int64_t>::max();
+
 constexpr std::size_t kUsualValueBytes = 32;  // of a counter, with what is around it
 
 struct Kind {
@@ -116,6 +119,7 @@ class ProtobufVisitor {
     Message<HistogramField> histogram(value_);
     std::uint64_t total = 0;
     for (const std::uint64_t bucket : buckets) total = accumulate(total, bucket);
+    if (total > kMostNativeCount) cells = {};
     histogram.add_uint64(HistogramField::kCount, total);
     histogram.add_double(HistogramField::kSum, sum);
     std::uint64_t count = 0;

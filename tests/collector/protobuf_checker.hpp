@@ -10,7 +10,6 @@
 #include <utility>
 #include <vector>
 
-#include "collector/merge.hpp"
 #include "collector/text_format.hpp"
 
 namespace shmetrics::tests {
@@ -137,7 +136,9 @@ class ProtobufChecker {
     demand(schema >= -4 && schema <= 8, "no such schema");
     demand(is(value, 6) && value.get_double() > 0, "a zero threshold that a server takes for none");
     demand(is(value, 7), "no zero count");
+    constexpr std::uint64_t kMost = std::numeric_limits<std::int64_t>::max();  // Prometheus reads all as signed
     std::uint64_t sum = value.get_uint64(), buckets = 0;
+    demand(sum <= kMost, "a zero bucket below 0");
     bool has_more = value.next();
     for (bool is_first = true; has_more && value.tag() == 12; has_more = value.next(), is_first = false) {
       Reader span = value.get_message();
@@ -152,7 +153,9 @@ class ProtobufChecker {
       for (const std::int64_t delta : value.get_packed_sint64()) {
         demand(buckets-- > 0, "a bucket without a span");
         bucket += static_cast<std::uint64_t>(delta);
-        sum = collector::accumulate(sum, bucket);
+        demand(bucket <= kMost, "a bucket below 0");
+        demand(bucket <= kMost - sum, "more than a server can count");
+        sum += bucket;
       }
       has_more = value.next();
     }

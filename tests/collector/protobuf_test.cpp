@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "collector/scraper.hpp"
+#include "tests/collector/protobuf_checker.hpp"
 #include "tests/collector/segment_builder.hpp"
 #include "tests/protobuf_judge.hpp"
 
@@ -120,6 +121,24 @@ TEST(Protobuf, AnIndependentDecoderReadsNativeBuckets) {
   std::string text;
   ASSERT_TRUE(scraper.scrape(text).up);
   EXPECT_EQ(tests::with_plain_numbers(tests::judge_protobuf(scrape).out), tests::with_plain_numbers(text));
+}
+
+// Prometheus reads these counts as signed, and one below 0 costs the whole scrape.
+TEST(Protobuf, ANativeHistogramThatHasCountedMoreThanASignedNumberHoldsIsClassicAlone) {
+  constexpr std::uint64_t kHalf = std::uint64_t{1} << 62;
+  for (const auto& [cells, has_native] : {std::pair{std::vector{kHalf, kHalf - 1, std::uint64_t{0}}, true},
+                                          {std::vector{kHalf, kHalf, std::uint64_t{0}}, false},
+                                          {std::vector{std::uint64_t{0}, 2 * kHalf, std::uint64_t{0}}, false},
+                                          {std::vector{UINT64_MAX, UINT64_MAX, UINT64_MAX}, false}}) {
+    SegmentBuilder segment;
+    observe(segment, segment.family(tests::native_histogram("h", 1, 2, 2)).cell, cells, 1);
+    const std::string scrape = rendered(segment);
+    EXPECT_EQ(hex(scrape).find("280031") != std::string::npos, has_native) << "its schema and zero threshold";
+    Scraper scraper(segment.path());
+    std::string text;
+    ASSERT_TRUE(scraper.scrape(text).up);
+    EXPECT_EQ(tests::ProtobufChecker::text_of(scrape, 2'000'000'000), text);
+  }
 }
 
 // A server takes a count that goes back for a restart, and the rate of all that was counted for the rate of now.
