@@ -40,6 +40,7 @@ void Catalog::skip(std::string problem) {
 }
 
 void Catalog::settle() {
+  const bool has_news = has_new_families_ || !dirty_.empty();
   for (CatalogFamily* family : dirty_) {
     if (family->is_ended) continue;
     for (std::size_t dropped = family->settle(); dropped > 0; --dropped) {
@@ -49,6 +50,9 @@ void Catalog::settle() {
   dirty_.clear();
   settle_generations();
   if (has_new_families_) list_families();
+  if (!has_news) return;
+  kept_bytes_ = 0;
+  for (const CatalogFamily* family : families_) kept_bytes_ += family->text_bytes / family->lines_per_series();
 }
 
 void Catalog::settle_generations() {
@@ -267,7 +271,7 @@ std::uint32_t Catalog::add_run(std::uint32_t first_cell, ColumnKind kind, std::u
 std::uint64_t Catalog::held_bytes() const {
   constexpr std::uint64_t kFamilyBytes = 1024;
   constexpr std::uint64_t kEntryBytes = sizeof(CatalogSeries) + sizeof(Run) + sizeof(GaugePlace) + 48;  // and nodes
-  return text_bytes_ + 2 * record_bytes_ + store_.size() * kFamilyBytes + entries() * kEntryBytes +
+  return text_bytes_ + kept_bytes_ + 2 * record_bytes_ + store_.size() * kFamilyBytes + entries() * kEntryBytes +
          gauges_.size() * (sizeof(GaugeTotal) + sizeof(WorkerValue)) + std::uint64_t{total_cells_} * 8 +
          exemplars_.size() * sizeof(ExemplarRun) + exemplar_count_ * sizeof(Exemplar);
 }

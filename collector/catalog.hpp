@@ -137,6 +137,7 @@ class Catalog {
   std::uint64_t text_bytes_ = 0;
   std::uint64_t most_text_bytes_ = kMaxPrefixBytes;
   std::uint64_t record_bytes_ = 0;
+  std::uint64_t kept_bytes_ = 0;  // that the families' KeptFields take once there is a scrape by protobuf, at most
   bool has_new_families_ = false;
   std::uint64_t quarantined_families_ = 0;
   std::uint64_t quarantined_series_ = 0;

@@ -27,6 +27,8 @@ class FamilyLines {
         room_(room) {}
 
   bool has_begun() const { return has_begun_; }
+  /// After the last line: the text has all of them.
+  void flush() { buffer_.flush(); }
 
   template <typename Number>
   void number(std::size_t series, Number value) {

@@ -1,7 +1,8 @@
 // What is appended to a string in small pieces.
 //
 // Threads: one thread. Failure: std::bad_alloc alone. Lifetime: the string must outlive it, and has all that was
-// appended once the buffer has ended.
+// appended after flush(). What was not flushed is lost: a destructor that appends ends the process when there is no
+// memory left.
 #pragma once
 
 #include <cstddef>
@@ -18,7 +19,6 @@ namespace shmetrics::collector {
 class LineBuffer {
  public:
   explicit LineBuffer(std::string& out) : out_(out) {}
-  ~LineBuffer() { flush(); }
   LineBuffer(const LineBuffer&) = delete;
   LineBuffer& operator=(const LineBuffer&) = delete;
 

@@ -118,6 +118,7 @@ void render_openmetrics(std::span<const FamilyPart> parts, Created created, std:
   for (const FamilyPart& part : parts) {
     OpenmetricsVisitor visitor(part, created, head, out, room);
     visit_series(*part.family, *part.totals, visitor);
+    visitor.flush();
     if (visitor.has_begun()) head = {};
   }
 }

@@ -36,7 +36,8 @@ const Kind& kind_of(std::string_view type) {
   return *std::find_if(std::begin(kKinds), std::end(kKinds) - 1, [=](const Kind& kind) { return kind.type == type; });
 }
 
-void keep_fields(const CatalogFamily& family, KeptFields& kept) {
+KeptFields fields_of(const CatalogFamily& family) {
+  KeptFields kept;
   kept.ends.reserve(2 * family.series.size());
   const auto end = [&kept] { kept.ends.push_back(static_cast<std::uint32_t>(kept.bytes.size())); };
   for (const CatalogSeries& series : family.series) {
@@ -49,6 +50,7 @@ void keep_fields(const CatalogFamily& family, KeptFields& kept) {
     kept.latest_start_unix_ns = std::max(kept.latest_start_unix_ns, series.created_unix_ns);
   }
   kept.bytes.shrink_to_fit();
+  return kept;
 }
 
 /// Visitor for visit_series.
@@ -65,7 +67,7 @@ class ProtobufVisitor {
         message_(message),
         out_(out),
         room_(room) {
-    if (kept_.ends.empty()) keep_fields(family_, family_.kept_fields);
+    if (kept_.ends.empty()) family_.kept_fields = fields_of(family_);  // whole, or not at all
   }
 
   template <typename Number>
@@ -237,7 +239,7 @@ ProtobufFamily::ProtobufFamily(std::string& out, std::string_view name, std::str
   if (names_unit(name, unit)) family.add_string(FamilyField::kUnit, unit.data(), unit.size());
 }
 
-ProtobufFamily::~ProtobufFamily() {
+void ProtobufFamily::close() {
   buffer_.flush();
   char length[kMostLengthBytes];
   const int bytes = protozero::add_varint_to_buffer(length, out_.size() - begin_ - length_bytes_);
@@ -273,6 +275,7 @@ void render_protobuf(std::span<const FamilyPart> parts, std::chrono::system_cloc
         *part.family, *part.totals,
         ProtobufVisitor(part, *parts.front().family, static_cast<std::uint64_t>(now_unix_ns), message, out, room));
   }
+  if (message) message->close();
 }
 
 }  // namespace shmetrics::collector

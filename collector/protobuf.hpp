@@ -7,8 +7,9 @@
 //   - every number is a double, so counters beyond 2^53 are rounded; counts of observations are exact up to 2^64
 // What is 0 is written too: not all readers take a missing number for 0. An info is a gauge of 1.
 //
-// Threads: any, on a string of its own. Failure: std::bad_alloc alone. Lifetime: a family is ended before anything else
-// is appended to its string.
+// Threads: any, on a string of its own; of render_protobuf() one at a time for the same families, since the first fills
+// what they keep for the next. Failure: std::bad_alloc alone. Lifetime: a family is closed before anything else is
+// appended to its string.
 #pragma once
 
 #include <chrono>
@@ -27,13 +28,12 @@ namespace shmetrics::collector {
 
 enum class MetricField : std::uint32_t;
 
-/// One family. Its length comes in front of it when the object ends.
+/// One family. Without close() it is half a message.
 class ProtobufFamily {
  public:
-  /// `type` is a word of format 0.0.4. It ends sooner if it has about so many bytes as it was expected to have.
+  /// `type` is a word of format 0.0.4. close() is quicker if it has about so many bytes as it was expected to have.
   ProtobufFamily(std::string& out, std::string_view name, std::string_view help, std::string_view type,
                  std::string_view unit, std::size_t expected_bytes = 0);
-  ~ProtobufFamily();
   ProtobufFamily(const ProtobufFamily&) = delete;
   ProtobufFamily& operator=(const ProtobufFamily&) = delete;
 
@@ -41,6 +41,8 @@ class ProtobufFamily {
   void number(Labels labels, double value);
   /// One series, of parts that are encoded: fields `label`, and the message that holds its value.
   void metric(std::string_view labels, MetricField field, std::string_view value);
+  /// After the last series: writes its length in front of it.
+  void close();
 
   /// Where it begins in `out`, and where it ends for now.
   std::size_t begin() const { return begin_; }

@@ -33,6 +33,7 @@ void render_text(std::span<const FamilyPart> parts, std::string& out, TextRoom& 
   for (const FamilyPart& part : parts) {
     TextVisitor visitor(part, head, out, room);
     visit_series(*part.family, *part.totals, visitor);
+    visitor.flush();
     if (visitor.has_begun()) head = "";  // not {}, whose null memcpy does not take
   }
 }

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdio>
 #include <memory>
+#include <mutex>
 #include <new>
 #include <string>
 #include <string_view>
@@ -26,6 +27,7 @@
 struct shmetrics_reading {
   shmetrics::collector::Scraper scraper;
   shmetrics::collector::SegmentStatus status;
+  mutable std::mutex protobuf;  // the first rendering fills what the families keep for the next
 };
 
 namespace shmetrics::collector {
@@ -65,7 +67,7 @@ shmetrics_reading* read(shm::OpenedSegment opened, const std::string& path) {
   Scraper scraper(std::make_unique<SnapshotReader>(std::move(opened), path));
   SegmentStatus status = scraper.read();
   if (!status.up) throw shm::Error(shm::Fault::kDamaged, status.problem);
-  return new shmetrics_reading{std::move(scraper), std::move(status)};
+  return new shmetrics_reading{std::move(scraper), std::move(status), {}};
 }
 
 /// A sample in the making: the labels of a series, and perhaps one more.
@@ -167,6 +169,7 @@ int render(const shmetrics_reading& reading, shmetrics_format format, const Want
       if (format == SHMETRICS_OPENMETRICS) {
         render_openmetrics(parts, Created::kNo, text, room);
       } else if (format == SHMETRICS_PROTOBUF) {
+        const std::lock_guard lock(reading.protobuf);  // never while `sink` or `wanted` runs
         render_protobuf(parts, std::chrono::system_clock::now(), text, room);
       } else {
         render_text(parts, text, room);

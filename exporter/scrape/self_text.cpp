@@ -21,7 +21,7 @@ std::string_view unit_of(std::string_view base) {
 }  // namespace
 
 void SelfText::head(std::string_view name, std::string_view help, std::string_view type) {
-  message_.reset();
+  close();
   const std::string_view base = base_name(name, type);
   const auto is_taken = [this](std::string_view own) { return own.starts_with("process_") && others_->produces(own); };
   is_wanted_ = query_.wants({std::string(name), std::string(base)}) &&
@@ -36,8 +36,13 @@ void SelfText::head(std::string_view name, std::string_view help, std::string_vi
 }
 
 void SelfText::end() {
-  message_.reset();
+  close();
   if (query_.is_openmetrics()) collector::end_openmetrics(out_);
+}
+
+void SelfText::close() {
+  if (message_) message_->close();
+  message_.reset();
 }
 
 }  // namespace shmetrics::exporter

@@ -35,6 +35,8 @@ class SelfText {
   void end();
 
  private:
+  void close();
+
   std::string& out_;
   const ScrapeQuery& query_;
   const collector::FamilyGroups* others_;

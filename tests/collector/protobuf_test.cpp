@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "collector/family.hpp"
 #include "collector/scraper.hpp"
 #include "tests/collector/protobuf_checker.hpp"
 #include "tests/collector/segment_builder.hpp"
@@ -271,6 +272,24 @@ TEST(Protobuf, AFamilyOfSeveralSegmentsIsOneMessageWithTheHeadOfTheFirst) {
             "# HELP jobs_total Help.\n# TYPE jobs_total counter\n"
             "jobs_total{segment=\"a\",x=\"1\"} 0\njobs_total{segment=\"b\",x=\"1\"} 0\n"
             "# HELP only_a_total Help.\n# TYPE only_a_total counter\nonly_a_total{segment=\"a\"} 0\n");
+}
+
+TEST(Protobuf, WhatIsKeptForTheNextScrapeCountsAsHeldFromTheReadOn) {
+  SegmentBuilder segment;
+  std::vector<std::string> labels;
+  for (int i = 10; i < 26; ++i) labels.push_back("l" + std::to_string(i) + std::string(120, 'x'));
+  const auto family = segment.family(tests::counter("a_total", {labels.begin(), labels.end()}));
+  for (int i = 0; i < 100; ++i) {
+    const std::string value = std::to_string(i);
+    segment.series(family, std::vector<std::string_view>(labels.size(), value));
+  }
+  Scraper scraper(segment.path());
+  ASSERT_TRUE(scraper.read().up);
+  const std::uint64_t held = scraper.held_bytes();
+  rendered(scraper);
+  const CatalogFamily& kept = *scraper.view().families.front();
+  ASSERT_GT(kept.kept_fields.bytes.size(), 100'000u);
+  EXPECT_GE(held, kept.prefixes.size() + kept.kept_fields.bytes.size());
 }
 
 TEST(Protobuf, AFamilyWithoutSeriesIsNoMessage) {

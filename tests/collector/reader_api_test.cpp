@@ -10,6 +10,7 @@
 
 #include "collector/openmetrics.hpp"
 #include "collector/scraper.hpp"
+#include "tests/allocations.hpp"
 #include "tests/collector/segment_builder.hpp"
 
 namespace shmetrics::collector {
@@ -216,6 +217,37 @@ TEST_F(ReaderApi, NothingStaysInTheProcess) {
   const int after = dup(0);
   EXPECT_EQ(after, next) << "a descriptor";
   close(after);
+}
+
+// Whichever allocation it is that fails.
+TEST_F(ReaderApi, WithoutMemoryATextIsAnErrorAndTheNextOneIsWhole) {
+  const auto many = segment_.family(tests::counter("many_total", {"x"}));
+  for (int i = 0; i < 200; ++i) segment_.series(many, {std::to_string(i) + std::string(40, 'x')});
+  const auto render = [&](shmetrics_format format, std::string& text) {
+    text.clear();
+    return shmetrics_reading_render(reading_, format, nullptr, nullptr, append, &text, &error_);
+  };
+  std::string whole, found;
+  found.reserve(1 << 20);  // `append` needs none
+  for (const auto format : {SHMETRICS_TEXT, SHMETRICS_OPENMETRICS, SHMETRICS_PROTOBUF}) {
+    read();
+    const std::size_t before = tests::allocations();
+    ASSERT_EQ(render(format, found), 0);
+    const std::size_t needed = tests::allocations() - before;
+    whole = found;
+    ASSERT_GT(needed, 5u);
+    for (std::size_t nth = 1; nth <= needed; ++nth) {
+      read();
+      tests::fail_allocation(nth);
+      const int result = render(format, found);
+      tests::fail_allocation(0);
+      if (result != 0) {
+        EXPECT_EQ(error_.code, static_cast<int>(shm::Fault::kFull)) << error_.message;
+        ASSERT_EQ(render(format, found), 0);
+      }
+      ASSERT_TRUE(found == whole) << format << ", allocation " << nth;
+    }
+  }
 }
 
 TEST_F(ReaderApi, WhatCannotBeReadSaysWhy) {

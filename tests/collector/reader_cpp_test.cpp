@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <future>
+#include <latch>
 #include <shmetrics/reader.hpp>
 #include <stdexcept>
 #include <string>
@@ -91,6 +93,27 @@ TEST_F(ReaderCpp, WhatACallbackThrowsReachesTheCallerAndNothingIsCalledAgain) {
   EXPECT_THROW(static_cast<void>(reading.text(SHMETRICS_TEXT, fail)), std::out_of_range);
   EXPECT_EQ(calls, 2);
   EXPECT_THROW(reading.for_each_sample([](const auto&) { throw 5; }), int);
+}
+
+// The first text by protobuf leaves something behind for the next.
+TEST_F(ReaderCpp, IsUsedByAnyNumberOfThreads) {
+  tests::SegmentBuilder large(
+      {.workers = 1, .thread_slots = 1, .cells = 8 * shm::kGrowthCells, .directory_bytes = 1 << 20});
+  const auto many = large.family(tests::counter("many_total", {"x"}));
+  for (int i = 0; i < 2000; ++i) large.series(many, {std::to_string(i)});
+  const std::string expected = Reading::of(large.path()).text(SHMETRICS_PROTOBUF);
+  ASSERT_GT(expected.size(), 50'000u);
+  for (int round = 0; round < 50; ++round) {
+    const Reading reading = Reading::of(large.path());
+    std::latch both(2);
+    const auto render = [&] {
+      both.arrive_and_wait();
+      return reading.text(SHMETRICS_PROTOBUF);
+    };
+    std::future<std::string> other = std::async(std::launch::async, render);
+    EXPECT_TRUE(render() == expected);
+    EXPECT_TRUE(other.get() == expected);
+  }
 }
 
 TEST_F(ReaderCpp, IsMovedAndNeverCopied) {

@@ -2,9 +2,9 @@
  * libshmetrics_reader; it needs nothing of the client, and no C++ runtime.
  *
  * A reading is what a segment held at one moment, merged over all workers. It is made by one call, never changes, and
- * belongs to whoever made it: any number of threads may make and use readings of their own at the same time. Nothing is
- * kept between readings. A child that is forked while another thread reads keeps that reading's memory and descriptor,
- * and must not use or free it: read in a process that does not fork, or not at that moment.
+ * belongs to whoever made it. Any number of threads may make readings, and use the same one, at the same time; it is
+ * freed once. Nothing is kept between readings. A child that is forked while another thread reads keeps that reading's
+ * memory and descriptor, and must not use or free it: read in a process that does not fork, or not at that moment.
  *
  * Made for use within a worker: no signal handler is installed, no thread started, no lock taken that an update takes;
  * memory that no worker has allocated is not touched. Only a file that somebody cuts short while it is read ends the
