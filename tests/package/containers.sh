@@ -29,6 +29,7 @@ clean_up() {
   pod pod rm -af >/dev/null 2>&1 || true
   pod rm -af -t 0 >/dev/null 2>&1 || true
   pod volume rm -af >/dev/null 2>&1 || true
+  pod network rm shmetrics_test_default >/dev/null 2>&1 || true # of compose; its file is in /etc
   umount -l "$memory" || true
   ! mountpoint -q "$work/shm" || umount -l "$work/shm"
   rm -rf --one-file-system "$work"

@@ -35,6 +35,7 @@ is_made() { [[ " ${packages[*]} " = *" $1 "* ]]; }
 for package in python3-shmetrics shmetrics libshmetrics-dev libshmetrics0; do
   is_made "$package" || fail "no $package"
 done
+touch "$work/before"
 dpkg -i "${made[@]}" >>"$work/log" 2>&1 || { tail -n 40 "$work/log"; fail "dpkg -i failed"; }
 dpkg -L "${packages[@]}" | sort -u >"$work/files"
 
@@ -79,6 +80,6 @@ dpkg --purge "${packages[@]}" >>"$work/log" 2>&1 || { tail -n 40 "$work/log"; fa
 while read -r path; do
   [ -d "$path" ] || [ ! -e "$path" ] || fail "$path is left"
 done <"$work/files"
-find / -xdev -path /proc -prune -o -name '*shmetrics*' -print 2>/dev/null |
+find / -xdev -path /proc -prune -o -name '*shmetrics*' -cnewer "$work/before" -print 2>/dev/null |
   grep -vE "^($work|$source_directory|/tmp|/dev)" | grep -E '^/(usr|etc|var|lib)/' >"$work/left" || true
 [ ! -s "$work/left" ] || { cat "$work/left"; fail "something is left after the purge"; }
