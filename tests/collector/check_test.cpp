@@ -71,9 +71,9 @@ TEST_F(Check, WhatIsNotASegmentGetsNoAnswer) {
 }
 
 TEST_F(Check, AFlippedMagicVersionOrGeometryIsNamedAndGetsNoAnswer) {
-  const std::pair<std::size_t, const char*> cases[] = {{0, "magic"},     {8, "version"},   {16, "fingerprint"},
-                                                       {32, "geometry"}, {40, "geometry"}, {48, "geometry"},
-                                                       {52, "geometry"}, {56, "geometry"}};
+  const std::pair<std::size_t, const char*> cases[] = {{0, "first bytes"}, {8, "version"},   {16, "fingerprint"},
+                                                       {32, "geometry"},   {40, "geometry"}, {48, "geometry"},
+                                                       {52, "geometry"},   {56, "geometry"}};
   for (const auto& [at, name] : cases) {
     segment_.base()[at] ^= std::byte{1};
     const CheckReport report = check_segment(segment_.path());

@@ -54,7 +54,7 @@ if [ -e "$headers/Python.h" ]; then
   mkdir "$work/shmetrics"
   cp client/python/shmetrics/*.py "$work/shmetrics/"
   compile gcc -shared -fPIC -DSHMETRICS_STUB -Wall -Wextra -Werror "${include[@]}" -isystem "$headers" \
-    client/python/core.c client/python/declaration.c client/python/reading.c -o "$work/shmetrics/_core.abi3.so"
+    client/python/{core,declaration,exemplar,reading}.c -o "$work/shmetrics/_core.abi3.so"
   cd "$work"
   works /usr/bin/python3 -W error - <<'TEXT'
 from shmetrics import Counter, Gauge, Histogram, Info, Registry, Summary

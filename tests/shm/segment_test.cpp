@@ -219,7 +219,7 @@ TEST_F(SegmentTest, EveryHeaderFieldIsCheckedAndNamed) {
     Fault fault;
     const char* word;
   };
-  for (const Case& field : {Case{offsetof(Header, magic), Fault::kIncompatible, "magic"},
+  for (const Case& field : {Case{offsetof(Header, magic), Fault::kIncompatible, "first bytes"},
                             Case{offsetof(Header, layout_version), Fault::kIncompatible, "layout version"},
                             Case{offsetof(Header, abi_fingerprint), Fault::kIncompatible, "fingerprint"},
                             Case{offsetof(Header, file_bytes), Fault::kIncompatible, "geometry"},

@@ -87,7 +87,7 @@ TEST_F(Program, DumpWithoutASegmentFails) {
   expect_failure(run_program({"dump", "/dev/shm/shmetrics-test-none"}), 1, "shmetrics-test-none");
   expect_failure(run_program({"dump", "/dev/shm"}), 1, "/dev/shm");
   segment_.base()[0] ^= std::byte{1};
-  expect_failure(run_program({"dump", segment_.path()}), 1, "magic");
+  expect_failure(run_program({"dump", segment_.path()}), 1, "first bytes");
 }
 
 TEST_F(Program, AWrongCommandLineIsTwoWhateverTheSubcommand) {
