@@ -14,7 +14,7 @@
 # As root, or by sudo where that asks for no password; otherwise it prints the one line to run and exits 1.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-readonly here policy=/usr/sbin/policy-rc.d
+readonly here policy=/usr/sbin/policy-rc.d units=/lib/systemd/system
 
 # A word is a package, or alternatives of which the first that is there is taken: NAME or NAME:LEAST_VERSION, with `|`
 # between them.
@@ -140,7 +140,7 @@ leave_out_what_apt_lacks() {
   missing=("${kept[@]}")
 }
 
-# Debian starts a service when its package is installed (prometheus and nginx are two); a test's dependency must not.
+# Debian starts a service when its package is installed (prometheus and nginx are two); a dependency must not.
 policy_is_ours=no
 forbid_services() {
   [ -e "$policy" ] && return
@@ -210,6 +210,7 @@ leave_out_what_apt_lacks
 [ ${#missing[@]} -gt 0 ] || exit 0
 echo "installing ${#missing[@]} packages: ${missing[*]}"
 forbid_services
+units_before=" $(echo "$units"/*.service) "
 # The package lists may be stale: they are fetched again only when it does not work without.
 if ! apt_install "${missing[@]}" && ! { apt_update && apt_install "${missing[@]}"; }; then
   tail -n 20 "$log" >&2
@@ -217,8 +218,6 @@ if ! apt_install "${missing[@]}" && ! { apt_update && apt_install "${missing[@]}
   exit 1
 fi
 # Not now, and not at the next boot either.
-for service in prometheus apache2 nginx; do
-  case " ${missing[*]} " in
-    *" $service "*) "${as_root[@]}" systemctl disable "$service" >/dev/null 2>&1 || true ;;
-  esac
+for unit in "$units"/*.service; do
+  [[ $units_before == *" $unit "* ]] || "${as_root[@]}" systemctl disable "${unit##*/}" >/dev/null 2>&1 || true
 done
