@@ -132,7 +132,8 @@ constexpr SelfMetric kMetrics[] = {
     {"shmetrics_exemplars_dropped_total", kCounter, "Exemplars that were not kept, by reason; their updates count.",
      "`reason`: not_declared, invalid, too_long, no_slot",
      "not_declared: the family was declared without exemplars. invalid, too_long: correct the labels, "
-     "[exemplars.md](exemplars.md#room) has the limits. no_slot: raise `slots` and make the segment anew.",
+     "[exemplars.md](exemplars.md#room) has the limits. no_slot: raise `slots` and make the segment "
+     "anew, or give a full file system room.",
      by_reason<&S::exemplars_dropped>},
     {"shmetrics_families", kGauge, "Metric families declared in the segment.", "", "For information.",
      of_segments<&S::families>},
