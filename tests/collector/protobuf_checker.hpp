@@ -74,13 +74,9 @@ class ProtobufChecker {
     labels_.clear();
     demand(message.next(), "no value");
     for (; message.tag() == 1; demand(message.next(), "no value")) {
-      Reader pair = message.get_message();
-      demand(is(pair, 1), "no label name");
-      const protozero::data_view label = pair.get_view();
-      demand(is(pair, 2), "no label value");
+      const auto [name, value] = label(message);
       if (!labels_.empty()) labels_ += ',';
-      collector::append_label(labels_, view(label), view(pair.get_view()), true);
-      ends(pair);
+      collector::append_label(labels_, name, value, true);
     }
     demand(message.tag() == kind, "a value of another kind");
     Reader value = message.get_message();
@@ -89,7 +85,32 @@ class ProtobufChecker {
     if (kind == 4) return summary(value);
     demand(is(value, 1), "no number");
     line("", "", value.get_double());
-    starts(value, kind == 3 ? 3 : 0);
+    bool has_more = value.next();
+    if (has_more && kind == 3 && value.tag() == 2) has_more = exemplar(value);
+    if (has_more) start(value, kind == 3 ? 3 : 0);
+  }
+
+  /// One that the message is at. Whether a field follows.
+  static bool exemplar(Reader& message) {
+    Reader fields = message.get_message();
+    bool has_more = fields.next();
+    for (; has_more && fields.tag() == 1; has_more = fields.next()) label(fields);
+    demand(has_more && fields.tag() == 2, "an exemplar without a value");
+    fields.skip();
+    demand(is(fields, 3), "an exemplar without a time");
+    time(fields);
+    ends(fields);
+    return message.next();
+  }
+
+  static std::pair<std::string_view, std::string_view> label(Reader& message) {
+    Reader pair = message.get_message();
+    demand(is(pair, 1), "no label name");
+    const std::string_view name = view(pair.get_view());
+    demand(is(pair, 2), "no label value");
+    const std::string_view value = view(pair.get_view());
+    ends(pair);
+    return {name, value};
   }
 
   void summary(Reader value) {
@@ -121,12 +142,13 @@ class ProtobufChecker {
       std::string text = "+Inf";
       if (bound != std::numeric_limits<double>::infinity()) collector::append_bound(text = "", bound);
       line("_bucket", text, up_to);
-      ends(bucket);
+      if (bucket.next()) demand(bucket.tag() == 3 && !exemplar(bucket), "not an exemplar of a bucket");
     }
     demand(last == std::numeric_limits<double>::infinity() && below == count, "the last bucket holds not all");
     line("_sum", "", sum);
     line("_count", "", count);
     if (has_more && value.tag() == 5) has_more = native(value, count);
+    while (has_more && value.tag() == 16) has_more = exemplar(value);
     if (has_more) start(value, 15);
   }
 
@@ -169,15 +191,19 @@ class ProtobufChecker {
   }
   void start(Reader& value, std::uint32_t field) const {
     demand(value.tag() == field, "not a start");
-    Reader timestamp = value.get_message();
+    demand(time(value) <= now_seconds_, "a start to come");
+    ends(value);
+  }
+  static std::int64_t time(Reader& message) {
+    Reader timestamp = message.get_message();
     demand(is(timestamp, 1), "no seconds");
     const std::int64_t seconds = timestamp.get_int64();
-    demand(seconds >= 0 && seconds <= now_seconds_, "a start to come");
+    demand(seconds >= 0, "a time before 1970");
     demand(is(timestamp, 2), "no nanoseconds");
     const std::int32_t nanoseconds = timestamp.get_int32();
     demand(nanoseconds >= 0 && nanoseconds < 1'000'000'000, "nanoseconds of more than a second");
     ends(timestamp);
-    ends(value);
+    return seconds;
   }
 
   template <typename Number>
