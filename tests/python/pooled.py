@@ -1,4 +1,4 @@
-"""Children of multiprocessing and billiard that count, however they are started; in each pool one may be killed."""
+"""Children of multiprocessing and billiard that count, however they are started; of each kind one may be killed."""
 import multiprocessing
 import os
 import signal
@@ -24,9 +24,15 @@ if __name__ == "__main__":
     ways = [multiprocessing.get_context(method) for method in ("fork", "spawn", "forkserver")]
     ways.append(billiard.get_context("fork"))
     for way in ways:
-        with way.Pool(2, maxtasksperchild=1) as pool:
-            pool.map(count, [1, 2, 3], chunksize=1)
-            if way is not ways[-1]:  # billiard's children wait half a minute for close(); terminate() is an end too
+        if way is ways[-1]:  # its pool's close() takes half a minute, and its terminate() may wait for ever
+            children = [way.Process(target=count, args=(n,)) for n in (1, 2, 3)]
+            for child in children:
+                child.start()
+            for child in children:
+                child.join()
+        else:
+            with way.Pool(2, maxtasksperchild=1) as pool:
+                pool.map(count, [1, 2, 3], chunksize=1)
                 pool.close()
                 pool.join()
         if "kill" in sys.argv:
