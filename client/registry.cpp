@@ -53,11 +53,11 @@ Buckets growing(double start, std::size_t count, auto next) {
 // One line a process: a program that tries again at each request must not fill its log.
 void say_inert(const Options& options, const std::error_code& error) noexcept {
   static constinit std::atomic<bool> said = false;
-  static_cast<void>(guarded([&] {
-    const std::string line = error.message() + "; metrics of this process are not counted";
-    if (options.on_error != nullptr) return options.on_error(line.c_str());
-    if (!detail::is_quiet(options) && !said.exchange(true)) dprintf(STDERR_FILENO, "shmetrics: %s\n", line.c_str());
-  }));
+  const detail::SlowPath slow;  // and no lock: a stderr that nobody reads must not keep other threads from registering
+  const char* const line = detail::message_of(error);
+  if (options.on_error != nullptr) return options.on_error(line);
+  if (detail::is_quiet(options) || said.exchange(true)) return;
+  dprintf(STDERR_FILENO, "shmetrics: %s; metrics of this process are not counted\n", line);
 }
 
 shm::Schema schema_of(auto kind, const auto& declaration, const FamilyOptions& options) {

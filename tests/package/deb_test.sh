@@ -74,6 +74,8 @@ done
 [ "$(stat -c %a /etc/shmetrics/tokens)" = 600 ] && grep -qE '^[0-9a-f]{64}$' /etc/shmetrics/tokens ||
   fail "no token was made"
 getent group shmetrics >/dev/null || fail "no group was made"
+grep -q "^ExecStart=/usr/bin/shmetrics-exporter " /usr/lib/systemd/system/shmetrics-exporter.service ||
+  fail "the unit starts another program than that of the package"
 [ -s /etc/default/shmetrics-exporter ] && [ -s /usr/share/doc/shmetrics/README.md ] || fail "no defaults, or no docs"
 
 dpkg --purge "${packages[@]}" >>"$work/log" 2>&1 || { tail -n 40 "$work/log"; fail "purge failed"; }
