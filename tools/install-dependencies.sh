@@ -136,7 +136,9 @@ leave_out_what_apt_lacks() {
       lacking+=("$package")
     fi
   done
-  [ ${#lacking[@]} -eq 0 ] || echo "this release has no ${lacking[*]}: the tests that want it are skipped"
+  # Said once, with what is installed: nothing would change the second time.
+  [ ${#lacking[@]} -eq 0 ] || [ ${#kept[@]} -eq 0 ] ||
+    echo "this release has no ${lacking[*]}: the tests that want it are skipped"
   missing=("${kept[@]}")
 }
 
@@ -184,14 +186,17 @@ if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
   exit
 fi
 
+# A fresh image has no lists of packages, and nothing can be chosen without.
+has_lists() { [ -n "$(candidate cmake)" ]; }
+
 find_missing "$@"
+! has_lists || leave_out_what_apt_lacks
 [ ${#missing[@]} -gt 0 ] || exit 0
 
 as_root=()
 if [ "$(id -u)" -ne 0 ]; then
   if ! sudo -n true 2>/dev/null; then
-    # Without lists of packages it is not known which alternative there is.
-    [ -n "$(candidate cmake)" ] || { echo "missing packages; run: sudo $0 $*" >&2 && exit 1; }
+    has_lists || { echo "missing packages; run: sudo $0 $*" >&2 && exit 1; }
     echo "missing packages; run: sudo apt-get install --no-install-recommends ${missing[*]}" >&2
     exit 1
   fi
@@ -201,13 +206,12 @@ fi
 log=$(mktemp)
 trap 'allow_services; rm -f "$log"' EXIT
 trap 'exit 1' INT TERM
-# A fresh image has no lists of packages, and nothing can be chosen without.
-if [ -z "$(candidate cmake)" ]; then
+if ! has_lists; then
   apt_update || true
   find_missing "$@"
+  ! has_lists || leave_out_what_apt_lacks
+  [ ${#missing[@]} -gt 0 ] || exit 0
 fi
-leave_out_what_apt_lacks
-[ ${#missing[@]} -gt 0 ] || exit 0
 echo "installing ${#missing[@]} packages: ${missing[*]}"
 forbid_services
 units_before=" $(echo "$units"/*.service) "

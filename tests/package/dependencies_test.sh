@@ -104,6 +104,9 @@ a_system anything=1 libboost1.81-dev=none libboost-dev=1.83.0.1 clang=1:18.0 chr
 run 0 build long
 installs valgrind && leaves chromium && installs libisal-dev
 says "this release has no chromium"
+all_is_installed
+run 0 build long
+[ ! -s "$work/out" ] && [ ! -s "$work/calls" ] || fail "is not silent where only what apt lacks is missing"
 
 # A fresh image has no lists: they are fetched before anything is chosen.
 a_system
@@ -119,6 +122,9 @@ run 1 build
 says "missing packages; run: sudo apt-get install --no-install-recommends cmake"
 [ "$(wc -l <"$work/out")" -eq 1 ] || fail "prints more than one line"
 [ ! -s "$work/calls" ] || fail "calls apt-get without being allowed to"
+printf '%s\n' chromium=none >>"$work/lists"
+run 1 long
+! grep -q 'sudo .*chromium' "$work/out" || fail "asks for what apt lacks"
 : >"$work/lists"
 run 1 build
 says "missing packages; run: sudo $script build"
