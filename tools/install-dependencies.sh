@@ -46,7 +46,7 @@ packages_of() {
       echo apache2 apache2-dev dpkg-dev python3-pip python3-setuptools python3-wheel
       echo python3-build python3-venv # a wheel of the package for Python, and where it is installed
       echo uwsgi-core uwsgi-plugin-python3 python3-django-prometheus python3-celery
-      echo libapache2-mod-wsgi-py3
+      echo libapache2-mod-wsgi-py3 libapache2-mod-php
       echo chromium fonts-inter # the live page as people see it
       command -v npm >/dev/null || echo nodejs npm # some have both in one package
       echo valgrind

@@ -7,6 +7,9 @@
 #define MOST_LABELS 16
 
 ZEND_DECLARE_MODULE_GLOBALS(shmetrics)
+#ifdef ZTS
+ZEND_TSRMLS_CACHE_DEFINE()
+#endif
 
 /* ---- updates ---- */
 
@@ -331,7 +334,7 @@ static PHP_MINFO_FUNCTION(shmetrics) {
 }
 
 static PHP_GINIT_FUNCTION(shmetrics) {
-#if defined(ZTS) && defined(COMPILE_DL_SHMETRICS)
+#ifdef ZTS
   ZEND_TSRMLS_CACHE_UPDATE();
 #endif
   memset(shmetrics_globals, 0, sizeof *shmetrics_globals);
@@ -357,7 +360,4 @@ static zend_module_entry shmetrics_module_entry = {STANDARD_MODULE_HEADER,
                                                    NULL,
                                                    STANDARD_MODULE_PROPERTIES_EX};
 
-#ifdef ZTS
-ZEND_TSRMLS_CACHE_DEFINE()
-#endif
 ZEND_GET_MODULE(shmetrics)

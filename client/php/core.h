@@ -35,6 +35,9 @@ HashTable families;
 ZEND_END_MODULE_GLOBALS(shmetrics)
 ZEND_EXTERN_MODULE_GLOBALS(shmetrics)
 #define SHMETRICS_G(name) ZEND_MODULE_GLOBALS_ACCESSOR(shmetrics, name)
+#ifdef ZTS /* each thread of the server has its own: it opens the same segment, and gets a slot of its own */
+ZEND_TSRMLS_CACHE_EXTERN()
+#endif
 
 /* segment.c: opened at the first call, in the worker. NULL: said in the log, and tried again after a second. */
 shmetrics_registry* opened_segment(void);

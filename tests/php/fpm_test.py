@@ -3,70 +3,33 @@
 usage: fpm_test.py DIRECTORY_OF_THE_PACKAGE DIRECTORY_OF_PROGRAMS [SECONDS]
 """
 import os
-import re
 import signal
-import subprocess
-import sys
 import time
 import unittest
 
-SECONDS = int(sys.argv.pop(3)) if len(sys.argv) > 3 and sys.argv[3].isdigit() else 2
-
-import phps  # noqa: E402
+import phps
+from served import SECONDS, Served
 
 phps.skip_without("php-fpm", "nginx", "wrk")
-from segments import deaths_in, get, samples, samples_of, workers  # noqa: E402
+from segments import deaths_in, get, samples, samples_of  # noqa: E402
 
-CONNECTIONS = 4
 STATIC = "pm = static\npm.max_children = 3\n"
+DYNAMIC = ("pm = dynamic\npm.max_children = 3\npm.start_servers = 2\npm.min_spare_servers = 1\n"
+           "pm.max_spare_servers = 2\n")
+ON_DEMAND = "pm = ondemand\npm.max_children = 3\npm.process_idle_timeout = 1s\n"
 
 
-class PhpFpm(unittest.TestCase):
+class PhpFpm(Served):
     def start(self, lines, **more):
         fpm = phps.Fpm({"www": lines} if isinstance(lines, str) else lines, **more)
         self.addCleanup(fpm.close)
         fpm.up()
         return fpm
 
-    def load(self, fpm, seconds=SECONDS):
-        return subprocess.Popen(["wrk", "-t", "1", "-c", str(CONNECTIONS), "-d", f"{seconds}s", "--timeout", "30s",
-                                 f"http://127.0.0.1:{fpm.port}/work"], stdout=subprocess.PIPE, text=True)
-
-    def counted(self, fpm, path="/work"):
-        found = samples(fpm.segment, "app_request")
-        counted = found.get(f'app_requests_total{{path="{path}"}}', 0)
-        self.assertLessEqual(abs(found.get(f'app_request_seconds_count{{path="{path}"}}', 0) - counted), 3,
-                             "apart only where a worker was killed between the two")
-        return counted
-
-    def assert_counted(self, fpm, load, cut=0):
-        """What wrk was answered is counted; more than that only what was cut off by a kill or the end of wrk."""
-        report = load.communicate(timeout=120)[0]
-        answered = int(re.search(r"(\d+) requests in", report).group(1))
-        refused = re.search(r"Non-2xx or 3xx responses: (\d+)", report)
-        answered -= int(refused.group(1)) if refused else 0
-        self.assertGreater(answered, 100, report + fpm.said())
-        counted = self.counted(fpm)
-        self.assertLessEqual(answered, counted, fpm.said())
-        self.assertLessEqual(counted, answered + cut + CONNECTIONS)
-        print(f"{self.id()}: {answered} answered, {counted:.0f} counted, {cut} cut off")
-
     def test_killed_workers_lose_no_answer(self):
-        fpm = self.start(STATIC)
-        load = self.load(fpm)
-        kills = 0
-        for _ in range(SECONDS + 1):
-            time.sleep(SECONDS / (SECONDS + 2))
-            os.kill(fpm.up(), signal.SIGKILL)
-            kills += 1
-        self.assert_counted(fpm, load, cut=kills)
-        time.sleep(1)  # what wrk has left is done
-        for _ in range(6):
-            shown = samples_of(get(fpm.port, "/metrics"), "app_requests_total")
-            self.assertEqual(shown['app_requests_total{path="/work"}'], self.counted(fpm))
-        self.assertEqual({worker["program"] for worker in workers(fpm.segment)}, {"php-fpm"})
-        fpm.stop()
-        self.assertEqual(deaths_in(fpm.segment), kills, "only kills are deaths")
+        for lines in (STATIC, DYNAMIC, ON_DEMAND):
+            with self.subTest(lines):
+                self.assert_kills_lose_no_answer(self.start(lines), "php-fpm")
 
     def test_a_request_that_kills_its_worker_is_counted(self):
         fpm = self.start(STATIC)
@@ -83,7 +46,7 @@ class PhpFpm(unittest.TestCase):
         self.assertEqual(samples(fpm.segment, "app_active"), {"app_active": 0})
 
     def test_workers_on_demand_come_and_go_without_a_loss(self):
-        fpm = self.start("pm = ondemand\npm.max_children = 3\npm.process_idle_timeout = 1s")
+        fpm = self.start(ON_DEMAND)
         self.assert_counted(fpm, self.load(fpm))
         for _ in range(300):
             if not fpm.workers():
@@ -104,11 +67,9 @@ class PhpFpm(unittest.TestCase):
         self.assertEqual(deaths_in(fpm.segment), 0)
 
     def test_a_reload_under_load_loses_no_answer_and_is_no_death(self):
-        lines = ("pm = dynamic\npm.max_children = 3\npm.start_servers = 2\npm.min_spare_servers = 1\n"
-                 "pm.max_spare_servers = 2")
         for patience, cut in (("10s", 0), ("0", 3)):
             with self.subTest(patience=patience):
-                fpm = self.start(lines, patience=patience)
+                fpm = self.start(DYNAMIC, patience=patience)
                 load = self.load(fpm)
                 before = set(fpm.workers())
                 time.sleep(SECONDS / 2)
@@ -156,6 +117,7 @@ class PhpFpm(unittest.TestCase):
         for port in fpm.ports.values():
             shown = samples_of(get(port, "/metrics"), "app_requests_total")
             self.assertEqual(shown, {'app_requests_total{path="/up"}': 2})
+        self.assert_kills_lose_no_answer(fpm, "php-fpm", "--segment.group", phps.USER)
 
 
 if __name__ == "__main__":

@@ -120,12 +120,12 @@ def get(port, path, timeout=10):
     raise AssertionError("no worker comes back")
 
 
-def deaths_in(segment):
+def deaths_in(segment, *flags):
     """Of the workers that ended: those before whose entries were taken over, and those that nobody has followed. The
     table shows no entry that a program has claimed at its start, and not used since; so the exporter has to say."""
     port = free_port()
     exporter = subprocess.Popen([PROGRAMS / "shmetrics-exporter", "--segment", segment, "--web.listen-address",
-                                 f"127.0.0.1:{port}"], stderr=subprocess.DEVNULL)
+                                 f"127.0.0.1:{port}", *flags], stderr=subprocess.DEVNULL)
     try:
         shown = samples_of(get(port, "/metrics"), "shmetrics_worker")
     finally:
