@@ -47,6 +47,9 @@ def main(directory):
             results["failed"].append(f"stage {name}")
         elif result == "ok" and name in ("format", "shell", "tidy", "fuzz-replay", "fuzz"):
             results["passed"].append(f"stage {name}")
+        elif result == "skipped":
+            said = (directory / f"{name}.log").read_text().splitlines()
+            results["skipped"].append(f"stage {name}: {said[-1] if said else 'no reason'}")
 
     if times:
         print("slowest tests:")

@@ -2,7 +2,7 @@
 # some GB below $TMPDIR.
 #
 #   in_own_mounts "$0" "$@"   runs the script anew where its mounts and processes end with it
-#   make_system RELEASE       a fresh system, with a copy of this tree in /src
+#   make_system RELEASE       a fresh system, with a clone of this repository in /src, and what is not committed
 #   inside COMMAND            there, in /src
 
 in_own_mounts() {
@@ -13,7 +13,7 @@ in_own_mounts() {
 }
 
 remove_system() {
-  umount -l "$system"/proc "$system"/dev/shm "$system"/ccache 2>/dev/null || true
+  umount -l "$system"/proc "$system"/dev/{shm,pts} "$system"/ccache 2>/dev/null || true
   rm -rf --one-file-system "$system"
 }
 
@@ -23,9 +23,11 @@ make_system() {
   debootstrap --variant=minbase --include=ca-certificates "$1" "$system"
   apt-config dump Acquire >"$system/etc/apt/apt.conf.d/99host" # its proxy, if it has one
   cp /etc/resolv.conf "$system/etc/"
-  mkdir -p "$system/src" "$system/dev/shm"
+  mkdir -p "$system/dev/shm"
   mount -t proc proc "$system/proc"
   mount -t tmpfs tmpfs "$system/dev/shm"
+  mount -t devpts -o ptmxmode=666 devpts "$system/dev/pts"
+  git clone -q . "$system/src"
   git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$system/src"
   if [ -n "${CCACHE_DIR:-}" ]; then # who has one wants it used
     mkdir "$system/ccache"
