@@ -28,9 +28,9 @@ static const Family* family_of(VALUE self) {
   return rb_check_typeddata(self, &kFamilyType);
 }
 
-/* ---- updates ---- */
+/* ---- updates: whether the kind has such a one ---- */
 
-static void add(char kind, shmetrics_series series, double n) {
+static int add(char kind, shmetrics_series series, double n) {
   if (kind == 'c') {
     const shmetrics_float_counter counter = {series};
     shmetrics_float_counter_add(counter, n);
@@ -38,14 +38,17 @@ static void add(char kind, shmetrics_series series, double n) {
     const shmetrics_gauge gauge = {series};
     shmetrics_gauge_add(gauge, n);
   }
+  return kind == 'c' || kind == 'g';
 }
 
-static void set(char kind, shmetrics_series series, double value) {
+static int set(char kind, shmetrics_series series, double value) {
   const shmetrics_gauge gauge = {series};
-  if (kind == 'g') shmetrics_gauge_set(gauge, value);
+  if (kind != 'g' && kind != 'r') return 0;
+  shmetrics_gauge_set(gauge, value);
+  return 1;
 }
 
-static void observe(char kind, shmetrics_series series, double value) {
+static int observe(char kind, shmetrics_series series, double value) {
   if (kind == 'h') {
     const shmetrics_histogram histogram = {series};
     shmetrics_histogram_observe(histogram, value);
@@ -53,7 +56,10 @@ static void observe(char kind, shmetrics_series series, double value) {
     const shmetrics_summary summary = {series};
     shmetrics_summary_observe(summary, value);
   }
+  return kind == 'h' || kind == 's';
 }
+
+typedef int (*Change)(char kind, shmetrics_series series, double value);
 
 /* ---- a family, and the labels as a hash: nothing is kept, so that label values without bound cost no memory ---- */
 
@@ -81,14 +87,13 @@ static int find(const Family* family, VALUE given, shmetrics_series* series) {
   return 1;
 }
 
-/* add(labels, n), and so for the others -> whether these are the family's labels; else nothing happens. */
-static VALUE update(VALUE self, VALUE labels, VALUE value, void (*change)(char, shmetrics_series, double)) {
+/* add(labels, n), and so for the others -> whether the family has these labels and such an update; else nothing
+ * happens. */
+static VALUE update(VALUE self, VALUE labels, VALUE value, Change change) {
   const Family* family = family_of(self);
   const double number = NUM2DBL(value);
   shmetrics_series series;
-  if (!find(family, labels, &series)) return Qfalse;
-  change(family->kind, series, number);
-  return Qtrue;
+  return find(family, labels, &series) && change(family->kind, series, number) ? Qtrue : Qfalse;
 }
 
 static VALUE family_add(VALUE self, VALUE labels, VALUE n) {
@@ -107,7 +112,7 @@ static VALUE family_problem(VALUE self) {
   return family_of(self)->problem;
 }
 
-/* ---- a series: kept where the labels stay the same ---- */
+/* ---- a series: a family whose labels are all given; its updates look nothing up ---- */
 
 typedef struct {
   shmetrics_series series;
@@ -121,10 +126,6 @@ static const rb_data_type_t kSeriesType = {
 };
 static VALUE series_class;
 
-static const Series* series_of(VALUE self) {
-  return rb_check_typeddata(self, &kSeriesType);
-}
-
 /* nil: these are not the family's labels. */
 static VALUE family_series(VALUE self, VALUE labels) {
   const Family* family = family_of(self);
@@ -134,22 +135,24 @@ static VALUE family_series(VALUE self, VALUE labels) {
   return find(family, labels, &series->series) ? made : Qnil;
 }
 
-static VALUE series_add(VALUE self, VALUE n) {
-  const Series* series = series_of(self);
-  add(series->kind, series->series, NUM2DBL(n));
-  return Qnil;
+/* add(labels, n), and so for the others, as a family has them: no labels are left. */
+static VALUE update_series(VALUE self, VALUE labels, VALUE value, Change change) {
+  const Series* series = rb_check_typeddata(self, &kSeriesType);
+  const double number = NUM2DBL(value);
+  Check_Type(labels, T_HASH);
+  return RHASH_SIZE(labels) == 0 && change(series->kind, series->series, number) ? Qtrue : Qfalse;
 }
 
-static VALUE series_set(VALUE self, VALUE value) {
-  const Series* series = series_of(self);
-  set(series->kind, series->series, NUM2DBL(value));
-  return Qnil;
+static VALUE series_add(VALUE self, VALUE labels, VALUE n) {
+  return update_series(self, labels, n, add);
 }
 
-static VALUE series_observe(VALUE self, VALUE value) {
-  const Series* series = series_of(self);
-  observe(series->kind, series->series, NUM2DBL(value));
-  return Qnil;
+static VALUE series_set(VALUE self, VALUE labels, VALUE value) {
+  return update_series(self, labels, value, set);
+}
+
+static VALUE series_observe(VALUE self, VALUE labels, VALUE value) {
+  return update_series(self, labels, value, observe);
 }
 
 static VALUE set_program(VALUE self, VALUE name) {
@@ -181,9 +184,9 @@ __attribute__((visibility("default"))) void Init_shmetrics_core(void) {
   rb_define_method(family_class, "observe", family_observe, 2);
   rb_define_method(family_class, "series", family_series, 1);
   rb_define_method(family_class, "problem", family_problem, 0);
-  rb_define_method(series_class, "add", series_add, 1);
-  rb_define_method(series_class, "set", series_set, 1);
-  rb_define_method(series_class, "observe", series_observe, 1);
+  rb_define_method(series_class, "add", series_add, 2);
+  rb_define_method(series_class, "set", series_set, 2);
+  rb_define_method(series_class, "observe", series_observe, 2);
   rb_define_module_function(module, "program=", set_program, 1);
   rb_define_module_function(module, "release_worker", release_worker, 0);
 }

@@ -7,7 +7,7 @@
 /* A family: which labels it wants, as symbols in the order of the label names, and what its updates are. */
 typedef struct {
   const void* family; /* NULL: nothing can be declared, and updates do nothing */
-  char kind;          /* c, g, h or s */
+  char kind;          /* c, g, h or s; r: a gauge of the most recent value, that can only be set */
   long label_count;   /* -1: more than there may be, so it is refused, and any labels are dropped */
   VALUE labels;       /* a frozen array */
   VALUE problem;      /* why it is refused, else nil */

@@ -88,6 +88,9 @@ static VALUE segment_declare(VALUE self, VALUE kind, VALUE name, VALUE help, VAL
   family->labels = rb_ary_freeze(rb_ary_dup(labels));
   family->problem = Qnil;
   family->kind = wanted.kind[0];
+  if (family->kind == 'g' && (wanted.mode == SHMETRICS_MOSTRECENT || wanted.mode == SHMETRICS_LIVEMOSTRECENT)) {
+    family->kind = 'r';
+  }
   family->label_count = wanted.label_count > MOST_LABELS ? -1 : (long)wanted.label_count;
   family->family = declare(registry_of(self), &wanted, &error);
   if (error.code != 0) family->problem = text_of(error.message, strlen(error.message));

@@ -34,6 +34,18 @@ class MmapTest < Minitest::Test
                           "mmap_hits_total{path=\"/\"} 6\n"
   end
 
+  def test_the_plug_of_the_gem_makes_values_that_all_processes_share
+    make = lambda do
+      Prometheus::Client.configuration.value_class.new(:counter, :plug_total, :plug_total, { path: '/' })
+    end
+    in_process { make.call.increment(2) }
+    value = make.call
+    value.increment
+    assert_equal 3.0, value.get
+    assert_predicate value.class, :multiprocess
+    assert_includes page, 'plug_total{path="/"} 3'
+  end
+
   def test_an_observation_is_one_and_buckets_are_those_of_the_metric
     histogram = registry.histogram(:mmap_seconds, 'S', {}, [0.5, 1, 2])
     in_process { [0.5, 1.5, 9].each { |value| histogram.observe({ path: '/' }, value) } }

@@ -127,8 +127,13 @@ class SettingsTest < StoreTest
   end
 
   def test_a_most_recent_value_can_only_be_set
-    gauge = metric_store(:gauge, aggregation: :most_recent)
-    assert_raises(Shmetrics::Store::InvalidStoreSettingsError) { gauge.increment(labels: FOO) }
+    store = metric_store(:gauge, aggregation: :most_recent)
+    gauge = Prometheus::Client::Gauge.new(:level, docstring: 'L', store_settings: { aggregation: :most_recent })
+    [-> { store.increment(labels: FOO) }, -> { gauge.increment }, -> { gauge.decrement }].each do |update|
+      assert_raises(Shmetrics::Store::InvalidStoreSettingsError, &update)
+    end
+    gauge.set(2)
+    assert_equal 2.0, gauge.get
   end
 
   def test_a_counter_is_never_set_to_less
@@ -224,6 +229,7 @@ class MetricsTest < StoreTest
 
   def test_kept_labels_count_where_the_metric_does
     counter = @registry.counter(:hits_total, docstring: 'Hits', labels: %i[method path])
+    assert_empty counter.tap { counter.with_labels(method: 'GET', path: '/none') }.values
     kept = counter.with_labels(method: 'GET').with_labels(path: '/')
     kept.increment
     kept.increment(by: 2)
@@ -233,6 +239,9 @@ class MetricsTest < StoreTest
     seconds = @registry.histogram(:seconds, docstring: 'S', labels: [:path])
     seconds.with_labels(path: '/').observe(3)
     assert_equal 3.0, seconds.get(labels: { path: '/' })['sum']
+    level = @registry.gauge(:level, docstring: 'L', labels: [:path], store_settings: { aggregation: :sum })
+    level.with_labels(path: '/').tap { |of_path| of_path.set(5) }.decrement(by: 2)
+    assert_equal 3.0, level.get(labels: { path: '/' })
   end
 
   def test_labels_that_do_not_fit_raise_and_count_nothing
@@ -378,7 +387,7 @@ class ExtensionTest < StoreTest
     family = segment.declare('histogram', 'h_seconds', 'H', %i[a b], [0.5, 1], 0, 0)
     3.times do |i|
       family.observe({ a: i, b: :"x#{i}" }, 0.75)
-      family.series({ a: i, b: "x#{i}" }).observe(0.25)
+      family.series({ a: i, b: "x#{i}" }).observe({}, 0.25)
     end
     found = segment.values('h_seconds')
     GC.stress = false

@@ -13,6 +13,8 @@ require 'shmetrics'
 module Shmetrics
   # Values of that gem's metrics, and what is prepended to its classes.
   module ClientMmap
+    NO_LABELS = {}.freeze
+
     # One series. `get` is the value of all processes.
     class Value
       def self.multiprocess
@@ -29,19 +31,19 @@ module Shmetrics
       end
 
       def increment(amount = 1)
-        @series.add(amount)
+        @series.add(NO_LABELS, amount)
       end
 
       def decrement(amount = 1)
-        @series.add(-amount)
+        @series.add(NO_LABELS, -amount)
       end
 
       def set(value)
-        @series.set(value)
+        @series.set(NO_LABELS, value)
       end
 
       def observe(value)
-        @series.observe(value)
+        @series.observe(NO_LABELS, value)
       end
 
       def get

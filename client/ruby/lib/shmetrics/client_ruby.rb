@@ -34,45 +34,41 @@ module Shmetrics
         return false unless @store.is_a?(MetricStore)
 
         @store.declare(@labels, docstring, respond_to?(:buckets) ? buckets : [])
-        # An update says itself whether the labels fit. If they do, the gem need not look at them, which takes it a µs.
-        @updatable = @store.family if preset_labels.empty?
-        @addable = @updatable unless @store.only_set
         true
       end
 
-      # The series of a metric whose labels are all preset; nil: it has to be looked up.
-      def kept_series
-        return @kept_series if @kept_series
-        return unless @all_labels_preset && @store.is_a?(MetricStore)
+      # What updates go to: the family, or the series of a metric whose labels are all preset. It says itself whether the
+      # labels fit. If they do, the gem need not look at them, which takes it a µs. nil: it has to, or counts elsewhere.
+      def in_segment
+        return unless @store.is_a?(MetricStore)
 
-        @kept_series = @store.series(preset_labels)
+        if @all_labels_preset
+          @in_segment = @store.series(preset_labels)
+        elsif preset_labels.empty?
+          @in_segment = @store.family
+        end
       end
     end
 
     # Counter
     module Counter
       def increment(by: 1, labels: NO_LABELS)
-        return super unless by >= 0
-
-        series = labels.empty? && (@kept_series || kept_series)
-        return series.add(by) if series
-
-        @addable&.add(labels, by) || super
+        (by >= 0 && (@in_segment || in_segment)&.add(labels, by)) || super
       end
     end
 
     # Gauge
     module Gauge
       def set(value, labels: NO_LABELS)
-        (value.is_a?(Numeric) && @updatable&.set(labels, value)) || super
+        (value.is_a?(Numeric) && (@in_segment || in_segment)&.set(labels, value)) || super
       end
 
       def increment(by: 1, labels: NO_LABELS)
-        @addable&.add(labels, by) || super
+        (@in_segment || in_segment)&.add(labels, by) || super
       end
 
       def decrement(by: 1, labels: NO_LABELS)
-        @addable&.add(labels, -by) || super
+        (@in_segment || in_segment)&.add(labels, -by) || super
       end
     end
 
@@ -81,10 +77,7 @@ module Shmetrics
       def observe(value, labels: NO_LABELS)
         return super unless @store.is_a?(MetricStore)
 
-        series = labels.empty? && (@kept_series || kept_series)
-        return series.observe(value) if series
-
-        @updatable&.observe(labels, value) || @store.observe(label_set_for(labels), value)
+        (@in_segment || in_segment)&.observe(labels, value) || @store.observe(label_set_for(labels), value)
       end
 
       def init_label_set(labels)

@@ -105,13 +105,13 @@ module Shmetrics
       fit(@family.observe(labels, value), labels)
     end
 
-    # The labels' series, kept: its updates look nothing up.
+    # Takes updates by labels that nobody has looked at.
+    attr_reader :family
+
+    # Takes the updates of these labels, and looks nothing up.
     def series(labels)
       @family.series(labels)
     end
-
-    # What takes labels that are not looked at yet. Its add() is not for every mode.
-    attr_reader :family, :only_set
 
     # Shows the labels' series from now on, at 0 where that changes no value of another process.
     def show(labels)
