@@ -37,8 +37,9 @@ module Shmetrics
         true
       end
 
-      # What updates go to: the family, or the series of a metric whose labels are all preset. It says itself whether the
-      # labels fit. If they do, the gem need not look at them, which takes it a µs. nil: it has to, or counts elsewhere.
+      # What updates go to: the family, or the series of a metric whose labels are all preset. It says itself whether
+      # the labels fit. If they do, the gem need not look at them, which takes it a µs. nil: it has to, or counts
+      # elsewhere.
       def in_segment
         return unless @store.is_a?(MetricStore)
 
