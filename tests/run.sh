@@ -7,14 +7,14 @@
 #   tests/run.sh --full           and the tests labelled `long`, clang-tidy over all programs, the demo, and all parts
 #   tests/run.sh --full NAME...   these parts alone: each a system or toolchain that is not this one
 #
-# Parts: debian13, arm64, musl, containers.
+# Parts: debian13, arm64, musl, containers, newcomer.
 #
 # The last line is `N passed, N failed, N skipped` over all presets; the exit status is 1 if any failed or none ran.
 # Every stage has a log in build/log.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-readonly usage='usage: tests/run.sh [--dev | --full [NAME...]]' all_parts=(debian13 arm64 musl containers)
+readonly usage='usage: tests/run.sh [--dev | --full [NAME...]]' all_parts=(debian13 arm64 musl containers newcomer)
 exclude=(-LE '^long$')
 parts=()
 sanitizers=yes

@@ -8,6 +8,7 @@
 #   tools/install-dependencies.sh long           and the long ones: real servers, a browser, packages, valgrind
 #   tools/install-dependencies.sh parts          what the parts of tests/run.sh --full bring their systems along with
 #   tools/install-dependencies.sh peers          what bench/peers/run.sh measures beside shmetrics
+#   tools/install-dependencies.sh python         what it takes to install the package for Python by pip
 #   tools/install-dependencies.sh node           what tools/demo.sh --node runs
 #   tools/install-dependencies.sh prometheus     what tools/demo.sh --with-prometheus runs
 #
@@ -55,6 +56,7 @@ packages_of() {
       echo debootstrap musl podman podman-compose runc catatonit
       command -v npm >/dev/null || echo nodejs npm
       ;;
+    python) echo python3-dev python3-venv ;;
     node)
       command -v node >/dev/null || echo nodejs
       command -v npm >/dev/null || echo npm
@@ -66,7 +68,7 @@ packages_of() {
       command -v npm >/dev/null || echo nodejs npm
       ;;
     *)
-      echo "usage: tools/install-dependencies.sh [build] [test] [long] [parts] [peers] [node] [prometheus]" >&2
+      echo "usage: tools/install-dependencies.sh [build] [test] [long] [parts] [peers] [python] [node] [prometheus]" >&2
       exit 2
       ;;
   esac

@@ -17,7 +17,8 @@ from sources import paths
 # The headings that have something to run, or a folder of it.
 HEADINGS = {
     "operations": [
-        "Size", "Reset", "Upgrade and roll back", "Deploy with changed buckets, labels or kinds",
+        "Exporter and Prometheus", "Size", "Reset", "Upgrade and roll back",
+        "Deploy with changed buckets, labels or kinds",
         "Several applications", "Exporter as another user", "Modes and groups", "Dropped privileges", "Full memory",
         "Refused, dropped, overflowed", "systemd", "Docker", "Kubernetes sidecar", "Memory", "Reverse proxy", "Logs",
         "Reboot and crash", "A disappeared segment", "Reading a dead segment after an incident",

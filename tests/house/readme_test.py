@@ -2,19 +2,18 @@
 
 usage: readme_test.py REPOSITORY DIRECTORY_OF_PROGRAMS
 """
-import os
 import pathlib
 import re
 import shlex
 import subprocess
 import unittest
 
+import typed_readme
 from sources import paths, repository_files
 
 MOST_LINES = 180
-OURS = {"shmetrics", "shmetrics-exporter", "prefork_server", "load_generator", "smallest"}
+OURS = {"shmetrics", "shmetrics-exporter"}
 SCRIPTS = {"tools/demo.sh", "tests/run.sh", "tools/install-dependencies.sh"}
-FOREIGN = {"cmake", "ctest", "curl", "git", "cd"}  # their flags are not ours to check
 
 root = programs = pathlib.Path(".")
 
@@ -64,16 +63,16 @@ class Readme(unittest.TestCase):
         self.assertIn(example, blocks(self.readme, "cpp"))
         self.assertIn((root / "examples/smallest.c").read_text(), blocks(self.readme, "c"))
         self.assertIn((root / "examples/smallest.py").read_text(), blocks(self.readme, "python"))
+        self.assertIn((root / "examples/smallest.js").read_text(), blocks(self.readme, "js"))
         served = blocks((root / "docs/python.md").read_text(), "python")
         self.assertEqual([(root / "examples/gunicorn_app.py").read_text()], served)
 
-    def test_commands_exist(self):
-        for command in commands(self.readme):
-            name = pathlib.Path(command[0]).name
-            if command[0] not in SCRIPTS:
-                self.assertIn(name, OURS | FOREIGN, command)
-            if name in OURS:
-                self.assertTrue(os.access(programs / name, os.X_OK), f"{name} is not built")
+    def test_every_command_is_typed_by_a_test(self):
+        typed = [typed_readme.ONCE, *typed_readme.SCREENS, typed_readme.AFTER]
+        found = typed_readme.sections(self.readme)
+        self.assertEqual(["Two commands", *typed], [name for name in found if typed_readme.commands_of(found[name])])
+        for name in typed_readme.SCREENS:
+            self.assertRegex(found[name], r"# prints: app_jobs_total\S+ 1\n```\s*$", f"{name}: no number is seen")
 
     def test_flags_are_in_the_help(self):
         for command in commands(self.readme):

@@ -32,6 +32,13 @@ class NodeDocs(unittest.TestCase):
         shown, _ = node.run(segments.new_directory() / "app.seg", "-e", program)
         self.assertEqual(segments.samples_of(shown), {'app_http_requests_total{method="GET"}': 1})
 
+    def test_the_smallest_example_counts(self):
+        segment = segments.new_directory() / "app.seg"
+        node.run(segment, ROOT / "examples" / "smallest.js")
+        found = segments.samples(segment)
+        self.assertEqual(found['app_jobs_total{queue="mail"}'], 1)
+        self.assertEqual(found['app_job_duration_seconds_count{queue="mail"}'], 1)
+
     def test_the_lines_of_the_migration_are_those_of_the_example(self):
         files = (ROOT / "examples" / "mastercrm-node").glob("*.js")
         lines = " ".join(" ".join(file.read_text() for file in files).split())

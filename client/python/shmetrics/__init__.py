@@ -29,6 +29,8 @@ __all__ = ["CONTENT_TYPE_LATEST", "Counter", "Enum", "Gauge", "Histogram", "Info
            "Registry", "Summary", "delete_from_gateway", "generate_latest", "make_asgi_app", "make_wsgi_app",
            "push_to_gateway", "pushadd_to_gateway", "start_http_server", "watch_interpreter", "write_to_textfile"]
 
+__version__ = "0.1.0"
+
 # In the order of enum shmetrics_gauge_mode.
 _MODES = ("livesum", "livemin", "livemax", "liveall", "livemostrecent", "sum", "min", "max", "mostrecent", "all",
           "shared")
