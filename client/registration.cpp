@@ -75,6 +75,7 @@ HandleParts register_series(const FamilyState& given, std::span<const std::strin
   const FamilyState* const declared = given.is_declared() ? &given : heal(given);
   if (declared == nullptr) return handle(given, given.first_cell);
   const FamilyState& family = *declared;
+  if (values.empty()) return only_series(&family);
   if (!is_label_set(values)) return overflow(family, shm::Overflow::kInvalidValue);
   Attachment& attachment = *family.attachment;
   // If the family has healed, its series have not been looked up yet.

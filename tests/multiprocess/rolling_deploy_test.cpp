@@ -324,6 +324,30 @@ TEST_F(RollingDeploy, AnotherTypeIsRefusedByNameWhileAnOldWorkerLivesAndComesWhe
               static_cast<unsigned long long>(count_of(result.status.updates_dropped, "refused_family")));
 }
 
+TEST_F(RollingDeploy, WithoutLabelsAnotherTypeComesToo) {
+  const Baton old_has_counted, old_leaves;
+  const pid_t old_worker = forked([&] {
+    Registry::open(options_).summary("size_bytes", "Size").observe(1);
+    old_has_counted.pass();
+    old_leaves.receive();
+    return 0;
+  });
+  old_has_counted.receive();
+  options_.quiet = true;
+  const std::vector<std::string_view> no_labels, no_values;
+  const auto size = Registry::open(options_).gauge("size_bytes", "Size", RuntimeLabels(no_labels), GaugeMode::shared);
+  EXPECT_EQ(size.error(), Errc::incompatible);
+  old_leaves.pass();
+  EXPECT_EQ(wait_for(old_worker), 0);
+  const auto is_shown = [&] {
+    size.with(no_values).set(7);
+    const Scrape result = scrape(options_.path);
+    return result.has("size_bytes") && result["size_bytes"] == 7;
+  };
+  for (int waited = 0; waited < 2'000 && !is_shown(); ++waited) usleep(10'000);
+  EXPECT_TRUE(is_shown()) << "tried again once a second by with()";
+}
+
 TEST_F(RollingDeploy, AnotherTypeIsAppendedAtOnceWhenNobodyLives) {
   EXPECT_EQ(wait_for(forked([&] {
               Registry::open(options_).histogram("size_bytes", "Sizes", {"method"}, {1, 10}).with("GET").observe(1);

@@ -5,6 +5,7 @@ usage: storage_test.py DIRECTORY_OF_THE_PACKAGE DIRECTORY_OF_PROGRAMS
 import os
 import signal
 import subprocess
+import time
 import unittest
 
 import phps
@@ -170,15 +171,29 @@ class PhpFunctions(OneSegment):
         self.assertEqual(found['hits_total{a="x",b="x"}'], 1)
         self.assertEqual(found["h_count"], 2)
 
-    def test_another_kind_beside_a_worker_that_lives_is_refused_and_said_once(self):
+    def test_another_kind_is_refused_and_said_once_until_no_other_worker_lives(self):
         source = "Shmetrics\\counter('a_total', 'A')->inc(); echo 'here'; fgets(STDIN);"
-        with subprocess.Popen(["php", *phps.settings(shmetrics__segment=self.segment), "-r", source],
-                              stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        given = ["php", *phps.settings(shmetrics__segment=self.segment), "-r"]
+        with subprocess.Popen([*given, source], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
             self.assertEqual(other.stdout.read(4), b"here")
-            said = self.php("for ($i = 0; $i < 3; ++$i) Shmetrics\\gauge('a_total', 'A')->set(7);")
+            goes_on = "while (true) { Shmetrics\\gauge('a_total', 'A')->set(7); usleep(10000); }"
+            said = self.segment.parent / "said"
+            with open(said, "w") as log:
+                waiting = subprocess.Popen([*given, goes_on], stdout=log, stderr=log)
+            self.addCleanup(waiting.wait)
+            self.addCleanup(waiting.kill)
+            for _ in range(600):
+                if "a_total" in said.read_text():
+                    break
+                time.sleep(0.1)
             self.assertEqual(self.shown(), {"a_total": 1})
             other.stdin.close()
-        self.assertEqual(said.count("a_total"), 1, said)
+        for _ in range(600):
+            if self.shown() == {"a_total": 7}:
+                break
+            time.sleep(0.1)
+        self.assertEqual(self.shown(), {"a_total": 7})
+        self.assertEqual(said.read_text().count("a_total"), 1, said.read_text())
 
 
 class PhpSegment(OneSegment):

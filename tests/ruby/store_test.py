@@ -1,4 +1,4 @@
-"""store_test.rb under client_ruby or its stand-in.
+"""store_test.rb and metrics_test.rb under client_ruby or its stand-in.
 
 usage: store_test.py DIRECTORY_OF_THE_PACKAGE DIRECTORY_OF_PROGRAMS
 """
@@ -7,4 +7,4 @@ import sys
 import rubies
 
 rubies.skip_without("ruby")
-sys.exit(rubies.run_tests("store_test.rb"))
+sys.exit(rubies.run_tests("store_test.rb") or rubies.run_tests("metrics_test.rb"))
