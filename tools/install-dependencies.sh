@@ -54,6 +54,7 @@ packages_of() {
       ;;
     parts)
       echo debootstrap musl podman podman-compose runc catatonit
+      echo php-dev make pkg-config # with which a PHP is built that has threads
       command -v npm >/dev/null || echo nodejs npm
       ;;
     python) echo python3-dev python3-venv ;;
