@@ -7,7 +7,7 @@
 #   tests/run.sh --full           and the tests labelled `long`, clang-tidy over all programs, the demo, and all parts
 #   tests/run.sh --full NAME...   these parts alone: each a system or toolchain that is not this one
 #
-# Parts: debian13, arm64, musl, containers, newcomer, php_zts.
+# Parts: debian13, arm64, musl, containers, newcomer, php_zts, prometheus.
 #
 # The last line is `N passed, N failed, N skipped` over all presets; the exit status is 1 if any failed or none ran.
 # Every stage has a log in build/log.
@@ -15,7 +15,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly usage='usage: tests/run.sh [--dev | --full [NAME...]]'
-readonly all_parts=(debian13 arm64 musl containers newcomer php_zts)
+readonly all_parts=(debian13 arm64 musl containers newcomer php_zts prometheus)
 exclude=(-LE '^long$')
 parts=()
 sanitizers=yes

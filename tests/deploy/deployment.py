@@ -64,9 +64,9 @@ def copy_with_secrets(folder, secret="a-token-of-32-characters-or-more"):
     return copy
 
 
-def fetch(port, token):
-    """One scrape of an exporter, as text 0.0.4."""
-    return ask(f"http://127.0.0.1:{port}/api/metrics", Authorization=f"Bearer {token}").decode()
+def fetch(port, token, **headers):
+    """One scrape of an exporter, as text 0.0.4 unless `headers` say otherwise."""
+    return ask(f"http://127.0.0.1:{port}/api/metrics", Authorization=f"Bearer {token}", **headers).decode()
 
 
 def ask(url, **headers):

@@ -22,11 +22,12 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr const char* kPrometheus = "/usr/bin/prometheus";
-constexpr const char* kPromtool = "/usr/bin/promtool";
+// Those that PATH has first: of this system, or of another that tests/package/prometheus.sh brings along.
+constexpr const char* kPrometheus = "prometheus";
+constexpr const char* kPromtool = "promtool";
 
 bool is_installed(const char* program) {
-  return access(program, X_OK) == 0;
+  return run_command({program, "--version"}).code == 0;
 }
 
 /// Free a moment ago; Prometheus does not tell which port it got for 0.
@@ -48,7 +49,7 @@ class RunningPrometheus {
   /// `how`: lines of the scrape configuration; without them, the token as a bearer over HTTP.
   RunningPrometheus(std::uint16_t exporter_port, const std::string& token, const std::string& how = "",
                     const std::vector<std::string>& flags = {})
-      : port_(free_port()), child_({.argv = command(exporter_port, token, how, flags)}) {}
+      : port_(free_port()), child_({.argv = command(exporter_port, token, how, flags), .inherits_environment = true}) {}
 
   /// The answer of its API, empty while it does not listen. HTTP/1.0, so that it comes without chunks.
   std::string ask(const std::string& path) const {
@@ -163,8 +164,23 @@ std::map<std::string, std::string> with_plain_bound(std::map<std::string, std::s
   return labels;
 }
 
-/// What Prometheus has of the exporter, without what it adds itself.
-Samples stored(const RunningPrometheus& prometheus) {
+/// A native histogram as classic samples with these bounds, each of which has to be a border of it.
+void add_classic(Samples& samples, const std::string& name, const nlohmann::json& histogram,
+                 const std::vector<double>& bounds) {
+  const auto number = [](const nlohmann::json& text) { return *exposed_number(text.get<std::string>()); };
+  samples[{name + "_count", {}}] = number(histogram["count"]);
+  samples[{name + "_sum", {}}] = number(histogram["sum"]);
+  for (const double bound : bounds) {
+    double below = 0;
+    for (const auto& bucket : histogram["buckets"]) {
+      if (number(bucket[2]) <= bound) below += number(bucket[3]);
+    }
+    samples[{name + "_bucket", {{"le", std::to_string(bound)}}}] = below;
+  }
+}
+
+/// What Prometheus has of the exporter, without what it adds itself; native histograms at these bounds.
+Samples stored(const RunningPrometheus& prometheus, const std::vector<double>& bounds) {
   Samples samples;
   const auto answer = nlohmann::json::parse(prometheus.ask("/api/v1/query?query=%7Bjob%3D%22shmetrics%22%7D"));
   for (const auto& sample : answer["data"]["result"]) {
@@ -172,6 +188,10 @@ Samples stored(const RunningPrometheus& prometheus) {
     const std::string name = labels["__name__"];
     if (name == "up" || name.starts_with("scrape_")) continue;
     for (const char* added : {"__name__", "instance", "job"}) labels.erase(added);
+    if (sample.contains("histogram")) {
+      add_classic(samples, name, sample["histogram"][1], bounds);
+      continue;
+    }
     samples[{name, with_plain_bound(labels)}] = *exposed_number(sample["value"][1].get<std::string>());
   }
   return samples;
@@ -203,13 +223,15 @@ TEST(Prometheus, ByProtobufHasWhatTheTextSaysOfEveryKind) {
   registry.histogram("crm_wait_seconds", "Waits", {"queue"}, {0.1, 1, 2.5, 1e7}).with("mail").observe(1.5);
   registry.histogram("crm_unused_seconds", "Waits").observe(1e9);
   registry.summary("crm_response_bytes", "Sizes").observe(1e9);
+  const auto lag = registry.native_histogram("crm_lag_seconds", "Lag", {}, {.low = 0.25, .high = 4, .factor = 1.1});
+  for (const double value : {0.0, 0.3, 0.5, 0.6, 1.7, 3.9, 100.0}) lag.observe(value);
   registry.info("crm_build_info", "Build", {{"version", "1.2.3"}});
   const RunningExporter exporter({.flags = {"--collector.worker-process"}, .segment = options.path});
   const RunningPrometheus prometheus(exporter.port(), kToken, "",
                                      {"--enable-feature=native-histograms,exemplar-storage"});
   ASSERT_TRUE(prometheus.comes_to_say("/api/v1/query?query=crm_requests_total", "9007199254740994"))
       << prometheus.ask("/api/v1/targets");
-  Samples by_text = written(exporter.text()), by_protobuf = stored(prometheus);
+  Samples by_text = written(exporter.text()), by_protobuf = stored(prometheus, {0.25, 0.5, 1, 2, 4, INFINITY});
   const auto is_quiet = [](const auto& sample) {
     const std::string& name = sample.first.first;
     return name.starts_with("crm_") || name == "shmetrics_segment_up" || name.starts_with("shmetrics_workers");
@@ -221,7 +243,8 @@ TEST(Prometheus, ByProtobufHasWhatTheTextSaysOfEveryKind) {
     }
   }
   EXPECT_EQ(by_protobuf, by_text);
-  EXPECT_GT(std::count_if(by_text.begin(), by_text.end(), is_quiet), 30);
+  EXPECT_GT(std::count_if(by_text.begin(), by_text.end(), is_quiet), 38);
+  EXPECT_EQ((by_protobuf[{"crm_response_bytes_count", {}}]), 1) << "of a summary that has no quantiles";
   // It was protobuf: of text 0.0.4 this bound would be "1", of OpenMetrics the metadata would be of crm_requests.
   EXPECT_THAT(prometheus.ask("/api/v1/query?query=crm_wait_seconds_bucket"), HasSubstr("\"le\":\"1.0\""));
   EXPECT_THAT(prometheus.ask("/api/v1/metadata?metric=crm_requests_total"), HasSubstr("\"counter\""));

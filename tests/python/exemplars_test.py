@@ -145,12 +145,14 @@ class StoredExemplars(unittest.TestCase):
         return {(exemplar["labels"]["trace_id"], float(exemplar["value"])) for one in series
                 for exemplar in one["exemplars"]}
 
-    def stored_by(self, *features):
+    def stored_by(self, *features, native):
         folder = segments.new_directory()
         segment = folder / "traced.seg"
         work = ("import shmetrics; r = shmetrics.Registry('{}'); "
                 "h = shmetrics.Histogram('app_seconds', 'Times', buckets=(1, 2), registry=r, exemplars=True); "
                 "c = shmetrics.Counter('app_jobs', 'Jobs', registry=r, exemplars=True); "
+                "n = shmetrics.Histogram('app_wait_seconds', 'Times', native=shmetrics.NativeBuckets(0.25, 4), "
+                "registry=r, exemplars=True); n.observe(0.6, {{'trace_id': 'of-a-native'}}); "
                 "h.observe(1.5, {{'trace_id': '{}'}}); c.inc(2, {{'trace_id': 'of-a-counter'}})").format(segment, TRACE)
         subprocess.run([sys.executable, "-c", work], check=True, timeout=60, env=segments.ENVIRONMENT)
         target = urllib.parse.urlsplit(segments.exporter_of(self, segment)).netloc
@@ -164,7 +166,8 @@ class StoredExemplars(unittest.TestCase):
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.addCleanup(server.wait)
         self.addCleanup(server.kill)
-        wanted = {"app_seconds_bucket": (TRACE, 1.5), "app_jobs_total": ("of-a-counter", 2.0)}
+        wanted = {"app_seconds_bucket": (TRACE, 1.5), "app_jobs_total": ("of-a-counter", 2.0),
+                  native: ("of-a-native", 0.6)}
         end = time.monotonic() + WAIT_SECONDS
         while time.monotonic() < end and wanted:
             wanted = {query: exemplar for query, exemplar in wanted.items()
@@ -173,10 +176,11 @@ class StoredExemplars(unittest.TestCase):
         self.assertFalse(wanted, f"{features}: not stored: {wanted}")
 
     def test_prometheus_stores_them_from_openmetrics(self):
-        self.stored_by("exemplar-storage")
+        self.stored_by("exemplar-storage", native="app_wait_seconds_bucket")
 
     def test_prometheus_stores_them_from_protobuf(self):
-        self.stored_by("exemplar-storage", "native-histograms")  # with that flag it asks for protobuf
+        # With that flag it asks for protobuf.
+        self.stored_by("exemplar-storage", "native-histograms", native="app_wait_seconds")
 
 
 if __name__ == "__main__":
