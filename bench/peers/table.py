@@ -9,10 +9,12 @@ import platform
 import sys
 
 PEERS = ("prometheus_cpp", "client_python", "client_mmap", "prom_client")
+THEIRS = {"native_ns": "histogram_ns"}  # where they have no such thing: what they have instead
 ROWS = (
     ("held counter, ns", "counter_ns", "floor_counter_ns"),
     ("counter by 3 labels, ns", "lookup_ns", "floor_lookup_ns"),
     ("histogram of 12 buckets, ns", "histogram_ns", "floor_histogram_ns"),
+    ("native histogram of 180 cells beside the classic one, ns", "native_ns", "floor_histogram_ns"),
     ("scrape of 8 x 10,000 counters, ms", "scrape_ms", "floor_scrape_ms"),
     ("scrape after 1 dead worker, ms", "churn_one_ms", None),
     ("scrape after 1,000 dead workers, ms", "churn_ms", None),
@@ -48,7 +50,7 @@ def main(results, versions, out):
     print("| --- " * (3 + len(PEERS)) + "|")
     for title, name, floor in ROWS:
         cells = [shown(ours.get(floor)), shown(ours[name])]
-        cells += [cell(ours[name], figures.get(peer, {}).get(name)) for peer in PEERS]
+        cells += [cell(ours[name], figures.get(peer, {}).get(THEIRS.get(name, name))) for peer in PEERS]
         print(f"| {title} | " + " | ".join(cells) + " |")
     print(f"\n{conditions}; the least of all runs. In brackets: theirs divided by ours.")
     print("prometheus_cpp knows one process: its scrape merges nothing. client_mmap has no handles: its counter and "
