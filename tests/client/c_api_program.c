@@ -77,6 +77,11 @@ static void count_every_kind(shmetrics_registry* registry) {
                                         &options, NULL);
   native = shmetrics_declare_native_histogram(registry, "app_native_seconds", "Native", SHMETRICS_LABELS("queue"),
                                               buckets, NULL, NULL);
+  options.naming = SHMETRICS_LENIENT;
+  options.unit = NULL;
+  shmetrics_counter_inc(shmetrics_counter_with(
+      shmetrics_declare_counter(registry, "app_lenient", "", SHMETRICS_NO_LABELS, &options, NULL),
+      SHMETRICS_NO_LABELS));
   hits = shmetrics_counter_with(requests, SHMETRICS_LABELS("GET", "200"));
   shmetrics_counter_inc(hits);
   shmetrics_counter_add(hits, 5);

@@ -53,6 +53,7 @@ TEST_P(CApiTest, DoesAllThatTheCppApiDoes) {
   EXPECT_EQ(found["app_native_seconds_bucket{queue=\"mail\",le=\"4\"}"], 1);
   EXPECT_EQ(found["app_native_seconds_count{queue=\"mail\"}"], 2);
   EXPECT_EQ(found["app_size_bytes_sum"], 100);
+  EXPECT_EQ(found["app_lenient"], 1);
   EXPECT_EQ(found["app_forks_total{who=\"child\"}"], 6);
   EXPECT_EQ(found["app_active"], 0);
   EXPECT_NEAR(found["app_last_timestamp_seconds"], static_cast<double>(std::time(nullptr)), 60);

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <ctime>
 #include <limits>
+#include <map>
 #include <string>
 #include <thread>
 #include <vector>
@@ -131,6 +132,37 @@ TEST_F(KindsTest, NamesWithColonsAreExposedAsTheyAre) {
   EXPECT_EQ(result["vllm:requests_total"], 2);
   EXPECT_EQ(result["vllm:wait_seconds_bucket{le=\"1\"}"], 1);
   EXPECT_EQ(result.status.quarantined_families, 0u);
+}
+
+TEST_F(KindsTest, LenientNamesAreExposedAsTheyAreAndNoNameIsThereTwice) {
+  const FamilyOptions lenient{.naming = Naming::lenient};
+  EXPECT_TRUE(registry_.counter("requests", "").error()) << "without asking";
+  registry_.counter("requests", "", {}, lenient).inc(2);
+  registry_.gauge("sockets_total", "S", {}, GaugeMode::sum, lenient).set(3);
+  registry_.gauge("queue_count", "Q", {}, GaugeMode::sum, lenient).set(4);
+  registry_.gauge("process_open_fds", "F", {}, GaugeMode::sum, lenient).set(5);
+  EXPECT_TRUE(registry_.gauge("requests", "R", {}, GaugeMode::sum, lenient).error());
+  EXPECT_TRUE(registry_.summary("queue", "Q", {}, lenient).error()) << "its queue_count is there";
+  const tests::Scrape result = scrape();
+  for (const auto& [name, value] : std::map<std::string, double>{
+           {"requests", 2}, {"sockets_total", 3}, {"queue_count", 4}, {"process_open_fds", 5}}) {
+    EXPECT_EQ(result[name], value) << name;
+  }
+  EXPECT_EQ(result.values.size(), 4u);
+}
+
+TEST_F(KindsTest, NamingIsNoPartOfASchema) {
+  registry_.counter("jobs_total", "J").inc();
+  const auto lenient = registry_.counter("jobs_total", "J", {}, {.naming = Naming::lenient});
+  EXPECT_FALSE(lenient.error()) << lenient.error().message();
+  lenient.inc();
+  const pid_t other = tests::forked([&] {
+    registry_.counter("jobs_total", "J", {}, {.naming = Naming::lenient}).inc();
+    return 0;
+  });
+  EXPECT_EQ(tests::wait_for(other), 0);
+  EXPECT_EQ(scrape()["jobs_total"], 3);
+  EXPECT_TRUE(scrape().status.family_generations.empty()) << "one family, and no second generation";
 }
 
 TEST_F(KindsTest, SummariesHaveSumAndCount) {

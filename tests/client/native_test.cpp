@@ -162,6 +162,11 @@ TEST_F(NativeTest, BucketsThatCannotBeAreRefusedWithWhatToDo) {
   const auto widest = registry_.native_histogram("h", "H", {}, {.low = 1e-9, .high = 1e9, .factor = 1.0443});
   EXPECT_FALSE(widest.error()) << widest.error().message();
   EXPECT_EQ(tests::count_of(scrape().status.declarations_refused, "rule"), 4u);
+  const double widest_of_twos = std::ldexp(1, 1020 / 4);  // four buckets each: with the zero bucket 1,021 bounds
+  EXPECT_EQ(refusal({.low = 1, .high = std::nextafter(widest_of_twos, kInfinity), .factor = 1.2}).substr(0, 44),
+            "'h': native buckets that need 1022 bounds, a");
+  const auto most = registry_.native_histogram("most", "M", {}, {.low = 1, .high = widest_of_twos, .factor = 1.2});
+  EXPECT_FALSE(most.error()) << "1,024 cells: " << most.error().message();
 }
 
 TEST_F(NativeTest, InOneProcessOtherBucketsAreAnError) {

@@ -10,6 +10,7 @@
 #include "collector/json.hpp"
 #include "collector/openmetrics.hpp"
 #include "collector/plain_family.hpp"
+#include "collector/protobuf.hpp"
 #include "collector/scraper.hpp"
 #include "tests/collector/scraped_segment.hpp"
 
@@ -148,6 +149,11 @@ TEST_F(Generations, HelpAndUnitAreTheNewestsAndCreatedIsTheEarliest) {
   FamilyGroups(scraper_.view()).for_each({}, [&](auto parts) { render_openmetrics(parts, Created::kYes, text, room); });
   EXPECT_THAT(text, HasSubstr("# UNIT a_seconds seconds\n"));
   EXPECT_THAT(text, HasSubstr("a_seconds_created 5\n"));
+  std::string protobuf;
+  FamilyGroups(scraper_.view()).for_each({}, [&](auto parts) {
+    render_protobuf(parts, std::chrono::system_clock::now(), protobuf, room);
+  });
+  EXPECT_THAT(protobuf, HasSubstr("\x1a\x04\x08\x05\x10")) << "field 3: a time whose seconds are 5";
 }
 
 TEST_F(Generations, AGaugeHasTheNewestsModeAndOfOlderOnesTheLivingAloneCount) {

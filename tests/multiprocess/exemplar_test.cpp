@@ -58,6 +58,7 @@ class ExemplarTortureTest : public ::testing::Test {
     const Registry registry = Registry::open(options);
     hits_ = registry.counter("hits_total", "Hits", {}, {.exemplars = true});
     sizes_ = registry.histogram("sizes", "Sizes", {}, {100, 500}, {.exemplars = true});
+    lengths_ = registry.native_histogram("lengths", "Lengths", {}, {.low = 128, .high = 512}, {.exemplars = true});
   }
   ~ExemplarTortureTest() override { shared_.stop = true; }
 
@@ -66,6 +67,7 @@ class ExemplarTortureTest : public ::testing::Test {
       for (std::uint64_t i = static_cast<std::uint64_t>(getpid()); !shared_.stop; ++i) {
         hits_.inc(i % 1000, Given(i % 1000));
         sizes_.observe(static_cast<double>(i % 1000), Given(i % 1000));
+        lengths_.observe(static_cast<double>(i % 1000), Given(i % 1000));
         shared_.updates.fetch_add(1, std::memory_order_relaxed);
       }
       return 0;
@@ -89,7 +91,7 @@ class ExemplarTortureTest : public ::testing::Test {
   tests::TemporaryFolder folder_;
   std::string path_ = folder_.file("a.seg");
   Counter hits_;
-  Histogram sizes_;
+  Histogram sizes_, lengths_;
   Shared& shared_ = tests::shared<Shared>();
 };
 
@@ -110,7 +112,7 @@ TEST_F(ExemplarTortureTest, NoMixtureOfTwoIsEverShown) {
   }
   shared_.stop = true;
   for (const pid_t worker : workers) EXPECT_EQ(tests::wait_for(worker), 0);
-  EXPECT_EQ(look(scraper), 4) << "one of the counter, one of each bucket, when nobody writes";
+  EXPECT_EQ(look(scraper), 1 + 3 + 4) << "of the counter, each bucket, and each octave, when nobody writes";
   EXPECT_GE(shown, kLeastShown) << "they must be seen to be judged";
   std::printf("%d exemplars in %d looks, %d kills, %llu updates\n", shown, looks, kills,
               static_cast<unsigned long long>(shared_.updates.load()));

@@ -30,7 +30,8 @@ class Respawn : public ::testing::Test {
   static constexpr double kSize = 2;
   // One a bucket, and binary fractions: their sums are exact, so every observation can be told from the sum.
   static constexpr std::array<double, 4> kDurations = {0.25, 1, 2, 4};
-  enum Kind { kHits, kCosts, kSizes, kFirstBucket, kKinds = kFirstBucket + 4 };
+  static constexpr std::array<const char*, 2> kHistograms = {"duration_seconds", "native_seconds"};
+  enum Kind { kHits, kCosts, kSizes, kFirstBucket, kFirstNative = kFirstBucket + 4, kKinds = kFirstNative + 4 };
   using Counts = std::array<double, kKinds>;
   struct Shared {
     std::atomic<std::uint64_t> done[kWorkers][kKinds];  // stored after each update, hence never ahead
@@ -45,6 +46,8 @@ class Respawn : public ::testing::Test {
     cost_ = registry.float_counter("cost_total", "Float counts");
     sizes_ = registry.summary("size_bytes", "In a summary");
     duration_ = registry.histogram("duration_seconds", "In a histogram", {}, {0.5, 1, 2});
+    native_ = registry.native_histogram("native_seconds", "In a native histogram, with exemplars", {},
+                                        {.low = 0.5, .high = 2, .factor = 1.1}, {.exemplars = true});
   }
 
   ~Respawn() override { shared_.stop = true; }  // also after a failure: nobody is left running
@@ -63,6 +66,8 @@ class Respawn : public ::testing::Test {
           acknowledge(kSizes);
           duration_.observe(kDurations[i]);
           acknowledge(kFirstBucket + static_cast<int>(i));
+          native_.observe(kDurations[i], {"trace", "span"});
+          acknowledge(kFirstNative + static_cast<int>(i));
         }
       }
       return 0;
@@ -79,25 +84,30 @@ class Respawn : public ::testing::Test {
 
   static Counts exposed(const Scrape& scrape) {
     Counts counts{scrape["hits_total"], scrape["cost_total"] / kCost, scrape["size_bytes_count"]};
-    double below = 0;
     int kind = kFirstBucket;
-    for (const char* bound : {"0.5", "1", "2", "+Inf"}) {
-      const double cumulative = scrape[std::string("duration_seconds_bucket{le=\"") + bound + "\"}"];
-      counts[kind++] = cumulative - below;
-      below = cumulative;
+    for (const std::string name : kHistograms) {
+      double below = 0;
+      for (const char* bound : {"0.5", "1", "2", "+Inf"}) {
+        const double cumulative = scrape[name + "_bucket{le=\"" + bound + "\"}"];
+        counts[kind++] = cumulative - below;
+        below = cumulative;
+      }
+      EXPECT_EQ(scrape[name + "_count"], below);
     }
-    EXPECT_EQ(scrape["duration_seconds_count"], below);
     return counts;
   }
 
   /// Sums tell the same as counts; a read that was torn, and said so, may have one observation in the sum alone.
   void check_sums(const Scrape& scrape, const Counts& counts) {
-    double sum = 0;
-    for (std::size_t i = 0; i < kDurations.size(); ++i) sum += kDurations[i] * counts[kFirstBucket + i];
     const auto torn = static_cast<double>(scrape.status.torn_reads - torn_reads_);
     torn_reads_ = scrape.status.torn_reads;
-    EXPECT_GE(scrape["duration_seconds_sum"], sum);
-    EXPECT_LE(scrape["duration_seconds_sum"], sum + torn * kDurations.back());
+    std::size_t kind = kFirstBucket;
+    for (const std::string name : kHistograms) {
+      double sum = 0;
+      for (const double duration : kDurations) sum += duration * counts[kind++];
+      EXPECT_GE(scrape[name + "_sum"], sum);
+      EXPECT_LE(scrape[name + "_sum"], sum + torn * kDurations.back());
+    }
     EXPECT_GE(scrape["size_bytes_sum"], counts[kSizes] * kSize);
     EXPECT_LE(scrape["size_bytes_sum"], (counts[kSizes] + torn) * kSize);
   }
@@ -124,7 +134,7 @@ class Respawn : public ::testing::Test {
     for (int kind = 0; kind < kKinds; ++kind) surplus += counts[kind] - after[kind];
     EXPECT_LE(surplus, kills_) << "a kill leaves one update in flight, not one of each kind";
     std::printf("%d kills, %d scrapes, %.0f updates, %.0f in flight when killed, %.0f torn reads\n", kills_, scrapes_,
-                after[kHits] * 4, surplus, static_cast<double>(torn_reads_));
+                after[kHits] * 5, surplus, static_cast<double>(torn_reads_));
   }
 
   void endure(std::chrono::milliseconds duration) {
@@ -162,7 +172,7 @@ class Respawn : public ::testing::Test {
   Counter hits_;
   FloatCounter cost_;
   Summary sizes_;
-  Histogram duration_;
+  Histogram duration_, native_;
   Shared& shared_ = shared<Shared>();
   collector::Scraper scraper_{path_};
   std::map<std::string, double> highest_;
