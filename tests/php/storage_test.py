@@ -53,8 +53,9 @@ class PhpStorage(OneSegment):
             $r->getOrRegisterHistogram('', 'h', 'H', ['path'], [1])->observe(0.5, ['/']);
             [$family] = $r->getMetricFamilySamples();
             [$bucket] = $family->getSamples();
-            echo json_encode([$family->getLabelNames(), $bucket->getLabelNames(), $bucket->getLabelValues()]);"""),
-            '[["path"],["le"],["\\/","1"]]')
+            echo json_encode([$family->getLabelNames(), $bucket->getLabelNames(), $bucket->getLabelValues(),
+              array_map(fn ($sample) => $sample->getName(), array_slice($family->getSamples(), 2))]);"""),
+            '[["path"],["le"],["\\/","1"],["h_count","h_sum"]]')
 
     def test_what_one_process_sets_another_changes(self):
         self.php(REGISTRY + "$r->getOrRegisterGauge('', 'queue', 'Q', ['n'])->set(10, ['a']);")

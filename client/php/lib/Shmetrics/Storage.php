@@ -69,6 +69,11 @@ final class Storage implements Adapter
                 'value' => $sample['value'],
             ];
         }
+        if ($family['type'] === 'histogram') {
+            foreach (array_keys(array_column($samples, 'name'), $family['name'] . '_sum') as $sum) { // as promphp does it
+                [$samples[$sum], $samples[$sum + 1]] = [$samples[$sum + 1], $samples[$sum]];
+            }
+        }
         return new MetricFamilySamples([
             'name' => $family['name'],
             'type' => $family['type'] === 'info' ? 'gauge' : $family['type'],
