@@ -70,7 +70,8 @@ final class Storage implements Adapter
             ];
         }
         if ($family['type'] === 'histogram') {
-            foreach (array_keys(array_column($samples, 'name'), $family['name'] . '_sum') as $sum) { // as promphp does it
+            // promphp has the count before the sum.
+            foreach (array_keys(array_column($samples, 'name'), $family['name'] . '_sum') as $sum) {
                 [$samples[$sum], $samples[$sum + 1]] = [$samples[$sum + 1], $samples[$sum]];
             }
         }
