@@ -1,243 +1,13 @@
-/* The extension shmetrics for PHP: an update of a series. What users of promphp know is made of it in lib/. */
+/* The extension shmetrics for PHP: its functions, its settings, its life. What users of promphp know is made of it in
+ * lib/. */
 #include "client/php/core.h"
 
-#include <zend_exceptions.h>
 #include <ext/standard/info.h>
-
-#define MOST_LABELS 16
 
 ZEND_DECLARE_MODULE_GLOBALS(shmetrics)
 #ifdef ZTS
 ZEND_TSRMLS_CACHE_DEFINE()
 #endif
-
-/* ---- updates ---- */
-
-/* Finds the series. Returns 0 if another number of values was given than the family has labels, or one of them has no
- * text. An object's text is made by the program, which may change whatever was given by reference: all is held. */
-static int find(const Family* family, HashTable* given, shmetrics_series* series) {
-  shmetrics_string values[MOST_LABELS];
-  zend_string* texts[MOST_LABELS];
-  const uint32_t count = zend_hash_num_elements(given);
-  if (count != family->label_count) {
-    zend_argument_value_error(1, "must have %u label values, %u given", family->label_count, count);
-    return 0;
-  }
-  if (count > MOST_LABELS) { /* refused when it was declared: counted as dropped */
-    *series = shmetrics_find_strings(family->family, NULL, 0);
-    return 1;
-  }
-  GC_TRY_ADDREF(given);
-  uint32_t i = 0;
-  zval* value;
-  ZEND_HASH_FOREACH_VAL(given, value) {
-    texts[i] = zval_get_string(value);
-    values[i].data = ZSTR_VAL(texts[i]);
-    values[i].size = ZSTR_LEN(texts[i]);
-    ++i;
-  }
-  ZEND_HASH_FOREACH_END();
-  if (EG(exception) == NULL) *series = shmetrics_find_strings(family->family, count == 0 ? NULL : values, count);
-  for (uint32_t k = 0; k < i; ++k) zend_string_release(texts[k]);
-  zend_array_release(given);
-  return EG(exception) == NULL;
-}
-
-typedef enum { ADD, SET, OBSERVE } Change;
-
-static void change(char kind, shmetrics_series series, Change how, double value) {
-  if (kind == 'c' && how == ADD) {
-    shmetrics_float_counter_add((shmetrics_float_counter){series}, value);
-  } else if (kind == 'g' && how == ADD) {
-    shmetrics_gauge_add((shmetrics_gauge){series}, value);
-  } else if (kind == 'g' && how == SET) {
-    shmetrics_gauge_set((shmetrics_gauge){series}, value);
-  } else if (kind == 'h' && how == OBSERVE) {
-    shmetrics_histogram_observe((shmetrics_histogram){series}, value);
-  } else if (kind == 's' && how == OBSERVE) {
-    shmetrics_summary_observe((shmetrics_summary){series}, value);
-  } else {
-    zend_throw_error(NULL, "no such update of this kind of metric");
-  }
-}
-
-static int mode_of(const char* word) {
-  for (int mode = 0; kModes[mode] != NULL; ++mode) {
-    if (strcmp(kModes[mode], word) == 0) return mode;
-  }
-  zend_value_error("no such mode of a gauge: %s", word);
-  return -1;
-}
-
-/* ---- update(array $data, string $mode = 'shared'): what promphp gives to its storage ---- */
-
-static zval* entry(HashTable* data, const char* name, size_t size, int type) {
-  zval* found = zend_hash_str_find(data, name, size);
-  if (found != NULL) ZVAL_DEREF(found);
-  if (found != NULL && (type == IS_UNDEF || Z_TYPE_P(found) == type)) return found;
-  zend_argument_value_error(1, "must have a fitting \"%s\"", name);
-  return NULL;
-}
-#define ENTRY(name, type) entry(data, name, sizeof(name) - 1, type)
-
-PHP_FUNCTION(shmetrics_update) {
-  HashTable* data;
-  char* word = NULL;
-  size_t word_size;
-  ZEND_PARSE_PARAMETERS_START(1, 2)
-  Z_PARAM_ARRAY_HT(data)
-  Z_PARAM_OPTIONAL
-  Z_PARAM_STRING(word, word_size)
-  ZEND_PARSE_PARAMETERS_END();
-  (void)word_size;
-  zval *name, *help, *type, *names, *values, *value;
-  if ((name = ENTRY("name", IS_STRING)) == NULL || (help = ENTRY("help", IS_STRING)) == NULL ||
-      (type = ENTRY("type", IS_STRING)) == NULL || (names = ENTRY("labelNames", IS_ARRAY)) == NULL ||
-      (values = ENTRY("labelValues", IS_ARRAY)) == NULL || (value = ENTRY("value", IS_UNDEF)) == NULL) {
-    RETURN_THROWS();
-  }
-  const double number = number_of(value);
-  if (EG(exception) != NULL) RETURN_THROWS();
-  Schema schema = {Z_STR_P(name), Z_STR_P(help), Z_STRVAL_P(type)[0], 0, Z_ARRVAL_P(names), NULL};
-  Change how = ADD;
-  if (schema.kind == 'h') {
-    zval* bounds = ENTRY("buckets", IS_ARRAY);
-    if (bounds == NULL) RETURN_THROWS();
-    schema.bounds = Z_ARRVAL_P(bounds);
-  }
-  if (schema.kind == 'h' || schema.kind == 's') {
-    how = OBSERVE;
-  } else {
-    zval* command = ENTRY("command", IS_LONG);
-    if (command == NULL) RETURN_THROWS();
-    if (Z_LVAL_P(command) == 3) how = SET; /* Adapter::COMMAND_SET */
-  }
-  if (schema.kind == 'g') {
-    schema.mode = word == NULL ? SHMETRICS_SHARED : mode_of(word);
-    if (schema.mode < 0) RETURN_THROWS();
-  }
-  const Family* family = family_of(&schema);
-  shmetrics_series series;
-  if (family != NULL && find(family, Z_ARRVAL_P(values), &series)) {
-    change(family->kind, series, how, number);
-  }
-}
-
-/* ---- Shmetrics\Family: for programs without promphp ---- */
-
-typedef struct {
-  const Family* family;
-  zend_object object;
-} FamilyObject;
-
-static zend_class_entry* family_class;
-static zend_object_handlers family_handlers;
-
-static FamilyObject* object_of(zval* self) {
-  return (FamilyObject*)((char*)Z_OBJ_P(self) - XtOffsetOf(FamilyObject, object));
-}
-
-static zend_object* create_family(zend_class_entry* class) {
-  FamilyObject* made = zend_object_alloc(sizeof *made, class);
-  zend_object_std_init(&made->object, class);
-  object_properties_init(&made->object, class);
-  made->object.handlers = &family_handlers;
-  return &made->object;
-}
-
-static void return_family(zval* return_value, const Schema* schema) {
-  const Family* family = family_of(schema);
-  if (EG(exception) != NULL) return;
-  object_init_ex(return_value, family_class);
-  object_of(return_value)->family = family;
-}
-
-static HashTable* or_empty(HashTable* array) {
-  return array == NULL ? (HashTable*)&zend_empty_array : array;
-}
-
-static void declare_plain(INTERNAL_FUNCTION_PARAMETERS, char kind) {
-  Schema schema = {.kind = kind};
-  ZEND_PARSE_PARAMETERS_START(2, 3)
-  Z_PARAM_STR(schema.name)
-  Z_PARAM_STR(schema.help)
-  Z_PARAM_OPTIONAL
-  Z_PARAM_ARRAY_HT(schema.labels)
-  ZEND_PARSE_PARAMETERS_END();
-  schema.labels = or_empty(schema.labels);
-  return_family(return_value, &schema);
-}
-
-PHP_FUNCTION(shmetrics_counter) {
-  declare_plain(INTERNAL_FUNCTION_PARAM_PASSTHRU, 'c');
-}
-
-PHP_FUNCTION(shmetrics_summary) {
-  declare_plain(INTERNAL_FUNCTION_PARAM_PASSTHRU, 's');
-}
-
-PHP_FUNCTION(shmetrics_gauge) {
-  Schema schema = {.kind = 'g'};
-  char* word = "shared";
-  size_t word_size;
-  ZEND_PARSE_PARAMETERS_START(2, 4)
-  Z_PARAM_STR(schema.name)
-  Z_PARAM_STR(schema.help)
-  Z_PARAM_OPTIONAL
-  Z_PARAM_ARRAY_HT(schema.labels)
-  Z_PARAM_STRING(word, word_size)
-  ZEND_PARSE_PARAMETERS_END();
-  (void)word_size;
-  schema.labels = or_empty(schema.labels);
-  schema.mode = mode_of(word);
-  if (schema.mode >= 0) return_family(return_value, &schema);
-}
-
-PHP_FUNCTION(shmetrics_histogram) {
-  Schema schema = {.kind = 'h'};
-  ZEND_PARSE_PARAMETERS_START(2, 4)
-  Z_PARAM_STR(schema.name)
-  Z_PARAM_STR(schema.help)
-  Z_PARAM_OPTIONAL
-  Z_PARAM_ARRAY_HT(schema.labels)
-  Z_PARAM_ARRAY_HT_OR_NULL(schema.bounds)
-  ZEND_PARSE_PARAMETERS_END();
-  schema.labels = or_empty(schema.labels);
-  return_family(return_value, &schema);
-}
-
-static void update(INTERNAL_FUNCTION_PARAMETERS, Change how, int has_value) {
-  double value = 1;
-  HashTable* labels = NULL;
-  ZEND_PARSE_PARAMETERS_START(has_value, has_value + 1)
-  if (has_value) {
-    Z_PARAM_DOUBLE(value)
-  }
-  Z_PARAM_OPTIONAL
-  Z_PARAM_ARRAY_HT(labels)
-  ZEND_PARSE_PARAMETERS_END();
-  const Family* family = object_of(ZEND_THIS)->family;
-  shmetrics_series series;
-  if (family != NULL && find(family, or_empty(labels), &series)) change(family->kind, series, how, value);
-}
-
-PHP_METHOD(Family, inc) {
-  update(INTERNAL_FUNCTION_PARAM_PASSTHRU, ADD, 0);
-}
-
-PHP_METHOD(Family, add) {
-  update(INTERNAL_FUNCTION_PARAM_PASSTHRU, ADD, 1);
-}
-
-PHP_METHOD(Family, set) {
-  update(INTERNAL_FUNCTION_PARAM_PASSTHRU, SET, 1);
-}
-
-PHP_METHOD(Family, observe) {
-  update(INTERNAL_FUNCTION_PARAM_PASSTHRU, OBSERVE, 1);
-}
-
-/* ---- the module ---- */
 
 ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(update_info, 0, 1, IS_VOID, 0)
 ZEND_ARG_TYPE_INFO(0, data, IS_ARRAY, 0)
@@ -260,6 +30,14 @@ ZEND_ARG_TYPE_INFO(0, help, IS_STRING, 0)
 ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, labelNames, IS_ARRAY, 0, "[]")
 ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, buckets, IS_ARRAY, 1, "null")
 ZEND_END_ARG_INFO()
+ZEND_BEGIN_ARG_WITH_RETURN_OBJ_INFO_EX(native_info, 0, 5, Shmetrics\\Family, 0)
+ZEND_ARG_TYPE_INFO(0, name, IS_STRING, 0)
+ZEND_ARG_TYPE_INFO(0, help, IS_STRING, 0)
+ZEND_ARG_TYPE_INFO(0, labelNames, IS_ARRAY, 0)
+ZEND_ARG_TYPE_INFO(0, low, IS_DOUBLE, 0)
+ZEND_ARG_TYPE_INFO(0, high, IS_DOUBLE, 0)
+ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, factor, IS_DOUBLE, 0, "1.1")
+ZEND_END_ARG_INFO()
 ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(render_info, 0, 0, IS_STRING, 0)
 ZEND_END_ARG_INFO()
 ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(families_info, 0, 0, IS_ARRAY, 0)
@@ -272,18 +50,22 @@ ZEND_ARG_TYPE_INFO(0, value, IS_DOUBLE, 0)
 ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, labelValues, IS_ARRAY, 0, "[]")
 ZEND_END_ARG_INFO()
 
+/* clang-format off: it takes macros without commas for one expression */
 static const zend_function_entry functions[] = {
     ZEND_NS_FENTRY("Shmetrics", update, ZEND_FN(shmetrics_update), update_info, 0)
         ZEND_NS_FENTRY("Shmetrics", counter, ZEND_FN(shmetrics_counter), plain_info, 0)
             ZEND_NS_FENTRY("Shmetrics", gauge, ZEND_FN(shmetrics_gauge), gauge_info, 0)
                 ZEND_NS_FENTRY("Shmetrics", histogram, ZEND_FN(shmetrics_histogram), histogram_info, 0)
-                    ZEND_NS_FENTRY("Shmetrics", summary, ZEND_FN(shmetrics_summary), plain_info, 0)
-                        ZEND_NS_FENTRY("Shmetrics", render, ZEND_FN(shmetrics_render), render_info, 0) ZEND_NS_FENTRY(
-                            "Shmetrics", families, ZEND_FN(shmetrics_families), families_info, 0) ZEND_FE_END};
+                    ZEND_NS_FENTRY("Shmetrics", native_histogram, ZEND_FN(shmetrics_native_histogram), native_info, 0)
+                        ZEND_NS_FENTRY("Shmetrics", summary, ZEND_FN(shmetrics_summary), plain_info, 0)
+                            ZEND_NS_FENTRY("Shmetrics", render, ZEND_FN(shmetrics_render), render_info, 0)
+                                ZEND_NS_FENTRY("Shmetrics", families, ZEND_FN(shmetrics_families), families_info, 0)
+                                    ZEND_FE_END};
 
 static const zend_function_entry family_methods[] = {
     ZEND_ME(Family, inc, inc_info, ZEND_ACC_PUBLIC) ZEND_ME(Family, add, value_info, ZEND_ACC_PUBLIC) ZEND_ME(
         Family, set, value_info, ZEND_ACC_PUBLIC) ZEND_ME(Family, observe, value_info, ZEND_ACC_PUBLIC) ZEND_FE_END};
+/* clang-format on */
 
 /* Of the administrator only: a script must not choose whose file it writes. */
 PHP_INI_BEGIN()
@@ -300,14 +82,7 @@ PHP_INI_END()
 static PHP_MINIT_FUNCTION(shmetrics) {
   (void)type;
   REGISTER_INI_ENTRIES();
-  zend_class_entry made;
-  INIT_NS_CLASS_ENTRY(made, "Shmetrics", "Family", family_methods);
-  family_class = zend_register_internal_class(&made);
-  family_class->ce_flags |= ZEND_ACC_FINAL | ZEND_ACC_NO_DYNAMIC_PROPERTIES | ZEND_ACC_NOT_SERIALIZABLE;
-  family_class->create_object = create_family;
-  memcpy(&family_handlers, &std_object_handlers, sizeof family_handlers);
-  family_handlers.offset = XtOffsetOf(FamilyObject, object);
-  family_handlers.clone_obj = NULL;
+  register_family(family_methods);
   return SUCCESS;
 }
 

@@ -9,7 +9,7 @@
  * have several. */
 typedef struct Family {
   const void* family;
-  char kind; /* c, g, h or s: the first letter of its type */
+  char kind; /* c, g, h or s: the first letter of its type; n: a native histogram, whose bounds are low, high, factor */
   int mode;  /* of a gauge */
   uint32_t label_count, bound_count;
   zend_string** labels;
@@ -51,6 +51,19 @@ const Family* family_of(const Schema* schema);
 /* Of a number or its text; else an exception, so that no handler of the program runs in between. */
 double number_of(const zval* value);
 void free_family(zval* entry);
+
+/* update.c */
+PHP_FUNCTION(shmetrics_update);
+PHP_FUNCTION(shmetrics_counter);
+PHP_FUNCTION(shmetrics_gauge);
+PHP_FUNCTION(shmetrics_histogram);
+PHP_FUNCTION(shmetrics_native_histogram);
+PHP_FUNCTION(shmetrics_summary);
+PHP_METHOD(Family, inc);
+PHP_METHOD(Family, add);
+PHP_METHOD(Family, set);
+PHP_METHOD(Family, observe);
+void register_family(const zend_function_entry* methods);
 
 /* reading.c */
 PHP_FUNCTION(shmetrics_render);

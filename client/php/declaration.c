@@ -34,7 +34,8 @@ static int is_same(const Family* known, const Schema* wanted) {
   if (bounds == 0) return 1;
   i = 0;
   ZEND_HASH_FOREACH_VAL(wanted->bounds, value) {
-    if (number_of(value) != known->bounds[i++]) return 0;
+    const double bound = number_of(value);
+    if (memcmp(&bound, &known->bounds[i++], sizeof bound) != 0) return 0; /* by its bits a NaN is itself */
   }
   ZEND_HASH_FOREACH_END();
   return 1;
@@ -91,6 +92,9 @@ static void declare(shmetrics_registry* registry, Family* made, const char* name
   } else if (made->kind == 'h') {
     made->family = shmetrics_declare_histogram(registry, name, help, labels, count, made->bounds, made->bound_count,
                                                &options, NULL);
+  } else if (made->kind == 'n') {
+    const shmetrics_native_buckets window = {made->bounds[0], made->bounds[1], made->bounds[2]};
+    made->family = shmetrics_declare_native_histogram(registry, name, help, labels, count, window, &options, NULL);
   } else {
     made->family = shmetrics_declare_summary(registry, name, help, labels, count, &options, NULL);
   }

@@ -2,6 +2,7 @@
 
 usage: storage_test.py DIRECTORY_OF_THE_PACKAGE DIRECTORY_OF_PROGRAMS
 """
+import json
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import unittest
 import phps
 
 phps.skip_without("php")
-from segments import deaths_in, new_directory, samples, samples_of, workers  # noqa: E402
+from segments import deaths_in, dump, new_directory, samples, samples_of, workers  # noqa: E402
 
 REGISTRY = "$r = new Prometheus\\CollectorRegistry(new Shmetrics\\Storage(), false); "
 RENDER = "echo (new Prometheus\\RenderTextFormat())->render($r->getMetricFamilySamples());"
@@ -96,7 +97,7 @@ class PhpStorage(OneSegment):
             'labelValues' => ['/'], 'value' => 1, 'command' => 1]"""
         for other in ("'labelValues' => []", "'labelValues' => ['a', 'b']", "'labelValues' => [new stdClass]",
                       "'value' => '7x'", "'value' => null", "'labelNames' => [1]", "'labelNames' => 'p'", "'name' => 7",
-                      "'type' => null", "'command' => 3", "'type' => 'histogram'"):
+                      "'type' => null", "'type' => 'native'", "'command' => 3", "'type' => 'histogram'"):
             with self.subTest(other):
                 self.assertEqual(self.php("try { Shmetrics\\update([%s] + %s); } catch (Error $e) { echo 'refused'; }"
                                           % (other, good)), "refused")
@@ -143,17 +144,25 @@ class PhpFunctions(OneSegment):
             Shmetrics\\histogram('seconds', 'S', [], [1, 2])->observe(1.5);
             Shmetrics\\histogram('default_seconds', 'S')->observe(0.004);
             Shmetrics\\summary('bytes', 'B')->observe(7);
+            for ($i = 0; $i < 9; ++$i)
+              Shmetrics\\native_histogram('native_seconds', 'N', ['p'], 0.25, 4)->observe($i, ['/']);
             echo Shmetrics\\render();""")
         found = samples_of(text)
         self.assertEqual(found, self.shown())
         for name, value in (('hits_total{p="/"}', 3), ("temperature", 4), ('seconds_bucket{le="2"}', 1),
-                            ('seconds_bucket{le="1"}', 0), ('default_seconds_bucket{le="0.005"}', 1), ("bytes_sum", 7)):
+                            ('seconds_bucket{le="1"}', 0), ('default_seconds_bucket{le="0.005"}', 1), ("bytes_sum", 7),
+                            ('native_seconds_bucket{le="2",p="/"}', 3), ('native_seconds_count{p="/"}', 9)):
             self.assertEqual(found[name], value)
+        families = {family["name"]: family for family in json.loads(dump(self.segment, "json"))["families"]}
+        self.assertIn("native", families["native_seconds"]["series"][0])
+        self.assertNotIn("native", families["seconds"]["series"][0])
 
     def test_an_update_of_another_kind_is_refused(self):
         for source in ("Shmetrics\\counter('a_total', 'A')->set(1)", "Shmetrics\\counter('a_total', 'A')->observe(1)",
                        "Shmetrics\\gauge('g', 'G')->observe(1)", "Shmetrics\\summary('s', 'S')->inc()",
-                       "Shmetrics\\histogram('h', 'H')->set(1)", "Shmetrics\\gauge('g', 'G', [], 'none')",
+                       "Shmetrics\\histogram('h', 'H')->set(1)",
+                       "Shmetrics\\native_histogram('n', 'N', [], 1, 9)->inc()",
+                       "Shmetrics\\native_histogram('n', 'N')", "Shmetrics\\gauge('g', 'G', [], 'none')",
                        "Shmetrics\\counter('a_total', 'A', [7])", "Shmetrics\\histogram('h', 'H', [], ['x'])",
                        "clone Shmetrics\\counter('a_total', 'A')",
                        "serialize(Shmetrics\\counter('a_total', 'A'))"):
