@@ -28,7 +28,8 @@ tools/release.sh "$scratch/release" || fail "no release"
 cd "$scratch/release"
 sha256sum --quiet -c SHA256SUMS || fail "the checksums are wrong"
 [ "$(wc -l <SHA256SUMS)" -eq $(($(ls | wc -l) - 1)) ] || fail "not all have a checksum"
-npm pack --silent --pack-destination .. "$peers"/{prom-client,tdigest,bintrees,@opentelemetry/api} >/dev/null
+npm pack --silent --ignore-scripts --pack-destination .. \
+  "$peers"/{prom-client,tdigest,bintrees,@opentelemetry/api} >/dev/null
 cd "$source_directory"
 
 . /etc/os-release

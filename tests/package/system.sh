@@ -37,7 +37,8 @@ make_system() {
 }
 
 inside() {
-  chroot "$system" /usr/bin/env -i HOME=/root LANG=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin \
+  chroot "$system" /usr/bin/env -i HOME=/root LANG=C.UTF-8 \
+    PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     ${CCACHE_DIR:+CCACHE_DIR=/ccache CCACHE_BASEDIR=/src CCACHE_MAXSIZE="${CCACHE_MAXSIZE:-}"} \
     ${CCACHE_DIR:+CMAKE_C_COMPILER_LAUNCHER=ccache CMAKE_CXX_COMPILER_LAUNCHER=ccache} /bin/bash -c "cd /src && $1"
 }
