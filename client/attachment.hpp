@@ -22,10 +22,11 @@ class TemporarySegment;
 namespace shmetrics::detail {
 
 /// Causes of Attachment::say_once beside the tallies of refused declarations, which have their own numbers.
+inline constexpr std::uint32_t kWrongLabels = 28;
 inline constexpr std::uint32_t kIgnoredVariable = 29;
 inline constexpr std::uint32_t kNarrowerMode = 30;
 inline constexpr std::uint32_t kGaugesDropped = 31;
-static_assert(shm::kUsedTallies <= kIgnoredVariable);
+static_assert(shm::kUsedTallies <= kWrongLabels);
 
 struct Attachment final {
   /// Throws shm::Error, std::bad_alloc.

@@ -72,7 +72,7 @@ const FamilyState* find_declared(Attachment& attachment, const shm::Schema& sche
     if (shm::other_worker_alive(attachment.mapping.file().kept_fd, own_worker)) {
       throw Refused(shm::Tally::kDeclarationOtherType, shm::Fault::kIncompatible,
                     shm::quoted(schema.name) + " is declared " + difference +
-                        ", and workers live: stop them, choose another name, or open with Start::fresh");
+                        ", and workers live: stop them, choose another name, or open a fresh file");
     }
     check_names(attachment, schema);
     return nullptr;
@@ -80,7 +80,7 @@ const FamilyState* find_declared(Attachment& attachment, const shm::Schema& sche
   if (generations.size() >= shm::kMaxGenerations) {
     throw Refused(shm::Tally::kDeclarationSchemas, shm::Fault::kIncompatible,
                   shm::quoted(schema.name) + " has " + std::to_string(shm::kMaxGenerations) +
-                      " schemas already, no more fit: choose another name, or open with Start::fresh");
+                      " schemas already, no more fit: choose another name, or open a fresh file");
   }
   return nullptr;
 }
@@ -91,11 +91,11 @@ const FamilyState* find_declared(Attachment& attachment, const shm::Schema& sche
     case Obstacle::kCells:
       throw Refused(shm::Tally::kDeclarationDirectory, shm::Fault::kFull,
                     attachment.mapping.path + " has " + std::to_string(geometry.cells) +
-                        " cells a slot, no more are left: raise Options::cells and open with Start::fresh");
+                        " cells a slot, no more are left: raise the option cells and open a fresh file");
     case Obstacle::kDirectory:
       throw Refused(shm::Tally::kDeclarationDirectory, shm::Fault::kFull,
                     attachment.mapping.path + " has a directory of " + std::to_string(geometry.directory_bytes) +
-                        " bytes, which is full: raise Options::directory_bytes and open with Start::fresh");
+                        " bytes, which is full: raise the option directory_bytes and open a fresh file");
     case Obstacle::kBusy:
       throw Refused(shm::Tally::kDeclarationBusy, shm::Fault::kNotReady,
                     attachment.mapping.path + " is busy: others registered for 100 ms without a pause, declare again");

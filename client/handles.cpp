@@ -197,7 +197,7 @@ void detail::refuse(std::uint32_t registry, std::uint32_t cell, Refusal why) noe
 
 detail::HandleParts detail::find_series(const FamilyState* family, std::span<const std::string_view> values) noexcept {
   if (family == nullptr) return {};
-  if (values.size() != family->labels.size()) return refuse_labels(*family);
+  if (values.size() != family->labels.size()) return refuse_labels(*family, values.size());
   if (values.empty()) return family->is_declared() ? only_series(family) : register_series(*family, values);
   const std::uint32_t cell = family->attachment->mirror.series().find(family->entry, values);
   if (cell == SeriesTable::kUnknown) [[unlikely]]

@@ -1,6 +1,7 @@
 #include "client/registration.hpp"
 
 #include <algorithm>
+#include <cstdio>
 #include <optional>
 
 #include "client/append.hpp"
@@ -100,9 +101,14 @@ HandleParts register_series(const FamilyState& given, std::span<const std::strin
   return overflow(family, overflow_of(obstacle));
 }
 
-HandleParts refuse_labels(const FamilyState& family) noexcept {
+HandleParts refuse_labels(const FamilyState& family, std::size_t values) noexcept {
   if (!family.is_declared()) return handle(family, family.first_cell);
+  const SlowPath slow;                                                         // it may have something to say
   if (!family.labels.empty()) overflow(family, shm::Overflow::kInvalidValue);  // without labels there is no tally
+  char line[shm::kMaxNameBytes + 100];
+  std::snprintf(line, sizeof line, "'%s' takes %zu label values and was given %zu: such updates are dropped",
+                family.name.c_str(), family.labels.size(), values);
+  family.attachment->say_once(kWrongLabels, line);
   return {};
 }
 

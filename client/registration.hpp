@@ -15,7 +15,7 @@ namespace shmetrics::detail {
 /// which has none, a handle that counts its dropped updates.
 HandleParts register_series(const FamilyState& family, std::span<const std::string_view> values) noexcept;
 
-/// Counts a label set of the wrong size. Returns an inert handle, or the one of a refused family.
-HandleParts refuse_labels(const FamilyState& family) noexcept;
+/// Counts a label set of the wrong size, and says so once. Returns an inert handle, or the one of a refused family.
+HandleParts refuse_labels(const FamilyState& family, std::size_t values) noexcept;
 
 }  // namespace shmetrics::detail

@@ -161,7 +161,7 @@ class Checker {
     const std::uint64_t percent = used * 100 / limit;
     if (percent <= kWarnPercent) return;
     report_.warnings.push_back("warning: " + to_string(used) + " of " + to_string(limit) + " " + what + " are used (" +
-                               to_string(percent) + " %): raise Options::" + option + " and open with Start::fresh");
+                               to_string(percent) + " %): raise the option " + option + " and open a fresh file");
   }
 
   void warn_all(WordsView slots) {

@@ -162,7 +162,8 @@ std::string refuse_bounds(const Schema& schema) {
     return schema.bounds.empty() && !schema.is_native ? "" : "only a histogram has bounds";
   }
   if (schema.is_native) return native_refusal(schema.bounds, kMostNativeBounds);
-  if (schema.bounds.empty()) return "a histogram needs at least one finite bound";
+  if (schema.bounds.empty())
+    return "a histogram needs at least one finite bound, and has at most " + std::to_string(kMaxBounds);
   if (schema.bounds.size() > kMaxBounds) {
     return std::to_string(schema.bounds.size()) + " bounds: at most " + std::to_string(kMaxBounds) +
            ", +Inf comes on top";

@@ -254,10 +254,11 @@ std::string describe_owner(const std::string& path) {
       throw Error(Fault::kNotReady, "no segment at " + path + " yet: it appears when a worker opens it");
     case EACCES:
     case EPERM:
-      throw Error(Fault::kRefused, "no permission for " + path + ": " + describe_owner(path) +
-                                       ", this process runs as uid " + to_string(geteuid()) +
-                                       "; run as that user, give the file a group (Options::mode and group), " +
-                                       "or set " + kPathVariable + " to another file");
+      throw Error(Fault::kRefused,
+                  "no permission for " + path + ": " + describe_owner(path) + ", this process runs as uid " +
+                      to_string(geteuid()) +
+                      "; run as that user, give the file a group (SHMETRICS_MODE and SHMETRICS_GROUP), " + "or set " +
+                      kPathVariable + " to another file");
     case ELOOP:
       throw Error(Fault::kRefused, path + " is a symbolic link: name the file itself");
     case EISDIR:
@@ -292,7 +293,7 @@ Geometry check_header(const Header& header, std::uint64_t actual_file_bytes, con
                                                                 : "remove it once no worker uses it";
     throw Error(Fault::kIncompatible, path + " has layout version " + to_string(header.layout_version) +
                                           ", this program has version " + to_string(kLayoutVersion) +
-                                          ": use programs of one release, or " + remedy + ", or Start::fresh");
+                                          ": use programs of one release, or " + remedy + ", or open a fresh file");
   }
   if (header.abi_fingerprint != kAbiFingerprint) {
     throw Error(Fault::kIncompatible, path + " has ABI fingerprint " + hex(header.abi_fingerprint) +

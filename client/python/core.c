@@ -244,22 +244,32 @@ static void metric_dealloc(PyObject* self) {
 
 #define FAST(function) (PyCFunction)(void (*)(void)) function, METH_FASTCALL | METH_KEYWORDS
 
-#define OF_ALL                                                                             \
-  {"_declare", metric_declare, METH_VARARGS, NULL}, {"labels", FAST(metric_labels), NULL}, \
-      {"__reduce_ex__", metric_reduce, METH_O, NULL}, {                                    \
-    NULL, NULL, 0, NULL                                                                    \
+/* help() shows the signature, up to the two dashes, and the sentence. */
+#define DOC(signature, sentence) PyDoc_STR(signature "\n--\n\n" sentence)
+#define LABELS_DOC DOC("labels($self, *values, **named_values)", "The series with these label values: str() of each.")
+#define INC_DOC DOC("inc($self, amount=1, exemplar=None)", "Adds amount, which is not negative.")
+#define OBSERVE_DOC DOC("observe($self, amount, exemplar=None)", "Counts amount in its bucket.")
+
+#define OF_ALL                                                                                   \
+  {"_declare", metric_declare, METH_VARARGS, NULL}, {"labels", FAST(metric_labels), LABELS_DOC}, \
+      {"__reduce_ex__", metric_reduce, METH_O, NULL}, {                                          \
+    NULL, NULL, 0, NULL                                                                          \
   }
-static PyMethodDef kCounterMethods[] = {{"inc", FAST(counter_inc), NULL}, OF_ALL};
-static PyMethodDef kGaugeMethods[] = {{"inc", FAST(gauge_inc), NULL},
-                                      {"dec", FAST(gauge_dec), NULL},
-                                      {"set", FAST(gauge_set), NULL},
-                                      {"set_to_current_time", gauge_set_to_current_time, METH_NOARGS, NULL},
-                                      {"_enter", gauge_enter, METH_NOARGS, NULL},
-                                      {"_unset", gauge_unset, METH_NOARGS, NULL},
-                                      {"own_value", gauge_own_value, METH_NOARGS, NULL},
-                                      OF_ALL};
-static PyMethodDef kHistogramMethods[] = {{"observe", FAST(histogram_observe), NULL}, OF_ALL};
-static PyMethodDef kSummaryMethods[] = {{"observe", FAST(summary_observe), NULL}, OF_ALL};
+static PyMethodDef kCounterMethods[] = {{"inc", FAST(counter_inc), INC_DOC}, OF_ALL};
+static PyMethodDef kGaugeMethods[] = {
+    {"inc", FAST(gauge_inc), DOC("inc($self, amount=1)", "Adds amount.")},
+    {"dec", FAST(gauge_dec), DOC("dec($self, amount=1)", "Takes amount away.")},
+    {"set", FAST(gauge_set), DOC("set($self, value)", "Is value from now on.")},
+    {"set_to_current_time", gauge_set_to_current_time, METH_NOARGS,
+     DOC("set_to_current_time($self)", "Is the time in seconds since 1970.")},
+    {"_enter", gauge_enter, METH_NOARGS, NULL},
+    {"_unset", gauge_unset, METH_NOARGS, NULL},
+    {"own_value", gauge_own_value, METH_NOARGS, DOC("own_value($self)", "What this process itself has set, or None.")},
+    OF_ALL};
+static PyMethodDef kHistogramMethods[] = {{"observe", FAST(histogram_observe), OBSERVE_DOC}, OF_ALL};
+static PyMethodDef kSummaryMethods[] = {
+    {"observe", FAST(summary_observe), DOC("observe($self, amount)", "Adds amount to the sum, and 1 to the number.")},
+    OF_ALL};
 
 static int add_type(PyObject* module, const char* name, PyMethodDef* methods) {
   PyType_Slot slots[] = {{Py_tp_methods, methods}, {Py_tp_dealloc, (void*)metric_dealloc}, {0, NULL}};

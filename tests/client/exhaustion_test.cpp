@@ -82,7 +82,7 @@ TEST_F(ExhaustionTest, WhenCellsRunOutTheOverflowSeriesTakesOver) {
   EXPECT_EQ(tests::overflow_of(result.status, "a_total", "cells"), 5000 - (result.values.size() - 1));
   std::error_code error = open().histogram("h", "H").error();
   EXPECT_EQ(error, Errc::full);
-  EXPECT_NE(error.message().find("Options::cells"), std::string::npos) << error.message();
+  EXPECT_NE(error.message().find("option cells"), std::string::npos) << error.message();
 }
 
 TEST_F(ExhaustionTest, WhenTheDirectoryIsFullTheOverflowSeriesTakesOver) {
@@ -96,7 +96,7 @@ TEST_F(ExhaustionTest, WhenTheDirectoryIsFullTheOverflowSeriesTakesOver) {
   EXPECT_EQ(tests::overflow_of(result.status, "a_total", "directory"), 500 - (result.values.size() - 1));
   const std::error_code error = open().counter("b_total", "B").error();
   EXPECT_EQ(error, Errc::full);
-  EXPECT_NE(error.message().find("Options::directory_bytes"), std::string::npos) << error.message();
+  EXPECT_NE(error.message().find("option directory_bytes"), std::string::npos) << error.message();
 }
 
 TEST_F(ExhaustionTest, ThreadsWithoutASlotCountInTheSpill) {

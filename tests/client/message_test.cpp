@@ -69,6 +69,15 @@ TEST_F(MessageTest, ASegmentThatCannotBeOpenedIsSaidOnceAProcess) {
   EXPECT_THAT(said(try_often), IsEmpty());
 }
 
+TEST_F(MessageTest, AWrongNumberOfValuesIsSaidOnce) {
+  EXPECT_THAT(said([](const Registry& registry) {
+                const auto hits = registry.counter("hits_total", "H", {{"method", "status"}});  // braces too many
+                for (int i = 0; i < 3; ++i) hits.with("GET").inc();
+                hits.with("GET", 200).inc();
+              }),
+              ElementsAre("shmetrics: 'hits_total' takes 2 label values and was given 1: such updates are dropped"));
+}
+
 TEST_F(MessageTest, AMistakeIsSaidOnceACauseAndProcess) {
   const auto lines = said([](const Registry& registry) {
     for (int i = 0; i < 100; ++i) {

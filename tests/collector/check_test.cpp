@@ -297,7 +297,7 @@ TEST_F(Check, NearlyFullNamesTheOptionToRaiseAndStaysSound) {
   EXPECT_EQ(report.verdict, Verdict::kSound);
   std::string warnings;
   for (const std::string& warning : report.warnings) warnings += warning + '\n';
-  for (const char* option : {"Options::workers", "Options::slots", "Options::cells", "Options::directory_bytes"}) {
+  for (const char* option : {"option workers", "option slots", "option cells", "option directory_bytes"}) {
     EXPECT_THAT(warnings, HasSubstr(option));
   }
 }

@@ -249,7 +249,7 @@ TEST_F(ContainersTest, AnExporterWithoutPermissionSaysWhoseFileItIsAndWhatToDo) 
   EXPECT_THAT(text, HasSubstr("\nshmetrics_segment_up 0\n"));
   EXPECT_THAT(text, Not(HasSubstr("hits_total")));
   EXPECT_TRUE(exporter.child().says("it belongs to uid 0, mode 0600, this process runs as uid 65534"));
-  EXPECT_THAT(exporter.child().err(), HasSubstr("Options::mode and group"));
+  EXPECT_THAT(exporter.child().err(), HasSubstr("SHMETRICS_MODE and SHMETRICS_GROUP"));
   kill_and_wait(worker);
 }
 

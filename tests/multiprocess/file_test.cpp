@@ -240,7 +240,7 @@ TEST_F(FileTest, WithoutPermissionOwnerModeAndRemedyAreNamed) {
               std::error_code error;
               static_cast<void>(Registry::open(small_options(path_), error));
               const std::string said = error.message() + problem_of(path_);
-              for (const char* part : {"uid 0", "mode 0600", "uid 65534", "Options::mode and group"}) {
+              for (const char* part : {"uid 0", "mode 0600", "uid 65534", "SHMETRICS_MODE and SHMETRICS_GROUP"}) {
                 if (said.find(part) == std::string::npos) return 2;
               }
               return error == Errc::refused ? 0 : 3;

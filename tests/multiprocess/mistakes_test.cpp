@@ -142,7 +142,7 @@ Mistakes wrong_shapes() {
   return {
       {"no bounds",
        [](R r) { return tried(r.histogram("app_n_seconds", "N", {}, Buckets{})); },
-       {"at least one finite bound"}},
+       {"at least one finite bound, and has at most 64"}},
       {"bounds that fall",
        [](R r) {
          return tried(r.histogram("app_o_seconds", "O", {}, {2, 1}));
@@ -170,7 +170,7 @@ Mistakes wrong_shapes() {
        {"65 bounds", "at most 64"}},
       {"helpers out of range",
        [](R r) { return tried(r.histogram("app_t_seconds", "T", {}, exponential_buckets(0, 2, 5))); },
-       {"at least one finite bound"}},
+       {"at least one finite bound, and has at most 64"}},
       {"a unit that the name lacks",
        [](R r) { return tried(r.float_counter("app_cpu_total", "C", {}, {.unit = "seconds"})); },
        {"'app_cpu_seconds_total'"}},

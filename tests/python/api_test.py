@@ -2,6 +2,7 @@
 
 usage: api_test.py DIRECTORY_OF_THE_PACKAGE DIRECTORY_OF_PROGRAMS
 """
+import inspect
 import itertools
 import os
 import pathlib
@@ -70,6 +71,16 @@ class PythonNames(unittest.TestCase):
         self.maxDiff = None
         text = segments.dump(segments.SEGMENT, "openmetrics")
         self.assertEqual(wanted, segments.samples_of(text, "verbs_", openmetrics.parser))
+
+    def test_help_says_how_each_update_is_called_and_what_it_does(self):
+        updates = {shmetrics.Counter: "inc", shmetrics.Gauge: "inc dec set set_to_current_time own_value",
+                   shmetrics.Histogram: "observe", shmetrics.Summary: "observe"}
+        for metric, names in updates.items():
+            for name in ["labels", *names.split()]:
+                method = getattr(metric, name)
+                self.assertTrue(method.__doc__, f"{metric.__name__}.{name}")
+                self.assertIn("self", inspect.signature(method).parameters, f"{metric.__name__}.{name}")
+        self.assertEqual("(self, /, amount=1, exemplar=None)", str(inspect.signature(shmetrics.Counter.inc)))
 
     def test_the_smallest_example_counts(self):
         subprocess.run([sys.executable, HERE.parents[1] / "examples/smallest.py"], check=True, timeout=60,

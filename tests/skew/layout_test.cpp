@@ -51,7 +51,7 @@ TEST_F(LayoutSkewTest, WhileOldWorkersLiveANewOneIsRefusedAndTheyGoOn) {
   WorkerProcess next(SHMETRICS_WORKER_NEXT);
   const std::string refusal = next.ask("open " + path_);
   EXPECT_THAT(refusal, names_both_versions());
-  EXPECT_THAT(refusal, AllOf(HasSubstr("stop the workers"), HasSubstr("Start::fresh"))) << "it says what to do";
+  EXPECT_THAT(refusal, AllOf(HasSubstr("stop the workers"), HasSubstr("fresh file"))) << "it says what to do";
   EXPECT_THAT(next.ask("counter hits_total Hits"), names_both_versions());
   EXPECT_EQ(next.ask("count"), "ok") << "the refused one runs on, and counts nowhere";
   EXPECT_EQ(old->ask("count"), "ok");
@@ -78,7 +78,7 @@ TEST_F(LayoutSkewTest, RolledBackAnOldWorkerNeverOverwritesTheNewerFile) {
   WorkerProcess old(SHMETRICS_WORKER);
   const std::string refusal = old.ask("open " + path_);
   EXPECT_THAT(refusal, names_both_versions());
-  EXPECT_THAT(refusal, AllOf(HasSubstr("remove"), HasSubstr("Start::fresh")));
+  EXPECT_THAT(refusal, AllOf(HasSubstr("remove"), HasSubstr("fresh file")));
   EXPECT_EQ(shm::file_id(path_), before) << "nobody lives, and still it is not for an older program to throw away";
   EXPECT_EQ(version_at_path(), 3u);
   EXPECT_EQ(old.ask("open " + path_ + " fresh"), "ok") << "who rolls back says so";

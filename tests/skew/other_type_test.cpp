@@ -39,7 +39,7 @@ TEST_F(OtherTypeSkewTest, AnotherTypeIsRefusedByNameBesideLiveWorkersAndTheyGoOn
     const std::string refusal = next->ask(change.after);
     EXPECT_THAT(refusal, HasSubstr("'job'"));
     EXPECT_THAT(refusal, HasSubstr(change.difference));
-    EXPECT_THAT(refusal, HasSubstr("stop them, choose another name, or open with Start::fresh"));
+    EXPECT_THAT(refusal, HasSubstr("stop them, choose another name, or open a fresh file"));
     next->ask("count");
     old->ask("count");
     const tests::Scrape scrape = scraped();
