@@ -10,6 +10,7 @@
 #include "collector/duration.hpp"
 #include "exporter/build_info.hpp"
 #include "exporter/byte_size.hpp"
+#include "exporter/http/ui.hpp"
 
 namespace shmetrics::exporter {
 namespace {
@@ -110,7 +111,9 @@ void declare_segment_and_web(CLI::App& app, Options& options, Words& words, cons
       ->group("Segment")
       ->allow_extra_args(false)
       ->option_text("GROUP");
-  app.add_option("--web.listen-address", words.listen, "Where to listen; unix sockets get mode 0660. Repeatable.")
+  app.add_option("--web.listen-address", words.listen,
+                 "Where to listen; unix sockets get mode 0660. Repeatable. Port 5000 is the default of Flask too:\n"
+                 "take another where one of its servers has it.")
       ->group("Web")
       ->allow_extra_args(false)
       ->option_text(":PORT|HOST:PORT|[::1]:PORT|unix:/PATH (default 127.0.0.1:5000)");
@@ -194,11 +197,14 @@ void declare_log(CLI::App& app, Options& options) {
   flag("--log.format", options.log_format, kFormats, "logfmt|json (default logfmt)", "Form of the lines on stderr.");
 }
 
-void check_telemetry_path(const std::string& path) {
+void check_telemetry_path(const std::string& path, bool has_ui) {
   const auto complain = [&path](const char* reason) { refuse("--web.telemetry-path " + path + ": " + reason); };
   if (!path.starts_with('/')) complain("a path begins with a slash");
   if (path.ends_with('/')) complain("a path does not end with a slash");
   if (path.starts_with("/-/")) complain("paths below /-/ are taken by health checks");
+  if (has_ui && (path == kUiWithoutSlash || path.starts_with(kUiPrefix) || path == kSnapshotPath)) {
+    complain("the live page has it; take another, or --no-web.ui");
+  }
   for (const char c : path) {
     if (c <= 0x20 || c >= 0x7f || c == '?' || c == '#' || c == '%') {
       complain("a path has visible ASCII characters without ?, # and %");
@@ -217,7 +223,7 @@ void check(const Words& words, Options& options, const std::string& default_segm
   } catch (const std::invalid_argument& error) {
     refuse(error.what());
   }
-  check_telemetry_path(options.telemetry_path);
+  check_telemetry_path(options.telemetry_path, options.ui);
 }
 
 }  // namespace

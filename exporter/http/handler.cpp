@@ -30,17 +30,25 @@ std::string escaped_html(std::string text) {
   return text;
 }
 
+// Links are relative: behind a proxy the page does not know its prefix. The dot keeps a colon from being a scheme.
 Answer landing_page(const Site& site) {
-  const std::string path = escaped_html(site.telemetry_path);
+  const std::string path = "." + escaped_html(site.telemetry_path);
   std::string body =
       "<!doctype html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>shmetrics-exporter</title></head>\n"
       "<body>\n<h1>shmetrics-exporter</h1>\n<p>Metrics of many processes from one shared segment. Version ";
   body += escaped_html(site.version) + ".</p>\n<ul>\n<li><a href=\"" + path + "\">Metrics</a></li>\n";
-  if (!site.ui.empty()) body += "<li><a href=\"/ui/\">Live page</a></li>\n";
+  if (!site.ui.empty()) body += "<li><a href=\"./ui/\">Live page</a></li>\n";
   body +=
-      "<li><a href=\"/-/healthy\">Healthy</a></li>\n<li><a href=\"/-/ready\">Ready</a></li>\n</ul>\n</body>\n</html>\n";
+      "<li><a href=\"./-/healthy\">Healthy</a></li>\n<li><a href=\"./-/ready\">Ready</a></li>\n</ul>\n"
+      "</body>\n</html>\n";
   Answer answer = make_answer(200, "text/html; charset=utf-8", std::move(body), Route::kIndex);
   answer.headers.emplace_back("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
+  return answer;
+}
+
+Answer lead_to_page() {
+  Answer answer = make_answer(301, kPlainText, "moved\n", Route::kUi);
+  answer.headers.emplace_back("Location", "ui/");  // relative, as the links
   return answer;
 }
 
@@ -124,6 +132,7 @@ Response respond_to_admitted(const Site& site, const Request& request, const Tar
   if (target.route == Route::kHealth) return make_answer(200, kPlainText, "ok\n", target.route);
   if (target.route == Route::kMetrics) return metrics(site, request);
   if (target.route == Route::kIndex) return landing_page(site);
+  if (target.is_moved) return lead_to_page();
   if (target.file != nullptr) return page_file(site, request, *target.file);
   return snapshot(site, request);
 }
@@ -137,6 +146,9 @@ Target target_of(const Site& site, const Request& request) {
   if (path == "/") return {.route = Route::kIndex};
   if (const UiFile* file = ui_file_at(site.ui, path)) {
     return {.route = Route::kUi, .file = file, .is_open = request.is_read && !file->name.empty()};
+  }
+  if (!site.ui.empty() && path == kUiWithoutSlash) {
+    return {.route = Route::kUi, .is_moved = true, .is_open = request.is_read && request.accepts_html};
   }
   return {.route = !site.ui.empty() && path == kSnapshotPath ? Route::kUi : Route::kOther};
 }

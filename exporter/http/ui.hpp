@@ -19,6 +19,7 @@ struct UiFile {
 };
 
 inline constexpr std::string_view kUiPrefix = "/ui/";
+inline constexpr std::string_view kUiWithoutSlash = "/ui";
 inline constexpr std::string_view kSnapshotPath = "/api/v1/snapshot";
 
 /// All of them, for Site::ui.

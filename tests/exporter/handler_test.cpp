@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "exporter/http/ui.hpp"
 #include "tests/exporter/asked.hpp"
 
 namespace shmetrics::exporter {
@@ -119,9 +120,21 @@ TEST_F(HandlerTest, TheLandingPageLinksWhatThereIsAndEscapesIt) {
   EXPECT_EQ(header(response, "Content-Type"), "text/html; charset=utf-8");
   EXPECT_EQ(answer_of(response).route, Route::kIndex);
   EXPECT_NE(header(response, "Content-Security-Policy").find("frame-ancestors 'none'"), std::string::npos);
-  EXPECT_NE(answer_of(response).body->find("href=\"/a&quot;&lt;b&gt;&amp;&#39;c\""), std::string::npos);
+  EXPECT_NE(answer_of(response).body->find("href=\"./a&quot;&lt;b&gt;&amp;&#39;c\""), std::string::npos);
   EXPECT_NE(answer_of(response).body->find("1.2.3"), std::string::npos);
   EXPECT_NE(answer_of(response).body->find("/-/healthy"), std::string::npos);
+}
+
+TEST_F(HandlerTest, LinksOfTheLandingPageAreRelativeForBehindAProxyThereMayBeAPrefix) {
+  site_.ui = ui_files();
+  for (const char* path : {"/api/metrics", "/a:b"}) {
+    site_.telemetry_path = path;
+    const std::string page = *answer_of(local("GET", "/")).body;
+    for (const std::string& link : {"." + site_.telemetry_path, std::string("./ui/"), std::string("./-/healthy")}) {
+      EXPECT_NE(page.find("href=\"" + link + "\""), std::string::npos) << link;
+    }
+    EXPECT_EQ(page.find("=\"/"), std::string::npos) << page;
+  }
 }
 
 TEST_F(HandlerTest, TheHeadersSayWhatTheScrapeWillBe) {

@@ -91,6 +91,14 @@ TEST(Lifecycle, BeingReachableFromElsewhereWithoutATokenOrTlsIsSaid) {
   EXPECT_THAT(RunningExporter().child().err(), Not(HasSubstr("reachable")));
 }
 
+TEST(Lifecycle, ThatNobodyIsLetInIsWarnedOf) {
+  const ExporterSetup closed{.flags = {"--no-web.localhost-bypass"}, .token = ""};
+  EXPECT_THAT(RunningExporter(closed).child().err(),
+              HasSubstr("level=warn msg=\"no token and no localhost bypass: nobody"));
+  const ExporterSetup local{.token = ""};
+  EXPECT_THAT(RunningExporter(local).child().err(), HasSubstr("level=info msg=\"no token: only local requests"));
+}
+
 TEST(Lifecycle, RootIsWarnedAndAnotherUserIsNot) {
   if (geteuid() != 0) GTEST_SKIP() << "only root can become another user";
   RunningExporter exporter;

@@ -104,12 +104,16 @@ TEST(Options, AWrongCommandLineIsOneLineThatNamesWhatIsWrong) {
       {{"--segment=a="}, "--segment a=: the path is empty"},
       {{"--log.level=info", "--log.level=warn"}, "--log.level is given twice"},
       {{"--web.query-token=false"}, "--web.query-token takes no value"},
-      {{"--web.listen-address=5000"}, "--web.listen-address 5000"},
+      {{"--web.listen-address=5000"}, "--web.listen-address 5000: the colon before the port is missing; give :PORT"},
       {{"--web.telemetry-path=metrics"}, "--web.telemetry-path metrics"},
       {{"--web.telemetry-path=/metrics/"}, "/metrics/"},
       {{"--web.telemetry-path=/"}, "--web.telemetry-path"},
       {{"--web.telemetry-path=/a?b"}, "/a?b"},
       {{"--web.telemetry-path=/-/ready"}, "/-/ready"},
+      {{"--web.telemetry-path=/-/healthy"}, "paths below /-/ are taken by health checks"},
+      {{"--web.telemetry-path=/ui"}, "--web.telemetry-path /ui: the live page has it; take another, or --no-web.ui"},
+      {{"--web.telemetry-path=/ui/app.js"}, "/ui/app.js: the live page has it"},
+      {{"--web.ui", "--web.telemetry-path=/api/v1/snapshot"}, "/api/v1/snapshot: the live page has it"},
       {{"--web.max-connections=0"}, "--web.max-connections 0: give a whole number from 1 to 65536"},
       {{"--web.max-connections=65537"}, "65537"},
       {{"--web.max-connections-per-peer=-1"}, "--web.max-connections-per-peer -1"},
@@ -134,6 +138,13 @@ TEST(Options, AWrongCommandLineIsOneLineThatNamesWhatIsWrong) {
   }
 }
 
+TEST(Options, WithoutTheLivePageItsPathsMayHaveTheMetrics) {
+  for (const char* path : {"/ui", "/ui/app.js", "/api/v1/snapshot"}) {
+    EXPECT_EQ(parse({"--web.telemetry-path", path, "--no-web.ui"}).telemetry_path, path);
+  }
+  EXPECT_EQ(parse({"--web.telemetry-path=/uis"}).telemetry_path, "/uis");
+}
+
 TEST(Options, HelpNamesEveryFlagWithItsDefault) {
   const std::string help = parse({"--help"}).answer;
   for (const char* text : {"--segment",
@@ -142,6 +153,7 @@ TEST(Options, HelpNamesEveryFlagWithItsDefault) {
                            "/dev/shm/default.seg",
                            "--web.listen-address",
                            "127.0.0.1:5000",
+                           "Flask",
                            "--web.telemetry-path",
                            "/api/metrics",
                            "--web.token-file",

@@ -127,6 +127,18 @@ TEST_F(UiTest, ABrowserThatIsRefusedIsAskedForTheTokenByThePage) {
   EXPECT_EQ(*answer_of(foreign("/", {{"Accept", "text/html"}})).body, "unauthorized\n");
 }
 
+TEST_F(UiTest, WithoutTheSlashItLeadsToThePageAlsoABrowserThatHasToGiveATokenThere) {
+  for (const Response& response : {ask("/ui"), ask("/ui?x=y"), foreign("/ui", {{"Accept", "text/html"}})}) {
+    EXPECT_EQ(answer_of(response).status, 301U);
+    EXPECT_EQ(header(response, "Location"), "ui/") << "relative: behind a proxy there may be a prefix";
+    EXPECT_EQ(answer_of(response).route, Route::kUi);
+  }
+  EXPECT_EQ(answer_of(ask("/ui", {}, kUnixPeer, "POST")).status, 405U);
+  EXPECT_EQ(answer_of(foreign("/ui", {{"Accept", "text/html"}}, "POST")).status, 401U);
+  site_.ui = {};
+  EXPECT_EQ(answer_of(ask("/ui")).status, 404U);
+}
+
 TEST_F(UiTest, TheSnapshotIsWantedOfTheFirstSegmentOrTheNamedOne) {
   Response response = ask("/api/v1/snapshot");
   EXPECT_EQ(answer_of(response).status, 200U);
@@ -156,7 +168,7 @@ TEST_F(UiTest, OtherMethodsAre405AndHeadHasTheHeadersOfGet) {
 }
 
 TEST_F(UiTest, TheLandingPageLinksToItAndWithoutItThereIsNothing) {
-  EXPECT_NE(answer_of(ask("/")).body->find("href=\"/ui/\""), std::string::npos);
+  EXPECT_NE(answer_of(ask("/")).body->find("href=\"./ui/\""), std::string::npos);
   site_.ui = {};
   EXPECT_EQ(answer_of(ask("/")).body->find("/ui/"), std::string::npos);
   for (const char* target : {"/ui/", "/ui/app.js", "/api/v1/snapshot"}) EXPECT_EQ(answer_of(ask(target)).status, 404U);
