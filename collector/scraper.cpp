@@ -84,6 +84,10 @@ ScrapedSegment Scraper::view() const {
   return {reader_->catalog().families(), &reader_->snapshot().totals, reader_->catalog().entries()};
 }
 
+bool Scraper::has_workers() const {
+  return reader_->has_workers();
+}
+
 SegmentStatus Scraper::scrape(std::string& text) {
   SegmentStatus status = read();
   TextRoom room;

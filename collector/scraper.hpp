@@ -49,6 +49,11 @@ class Scraper {
   /// a slot of the entry's owner for writing, which nobody else has while that lives. A pid proves nothing.
   bool is_owner(std::uint32_t worker, std::istream& maps) const;
 
+  /// Whether workers live in the file that was read last; also after its path has gone.
+  bool has_workers() const;
+  /// Until the next read(), view() and workers() have nothing.
+  void hide() { is_up_ = false; }
+
   /// read(), and all families appended in text format 0.0.4.
   SegmentStatus scrape(std::string& text);
 

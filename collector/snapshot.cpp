@@ -110,6 +110,10 @@ std::uint64_t SnapshotReader::held_bytes() const {
   return directory_ == nullptr ? 0 : directory_->held_bytes();
 }
 
+bool SnapshotReader::has_workers() const {
+  return mapped_ != nullptr && mapped_->has_workers();
+}
+
 bool SnapshotReader::has_time() const {
   const bool is_stopped = share_.is_stopped != nullptr && share_.is_stopped->load(std::memory_order_relaxed);
   return !is_stopped && std::chrono::steady_clock::now() < share_.deadline;

@@ -68,6 +68,8 @@ class SnapshotReader {
 
   /// What it keeps in memory, roughly.
   std::uint64_t held_bytes() const;
+  /// Whether workers live in the file that is open; also after its path has gone.
+  bool has_workers() const;
 
   /// The functions below are about the last read(), which must not have thrown.
   const Snapshot& snapshot() const { return snapshot_; }

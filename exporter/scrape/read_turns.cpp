@@ -54,7 +54,10 @@ std::vector<SegmentStatus> read_in_turn(std::list<FollowedSegment>& segments, co
   auto status = statuses.begin();
   for (FollowedSegment& segment : segments) {
     const Turn turn{&segment, &*status++};
-    if (segment.pause.count() == 0 || segments.size() == 1) {
+    if (segment.is_removed) {
+      turn.status->segment = segment.scraper.segment();
+      turn.status->problem = segment.scraper.path() + " was removed while its workers live: restart them";
+    } else if (segment.pause.count() == 0 || segments.size() == 1) {
       quick.push_back(turn);
     } else if (Clock::now() >= segment.read_again) {
       slow.push_back(turn);

@@ -139,12 +139,22 @@ void SegmentSet::follow(const Plan& plan) {
     if (old == segments_.end()) {
       add(next, file.path, file.name);
     } else {
+      old->is_removed = false;
       next.splice(next.end(), segments_, old);
     }
   }
   segments_.swap(next);
-  for (const FollowedSegment& gone : next) {
+  while (!next.empty()) {
+    FollowedSegment& gone = next.front();
+    const bool is_name_free = !plan.holders.contains(gone.scraper.segment());
+    if (is_name_free && segments_.size() < max_segments_ && gone.scraper.has_workers()) {
+      gone.is_removed = true;
+      gone.scraper.hide();
+      segments_.splice(segments_.end(), next, next.begin());
+      continue;
+    }
     log_segment(LogLevel::kInfo, "the segment is gone", gone.scraper.segment(), gone.scraper.path());
+    next.pop_front();
   }
 }
 

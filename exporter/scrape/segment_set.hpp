@@ -1,4 +1,6 @@
-// The segments that the exporter follows: the fixed ones always, those of a glob while their files are there.
+// The segments that the exporter follows: the fixed ones always, those of a glob while their files are there. A file of
+// a glob that is removed while its workers live is not up until they have ended: its updates are lost, and an alert has
+// to see that.
 //
 // Every followed segment has a name of its own, so no series can be there twice. Rules for globs, applied at each
 // refresh(): only regular files match; a file that is followed under another path already is passed over; a file whose
@@ -31,6 +33,7 @@ struct FollowedSegment {
   SegmentLog log;
   std::string id;  // of the segment that was last up, and how old that is
   collector::Seniority seniority;
+  bool is_removed = false;  // a match of a glob whose file has gone, but not its workers
   // Of one that needed more than its share (read_turns.hpp); no pause: it did not.
   std::chrono::seconds pause{0};
   std::chrono::steady_clock::time_point read_again;
@@ -45,7 +48,8 @@ class SegmentSet {
   /// Looks for files that have come and gone, and logs what cannot be followed.
   void refresh();
 
-  /// In the order of the command line; those of one glob by path. Kept by refresh() unless they have gone.
+  /// In the order of the command line; those of one glob by path, removed ones last. Kept by refresh() unless they have
+  /// gone.
   std::list<FollowedSegment>& segments() { return segments_; }
 
  private:

@@ -52,17 +52,53 @@ TEST(Segments, FilesOfAGlobComeAndGo) {
   EXPECT_THAT(well_formed_text(exporter), Not(HasSubstr("shmetrics_segment_up")));
   const Worker in_b(folder.file("b.seg"), 4);
   EXPECT_THAT(well_formed_text(exporter), HasSubstr("\ncrm_depth{segment=\"b\"} 4\n"));
-  {
-    const Worker in_a(folder.file("a.seg"), 3);
-    EXPECT_THAT(well_formed_text(exporter), HasSubstr("\ncrm_depth{segment=\"a\"} 3\ncrm_depth{segment=\"b\"} 4\n"));
-    std::filesystem::remove(folder.file("a.seg"));
-    const std::string text = well_formed_text(exporter);
-    EXPECT_THAT(text, Not(HasSubstr("segment=\"a\"")));
-    EXPECT_THAT(text, HasSubstr("\ncrm_depth{segment=\"b\"} 4\n"));
-  }
+  Worker in_a(folder.file("a.seg"), 3);
+  EXPECT_THAT(well_formed_text(exporter), HasSubstr("\ncrm_depth{segment=\"a\"} 3\ncrm_depth{segment=\"b\"} 4\n"));
+  in_a.end();
+  std::filesystem::remove(folder.file("a.seg"));
+  const std::string text = well_formed_text(exporter);
+  EXPECT_THAT(text, Not(HasSubstr("segment=\"a\"")));
+  EXPECT_THAT(text, HasSubstr("\ncrm_depth{segment=\"b\"} 4\n"));
   EXPECT_TRUE(exporter.child().says("msg=\"the segment is gone\" segment=a path=" + folder.file("a.seg")));
   const Worker again(folder.file("a.seg"), 5);
   EXPECT_THAT(well_formed_text(exporter), HasSubstr("\ncrm_depth{segment=\"a\"} 5\ncrm_depth{segment=\"b\"} 4\n"));
+}
+
+TEST(Segments, AFileOfAGlobThatIsRemovedIsDownUntilItsWorkersHaveEnded) {
+  const TemporaryFolder folder;
+  RunningExporter exporter({.flags = {"--collector.worker-process"}, .segment = folder.file("*.seg")});
+  Worker in_a(folder.file("a.seg"), 3);
+  const Worker in_b(folder.file("b.seg"), 4);
+  EXPECT_THAT(well_formed_text(exporter), HasSubstr("shmetrics_worker_threads{segment=\"a\",worker="));
+  std::filesystem::remove(folder.file("a.seg"));
+  for (int i = 0; i < 3; ++i) {
+    const std::string text = well_formed_text(exporter);
+    EXPECT_THAT(text, HasSubstr("\nshmetrics_segment_up{segment=\"a\"} 0\n"));
+    EXPECT_THAT(text, Not(HasSubstr("crm_depth{segment=\"a\"}")));
+    EXPECT_THAT(text, Not(HasSubstr("shmetrics_worker_threads{segment=\"a\"")));
+    EXPECT_THAT(text, HasSubstr("\ncrm_depth{segment=\"b\"} 4\n"));
+  }
+  EXPECT_TRUE(exporter.child().says(folder.file("a.seg") + " was removed while its workers live: restart them"));
+  const Worker again(folder.file("a.seg"), 5);
+  EXPECT_THAT(well_formed_text(exporter), HasSubstr("\ncrm_depth{segment=\"a\"} 5\n")) << "the file decides";
+  std::filesystem::remove(folder.file("a.seg"));
+  EXPECT_THAT(well_formed_text(exporter), HasSubstr("\nshmetrics_segment_up{segment=\"a\"} 0\n"));
+  std::filesystem::create_directory(folder.file("a.seg"));
+  EXPECT_THAT(well_formed_text(exporter), HasSubstr("\nshmetrics_segment_up{segment=\"a\"} 0\n")) << "no file either";
+}
+
+TEST(Segments, ARemovedFileOfAGlobKeepsNoNameFromAnother) {
+  const TemporaryFolder folder;
+  for (const char* name : {"a", "b"}) std::filesystem::create_directory(folder.file(name));
+  RunningExporter exporter({.segment = folder.file("*/metrics.seg")});
+  Worker in_a(folder.file("a/metrics.seg"), 3);
+  EXPECT_THAT(well_formed_text(exporter), HasSubstr("\ncrm_depth{segment=\"metrics\"} 3\n"));
+  std::filesystem::remove(folder.file("a/metrics.seg"));
+  EXPECT_THAT(well_formed_text(exporter), HasSubstr("\nshmetrics_segment_up{segment=\"metrics\"} 0\n"));
+  const Worker in_b(folder.file("b/metrics.seg"), 4);
+  const std::string text = well_formed_text(exporter);
+  EXPECT_THAT(text, HasSubstr("\ncrm_depth{segment=\"metrics\"} 4\n"));
+  EXPECT_THAT(text, Not(HasSubstr("shmetrics_segment_up{segment=\"metrics\"} 0")));
 }
 
 TEST(Segments, OfEqualStemsOneIsServedAndTheLogSaysWhatToDo) {
