@@ -108,8 +108,8 @@ void report_workers(const SegmentStatus& status, Report& report) {
     report.ok(live + (status.workers_live == 1 ? " worker is alive" : " workers are alive"));
   } else {
     report.problem(
-        "no worker is alive: start the application; if it runs, it has counted nothing yet, or counts in "
-        "another segment");
+        "no worker is alive: start the application; if it runs, it has counted nothing yet, counts in another "
+        "segment, or may not open this one: its stderr says so");
   }
   if (status.workers_dead > 0 || status.worker_deaths > 0) {
     report.note("killed or crashed: " + std::to_string(status.workers_dead) + " now, " +

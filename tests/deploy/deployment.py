@@ -74,6 +74,11 @@ def ask(url, **headers):
         return answer.read()
 
 
+def as_user(user):
+    """What goes before a command that another user runs: the number of the user, and of his group."""
+    return [] if user is None else ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
+
+
 class RunningPrometheus:
     """`prometheus` on a port of its own until the block ends; its data is in a new folder beside the configuration."""
 
@@ -136,12 +141,12 @@ class RunningPrometheus:
 class RunningExporter:
     """The exporter that was built, on a port of its own, as it runs in production: with a token and no bypass."""
 
-    def __init__(self, programs, segment, *flags, token="a-token-of-32-characters-or-more"):
+    def __init__(self, programs, segment, *flags, token="a-token-of-32-characters-or-more", user=None):
         self.port, self.token = free_port(), token
         self.process = subprocess.Popen(
-            [programs / "shmetrics-exporter", f"--segment={segment}", f"--web.listen-address=127.0.0.1:{self.port}",
-             "--no-web.localhost-bypass", *flags], stderr=subprocess.DEVNULL,
-            env={"METRICS_TOKEN": self.token, "PATH": "/usr/bin:/bin"})
+            [*as_user(user), programs / "shmetrics-exporter", f"--segment={segment}",
+             f"--web.listen-address=127.0.0.1:{self.port}", "--no-web.localhost-bypass", *flags],
+            stderr=subprocess.DEVNULL, env={"METRICS_TOKEN": self.token, "PATH": "/usr/bin:/bin"})
 
     def __enter__(self):
         if not eventually(self.is_ready, START_SECONDS):
