@@ -50,13 +50,13 @@ Buckets growing(double start, std::size_t count, auto next) {
   return bounds;
 }
 
-// One line a process: a program that tries again at each request must not fill its log.
+// One line a process: a program that tries again at each request must not fill its log, nor be called each time.
 void say_inert(const Options& options, const std::error_code& error) noexcept {
   static constinit std::atomic<bool> said = false;
   const detail::SlowPath slow;  // and no lock: a stderr that nobody reads must not keep other threads from registering
   const char* const line = detail::message_of(error);
+  if ((options.on_error == nullptr && detail::is_quiet(options)) || said.exchange(true)) return;
   if (options.on_error != nullptr) return options.on_error(line);
-  if (detail::is_quiet(options) || said.exchange(true)) return;
   dprintf(STDERR_FILENO, "shmetrics: %s; metrics of this process are not counted\n", line);
 }
 

@@ -141,6 +141,17 @@ TEST_F(MessageTest, AnApplicationMayTakeTheLinesInsteadOfStderr) {
   EXPECT_THAT(lines, ElementsAre(StartsWith("heard: counter 'hits' must end in"), StartsWith("heard: 'twice_total'")));
 }
 
+TEST_F(MessageTest, AnApplicationHearsOnceThatASegmentCannotBeOpened) {
+  Options nowhere{.path = folder_.file("none/a.seg")};
+  nowhere.on_error = [](const char* line) { heard().emplace_back(line); };
+  const auto lines = said([&](const Registry&) {
+    std::error_code error;
+    for (int i = 0; i < 3; ++i) static_cast<void>(Registry::open(nowhere, error));
+    for (const std::string& line : heard()) std::fprintf(stderr, "heard: %s\n", line.c_str());
+  });
+  EXPECT_THAT(lines, ElementsAre(AllOf(StartsWith("heard: "), HasSubstr("make the folder"))));
+}
+
 TEST_F(MessageTest, AWorkerWithoutAnEntrySaysThatItsGaugesAreDropped) {
   options_.workers = 1;
   const tests::LiveWorker only(options_, [](const Registry& registry) { registry.gauge("g", "G").set(1); });
