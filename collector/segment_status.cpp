@@ -99,8 +99,8 @@ SegmentStatus status_of(const SnapshotReader& reader) {
   status.up = true;
   status.notice = reader.orphaned_by();
   if (status.notice.empty() && !reader.is_on_tmpfs()) {
-    status.notice =
-        reader.path() + " is not on tmpfs: the kernel's write-back may stall workers; move it to /dev/shm or /run";
+    status.notice = reader.path() +
+                    " is not on tmpfs: the kernel's write-back may stall workers; move it to a tmpfs, such as /dev/shm";
   }
   boost::algorithm::hex_lower(std::begin(reader.header().segment_id), std::end(reader.header().segment_id),
                               std::back_inserter(status.id));

@@ -77,16 +77,16 @@ std::vector<Bucket> buckets_of(const collector::Distribution& distribution) {
   return buckets;
 }
 
-std::string labels_of(const collector::PlainSeries& series) {
+std::string labels_of(const collector::PlainSeries& series, std::size_t most_of_name = std::string::npos) {
   std::string text;
   for (const auto& [name, value] : series.labels) {
-    text.append(text.empty() ? "" : " ").append(name).append("=").append(value);
+    text.append(text.empty() ? "" : " ").append(name, 0, most_of_name).append("=").append(value);
   }
   return printable(text);
 }
 
 Moment::Point point_of(const collector::PlainSeries& series) {
-  Moment::Point point{labels_of(series)};
+  Moment::Point point{.labels = labels_of(series), .short_labels = labels_of(series, 1)};
   if (const auto* distribution = std::get_if<collector::Distribution>(&series.value)) {
     point.value = static_cast<double>(distribution->count);
     point.sum = distribution->sum;
@@ -107,7 +107,8 @@ FamilyRates rates_of(const Moment::FamilyPoints* before, const Moment::FamilyPoi
   FamilyRates family{after.name, after.is_gauge};
   Growth together;
   for (const Moment::Point& point : after.series) {
-    RateRow& row = family.series.emplace_back(RateRow{point.labels, point.value});
+    RateRow& row = family.series.emplace_back(
+        RateRow{.labels = point.labels, .value = point.value, .short_labels = point.short_labels});
     if (after.is_gauge) continue;
     const auto found = old.find(point.labels);
     const Moment::Point* then = found == old.end() ? nullptr : found->second;

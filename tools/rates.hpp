@@ -26,6 +26,7 @@ struct Moment {
     double value = 0;    // of a histogram or summary its count
     double sum = 0;      // of these alone
     std::vector<Bucket> buckets = {};
+    std::string short_labels = {};  // names cut to their first letter
   };
   struct FamilyPoints {
     std::string name;
@@ -52,6 +53,7 @@ struct RateRow {
   std::optional<double> rate = {};   // per second; nothing without a moment of the same segment before
   std::optional<double> mean = {};   // of what was observed in between
   std::optional<Quantile> p95 = {};  // likewise, of a histogram
+  std::string short_labels = {};     // names cut to their first letter
 };
 
 struct FamilyRates {

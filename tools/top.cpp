@@ -31,7 +31,8 @@ Frame frame_now(const TopOptions& options, const Moment& reading, std::vector<Fa
                 const TopView& view, Terminal::Size size) {
   FrameOptions now = options_now(options);
   now.rows = size.rows;
-  now.columns = size.columns;
+  // Behind the last column the cursor stays on it, and what clears the rest of the line would clear it too.
+  now.columns = std::max<std::size_t>(size.columns, 2) - 1;
   now.first = view.first;
   now.filter = view.filter;
   now.hint = hint(view);

@@ -131,8 +131,14 @@ struct Row {
   bool is_head;
 };
 
-// A family in a row, and its series below; one that has no labels is its own single series.
-std::vector<Row> rows_of(const std::vector<FamilyRates>& families, const std::string& filter) {
+std::size_t length(std::string_view text) {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+}
+
+// A family in a row, and its series below; one that has no labels is its own single series. Where the labels of one do
+// not fit, the values matter more than the names.
+std::vector<Row> rows_of(const std::vector<FamilyRates>& families, const std::string& filter, std::size_t width) {
   std::istringstream typed(filter);
   const std::vector<std::string> words{std::istream_iterator<std::string>(typed), {}};
   std::vector<Row> rows;
@@ -152,14 +158,13 @@ std::vector<Row> rows_of(const std::vector<FamilyRates>& families, const std::st
     }
     const bool has_total = !family.is_gauge && found.size() == family.series.size();
     rows.push_back({has_total ? of(family.total) : std::string(kNumbersWidth, ' '), family.name, true});
-    for (const RateRow* row : found) rows.push_back({of(*row), "  " + row->labels, false});
+    const bool fits = std::ranges::all_of(found, [width](auto* row) { return 2 + length(row->labels) <= width; });
+    for (const RateRow* row : found) {
+      const bool is_short = !fits && !row->short_labels.empty();
+      rows.push_back({of(*row), "  " + (is_short ? row->short_labels : row->labels), false});
+    }
   }
   return rows;
-}
-
-std::size_t length(std::string_view text) {
-  return static_cast<std::size_t>(
-      std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
 }
 
 }  // namespace
@@ -186,7 +191,10 @@ Frame frame(const collector::SegmentStatus& status, const std::vector<FamilyRate
   add_header(lines, status, options);
   Frame made;
   if (status.up) {
-    const std::vector<Row> rows = rows_of(families, options.filter);
+    const std::size_t width = options.columns == 0              ? SIZE_MAX
+                              : options.columns > kNumbersWidth ? options.columns - kNumbersWidth
+                                                                : 0;
+    const std::vector<Row> rows = rows_of(families, options.filter, width);
     if (!rows.empty()) {
       lines.add("");
       lines.add(right("RATE/S", kRateWidth) + right("VALUE", kValueWidth) + right("MEAN", kTimeWidth) +
@@ -198,9 +206,6 @@ Frame frame(const collector::SegmentStatus& status, const std::vector<FamilyRate
     made.shown = std::min(room, rows.size());
     const std::size_t first = std::min(options.first, rows.size() - made.shown);
     for (std::size_t i = first; i < first + made.shown; ++i) {
-      const std::size_t width = options.columns == 0              ? SIZE_MAX
-                                : options.columns > kNumbersWidth ? options.columns - kNumbersWidth
-                                                                  : 0;
       lines.add(rows[i].numbers + squeeze(rows[i].text, width), rows[i].is_head ? kBold : "");
     }
   }

@@ -202,7 +202,10 @@ export class Feed {
   /** The rates of several, added up. */
   lineOf(series) {
     const lines = series.map((one) => this.line(one));
-    return this.slots().map((_, i) => lines.reduce((sum, line) => sum + (Number.isFinite(line[i]) ? line[i] : 0), 0));
+    return this.slots().map((_, i) => {
+      const known = lines.map((line) => line[i]).filter(Number.isFinite);
+      return known.length ? known.reduce((sum, rate) => sum + rate) : NaN;
+    });
   }
 
   /** What the sparkline shows: the rate of what grows, the value of what does not. */

@@ -66,12 +66,19 @@ export class Overview {
     return add(series.map((one) => this.#feed.rate(one)));
   }
 
-  /** The family with the usual name that has most to say; without one, the busiest of its kind. */
-  #chosen(type, names) {
+  /** Of the families of a type, the busiest of those that pass the first test that some pass. */
+  #chosen(type, ...tests) {
     const all = this.#feed.families.filter((family) => family.type === type && family.series.length > 0);
-    const usual = all.filter(({ name }) => names.test(name));
-    const speeds = new Map((usual.length ? usual : all).map((family) => [family, this.rate(family.series)]));
+    const some = tests.map((test) => all.filter(({ name }) => test(name))).find(({ length }) => length) ?? all;
+    const speeds = new Map(some.map((family) => [family, this.rate(family.series)]));
     return [...speeds].sort((a, b) => b[1] - a[1])[0]?.[0];
+  }
+
+  /** The usual names; durations of the same requests, if they are measured. */
+  #pair() {
+    const requests = this.#chosen("counter", (name) => requestNames.test(name));
+    const same = requests && requests.name.replace(/s_total$/, "_duration_seconds");
+    return [requests, this.#chosen("histogram", (name) => name === same, (name) => durationNames.test(name))];
   }
 
   #errors(series) {
@@ -82,7 +89,7 @@ export class Overview {
 
   /** After each answer. */
   update() {
-    const requests = this.#chosen("counter", requestNames), durations = this.#chosen("histogram", durationNames);
+    const [requests, durations] = this.#pair();
     find("overview").hidden = !requests && !durations;
     if (requests || durations) {
       this.#showTiles(requests, durations);
@@ -131,13 +138,17 @@ export class Overview {
     return made;
   }
 
-  /** Against what was two minutes ago, or as long as the page is open. */
+  /** The last ten seconds against ten of two minutes ago, or of when the page was opened. */
   #change(line) {
     const times = this.#feed.slots().map((slot) => this.#feed.times[slot]);
-    const now = times.at(-1), known = times.findIndex((time, i) => i > 0 && now - time <= 120);
-    const then = line[known], seconds = Math.round(now - times[known]);
+    const now = times.at(-1), known = times.findIndex((time, i) => Number.isFinite(line[i]) && now - time <= 120);
+    const mean = (isIn) => {
+      const points = line.filter((_, i) => i >= known && isIn(times[i]));
+      return add(points) / points.length;
+    };
+    const then = mean((time) => time < times[known] + 10), seconds = Math.round(now - times[known]);
     if (!(then > 0) || !(seconds >= 20)) return "all series together";
-    const moved = line.at(-1) / then - 1;
+    const moved = mean((time) => time > now - 10) / then - 1;
     return `${moved < 0 ? "−" : "+"}${percent(Math.abs(moved))} in ${seconds} s`;
   }
 

@@ -75,6 +75,8 @@ test("its first screen says how the application is, over all of a family and by 
   assert.match(shown.Errors, /^[\d.]+ %$/);
   const [median, p95] = [parseFloat(shown.p50), parseFloat(shown.p95)];
   assert.ok(median > 12 && median < 19 && p95 > 40 && p95 < 70, JSON.stringify(shown)); // of e^-4.2 and 0.8: 15, 56 ms
+  const line = await page.getAttribute("#overview-tiles polyline", "points");
+  assert.ok(parseFloat(line) > 0, `a first answer has no rate, so the line begins behind it, and not at 0: ${line}`);
   await page.selectOption("#by", "route");
   const values = () => page.$$eval("#overview-body tr", (all) => all.map((row) => row.firstChild.textContent).sort());
   assert.deepEqual(await values(), ["/", "/orders", "/search", "/users/:id"]);

@@ -25,6 +25,7 @@ namespace {
       registry.counter("app_http_requests_total", "HTTP requests answered", {"method", "route", "status"});
   const auto seconds = registry.histogram("app_http_request_duration_seconds", "From the first byte to the last",
                                           {"route"}, shmetrics::exponential_buckets(0.001, 2, 12));
+  const auto queries = registry.histogram("app_db_query_duration_seconds", "Several a request", {});
   const auto native = registry.native_histogram("app_native_seconds", "The same", {}, {.low = 1e-4, .high = 10});
   const auto depth = registry.gauge("app_queue_depth", "Jobs that wait", {"queue"});
   const auto load =
@@ -37,6 +38,7 @@ namespace {
     const char* route = routes[random() % 4];
     requests.with(random() % 5 != 0 ? "GET" : "POST", route, random() % 40 == 0 ? "500" : "200").inc();
     seconds.with(route).observe(spread(random));
+    for (int i = 0; i < 3; ++i) queries.observe(0.0001);
     native.observe(spread(random));
     sizes.with(route).observe(static_cast<double>(random() % 20'000));
     depth.with("mail").set(static_cast<double>(random() % 7));
