@@ -123,7 +123,7 @@ class RubyServers(unittest.TestCase):
         return kills
 
     def test_killed_workers_of_puma_lose_no_answer(self):
-        for flags, gem in ((["-t", "2:2", "--preload"], ""), (["-t", "2:2"], "mmap")):
+        for flags, gem in ((["-t", "2:2", "--preload"], ""), (["-t", "2:2"], ""), (["-t", "2:2"], "mmap")):
             with self.subTest(flags=flags, gem=gem):
                 server = self.start(puma(*flags), SHMETRICS_GEM=gem)
                 kills = self.kill_under_load(server, threads=2)
