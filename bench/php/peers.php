@@ -209,7 +209,7 @@ function turn(string $what, string $storage): array
     $environment = ['SHMETRICS_PHP' => realpath($package), 'BENCH_FOLDER' => $folder]
         + ($promphp === '' ? [] : ['SHMETRICS_PROMPHP' => realpath($promphp)]) + getenv();
     $process = proc_open($command, [1 => ['pipe', 'w']], $pipes, null, $environment);
-    $lines = explode("\n", trim(stream_get_contents($pipes[1])));
+    $lines = array_filter(explode("\n", stream_get_contents($pipes[1])));
     proc_close($process);
     array_map('unlink', glob("$folder/*"));
     rmdir($folder);
@@ -218,6 +218,9 @@ function turn(string $what, string $storage): array
 
 if ($argc === 3 && in_array($argv[1], ['--measure', '--kill'], true)) {
     require __DIR__ . '/../../tests/php/autoload.php';
+    if (!class_exists($argv[2])) {
+        exit;
+    }
     $storage = new $argv[2]();
     $argv[1] === '--measure' ? measure($storage) : print(kill_inside_updates($storage) . "\n");
     exit;
@@ -242,5 +245,7 @@ foreach ($figures as $work => $of) {
 }
 echo "\n";
 foreach (array_diff(STORAGES, ['Prometheus\Storage\InMemory']) as $storage) {
-    echo "$storage: ", implode(' ', turn('--kill', $storage)), "\n";
+    foreach (turn('--kill', $storage) as $line) {
+        echo "$storage: $line\n";
+    }
 }
