@@ -58,6 +58,28 @@ class MmapTest < Minitest::Test
     assert_includes page, "mmap_bytes_sum 4\nmmap_bytes_count 2\n"
   end
 
+  def test_what_is_refused_beside_another_worker_counts_when_that_has_ended
+    declared, write = IO.pipe
+    pid = fork do
+      registry.summary(:mmap_sizes, 'S').observe({}, 1)
+      write.write('x')
+      sleep
+    end
+    assert_equal 'x', declared.read(1)
+    counter = registry.counter(:mmap_sizes, 'S')
+    _, said = capture_subprocess_io { counter.increment({}) }
+    assert_includes said, 'workers live'
+    Process.kill(:KILL, pid)
+    Process.wait(pid)
+    400.times do
+      counter.increment({})
+      break if page.include?('mmap_sizes counter')
+
+      sleep 0.05
+    end
+    assert_operator counter.get({}), :>, 0
+  end
+
   def test_gauges_have_the_modes_of_the_gem
     { livesum: '2', max: '5', min: '2', liveall: '2', all: '2' }.each do |mode, expected|
       gauge = registry.gauge(:"mmap_#{mode}", 'G', {}, mode)

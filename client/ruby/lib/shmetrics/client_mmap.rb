@@ -27,23 +27,24 @@ module Shmetrics
         family = ClientMmap.family(type.to_s, metric_name.to_s, help, names, bounds, MODES.index(mode.to_sym) || 0)
         @name = metric_name.to_s
         @labels = labels.to_h { |name, value| [name, value.to_s] }
-        @series = family.series(@labels)
+        # A family that is refused is declared again later; its series stay refused.
+        @place, @given = family.problem ? [family, @labels] : [family.series(@labels), NO_LABELS]
       end
 
       def increment(amount = 1)
-        @series.add(NO_LABELS, amount)
+        @place.add(@given, amount)
       end
 
       def decrement(amount = 1)
-        @series.add(NO_LABELS, -amount)
+        @place.add(@given, -amount)
       end
 
       def set(value)
-        @series.set(NO_LABELS, value)
+        @place.set(@given, value)
       end
 
       def observe(value)
-        @series.observe(NO_LABELS, value)
+        @place.observe(@given, value)
       end
 
       def get
