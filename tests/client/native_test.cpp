@@ -3,19 +3,23 @@
 #include <shmetrics/shmetrics.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <limits>
 #include <map>
 #include <random>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "collector/check.hpp"
 #include "collector/plain_family.hpp"
+#include "collector/protobuf.hpp"
 #include "shm/native_window.hpp"
 #include "tests/forked.hpp"
 #include "tests/live_worker.hpp"
+#include "tests/protobuf_judge.hpp"
 #include "tests/scrape.hpp"
 #include "tests/temporary_folder.hpp"
 
@@ -37,6 +41,17 @@ std::map<double, std::uint64_t> native_of(const std::string& path, const std::st
     for (const auto& [above, up_to, count] : native->buckets) counts[up_to] = count;
   }
   return counts;
+}
+
+std::string protobuf_of(const std::string& path) {
+  collector::Scraper scraper(path);
+  EXPECT_TRUE(scraper.read().up);
+  std::string out;
+  collector::TextRoom room;
+  collector::FamilyGroups(scraper.view()).for_each({}, [&](auto parts) {
+    collector::render_protobuf(parts, std::chrono::system_clock::now(), out, room);
+  });
+  return out;
 }
 
 class NativeTest : public ::testing::Test {
@@ -96,6 +111,34 @@ TEST_F(NativeTest, EveryBorderOfEverySchemaCountsWhereTheOracleSays) {
     expected[kInfinity] = 1;
     EXPECT_EQ(native(name), expected) << factor;
   }
+}
+
+// Its borders are some units of the last place off ours, which no random value meets.
+TEST_F(NativeTest, ClientGolangHasTheSameBucketsOfTheSameValuesInEverySchemaFromZeroOn) {
+  if (!tests::has_protobuf_judge()) GTEST_SKIP() << tests::kNoProtobufJudge;
+  std::mt19937_64 random(8);
+  std::string wanted;
+  int families = 0;
+  for (const char* factor : {"2", "1.5", "1.2", "1.1", "1.05", "1.022", "1.011", "1.006", "1.003"}) {
+    const double growth = std::stod(factor);
+    const int octaves = growth < 1.01 ? 3 : 12;
+    const std::string name = "h" + std::to_string(families++);
+    const auto histogram =
+        registry_.native_histogram(name, "H", {}, {.low = 0.25, .high = std::exp2(octaves - 2), .factor = growth});
+    ASSERT_FALSE(histogram.error()) << histogram.error().message();
+    std::uniform_real_distribution<double> power(-3, octaves - 2);
+    std::ostringstream values;
+    values << std::hexfloat;
+    for (int i = 0; i < 2000; ++i) {
+      const double value = std::exp2(power(random));
+      histogram.observe(value);
+      values << value << '\n';
+    }
+    const auto theirs = tests::run_command({SHMETRICS_PROTOBUF_JUDGE, "observe", factor, "0.25"}, values.str());
+    ASSERT_EQ(theirs.code, 0) << theirs.error;
+    wanted += name + theirs.out.substr(1);
+  }
+  EXPECT_EQ(tests::run_command({SHMETRICS_PROTOBUF_JUDGE, "native"}, protobuf_of(options_.path)).out, wanted);
 }
 
 TEST_F(NativeTest, RandomValuesCountInTheClassicBucketThatHoldsThem) {

@@ -1,7 +1,7 @@
 // The judge of protobuf scrapes: what client_golang's own decoder reads of them, as text 0.0.4. With an argument, of
 // native histograms: name, schema, zero threshold, zero count, then each span with its deltas.
 //
-// usage: to_text [native] <scrape
+// usage: to_text [native] <scrape; or as observe.go says
 package main
 
 import (
@@ -20,6 +20,11 @@ const contentType = "application/vnd.google.protobuf; proto=io.prometheus.client
 
 func main() {
 	out := bufio.NewWriter(os.Stdout)
+	defer out.Flush()
+	if len(os.Args) > 1 && os.Args[1] == "observe" {
+		observe(out)
+		return
+	}
 	// By the name that its versions have in common.
 	header := http.Header{"Content-Type": {contentType}}
 	decoder := expfmt.NewDecoder(os.Stdin, expfmt.ResponseFormat(header))
@@ -39,7 +44,6 @@ func main() {
 			os.Exit(1)
 		}
 	}
-	out.Flush()
 }
 
 func tellNative(out io.Writer, family *dto.MetricFamily) {
