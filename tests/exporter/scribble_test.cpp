@@ -25,10 +25,10 @@ int count_until(const std::string& path, const std::atomic<bool>& end) {
   const auto registry = shmetrics::Registry::open(options, error);
   for (int round = 0; !end; ++round) {
     registry.counter("crm_things_total", "Things", {"kind"}).with(std::to_string(round % 100)).inc();
-    registry.histogram("crm_seconds", "Time", {}, {0.1, 1}).observe(0.5);
-    registry.native_histogram("crm_bytes", "Size", {"kind"}, {1, 4096, 1.5})
+    registry.histogram("crm_seconds", "Time", {}, {0.1, 1}, {.exemplars = true}).observe(0.5, {"trace", "span"});
+    registry.native_histogram("crm_bytes", "Size", {"kind"}, {1, 4096, 1.5}, {.exemplars = true})
         .with(std::to_string(round % 10))
-        .observe(100);
+        .observe(100, {"trace", "span"});
     registry.gauge("crm_active", "Active", {}, shmetrics::GaugeMode::max).set(round);
   }
   return 0;
