@@ -46,12 +46,18 @@ namespace {
 
 /// What is empty or cut short by accident must not open the door.
 void require_no_less(const Settings& before, const Settings& now) {
-  const char* lost = nullptr;
-  if (before.tls && !now.tls) lost = "tls_server_config";
-  if (!before.auth.users.empty() && now.auth.users.empty()) lost = "basic_auth_users";
-  if (!before.auth.tokens.empty() && now.auth.tokens.empty()) lost = "the last token";
-  if (lost == nullptr) return;
-  throw std::runtime_error(std::string(lost) + " is gone from the configuration; to do without, restart the exporter");
+  const auto require = [](const char* what, bool was_there, bool is_there) {
+    if (was_there && !is_there) {
+      throw std::runtime_error(std::string(what) +
+                               " is gone from the configuration; to do without, restart the exporter");
+    }
+  };
+  const auto has_policy = [](const Settings& s) { return s.auth.client_certificates != ClientAuth::kNone; };
+  require("tls_server_config", before.tls != nullptr, now.tls != nullptr);
+  require("client_auth_type", has_policy(before), has_policy(now));
+  require("client_allowed_sans", before.tls && before.tls->has_allowed_sans(), now.tls && now.tls->has_allowed_sans());
+  require("basic_auth_users", !before.auth.users.empty(), !now.auth.users.empty());
+  require("the last token", !before.auth.tokens.empty(), !now.auth.tokens.empty());
 }
 
 }  // namespace

@@ -250,6 +250,10 @@ bool TlsContext::has_verified_client(const SSL* connection) const {
          SSL_get_verify_result(connection) == X509_V_OK;
 }
 
+bool TlsContext::has_allowed_sans() const {
+  return !rules_->allowed_sans.empty();
+}
+
 std::string tls_failure_of(const SSL* connection, const std::string& text) {
   const long verdict = SSL_get_verify_result(connection);
   return verdict == X509_V_OK ? text : fmt::format("{} ({})", text, X509_verify_cert_error_string(verdict));

@@ -29,6 +29,8 @@ class TlsContext {
   /// Whether the client has shown a certificate and the rules include checking it. After the handshake.
   bool has_verified_client(const SSL* connection) const;
 
+  /// Whether only clients of certain names are let in.
+  bool has_allowed_sans() const;
   /// Whether a connection that was made under `other` may go on: it judges clients by the same rules.
   bool judges_clients_as(const TlsContext& other) const { return clients_ == other.clients_; }
   /// Whether nothing at all differs from `other`.

@@ -334,16 +334,29 @@ TEST_F(TlsTest, APlainConnectionEndsWhenTlsIsSwitchedOn) {
 }
 
 TEST_F(TlsTest, AnEmptyOrTruncatedFileSwitchesNothingOff) {
-  configure();
-  RunningExporter exporter(setup());
-  for (const char* text : {"", "tls_server_config:\n", "http_server_config: {}\n"}) {
-    std::ofstream(ca_.file("web.yml")) << text;
+  ca_.sign("good", "DNS:good.example", "clientAuth");
+  ca_.sign("other", "DNS:other.example", "clientAuth");
+  require_certificates("  client_allowed_sans: [good.example]\n");
+  std::ifstream file(ca_.file("web.yml"));
+  const std::string whole{std::istreambuf_iterator<char>(file), {}};
+  RunningExporter exporter(setup(""));
+  const std::string refusal = "\"configuration not reloaded, the old one stays\"";
+  for (std::size_t size = 0, logged = 0; size + 1 < whole.size(); ++size) {
+    std::ofstream(ca_.file("web.yml")) << whole.substr(0, size);
     exporter.child().send_signal(SIGHUP);
-    EXPECT_TRUE(exporter.child().says("error=\"tls_server_config is gone from the configuration"));
-    EXPECT_EQ(status({url(exporter)}), "200") << text;
-    EXPECT_NE(status({"http://localhost:" + std::to_string(exporter.port()) + "/metrics"}), "200") << text;
+    EXPECT_TRUE(eventually([&] { return exporter.child().err().find(refusal, logged) != std::string::npos; })) << size;
+    logged = exporter.child().err().size();
+    if (size > 0 && whole[size - 1] != '\n') continue;
+    EXPECT_EQ(status_with(exporter, ca_, "good"), "200") << size;
+    EXPECT_NE(status_with(exporter, ca_, "other"), "200") << size;
+    EXPECT_NE(status({url(exporter)}), "200") << size;
+    EXPECT_NE(status({"http://localhost:" + std::to_string(exporter.port()) + "/metrics"}), "200") << size;
   }
-  EXPECT_THAT(curl({url(exporter)}).out, HasSubstr("shmetrics_exporter_config_last_reload_successful 0\n"));
+  const Outcome scrape = curl({"--cert", ca_.certificate("good"), "--key", ca_.key("good"), url(exporter)});
+  EXPECT_THAT(scrape.out, HasSubstr("shmetrics_exporter_config_last_reload_successful 0\n"));
+  for (const char* part : {"tls_server_config", "client_auth_type", "client_allowed_sans"}) {
+    EXPECT_THAT(exporter.child().err(), HasSubstr(std::string("error=\"") + part + " is gone from the configuration"));
+  }
 }
 
 TEST_F(TlsTest, AnExpiredCertificateIsWarnedOfAtStart) {
