@@ -90,7 +90,8 @@ std::vector<SegmentSet::File> SegmentSet::find_files(Plan& plan) const {
       continue;
     }
     bool has_match = false;
-    const GlobResult found = expand_glob(spec.path);
+    GlobResult found = expand_glob(spec.path);
+    if (found.is_cut) keep_followed(found.paths);
     for (const std::string& path : found.paths) {
       const auto identity = identity_of(path);
       if (!identity) continue;
@@ -102,6 +103,12 @@ std::vector<SegmentSet::File> SegmentSet::find_files(Plan& plan) const {
     if (found.is_cut) plan.cut_globs.push_back(spec.path);
   }
   return files;
+}
+
+// Whoever may fill the directory must not push out those who are there.
+void SegmentSet::keep_followed(std::vector<std::string>& paths) const {
+  for (const FollowedSegment& segment : segments_) paths.push_back(segment.scraper.path());
+  std::ranges::sort(paths);
 }
 
 void SegmentSet::give_names(const std::vector<File>& files, Plan& plan) const {

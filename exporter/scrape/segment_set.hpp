@@ -56,6 +56,7 @@ class SegmentSet {
   struct File;
   struct Plan;
   std::vector<File> find_files(Plan& plan) const;
+  void keep_followed(std::vector<std::string>& paths) const;
   void give_names(const std::vector<File>& files, Plan& plan) const;
   void follow(const Plan& plan);
   void say_what_is_left_out(const Plan& plan);

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <thread>
 
+#include "exporter/scrape/path_glob.hpp"
 #include "tests/temporary_folder.hpp"
 
 namespace shmetrics::exporter {
@@ -181,6 +182,18 @@ TEST_F(SegmentSetTest, NoMoreThanTheLimitAreFollowedAndThoseThatAreStay) {
   EXPECT_EQ(log_, "");
   remove("b.seg");
   EXPECT_THAT(look(set), ElementsAre("c=~/c.seg", "d=~/d.seg", "fixed=~/f")) << "the oldest of those that waited";
+}
+
+TEST_F(SegmentSetTest, WhoeverFillsTheDirectoryPushesOutNobodyWhoWasThere) {
+  for (char letter = 'a'; letter <= 'p'; ++letter) make(std::string(1, letter) + ".seg");
+  SegmentSet set = follow({"*.seg", "fixed=a.seg"});
+  const std::vector<std::string> before = look(set);
+  EXPECT_EQ(before.size(), 16U);
+  for (std::size_t i = 0; i < 2 * kMaxGlobEntries; ++i) make("litter-" + std::to_string(i));
+  EXPECT_EQ(look(set), before);
+  EXPECT_THAT(log_, HasSubstr("a glob looks at too many directory entries"));
+  remove("c.seg");
+  EXPECT_EQ(look(set).size(), 15U);
 }
 
 }  // namespace
