@@ -179,7 +179,7 @@ void declare_limits(CLI::App& app, Limits& limits) {
   count("--web.max-requests", limits.max_requests, 0, "NUMBER (default 40)",
         "Scrapes in flight, of one peer half as many; more get 503 and Retry-After. 0 is no limit.");
   flag("--web.max-inflight-bytes", "SIZE (default 128MiB)",
-       "Of responses that clients have not yet taken; while there are more, scrapes get 503.",
+       "Of responses that clients have not yet taken, half for one peer; while there are more, scrapes get 503.",
        [&limits](const char* given, const std::string& word) { limits.max_inflight_bytes = byte_size(given, word); });
   flag("--web.max-response-bytes", "SIZE (default 64MiB)",
        "Most bytes of the segments' metrics in a response, before compression. Further series are\n"

@@ -206,7 +206,7 @@ void Server::State::look_first() {
     if (!shared.is_draining) tell_systemd(ServiceState::kReady);
   };
   const auto deadline = std::chrono::steady_clock::now() + kFirstLookPatience;
-  asio::co_spawn(context, scrapes.get({.representation = {}, .names = {kNoFamily}}, deadline), get_ready);
+  asio::co_spawn(context, scrapes.get({.representation = {}, .names = {kNoFamily}}, {}, deadline), get_ready);
 }
 
 void Server::State::end_outdated() {

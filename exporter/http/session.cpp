@@ -279,8 +279,8 @@ class Session {
     constexpr double kPart = 0.95;
     const std::chrono::duration<double> asked = order.patience.value_or(kMostPatience) * kPart;
     const auto patience = std::min<std::chrono::duration<double>>(asked, kMostPatience);
-    auto outcome =
-        co_await context_.scrapes.get(order.query, arrival + std::chrono::duration_cast<Clock::duration>(patience));
+    const auto deadline = arrival + std::chrono::duration_cast<Clock::duration>(patience);
+    auto outcome = co_await context_.scrapes.get(order.query, connection_.peer, deadline);
     if (auto* text = std::get_if<std::shared_ptr<const std::string>>(&outcome)) {
       co_return fulfilled(std::move(order), std::move(*text));
     }

@@ -18,6 +18,7 @@ namespace asio = boost::asio;
 /// writes because it gets the order from the other's queue.
 struct SharedScrapes::Order {
   ScrapeQuery query;
+  Peer peer;  // the first that asked
   Outcome result = ScrapeFailure::kBroken;
   bool is_done = false;
   std::list<asio::steady_timer*> waiting = {};  // of the waiting requests; cancelled when it is done
@@ -33,16 +34,16 @@ void log_failure(const std::exception& error) {
 
 SharedScrapes::SharedScrapes(asio::io_context& io, const ScrapeSource& source, const RequestCounts& counts,
                              std::uint64_t most_bytes)
-    : io_(io), source_(source), counts_(counts), most_bytes_(most_bytes) {}
+    : io_(io), source_(source), counts_(counts), budget_(most_bytes) {}
 
 SharedScrapes::~SharedScrapes() {
   source_.stop();
   thread_.join();
 }
 
-asio::awaitable<SharedScrapes::Outcome> SharedScrapes::get(ScrapeQuery query, Time deadline) {
+asio::awaitable<SharedScrapes::Outcome> SharedScrapes::get(ScrapeQuery query, Peer peer, Time deadline) {
   if (deadline <= std::chrono::steady_clock::now()) co_return ScrapeFailure::kLate;
-  const std::shared_ptr<Order> order = join(std::move(query));
+  const std::shared_ptr<Order> order = join(std::move(query), peer);
   struct Place {
     Place(Order& joined, asio::io_context& io, Time until)
         : timer(io, until), list(joined.waiting), at(list.insert(list.end(), &timer)) {}
@@ -60,11 +61,11 @@ asio::awaitable<SharedScrapes::Outcome> SharedScrapes::get(ScrapeQuery query, Ti
   co_return ScrapeFailure::kLate;
 }
 
-std::shared_ptr<SharedScrapes::Order> SharedScrapes::join(ScrapeQuery query) {
+std::shared_ptr<SharedScrapes::Order> SharedScrapes::join(ScrapeQuery query, const Peer& peer) {
   for (const std::shared_ptr<Order>& order : next_) {
     if (order->query == query) return order;
   }
-  return next_.emplace_back(std::make_shared<Order>(Order{.query = std::move(query)}));
+  return next_.emplace_back(std::make_shared<Order>(Order{.query = std::move(query), .peer = peer}));
 }
 
 void SharedScrapes::start() {
@@ -73,7 +74,7 @@ void SharedScrapes::start() {
   asio::post(thread_, [this, batch = next_, counts = counts_] {
     try {
       source_.read();
-      for (const std::shared_ptr<Order>& order : batch) order->result = make(order->query, counts);
+      for (const std::shared_ptr<Order>& order : batch) order->result = make(*order, counts);
     } catch (const std::exception& error) {
       log_failure(error);
     }
@@ -84,18 +85,12 @@ void SharedScrapes::start() {
   next_.clear();
 }
 
-SharedScrapes::Outcome SharedScrapes::make(const ScrapeQuery& query, const RequestCounts& counts) {
-  if (*bytes_ >= most_bytes_) return ScrapeFailure::kFull;
-  std::string text = source_.render(query, counts);
-  if (text.empty() && query.snapshot_of) return ScrapeFailure::kUnknown;
-  if (query.coding == Coding::kGzip) text = gzip(text);
-  auto made = std::make_unique<const std::string>(std::move(text));
-  *bytes_ += made->capacity();
-  const auto give_back = [bytes = bytes_](const std::string* gone) {
-    *bytes -= gone->capacity();
-    delete gone;
-  };
-  return std::shared_ptr<const std::string>(made.release(), give_back);
+SharedScrapes::Outcome SharedScrapes::make(const Order& order, const RequestCounts& counts) {
+  if (!budget_.has_room_for(order.peer)) return ScrapeFailure::kFull;
+  std::string text = source_.render(order.query, counts);
+  if (text.empty() && order.query.snapshot_of) return ScrapeFailure::kUnknown;
+  if (order.query.coding == Coding::kGzip) text = gzip(text);
+  return budget_.keep(std::move(text), order.peer);
 }
 
 void SharedScrapes::finish(const Batch& batch) {

@@ -9,7 +9,6 @@
 // rendered.
 #pragma once
 
-#include <atomic>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -22,6 +21,7 @@
 #include <variant>
 #include <vector>
 
+#include "exporter/scrape/response_budget.hpp"
 #include "exporter/scrape/scrape_source.hpp"
 
 namespace shmetrics::exporter {
@@ -35,33 +35,33 @@ class SharedScrapes {
   using Time = std::chrono::steady_clock::time_point;
   using Outcome = std::variant<std::shared_ptr<const std::string>, ScrapeFailure>;
 
-  /// `source` and `counts` must outlive it. While responses that somebody still has come to `most_bytes`, no more are
-  /// made: so queries that differ, and clients that take nothing, do not multiply them.
+  /// `source` and `counts` must outlive it. While responses that somebody still has come to `most_bytes`, or those of a
+  /// peer to half of that, no more are made: so queries that differ, and clients that take nothing, do not multiply
+  /// them.
   SharedScrapes(boost::asio::io_context& io, const ScrapeSource& source, const RequestCounts& counts,
                 std::uint64_t most_bytes);
   ~SharedScrapes();
   SharedScrapes(const SharedScrapes&) = delete;
 
-  /// The bytes that answer the query, or why there are none: the deadline is over, or collecting threw.
-  boost::asio::awaitable<Outcome> get(ScrapeQuery query, Time deadline);
+  /// The bytes that answer the query, or why there are none: the deadline is over, or collecting threw. Of peers with
+  /// one query the first one has the response.
+  boost::asio::awaitable<Outcome> get(ScrapeQuery query, Peer peer, Time deadline);
 
  private:
   struct Order;
   using Batch = std::vector<std::shared_ptr<Order>>;
 
-  std::shared_ptr<Order> join(ScrapeQuery query);
+  std::shared_ptr<Order> join(ScrapeQuery query, const Peer& peer);
   void start();
   void finish(const Batch& batch);
-  Outcome make(const ScrapeQuery& query, const RequestCounts& counts);
+  Outcome make(const Order& order, const RequestCounts& counts);
 
   boost::asio::io_context& io_;
   const ScrapeSource& source_;
   const RequestCounts& counts_;
   Batch next_;  // what the next collection will render
   bool is_collecting_ = false;
-  const std::uint64_t most_bytes_;
-  // Of responses; they may outlive this, and end in either thread.
-  std::shared_ptr<std::atomic<std::uint64_t>> bytes_ = std::make_shared<std::atomic<std::uint64_t>>(0);
+  ResponseBudget budget_;
   boost::asio::thread_pool thread_{1};
 };
 

@@ -250,5 +250,20 @@ TEST(HostileReaders, ThatTakeNothingDoNotMultiplyALargeResponse) {
   EXPECT_LT(now.rss_kb - before.rss_kb, responses_kb + kMostGrowthKb);
 }
 
+TEST(HostileReaders, ThatAskForManyThingsAndTakeNothingLeaveOthersTheirResponses) {
+  const TemporaryFolder directory;
+  const LargeSegment segment(directory.file("large.seg"));
+  RunningExporter exporter({.flags = {"--web.max-inflight-bytes=20MiB"}, .segment = directory.file("large.seg")});
+  std::list<HttpClient> peers;
+  for (int i = 0; i < 20; ++i) {
+    peers.push_back(exporter.connect());
+    peers.back().send("GET /metrics?name[]=crm_large_total&name[]=" + std::to_string(i) +
+                      " HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  }
+  EXPECT_TRUE(exporter.child().says("cause=max_inflight_bytes")) << exporter.child().err();
+  auto other = HttpClient::tcp4(exporter.port(), "127.0.0.1", "127.0.0.2");
+  EXPECT_EQ(other.exchange(kGet + "\r\n").status, 200);
+}
+
 }  // namespace
 }  // namespace shmetrics::tests

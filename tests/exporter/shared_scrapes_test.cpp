@@ -22,11 +22,11 @@ using Text = std::shared_ptr<const std::string>;
 class SharedScrapesTest : public ::testing::Test {
  protected:
   /// Asks in the io thread; the answer comes by run().
-  void ask(ScrapeQuery query, std::chrono::milliseconds patience = std::chrono::seconds(20)) {
+  void ask(ScrapeQuery query, std::chrono::milliseconds patience = std::chrono::seconds(20), Peer peer = {}) {
     const std::size_t place = outcomes_.size();
     outcomes_.emplace_back();
     const auto deadline = std::chrono::steady_clock::now() + patience;
-    asio::co_spawn(io_, scrapes_.get(std::move(query), deadline),
+    asio::co_spawn(io_, scrapes_.get(std::move(query), peer, deadline),
                    [this, place](const std::exception_ptr&, SharedScrapes::Outcome outcome) {
                      outcomes_[place] = std::move(outcome);
                    });
@@ -89,6 +89,24 @@ TEST_F(SharedScrapesTest, WhileResponsesThatNobodyTakesFillTheBudgetNoMoreAreMad
   ask(named("a"));
   run();
   EXPECT_EQ(text(2).size(), kMostBytes);
+}
+
+TEST_F(SharedScrapesTest, NoPeerHasMoreThanHalfOfTheBudgetSoThatNoneShutsOutTheOthers) {
+  const Peer greedy{.address = {1}}, greedy_too{.address = {1}, .port = 7}, other{.address = {2}};
+  const std::string text_of_a_quarter(kMostBytes / 4, 'x');
+  source_.render = [&](const ScrapeQuery&, const RequestCounts&) { return text_of_a_quarter; };
+  constexpr std::chrono::seconds kPatience{20};
+  for (const char* name : {"a", "b", "c"}) ask(named(name), kPatience, name[0] == 'b' ? greedy_too : greedy);
+  run();
+  EXPECT_EQ(text(1).size(), kMostBytes / 4);
+  EXPECT_EQ(std::get<ScrapeFailure>(outcomes_[2].value()), ScrapeFailure::kFull);
+  ask(named("d"), kPatience, other);
+  run();
+  EXPECT_EQ(text(3).size(), kMostBytes / 4);
+  outcomes_[0].reset();  // taken
+  ask(named("e"), kPatience, greedy);
+  run();
+  EXPECT_EQ(text(4).size(), kMostBytes / 4);
 }
 
 TEST_F(SharedScrapesTest, WhoComesWhileItReadsGetsALaterRead) {
@@ -205,7 +223,7 @@ TEST_F(SharedScrapesTest, ItsEndDoesNotNeedThoseThatWait) {
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
     is_over = true;
   };
-  asio::co_spawn(*other, scrapes->get({}, std::chrono::steady_clock::now() + std::chrono::seconds(20)),
+  asio::co_spawn(*other, scrapes->get({}, {}, std::chrono::steady_clock::now() + std::chrono::seconds(20)),
                  [](const std::exception_ptr&, const SharedScrapes::Outcome&) { FAIL(); });
   other->run_one_for(std::chrono::milliseconds(10));
   ASSERT_TRUE(tests::eventually([&] { return reads_ == 1; })) << "it is at work when it ends";
