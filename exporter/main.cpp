@@ -36,12 +36,13 @@ TokenSet parse_tokens(std::string& list) {
 void log_who_is_let_in(const Settings& settings, bool is_reachable) {
   const AuthPolicy& auth = settings.auth;
   const bool has_secrets = !auth.tokens.empty() || !auth.users.empty();
-  if (is_reachable && !has_secrets && auth.client_certificates != ClientAuth::kRequireAndVerify) {
+  const bool lets_others_in = has_secrets || auth.client_certificates == ClientAuth::kRequireAndVerify;
+  if (is_reachable && !lets_others_in) {
     log(LogLevel::kWarn, "reachable from other machines without a token: nobody there is let in; give METRICS_TOKEN");
   } else if (is_reachable && has_secrets && !settings.tls) {
     log(LogLevel::kInfo, "reachable from other machines without TLS: who listens to the network learns the tokens");
   }
-  if (!auth.tokens.empty() || !auth.users.empty() || auth.client_certificates == ClientAuth::kRequireAndVerify) return;
+  if (lets_others_in) return;
   if (auth.has_local_rule()) return log(LogLevel::kInfo, "no token: only local requests are let in");
   log(LogLevel::kWarn, "no token and no localhost bypass: nobody is let in; give METRICS_TOKEN");
 }

@@ -149,17 +149,17 @@ void check_tls(const Value& block, const TlsConfig& tls) {
 std::optional<TlsConfig> read_tls(const Value& block) {
   if (block.node.IsMap() && block.node.size() == 0) return std::nullopt;
   TlsConfig tls;
-  const auto pem = [](PemSource& source) {
-    return std::pair{[&source](const Value& v) { source.text = std::string_view(v.text()); },
-                     [&source](const Value& v) { source.path = v.text().empty() ? "" : path_in(v); }};
+  const auto text = [](PemSource& pem) { return [&pem](const Value& v) { pem.text = std::string_view(v.text()); }; };
+  const auto path = [](PemSource& pem) {
+    return [&pem](const Value& v) { pem.path = v.text().empty() ? "" : path_in(v); };
   };
   read_fields(block,
-              {{"cert", pem(tls.certificate).first},
-               {"cert_file", pem(tls.certificate).second},
-               {"key", pem(tls.key).first},
-               {"key_file", pem(tls.key).second},
-               {"client_ca", pem(tls.client_ca).first},
-               {"client_ca_file", pem(tls.client_ca).second},
+              {{"cert", text(tls.certificate)},
+               {"cert_file", path(tls.certificate)},
+               {"key", text(tls.key)},
+               {"key_file", path(tls.key)},
+               {"client_ca", text(tls.client_ca)},
+               {"client_ca_file", path(tls.client_ca)},
                {"client_auth_type", [&tls](const Value& v) { tls.client_auth = client_auth_of(v); }},
                {"client_allowed_sans",
                 [&tls](const Value& v) {

@@ -12,8 +12,8 @@ struct sockaddr;
 
 namespace shmetrics::exporter {
 
-/// Who is at the other end. An IPv4 address is kept v4-mapped (::ffff:a.b.c.d), however the kernel handed it over, so
-/// one address has one form (boost::asio calls v4-mapped loopback not a loopback).
+/// An IPv4 address is kept v4-mapped (::ffff:a.b.c.d), however the kernel handed it over, so one address has one form
+/// (boost::asio calls v4-mapped loopback not a loopback).
 struct Peer {
   enum class Kind { kUnix, kTcp };
   Kind kind = Kind::kTcp;
