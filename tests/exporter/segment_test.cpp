@@ -5,11 +5,13 @@
 #include <fstream>
 #include <shmetrics/shmetrics.hpp>
 
+#include "shm/lock_byte.hpp"
 #include "tests/running_exporter.hpp"
 
 namespace shmetrics::tests {
 namespace {
 
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -72,6 +74,25 @@ TEST_F(SegmentTest, ThatIsRemovedWhileAWorkerLivesIsServedOnAndThatIsSaidOnce) {
   const std::size_t first = log.find("the segment is up, but");
   EXPECT_NE(first, std::string::npos) << log;
   EXPECT_EQ(log.find("the segment is up, but", first + 1), std::string::npos) << log;
+}
+
+TEST_F(SegmentTest, WhoHoldsReadLocksOnItIsTakenForNoWorkerAndSaidOnce) {
+  run_worker();
+  const int reader = open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+  struct flock lock {};
+  lock.l_type = F_RDLCK;
+  lock.l_start = static_cast<off_t>(shm::live_byte(1));
+  lock.l_len = 1;
+  ASSERT_EQ(fcntl(reader, F_OFD_SETLK, &lock), 0);
+  for (int i = 0; i < 3; ++i) {
+    const std::string text = scrape();
+    EXPECT_THAT(text, HasSubstr("\nshmetrics_foreign_locks 1\n"));
+    EXPECT_THAT(text, HasSubstr("\nshmetrics_workers{state=\"live\"} 0\n"));
+  }
+  const std::string log = exporter_.child().err(), line = "msg=\"a process that is no worker holds read locks";
+  EXPECT_THAT(log, ContainsRegex("level=warn " + line + "[^\n]*\" segment=" + path_ + " locks=1\n"));
+  EXPECT_EQ(log.find(line), log.rfind(line)) << log;
+  close(reader);
 }
 
 }  // namespace

@@ -5,7 +5,7 @@
 
 int main(int count, char** words) {
   std::vector<char> line(64);
-  char copy[64];
+  char copy[10'000];  // more than a page
   std::snprintf(copy, sizeof copy, "%s", words[0]);
   line[static_cast<std::size_t>(count)] = copy[0];
   std::printf("%s\n", line.data() + count);
