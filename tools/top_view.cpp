@@ -95,8 +95,8 @@ bool take_keys(TopView& view, std::string_view keys, std::size_t page, std::size
 std::string hint(const TopView& view) {
   if (view.is_typing) return "filter: " + printable(view.filter) + "_";
   const std::string filter = view.filter.empty() ? "" : " (" + printable(view.filter) + ", Esc: all)";
-  return std::string("arrows, PgUp, PgDn: scroll   /: filter") + filter + "   s: sorted by " + name_of(view.order) +
-         "   q: quit";
+  return std::string("arrows, PgDn: scroll  /: filter") + filter + "  s: sorted by " + name_of(view.order) +
+         "  q: quit";
 }
 
 }  // namespace shmetrics::tools
