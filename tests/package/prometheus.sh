@@ -13,7 +13,8 @@ cmake --preset dev
 cmake --build --preset dev -j 2 --target shmetrics shmetrics-exporter exporter_prometheus_test shmetrics_python
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | head -n 1)
+mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Label: Debian' | head -n 1)
+[ -n "$mirror" ] || { echo "$0: wants a Debian, whose mirror has the others too" >&2 && exit 1; }
 status=0
 for release in trixie testing; do
   own=$folder/$release # lists of its own: nothing of this system changes
