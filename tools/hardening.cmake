@@ -10,8 +10,9 @@ add_library(shmetrics_hardened INTERFACE)
 set(shmetrics_hardening)  # what the test of the programs asks for
 target_compile_definitions(shmetrics_hardened INTERFACE _GLIBCXX_ASSERTIONS)
 
-# shmetrics_harden(NAME FLAG): NAME stands in the list if the compiler takes FLAG.
+# shmetrics_harden(NAME FLAG): NAME stands in the list if the compiler takes FLAG, and does not warn of it either.
 function(shmetrics_harden name flag)
+  set(CMAKE_REQUIRED_FLAGS -Werror)
   check_cxx_compiler_flag(${flag} SHMETRICS_HAS_${name})
   if(SHMETRICS_HAS_${name})
     target_compile_options(shmetrics_hardened INTERFACE ${flag})

@@ -157,7 +157,7 @@ TEST_F(TlsTest, HeadersOfTheFileAreInEveryResponseAndReplaceOurs) {
 TEST_F(TlsTest, OnlyVerifiedClientsGetAConnection) {
   require_certificates();
   ca_.sign("client", "DNS:prometheus.example.org", "clientAuth");
-  ca_.sign("expired", "DNS:prometheus.example.org", "clientAuth", -1);
+  ca_.sign("expired", "DNS:prometheus.example.org", "clientAuth", 0);
   Authority other("other");
   other.sign("client", "DNS:prometheus.example.org", "clientAuth");
   RunningExporter exporter(setup(""));
@@ -360,7 +360,7 @@ TEST_F(TlsTest, AnEmptyOrTruncatedFileSwitchesNothingOff) {
 }
 
 TEST_F(TlsTest, AnExpiredCertificateIsWarnedOfAtStart) {
-  ca_.sign("own", "DNS:localhost", "serverAuth", -1);
+  ca_.sign("own", "DNS:localhost", "serverAuth", 0);
   configure();
   const RunningExporter exporter(setup());
   EXPECT_THAT(RunningExporter(setup()).child().err(), HasSubstr("has expired; renew it"));

@@ -13,7 +13,7 @@ in_own_mounts() {
 }
 
 remove_system() {
-  umount -l "$system"/proc "$system"/dev/{shm,pts} "$system"/ccache 2>/dev/null || true
+  umount -l "$system"/proc "$system"/dev/{shm,pts} "$system"/ccache "$system" 2>/dev/null || true
   rm -rf --one-file-system "$system"
 }
 
@@ -23,6 +23,7 @@ make_system() {
   debootstrap --variant=minbase --include=ca-certificates "$1" "$system"
   apt-config dump Acquire >"$system/etc/apt/apt.conf.d/99host" # its proxy, if it has one
   cp /etc/resolv.conf "$system/etc/"
+  mount --bind "$system" "$system" # tests change how / is mounted, which it then has to be
   mkdir -p "$system/dev/shm"
   mount -t proc proc "$system/proc"
   mount -t tmpfs tmpfs "$system/dev/shm"
