@@ -36,7 +36,7 @@ const std::vector<std::string> kAccepted{
     tls("min_version: TLS13"),
     tls("max_version: TLS12, min_version: TLS12"),
     tls("min_version: "),
-    tls("cipher_suites: [TLS_AES_128_GCM_SHA256, TLS_RSA_WITH_AES_128_CBC_SHA]"),
+    tls("cipher_suites: [TLS_AES_128_GCM_SHA256, TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA]"),
     tls("cipher_suites: []"),
     tls("cipher_suites: [TLS_CHACHA20_POLY1305_SHA256]"),
     tls("max_version: TLS12, cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384]"),
@@ -120,6 +120,9 @@ const std::vector<Refusal> kRefusedByUsAlone{
     {with_hash("$2y$16", 6), "the bcrypt cost is 16; allowed: 4 to 15"},
     {"basic_auth_users: {a: " + kHash + "x}", "give a bcrypt hash"},
     {"basic_auth_users: {}\n---\nfoo: 1", "a second document"}};
+/// Debian 12's promtool lets it pass, and Debian 13's does not.
+const Refusal kRefusedByNewerToolkits{tls("cipher_suites: [TLS_RSA_WITH_AES_256_GCM_SHA384]"),
+                                      "cipher_suites: TLS_RSA_WITH_AES_256_GCM_SHA384 is not known; allowed: "};
 /// Keys of the toolkit's schema that Debian 12's promtool is too old for.
 const std::vector<std::string> kAcceptedOfNewerSchema{
     tls("client_ca_file: ca.pem, client_auth_type: RequireAndVerifyClientCert, client_allowed_sans: [a.example.org]"),
@@ -182,6 +185,7 @@ TEST_F(WebConfigTest, WhatTheToolkitTakesIsTaken) {
 TEST_F(WebConfigTest, EachRefusalNamesFileLineAndKeyAndWhatIsAllowed) {
   for (const Refusal& refusal : kRefusedByBoth) expect_refusal(refusal);
   for (const Refusal& refusal : kRefusedByUsAlone) expect_refusal(refusal);
+  expect_refusal(kRefusedByNewerToolkits);
 }
 
 TEST_F(WebConfigTest, PromtoolAcceptsWhatWeAcceptAndWeRefuseWhatItRefuses) {
