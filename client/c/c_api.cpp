@@ -59,9 +59,11 @@ struct CApi {
   static shmetrics_registry* handle(const Registry& registry) {
     return reinterpret_cast<shmetrics_registry*>(registry.attachment_);
   }
-  template <typename Metric>
-  static const FamilyState* state(const Family<Metric, kRuntimeLabels>& family) {
-    return family.state_;
+  using Declaration = Registry::Declaration;
+  using Kind = Registry::Kind;
+  static const FamilyState* declare(shmetrics_registry* registry, const Declaration& wanted,
+                                    const FamilyOptions& options, std::error_code& error) {
+    return CApi::registry(registry).declare(wanted, options, error);
   }
   static std::error_code info(const Registry& registry, std::string_view name, std::string_view help,
                               std::span<const std::string_view> labels, std::span<const std::string_view> values) {
@@ -143,26 +145,23 @@ class Views {
   std::size_t count_;
 };
 
-/// `declare(registry, labels, options)` gives the family.
+/// Declares what is `wanted`, but for its labels.
 template <typename Handle>
-Handle* declared(shmetrics_registry* registry, const char* const* labels, std::size_t count,
-                 const shmetrics_family_options* given, shmetrics_error* error, auto declare) {
+Handle* declared(shmetrics_registry* registry, CApi::Declaration wanted, const char* const* labels, std::size_t count,
+                 const shmetrics_family_options* given, shmetrics_error* error) {
   shmetrics_family_options known;
   if (!read_sized(given, known)) return report(error, bad_size()), nullptr;
   if (known.naming > SHMETRICS_LENIENT) return report(error, bad_naming()), nullptr;
-  try {
-    const Views names(labels, count);
-    const FamilyOptions options{.series_limit = known.series_limit,
-                                .unit = view(known.unit),
-                                .naming = known.naming == SHMETRICS_LENIENT ? Naming::lenient : Naming::strict,
-                                .exemplars = known.exemplars != 0};
-    const auto family =
-        declare(CApi::registry(registry), RuntimeLabels(std::span<const std::string_view>(names)), options);
-    report(error, family.error());
-    return const_cast<Handle*>(reinterpret_cast<const Handle*>(CApi::state(family)));
-  } catch (const std::bad_alloc&) {
-    return report(error, no_memory()), nullptr;
-  }
+  const Views names(labels, count);
+  wanted.labels = names;
+  const FamilyOptions options{.series_limit = known.series_limit,
+                              .unit = view(known.unit),
+                              .naming = known.naming == SHMETRICS_LENIENT ? Naming::lenient : Naming::strict,
+                              .exemplars = known.exemplars != 0};
+  std::error_code code;
+  const FamilyState* const family = CApi::declare(registry, wanted, options, code);
+  report(error, code);
+  return const_cast<Handle*>(reinterpret_cast<const Handle*>(family));
 }
 
 shmetrics_series series_of(const void* family, std::span<const std::string_view> values) {
@@ -200,7 +199,7 @@ shmetrics_registry* shmetrics_open(const shmetrics_options* options, shmetrics_e
   if (!detail::read_sized(options, known)) return detail::report(error, detail::bad_size()), nullptr;
   if (known.start > SHMETRICS_FRESH) return detail::report(error, detail::bad_start()), nullptr;
   try {
-    // Whoever takes the error says it; to nobody else the library does.
+    // A caller that takes the error also reports it. Otherwise the library does.
     std::error_code code;
     const Options wanted = detail::options_of(known);
     const Registry registry = error == nullptr ? Registry::open(wanted, code) : CApi::opened(wanted);
@@ -243,10 +242,7 @@ shmetrics_counter_family* shmetrics_declare_counter(shmetrics_registry* registry
                                                     const char* const* labels, size_t label_count,
                                                     const shmetrics_family_options* options, shmetrics_error* error) {
   return detail::declared<shmetrics_counter_family>(
-      registry, labels, label_count, options, error,
-      [&](const Registry& in, const RuntimeLabels& names, const FamilyOptions& family) {
-        return in.counter(detail::view(name), detail::view(help), names, family);
-      });
+      registry, {CApi::Kind::counter, detail::view(name), detail::view(help), {}}, labels, label_count, options, error);
 }
 
 shmetrics_float_counter_family* shmetrics_declare_float_counter(shmetrics_registry* registry, const char* name,
@@ -255,10 +251,8 @@ shmetrics_float_counter_family* shmetrics_declare_float_counter(shmetrics_regist
                                                                 const shmetrics_family_options* options,
                                                                 shmetrics_error* error) {
   return detail::declared<shmetrics_float_counter_family>(
-      registry, labels, label_count, options, error,
-      [&](const Registry& in, const RuntimeLabels& names, const FamilyOptions& family) {
-        return in.float_counter(detail::view(name), detail::view(help), names, family);
-      });
+      registry, {CApi::Kind::float_counter, detail::view(name), detail::view(help), {}}, labels, label_count, options,
+      error);
 }
 
 shmetrics_gauge_family* shmetrics_declare_gauge(shmetrics_registry* registry, const char* name, const char* help,
@@ -266,10 +260,8 @@ shmetrics_gauge_family* shmetrics_declare_gauge(shmetrics_registry* registry, co
                                                 enum shmetrics_gauge_mode mode, const shmetrics_family_options* options,
                                                 shmetrics_error* error) {
   return detail::declared<shmetrics_gauge_family>(
-      registry, labels, label_count, options, error,
-      [&](const Registry& in, const RuntimeLabels& names, const FamilyOptions& family) {
-        return in.gauge(detail::view(name), detail::view(help), names, static_cast<GaugeMode>(mode), family);
-      });
+      registry, {CApi::Kind::gauge, detail::view(name), detail::view(help), {}, static_cast<GaugeMode>(mode)}, labels,
+      label_count, options, error);
 }
 
 shmetrics_histogram_family* shmetrics_declare_histogram(shmetrics_registry* registry, const char* name,
@@ -277,14 +269,16 @@ shmetrics_histogram_family* shmetrics_declare_histogram(shmetrics_registry* regi
                                                         const double* bounds, size_t bound_count,
                                                         const shmetrics_family_options* options,
                                                         shmetrics_error* error) {
-  return detail::declared<shmetrics_histogram_family>(
-      registry, labels, label_count, options, error,
-      [&](const Registry& in, const RuntimeLabels& names, const FamilyOptions& family) {
-        // One more than any family may have is enough to be refused.
-        const std::size_t count = std::min<std::size_t>(bound_count, SHMETRICS_MAX_BOUNDS + 1);
-        const Buckets buckets = bounds == nullptr ? default_buckets() : Buckets(bounds, bounds + count);
-        return in.histogram(detail::view(name), detail::view(help), names, buckets, family);
-      });
+  try {
+    // One more than any family may have is enough to be refused.
+    const std::size_t count = std::min<std::size_t>(bound_count, SHMETRICS_MAX_BOUNDS + 1);
+    const Buckets used = bounds == nullptr ? default_buckets() : Buckets(bounds, bounds + count);
+    return detail::declared<shmetrics_histogram_family>(
+        registry, {CApi::Kind::histogram, detail::view(name), detail::view(help), {}, {}, used}, labels, label_count,
+        options, error);
+  } catch (const std::bad_alloc&) {
+    return detail::report(error, detail::no_memory()), nullptr;
+  }
 }
 
 shmetrics_histogram_family* shmetrics_declare_native_histogram(shmetrics_registry* registry, const char* name,
@@ -292,23 +286,18 @@ shmetrics_histogram_family* shmetrics_declare_native_histogram(shmetrics_registr
                                                                size_t label_count, shmetrics_native_buckets buckets,
                                                                const shmetrics_family_options* options,
                                                                shmetrics_error* error) {
+  NativeBuckets native{.low = buckets.low, .high = buckets.high};
+  if (buckets.factor != 0) native.factor = buckets.factor;
   return detail::declared<shmetrics_histogram_family>(
-      registry, labels, label_count, options, error,
-      [&](const Registry& in, const RuntimeLabels& names, const FamilyOptions& family) {
-        NativeBuckets native{.low = buckets.low, .high = buckets.high};
-        if (buckets.factor != 0) native.factor = buckets.factor;
-        return in.native_histogram(detail::view(name), detail::view(help), names, native, family);
-      });
+      registry, {CApi::Kind::histogram, detail::view(name), detail::view(help), {}, {}, {}, &native}, labels,
+      label_count, options, error);
 }
 
 shmetrics_summary_family* shmetrics_declare_summary(shmetrics_registry* registry, const char* name, const char* help,
                                                     const char* const* labels, size_t label_count,
                                                     const shmetrics_family_options* options, shmetrics_error* error) {
   return detail::declared<shmetrics_summary_family>(
-      registry, labels, label_count, options, error,
-      [&](const Registry& in, const RuntimeLabels& names, const FamilyOptions& family) {
-        return in.summary(detail::view(name), detail::view(help), names, family);
-      });
+      registry, {CApi::Kind::summary, detail::view(name), detail::view(help), {}}, labels, label_count, options, error);
 }
 
 int shmetrics_info(shmetrics_registry* registry, const char* name, const char* help, const char* const* labels,
