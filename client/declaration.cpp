@@ -43,13 +43,13 @@ const FamilyState* find_declared(Attachment& attachment, const shm::Schema& sche
   const FamilyState* same = nullptr;
   const FamilyState* own = nullptr;  // what this process has declared by that name, with another schema
   for (const FamilyState* known : generations) {
-    const std::string differs = shm::schema_difference(known->schema(), schema);
+    const std::string differs = shm::schema_difference(known->schema, schema);
     if (differs.empty()) {
       same = known;
     } else {
       difference = differs;
       const bool is_own = known->declared_here && !attachment.code_changes.load(std::memory_order_relaxed);
-      if (is_own && !only_numbers_differ(known->schema(), schema)) own = known;
+      if (is_own && !only_numbers_differ(known->schema, schema)) own = known;
     }
   }
   if (same != nullptr && own == nullptr) return same;
@@ -59,14 +59,14 @@ const FamilyState* find_declared(Attachment& attachment, const shm::Schema& sche
   }
   if (own != nullptr) {
     throw Refused(shm::Tally::kDeclarationSameProcess, shm::Fault::kIncompatible,
-                  shm::quoted(schema.name) + " was declared " + shm::schema_difference(own->schema(), schema) +
+                  shm::quoted(schema.name) + " was declared " + shm::schema_difference(own->schema, schema) +
                       " before in this process: declare it once, or choose another name");
   }
   if (generations.empty()) {
     check_names(attachment, schema);
     return nullptr;
   }
-  if (generations.back()->type != schema.type) {
+  if (generations.back()->schema.type != schema.type) {
     const auto self = attachment.entry.claimed();
     const auto own_worker = self ? std::optional(self->worker) : std::nullopt;
     if (shm::other_worker_alive(attachment.mapping.file().kept_fd, own_worker)) {
@@ -144,13 +144,13 @@ const FamilyState* refused_family(Attachment& attachment, const shm::Schema& sch
                                                                                   : shm::Tally::kDroppedRefusedFamily);
   const FamilyState* first = attachment.refused.load(std::memory_order_acquire);
   for (const FamilyState* known = first; known != nullptr; known = known->next_refused) {
-    if (known->type != schema.type || known->first_cell != cell || known->may_heal != may_heal) continue;
-    const bool is_same = known->name == schema.name && shm::schema_difference(known->schema(), schema).empty();
+    if (known->schema.type != schema.type || known->first_cell != cell || known->may_heal != may_heal) continue;
+    const bool is_same = known->schema.name == schema.name && shm::schema_difference(known->schema, schema).empty();
     if (is_same || !may_heal) return known;
   }
   auto state = std::make_unique<FamilyState>();
   if (may_heal) state->describe(schema);
-  state->type = schema.type;
+  state->schema.type = schema.type;
   state->attachment = &attachment;
   state->registry = attachment.registry;
   state->first_cell = cell;
@@ -193,8 +193,7 @@ const FamilyState* heal(const FamilyState& refused) noexcept {
   if (!refused.may_heal || refused.retry.is_open()) return nullptr;
   refused.retry.open();
   try {
-    const shm::Schema schema = refused.schema();  // a temporary would make GCC 14 warn of the reference
-    const FamilyState& family = find_or_append_family(*refused.attachment, schema, refused.series_limit);
+    const FamilyState& family = find_or_append_family(*refused.attachment, refused.schema, refused.series_limit);
     refused.healed.store(&family, std::memory_order_release);
     return &family;
   } catch (const std::exception&) {

@@ -4,49 +4,28 @@
 #include <limits>
 #include <optional>
 
-#include "shm/native_window.hpp"
-
 namespace shmetrics::detail {
 
-void FamilyState::describe(const shm::Schema& schema) {
-  type = schema.type;
-  cell_kind = schema.cell_kind;
-  gauge_mode = schema.gauge_mode;
-  const std::size_t kept = std::min(schema.bounds.size(), bounds.size());
+void FamilyState::describe(const shm::Schema& given) {
+  schema = given;
+  texts.reserve(3 + schema.labels.size());  // the views must not move
+  const auto keep = [this](std::string_view& text) { text = texts.emplace_back(text); };
+  keep(schema.name);
+  keep(schema.help);
+  keep(schema.unit);
+  for (std::string_view& label : schema.labels) keep(label);
+
   bounds.fill(std::numeric_limits<double>::infinity());
-  std::copy_n(schema.bounds.begin(), kept, bounds.begin());
-  is_native = schema.is_native;
-  bound_count = compared_bounds = is_native ? 0 : static_cast<std::uint32_t>(kept);
-  if (const auto window = is_native ? shm::NativeWindow::of(schema.bounds) : std::nullopt) {
-    bound_count = window->bound_count();
-    native_steps = shm::kMaxNativeSchema - window->schema;
-    native_low_key = window->low_key;
-    octave_steps = window->octave_steps();
+  bound_count = shm::bound_count(schema);
+  if (schema.is_native) {
+    window = shm::NativeWindow::of(schema.bounds).value_or(window);
+    native_steps = shm::kMaxNativeSchema - window.schema;
+  } else {
+    compared_bounds = bound_count;
+    std::copy(schema.bounds.begin(), schema.bounds.end(), bounds.begin());
   }
   series_cells = shm::series_cells(schema);
-  exemplar_cell = schema.has_exemplars ? shm::value_cells(type, bound_count) : 0;
-  name = schema.name;
-  help = schema.help;
-  unit = schema.unit;
-  labels.assign(schema.labels.begin(), schema.labels.end());
-  naming = schema.naming;
-}
-
-shm::Schema FamilyState::schema() const {
-  shm::Schema schema;
-  schema.type = type;
-  schema.cell_kind = cell_kind;
-  schema.gauge_mode = gauge_mode;
-  schema.name = name;
-  schema.help = help;
-  schema.unit = unit;
-  schema.labels.assign(labels.begin(), labels.end());
-  const std::size_t kept = is_native ? shm::kNativeBounds : compared_bounds;
-  schema.bounds.assign(bounds.begin(), bounds.begin() + static_cast<std::ptrdiff_t>(kept));
-  schema.is_native = is_native;
-  schema.has_exemplars = exemplar_cell != 0;
-  schema.naming = naming;
-  return schema;
+  exemplar_cell = schema.has_exemplars ? shm::value_cells(schema.type, bound_count) : 0;
 }
 
 struct DirectoryMirror::Known {
@@ -57,9 +36,9 @@ struct DirectoryMirror::Known {
   std::optional<shm::DirectoryParser::Step> parsed;  // and not yet taken
   shm::IndexEntry place;                             // of that
   std::unordered_map<std::uint32_t, std::unique_ptr<FamilyState>> by_entry;
-  std::unordered_map<std::string, std::vector<FamilyState*>> by_name;
-  std::unordered_map<std::string, const FamilyState*> claims;  // names that families produce
-  std::unordered_map<std::string, std::uint32_t> newer;        // names of families that are unknown, and their types
+  std::unordered_map<std::string_view, std::vector<FamilyState*>> by_name;  // as its first family has the name
+  std::unordered_map<std::string, const FamilyState*> claims;               // names that families produce
+  std::unordered_map<std::string, std::uint32_t> newer;  // names of families that are unknown, and their types
   std::vector<shm::GaugeCells> gauges;
   std::vector<const FamilyState*> gauge_families;  // of `gauges`; null: of a newer release
 };
@@ -120,10 +99,10 @@ void DirectoryMirror::take(const shm::DirectoryParser::Step& step, shm::IndexEnt
   }
 }
 
-void DirectoryMirror::end_other_type(const std::string& name, std::uint32_t type) {
+void DirectoryMirror::end_other_type(std::string_view name, std::uint32_t type) {
   const auto found = known_->by_name.find(name);
   if (found == known_->by_name.end() || found->second.empty()) return;
-  const shm::MetricType ended = found->second.front()->type;
+  const shm::MetricType ended = found->second.front()->schema.type;
   if (static_cast<std::uint32_t>(ended) == type) return;
   for (const std::string& claim : shm::claimed_names(ended, name)) known_->claims.erase(claim);
   for (const FamilyState* family : found->second) family->has_ended = true;
@@ -137,27 +116,29 @@ void DirectoryMirror::add(const shm::ParsedFamily& parsed) {
     state->describe(parsed.schema);
     state->attachment = &attachment_;
     state->entry = parsed.entry;
-    state->registry = registry_ + (state->gauge_mode == shm::GaugeMode::kShared ? kMaxRegistries : 0);
+    state->registry = registry_ + (state->schema.gauge_mode == shm::GaugeMode::kShared ? kMaxRegistries : 0);
     state->first_cell = parsed.record.first_cell;
     state->overflow_tally = parsed.record.overflow_tally;
     state->series_limit = parsed.record.series_limit;
     owned = std::move(state);
   }
   FamilyState* const state = owned.get();
-  end_other_type(state->name, parsed.record.type);
-  const auto newer = known_->newer.find(state->name);
+  const std::string_view name = state->schema.name;
+  end_other_type(name, parsed.record.type);
+  const auto newer = known_->newer.find(std::string(name));
   if (newer != known_->newer.end() && newer->second != parsed.record.type) known_->newer.erase(newer);
-  for (std::string& name : shm::claimed_names(state->type, state->name)) {
-    known_->claims.insert_or_assign(std::move(name), state);
+  for (std::string& claim : shm::claimed_names(state->schema.type, name)) {
+    known_->claims.insert_or_assign(std::move(claim), state);
   }
-  auto& generations = known_->by_name[state->name];
+  auto& generations = known_->by_name[name];
   make_room_for_gauges();
   // Values of dead workers in an older generation would stay for good: a claim resets all of them.
-  for (std::size_t i = 0; !generations.empty() && i < known_->gauges.size(); ++i) {
+  const bool is_gauge = state->in_process_slots();
+  for (std::size_t i = 0; is_gauge && !generations.empty() && i < known_->gauges.size(); ++i) {
     if (known_->gauge_families[i] == generations.back()) known_->gauges[i].action = shm::ClaimAction::kZero;
   }
   generations.push_back(state);
-  if (state->in_process_slots() && state->labels.empty()) add_gauges(*state, state->first_cell);
+  if (is_gauge && state->schema.labels.empty()) add_gauges(*state, state->first_cell);
 }
 
 void DirectoryMirror::add(const shm::ParsedSeries& parsed, shm::IndexEntry place) {
@@ -191,16 +172,17 @@ void DirectoryMirror::make_room_for_gauges() {
 }
 
 void DirectoryMirror::add_gauges(const FamilyState& family, std::uint32_t first_cell) {
-  const auto found = known_->by_name.find(family.name);
-  const bool is_newest = found == known_->by_name.end() || found->second.empty() || found->second.back() == &family;
-  const auto action = is_newest ? shm::claim_action(family.type, family.gauge_mode) : shm::ClaimAction::kZero;
+  const auto& of_name = generations(family.schema.name);
+  const bool is_newest = of_name.empty() || of_name.back() == &family;
+  const auto action =
+      is_newest ? shm::claim_action(family.schema.type, family.schema.gauge_mode) : shm::ClaimAction::kZero;
   known_->gauges.push_back({first_cell, shm::kGaugeCells, action});
   known_->gauge_families.push_back(&family);
 }
 
 const std::vector<FamilyState*>& DirectoryMirror::generations(std::string_view name) const {
   static const std::vector<FamilyState*>& none = *new std::vector<FamilyState*>;
-  const auto found = known_->by_name.find(std::string(name));
+  const auto found = known_->by_name.find(name);
   return found == known_->by_name.end() ? none : found->second;
 }
 
@@ -216,7 +198,9 @@ const FamilyState* DirectoryMirror::family(std::uint32_t entry) const {
 std::string DirectoryMirror::claimant(const std::vector<std::string>& names, std::string_view except) const {
   for (const std::string& name : names) {
     const auto found = known_->claims.find(name);
-    if (found != known_->claims.end() && found->second->name != except) return found->second->name;
+    if (found != known_->claims.end() && found->second->schema.name != except) {
+      return std::string(found->second->schema.name);
+    }
     if (name != except && known_->newer.contains(name)) return name;
   }
   return {};

@@ -57,7 +57,7 @@ class DirectoryMirror {
   void add(const shm::ParsedFamily& parsed);
   void add(const shm::ParsedSeries& parsed, shm::IndexEntry place);
   void add(const shm::UnknownRecord& unknown);
-  void end_other_type(const std::string& name, std::uint32_t type);
+  void end_other_type(std::string_view name, std::uint32_t type);
   void add_gauges(const FamilyState& family, std::uint32_t first_cell);
 
   Attachment& attachment_;

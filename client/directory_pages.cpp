@@ -50,15 +50,19 @@ bool DirectoryPages::read_up_to(std::uint64_t end, std::uint64_t& readable) noex
   return true;
 }
 
-void DirectoryPages::close(Window& window) noexcept {
-  const Window closed = window;
-  protect(closed, PROT_READ);
-  // In a small directory, steps overlap: a place that lost its access with this one is opened again when it is needed.
+// In a small directory, steps overlap: a place that loses its access with another is opened again when it is needed.
+void DirectoryPages::forget_overlapping(Window closed) noexcept {
   for (Window& other : windows_) {
     if (!other.overlaps(closed)) continue;
     protect(other, PROT_READ);
     other = {};
   }
+}
+
+void DirectoryPages::close(Window& window) noexcept {
+  const Window closed = window;
+  protect(closed, PROT_READ);
+  forget_overlapping(closed);
   for (std::uint64_t* readable : {&index_readable_, &heap_readable_}) {
     if (closed.begin <= *readable) *readable = std::max(*readable, closed.end);
   }
@@ -69,11 +73,7 @@ bool DirectoryPages::open(Place place, Window wanted, const shm::SegmentFile& fi
     windows_[place] = wanted;
     return true;
   }
-  for (Window& other : windows_) {
-    if (!other.overlaps(wanted)) continue;
-    protect(other, PROT_READ);
-    other = {};
-  }
+  forget_overlapping(wanted);
   // Readable pages must stay readable at every moment: other threads look series up there.
   for (std::uint64_t page = wanted.begin; page < wanted.end; page += shm::kPageBytes) {
     const bool was_readable =

@@ -61,6 +61,7 @@ class DirectoryPages {
   bool open(Place place, Window wanted, const shm::SegmentFile& file) noexcept;
   bool open_for_record(shm::IndexEntry room, const shm::SegmentFile& file) noexcept;
   void close(Window& window) noexcept;
+  void forget_overlapping(Window closed) noexcept;
   void protect(Window window, int access) noexcept;
 
   const shm::SegmentView view_;

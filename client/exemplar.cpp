@@ -6,27 +6,12 @@
 #include "client/attachment.hpp"
 #include "client/slow_path.hpp"
 #include "client/writer.hpp"
-#include "shm/native_window.hpp"
 
 namespace shmetrics::detail {
 namespace {
 
-// Coarse: some milliseconds late, and with no clock of any machine a system call.
-std::uint64_t unix_now_ns() noexcept {
-  timespec now{};
-  clock_gettime(CLOCK_REALTIME_COARSE, &now);
-  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
-}
-
 bool is_none(const Exemplar& exemplar) {
   return exemplar.trace_id.empty() && exemplar.span_id.empty() && exemplar.labels.empty();
-}
-
-// The number of the exemplar of a bucket.
-std::uint32_t exemplar_of(const FamilyState& family, std::uint32_t bucket) noexcept {
-  const auto octave = [&](std::int32_t key) { return shm::coarser_native_key(key, family.octave_steps); };
-  const std::int32_t first = family.native_low_key;
-  return static_cast<std::uint32_t>(octave(first + static_cast<std::int32_t>(bucket)) - octave(first));
 }
 
 // The thread's cells, with `last_cell` among them; null: it has none.
@@ -40,7 +25,7 @@ shm::SharedWord* thread_cells(Attachment& attachment, std::uint32_t last_cell) n
 }  // namespace
 
 void keep_exemplar(const HandleParts& series, std::uint32_t bucket, double value, const Exemplar& exemplar) noexcept {
-  // Without a trace there is nothing to keep. And what the update does not change has no example of it.
+  // Without labels there is nothing to keep. An update that did not count is no example of anything.
   if (is_none(exemplar) || series.family == nullptr || is_dropped(series.cell)) return;
   const FamilyState& family = *series.family;
   // Of a test's segment that is gone, while another one has its number.
@@ -58,11 +43,14 @@ void keep_exemplar(const HandleParts& series, std::uint32_t bucket, double value
   }
   if (labels.text().empty()) return;
 
-  const std::uint32_t first_cell =
-      series.cell + family.exemplar_cell + exemplar_of(family, bucket) * shm::kExemplarCells;
+  // The window of a classic histogram is the default one: an exemplar a bucket.
+  const std::uint32_t number = family.window.exemplar_of(bucket);
+  const std::uint32_t first_cell = series.cell + family.exemplar_cell + number * shm::kExemplarCells;
   shm::SharedWord* const cells = thread_cells(attachment, first_cell + shm::kExemplarCells - 1);
   if (cells == nullptr) return attachment.mapping.tally(shm::Tally::kExemplarNoSlot);
-  shm::store_exemplar(cells + first_cell, unix_now_ns(), value, labels.words(), labels.text().size());
+  // The coarse clock may be some milliseconds late, but on no machine does it need a system call.
+  const std::uint64_t now = shm::clock_ns(CLOCK_REALTIME_COARSE);
+  shm::store_exemplar(cells + first_cell, now, value, labels.words(), labels.text().size());
 }
 
 }  // namespace shmetrics::detail

@@ -13,6 +13,7 @@
 #include <shmetrics/shmetrics.hpp>
 #include "client/control_lock.hpp"
 #include "shm/naming.hpp"
+#include "shm/native_window.hpp"
 
 namespace shmetrics::detail {
 
@@ -23,26 +24,18 @@ struct FamilyState {
   Attachment* attachment = nullptr;
   std::uint32_t entry = kNoEntry;  // its identity in the segment; kNoEntry: its declaration was refused
   std::uint32_t registry = 0;      // its handles'; of a shared gauge kMaxRegistries more, where no update finds a slot
-  shm::MetricType type{};
-  shm::CellKind cell_kind{};
-  shm::GaugeMode gauge_mode{};
-  std::uint32_t first_cell = 0;  // of the only or the overflow series; of a refused family, dropped_cell()
+  std::uint32_t first_cell = 0;    // of the only or the overflow series; of a refused family, dropped_cell()
   std::uint32_t overflow_tally = 0;
   std::uint32_t series_limit = 0;
+  shm::Schema schema;                            // its views are of `texts`
   std::uint32_t bound_count = 0;                 // of its buckets, +Inf not among them
   std::uint32_t compared_bounds = 0;             // so many of `bounds` are compared with a value; none if it is native
-  std::array<double, shm::kMaxBounds> bounds{};  // as its record has them; +Inf behind the last
-  bool is_native = false;
-  std::int32_t native_steps = 0;  // from the finest schema to its own
-  std::int32_t native_low_key = 0;
-  std::int32_t octave_steps = 0;  // from its own to that of its exemplars
+  std::array<double, shm::kMaxBounds> bounds{};  // of these; +Inf behind the last
+  shm::NativeWindow window;                      // if it is native
+  std::int32_t native_steps = 0;                 // from the finest schema to that of the window
   std::uint32_t series_cells = 0;
   std::uint32_t exemplar_cell = 0;  // of the first exemplar of each series, from the series' first cell on; 0 = none
-  std::string name;
-  std::string help;
-  std::string unit;
-  std::vector<std::string> labels;
-  shm::Naming naming{};  // by which it was declared
+  std::vector<std::string> texts;
   mutable std::atomic<std::uint32_t> series_count{0};
   mutable bool declared_here = false;          // by this process or one that it was forked from; control lock
   mutable std::atomic<bool> has_ended{false};  // another type has taken the name
@@ -53,11 +46,10 @@ struct FamilyState {
   mutable Breaker retry;
   const FamilyState* next_refused = nullptr;
 
-  /// `schema` must have been checked by shm::refusal(), or be as it stands in a record.
-  void describe(const shm::Schema& schema);
-  shm::Schema schema() const;
+  /// `given` must have been checked by shm::refusal(), or be as it stands in a record. Once.
+  void describe(const shm::Schema& given);
   bool is_declared() const { return entry != kNoEntry; }
-  bool in_process_slots() const { return shm::in_process_slots(type); }
+  bool in_process_slots() const { return shm::in_process_slots(schema.type); }
 };
 
 /// The cell of a handle whose updates only count in a tally.

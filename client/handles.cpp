@@ -1,6 +1,4 @@
 // Updates: handles in, cells out.
-#include <time.h>
-
 #include <algorithm>
 #include <bit>
 #include <chrono>
@@ -19,6 +17,7 @@ namespace shmetrics {
 namespace {
 
 using detail::Attachment;
+using detail::HandleParts;
 
 static_assert(static_cast<std::uint32_t>(detail::Refusal::nan) == static_cast<std::uint32_t>(shm::Tally::kRefusedNan) &&
               static_cast<std::uint32_t>(detail::Refusal::infinite) ==
@@ -49,75 +48,70 @@ std::uint32_t bucket_of(const detail::FamilyState& family, double value) noexcep
 }
 static_assert(shm::kMaxBounds % 4 == 0);
 
-void observe_slow(const detail::FamilyState& family, std::uint32_t registry, std::uint32_t cell, std::uint32_t bucket,
-                  double value) noexcept {
-  if (std::isnan(value)) return detail::refuse(registry, cell, detail::Refusal::nan);
-  if (detail::is_dropped(cell)) return family.attachment->drop(cell);
+std::uint32_t last_cell_of(const HandleParts& series) noexcept {
+  return series.cell + shm::kHistogramBuckets + series.family->bound_count;
+}
+
+void observe_slow(const HandleParts& series, std::uint32_t bucket, double value) noexcept {
+  if (std::isnan(value)) return detail::refuse(series.registry, series.cell, detail::Refusal::nan);
+  Attachment& attachment = *series.family->attachment;
+  if (detail::is_dropped(series.cell)) return attachment.drop(series.cell);
   // Of a test's segment that is gone, while another one has its number.
-  if (Attachment::at(registry) != family.attachment) return;
+  if (Attachment::at(series.registry) != &attachment) return;
   const detail::SlowPath slow;
-  const std::uint32_t last_cell = cell + shm::kHistogramBuckets + family.bound_count;
-  if (shm::SharedWord* own = detail::own_cells(*family.attachment, last_cell)) {
-    shm::observe(own, cell, bucket, value);
-  } else if (shm::SharedWord* spill = family.attachment->mapping.spill_cells(last_cell)) {
-    shm::observe_shared(spill, cell, bucket, value);
+  const std::uint32_t last_cell = last_cell_of(series);
+  if (shm::SharedWord* own = detail::own_cells(attachment, last_cell)) {
+    shm::observe(own, series.cell, bucket, value);
+  } else if (shm::SharedWord* spill = attachment.mapping.spill_cells(last_cell)) {
+    shm::observe_shared(spill, series.cell, bucket, value);
   }
 }
 
 // A summary has no bounds, so its only count is where the +Inf bucket would be.
-inline void observe_in(const detail::FamilyState& family, std::uint32_t registry, std::uint32_t cell,
-                       std::uint32_t bucket, double value) noexcept {
-  const std::uint32_t last_cell = cell + shm::kHistogramBuckets + family.bound_count;
-  const detail::ThreadSlot& slot = detail::thread_slots[registry];
-  if (last_cell >= slot.limit || std::isnan(value)) [[unlikely]] {
-    return observe_slow(family, registry, cell, bucket, value);
+inline void observe_in(const HandleParts& series, std::uint32_t bucket, double value) noexcept {
+  const detail::ThreadSlot& slot = detail::thread_slots[series.registry];
+  if (last_cell_of(series) >= slot.limit || std::isnan(value)) [[unlikely]] {
+    return observe_slow(series, bucket, value);
   }
-  shm::observe(reinterpret_cast<shm::SharedWord*>(slot.cells), cell, bucket, value);
+  shm::observe(reinterpret_cast<shm::SharedWord*>(slot.cells), series.cell, bucket, value);
 }
 
-// The bucket of a finite number that is not negative. What is below the least normal number is by its exponent below
+// The bucket of a finite number that is not negative. A number below the least normal one has a smaller exponent than
 // every low border.
 inline std::uint32_t native_bucket_of(const detail::FamilyState& family, std::uint64_t bits) noexcept {
   const std::int32_t key = shm::coarser_native_key(shm::finest_native_key(bits), family.native_steps);
   return static_cast<std::uint32_t>(
-      std::clamp(key - family.native_low_key, 0, static_cast<std::int32_t>(family.bound_count)));
+      std::clamp(key - family.window.low_key, 0, static_cast<std::int32_t>(family.bound_count)));
 }
 
-// The same of any number that is not refused.
-std::uint32_t any_native_bucket_of(const detail::FamilyState& family, double value) noexcept {
-  const auto bits = std::bit_cast<std::uint64_t>(value + 0.0);  // without the sign of -0
-  return std::isinf(value) ? family.bound_count : native_bucket_of(family, bits);
-}
-
-void observe_native_slow(const detail::FamilyState& family, std::uint32_t registry, std::uint32_t cell,
-                         double value) noexcept {
-  if (family.is_native && value < 0) return detail::refuse(registry, cell, detail::Refusal::negative);
-  observe_slow(family, registry, cell, any_native_bucket_of(family, value), value);
+void observe_native_slow(const HandleParts& series, double value) noexcept {
+  if (series.family->schema.is_native && value < 0) {
+    return detail::refuse(series.registry, series.cell, detail::Refusal::negative);
+  }
+  observe_slow(series, series.family->window.cell_of(value), value);
 }
 
 // Not inlined: a classic observation would take 12 instructions more, for registers.
-[[gnu::noinline]] void observe_native(const detail::FamilyState& family, std::uint32_t registry, std::uint32_t cell,
-                                      double value) noexcept {
+[[gnu::noinline]] void observe_native(const HandleParts& series, double value) noexcept {
   constexpr std::uint64_t kInfinite = 0x7ff0000000000000;  // infinity, NaN, and all with a sign are not below it
   const auto bits = std::bit_cast<std::uint64_t>(value);
-  const std::uint32_t last_cell = cell + shm::kHistogramBuckets + family.bound_count;
-  const detail::ThreadSlot& slot = detail::thread_slots[registry];
-  if (last_cell >= slot.limit || bits >= kInfinite) [[unlikely]] {
-    return observe_native_slow(family, registry, cell, value);
+  const detail::ThreadSlot& slot = detail::thread_slots[series.registry];
+  if (last_cell_of(series) >= slot.limit || bits >= kInfinite) [[unlikely]] {
+    return observe_native_slow(series, value);
   }
-  shm::observe(reinterpret_cast<shm::SharedWord*>(slot.cells), cell, native_bucket_of(family, bits), value);
+  const std::uint32_t bucket = native_bucket_of(*series.family, bits);
+  shm::observe(reinterpret_cast<shm::SharedWord*>(slot.cells), series.cell, bucket, value);
 }
 
 // When a gauge was set, by a clock that all processes share and that never goes back; 1 if the mode does not need it.
 std::uint64_t stamp_for(const detail::FamilyState& family) noexcept {
-  if (family.gauge_mode != shm::GaugeMode::kMostrecent && family.gauge_mode != shm::GaugeMode::kLivemostrecent)
+  if (family.schema.gauge_mode != shm::GaugeMode::kMostrecent &&
+      family.schema.gauge_mode != shm::GaugeMode::kLivemostrecent)
     return 1;
-  timespec now{};
-  clock_gettime(CLOCK_BOOTTIME, &now);
-  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
+  return shm::clock_ns(CLOCK_BOOTTIME);
 }
 
-// The attachment of a handle whose updates have a place. Null: they have none, and are counted if they should have one.
+// The attachment of a handle that can count. Null: the handle is inert, or its updates are dropped and counted.
 Attachment* attachment_of(std::uint32_t registry, std::uint32_t cell) noexcept {
   Attachment* const attachment = Attachment::at(registry);
   if (attachment == nullptr || cell == detail::kInertCell) return nullptr;
@@ -158,14 +152,14 @@ shm::SharedWord* gauge_cells(std::uint32_t registry, std::uint32_t cell) noexcep
 // The word of a gauge that all processes share. Null: it is no such gauge, or the update is dropped, and counted as
 // such.
 shm::SharedWord* shared_word(std::uint32_t registry, std::uint32_t cell) noexcept {
-  // Of any other gauge the number wraps around, and leads to no attachment.
+  // For any other gauge the number wraps around, so there is no attachment at it.
   Attachment* const attachment = attachment_of(registry - detail::kMaxRegistries, cell);
   if (attachment == nullptr) return nullptr;
   shm::SharedWord* const cells = attachment->mapping.shared_gauge_cells(cell + shm::kGaugeValue);
   return cells == nullptr ? nullptr : cells + cell + shm::kGaugeValue;
 }
 
-// The value is there: shows it. Another thread's later stamp stays, for it is the later value that is there.
+// Shows the value that was stored. If another thread has a later stamp, that stays: its value was stored later.
 void stamp(shm::SharedWord* gauge, const detail::FamilyState& family) noexcept {
   SHMETRICS_FAILPOINT(gauge_value_stored);
   gauge[shm::kGaugeStamp].raise_to_release(stamp_for(family));
@@ -197,7 +191,7 @@ void detail::refuse(std::uint32_t registry, std::uint32_t cell, Refusal why) noe
 
 detail::HandleParts detail::find_series(const FamilyState* family, std::span<const std::string_view> values) noexcept {
   if (family == nullptr) return {};
-  if (values.size() != family->labels.size()) return refuse_labels(*family, values.size());
+  if (values.size() != family->schema.labels.size()) return refuse_labels(*family, values.size());
   if (values.empty()) return family->is_declared() ? only_series(family) : register_series(*family, values);
   const std::uint32_t cell = family->attachment->mirror.series().find(family->entry, values);
   if (cell == SeriesTable::kUnknown) [[unlikely]]
@@ -211,21 +205,21 @@ detail::HandleParts detail::only_series(const FamilyState* family) noexcept {
 }
 
 void Gauge::set(double value) const noexcept {
-  if (shm::SharedWord* gauge = gauge_cells(registry_, cell_)) {
+  if (shm::SharedWord* gauge = gauge_cells(series_.registry, series_.cell)) {
     gauge[shm::kGaugeValue].store_double_relaxed(value);
-    stamp(gauge, *family_);
-  } else if (shm::SharedWord* shared = shared_word(registry_, cell_)) {
+    stamp(gauge, *series_.family);
+  } else if (shm::SharedWord* shared = shared_word(series_.registry, series_.cell)) {
     shared->store_relaxed(shm::spilled(value));
   }
 }
 
 bool Gauge::add(double n) const noexcept {
-  if (shm::SharedWord* gauge = gauge_cells(registry_, cell_)) {
+  if (shm::SharedWord* gauge = gauge_cells(series_.registry, series_.cell)) {
     gauge[shm::kGaugeValue].add_double_relaxed(n);
-    stamp(gauge, *family_);
+    stamp(gauge, *series_.family);
     return true;
   }
-  shm::SharedWord* const shared = shared_word(registry_, cell_);
+  shm::SharedWord* const shared = shared_word(series_.registry, series_.cell);
   if (shared == nullptr) return false;
   shared->update_relaxed([n](std::uint64_t bits) { return shm::spilled(std::bit_cast<double>(bits) + n); });
   return true;
@@ -236,36 +230,36 @@ void Gauge::set_to_current_time() const noexcept {
 }
 
 void Gauge::unset() const noexcept {
-  if (detail::is_dropped(cell_)) return;
-  if (shm::SharedWord* shared = shared_word(registry_, cell_)) return shared->store_relaxed(0);
-  const Attachment* const attachment = Attachment::at(registry_);
+  if (detail::is_dropped(series_.cell)) return;
+  if (shm::SharedWord* shared = shared_word(series_.registry, series_.cell)) return shared->store_relaxed(0);
+  const Attachment* const attachment = Attachment::at(series_.registry);
   if (attachment == nullptr) return;
-  shm::SharedWord* const cells = attachment->entry.open_cells(cell_ + shm::kGaugeCells - 1);
-  if (cells == nullptr) return;                      // this process has set nothing here
-  cells[cell_ + shm::kGaugeValue].store_relaxed(0);  // first, or a later inc() would begin from the old value
+  shm::SharedWord* const cells = attachment->entry.open_cells(series_.cell + shm::kGaugeCells - 1);
+  if (cells == nullptr) return;                             // this process has set nothing here
+  cells[series_.cell + shm::kGaugeValue].store_relaxed(0);  // first, or a later inc() would begin from the old value
   SHMETRICS_FAILPOINT(gauge_value_stored);
-  cells[cell_ + shm::kGaugeStamp].store_release(0);
+  cells[series_.cell + shm::kGaugeStamp].store_release(0);
   SHMETRICS_FAILPOINT(gauge_stamp_stored);
 }
 
 void Histogram::observe(double value) const noexcept {
-  if (family_ == nullptr) return;
+  if (series_.family == nullptr) return;
   // Native, or refused. A classic histogram's loop over its bounds begins with this question anyway.
-  if (family_->compared_bounds == 0) [[unlikely]]
-    return observe_native(*family_, registry_, cell_, value);
-  observe_in(*family_, registry_, cell_, bucket_of(*family_, value), value);
+  if (series_.family->compared_bounds == 0) [[unlikely]]
+    return observe_native(series_, value);
+  observe_in(series_, bucket_of(*series_.family, value), value);
 }
 
 void Histogram::observe(double value, const Exemplar& exemplar) const noexcept {
   observe(value);
-  const bool is_refused = family_ == nullptr || std::isnan(value) || (family_->is_native && value < 0);
-  if (is_refused) return;
-  const std::uint32_t bucket = !family_->is_native ? bucket_of(*family_, value) : any_native_bucket_of(*family_, value);
-  detail::keep_exemplar({registry_, cell_, family_}, bucket, value, exemplar);
+  if (series_.family == nullptr || std::isnan(value)) return;
+  const detail::FamilyState& family = *series_.family;
+  if (!family.schema.is_native) return detail::keep_exemplar(series_, bucket_of(family, value), value, exemplar);
+  if (value >= 0) detail::keep_exemplar(series_, family.window.cell_of(value), value, exemplar);
 }
 
 void Summary::observe(double value) const noexcept {
-  if (series_.family != nullptr) observe_in(*series_.family, series_.registry, series_.cell, 0, value);
+  if (series_.family != nullptr) observe_in(series_, 0, value);
 }
 
 }  // namespace shmetrics

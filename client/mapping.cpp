@@ -38,7 +38,7 @@ bool open_fixed_part(const shm::SegmentView& view, const shm::SegmentFile& file)
 
 }  // namespace
 
-// The reservation is the last that can fail.
+// Nothing that comes after the reservation can fail.
 Mapping::Mapping(const std::string& file_path, const shm::OpenedSegment& opened, HeldSlots none_held)
     : path(file_path),
       id(opened.id),
@@ -86,8 +86,7 @@ shm::Descriptor Mapping::take_spare() noexcept {
 
 // On failure the range stays accessible but unused: another thread may be doing the same with it.
 bool Mapping::allocate(const SpillPart& part, std::uint32_t from, std::uint32_t to) noexcept {
-  return shm::allocate_and_open(reinterpret_cast<std::byte*>(part.cells + from),
-                                reinterpret_cast<std::byte*>(part.cells + to), view, file());
+  return shm::allocate_and_open(shm::bytes_of(part.cells + from), shm::bytes_of(part.cells + to), view, file());
 }
 
 // Opens what has been allocated. Idempotent.
@@ -151,8 +150,7 @@ void Mapping::forget_in_child() noexcept {
   take_spare();
   for (std::uint32_t slot = 0; slot < view.geometry().thread_slots; ++slot) let_go_of_slot(slot);
   // Process slots and thread slots are the file's last part: all of the parent's is out of reach from here on.
-  shm::make_inaccessible(reinterpret_cast<std::byte*>(view.process_cells(0)),
-                         view.base() + view.geometry().file_bytes());
+  shm::make_inaccessible(shm::bytes_of(view.process_cells(0)), view.base() + view.geometry().file_bytes());
 }
 
 }  // namespace shmetrics::detail

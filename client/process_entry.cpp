@@ -9,19 +9,9 @@
 #include "shm/slot.hpp"
 
 namespace shmetrics::detail {
-namespace {
-
-std::byte* bytes(shm::SharedWord* cells) {
-  return reinterpret_cast<std::byte*>(cells);
-}
-
-}  // namespace
-
 std::optional<shm::EntryClaim> ProcessEntry::claimed() const noexcept {
-  constexpr std::uint64_t kEpochMask = (std::uint64_t{1} << shm::kOwnerEpochBits) - 1;
   const std::uint64_t word = owner_word_.load(std::memory_order_acquire);
-  if (word == 0) return std::nullopt;
-  return shm::EntryClaim{static_cast<std::uint32_t>(word >> shm::kOwnerEpochBits) - 1, word & kEpochMask};
+  return word == 0 ? std::nullopt : std::optional(shm::EntryClaim::of(word));
 }
 
 std::optional<shm::EntryClaim> ProcessEntry::claimed_if_free() noexcept {
@@ -79,7 +69,7 @@ void ProcessEntry::forget_in_child() noexcept {
 void ProcessEntry::close() noexcept {
   limit_.store(0, std::memory_order_relaxed);
   shm::SharedWord* const cells = cells_.load(std::memory_order_relaxed);
-  if (cells != nullptr) shm::make_inaccessible(bytes(cells), bytes(cells + std::exchange(open_, 0)));
+  if (cells != nullptr) shm::make_inaccessible(shm::bytes_of(cells), shm::bytes_of(cells + std::exchange(open_, 0)));
 }
 
 // Makes the process slot writable and resets its gauges, all of them. False: it cannot.
@@ -123,7 +113,9 @@ bool ProcessEntry::grow(std::uint32_t worker, std::uint32_t last_cell) noexcept 
   const std::uint32_t wanted = shm::cells_to_hold(last_cell, mapping_.view.geometry());
   if (wanted <= open_) return wanted != 0;
   shm::SharedWord* const cells = mapping_.view.process_cells(worker);
-  if (!shm::make_accessible(bytes(cells + open_), bytes(cells + wanted), mapping_.view, mapping_.file())) return false;
+  if (!shm::make_accessible(shm::bytes_of(cells + open_), shm::bytes_of(cells + wanted), mapping_.view,
+                            mapping_.file()))
+    return false;
   SHMETRICS_FAILPOINT(grow_process_slot_allocated);
   mapping_.view.worker(worker).cells_allocated.raise_to_release(wanted);
   SHMETRICS_FAILPOINT(grow_process_slot_said);

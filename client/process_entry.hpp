@@ -1,6 +1,6 @@
 // This process's worker entry, and behind it its process slot: the gauges and infos of this process.
 //
-// Claimed when it is first needed. What finds no entry free is not tried again for a second.
+// Claimed when it is first needed. After a failed claim, the next one comes a second later.
 //
 // Threads: any, but for what says "control lock". Failure: by result. Lifetime: that of its Attachment, so as long as
 // the process; a child claims an entry of its own.

@@ -65,7 +65,7 @@ std::optional<std::uint32_t> find_or_append_series(const FamilyState& family, st
     return std::nullopt;
   };
   return find_or_append(attachment, deadline, obstacle, look, [&](shm::CellCursor& cells) {
-    return shm::encode_series(family.entry, family.type, family.series_cells, values, shm::unix_now_ns(), cells);
+    return shm::encode_series(family.entry, family.schema.type, family.series_cells, values, shm::unix_now_ns(), cells);
   });
 }
 
@@ -103,11 +103,12 @@ HandleParts register_series(const FamilyState& given, std::span<const std::strin
 
 HandleParts refuse_labels(const FamilyState& family, std::size_t values) noexcept {
   if (!family.is_declared()) return handle(family, family.first_cell);
-  const SlowPath slow;                                                         // it may have something to say
-  if (!family.labels.empty()) overflow(family, shm::Overflow::kInvalidValue);  // without labels there is no tally
+  const SlowPath slow;  // it may have something to say
+  const shm::Schema& schema = family.schema;
+  if (!schema.labels.empty()) overflow(family, shm::Overflow::kInvalidValue);  // without labels there is no tally
   char line[shm::kMaxNameBytes + 100];
-  std::snprintf(line, sizeof line, "'%s' takes %zu label values and was given %zu: such updates are dropped",
-                family.name.c_str(), family.labels.size(), values);
+  std::snprintf(line, sizeof line, "'%.*s' takes %zu label values and was given %zu: such updates are dropped",
+                static_cast<int>(schema.name.size()), schema.name.data(), schema.labels.size(), values);
   family.attachment->say_once(kWrongLabels, line);
   return {};
 }

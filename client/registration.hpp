@@ -1,6 +1,6 @@
 // Registering series: label values that this process does not know yet.
 //
-// Threads: any; takes the control lock. Failure: none: what finds no place is counted as lost or in an overflow series.
+// Threads: any; takes the control lock. Failure: none: without room, updates go to an overflow series or are dropped.
 // Lifetime: handles are good for as long as the process lives.
 #pragma once
 
@@ -11,8 +11,8 @@
 
 namespace shmetrics::detail {
 
-/// The series' handle, registered if it is new. Where there is no place for it: the overflow series, or for a gauge,
-/// which has none, a handle that counts its dropped updates.
+/// The series' handle; registers the series if it is new. Without room for it: a handle of the overflow series. A gauge
+/// has no such series, so its handle drops updates and counts them.
 HandleParts register_series(const FamilyState& family, std::span<const std::string_view> values) noexcept;
 
 /// Counts a label set of the wrong size, and says so once. Returns an inert handle, or the one of a refused family.

@@ -30,10 +30,6 @@ struct ThreadState {
 };
 constinit thread_local ThreadState thread_states[kMaxRegistries] = {};
 
-std::byte* bytes(shm::SharedWord* cells) {
-  return reinterpret_cast<std::byte*>(cells);
-}
-
 void pause_before_retry(ThreadState& state) {
   state.retry = std::clamp(state.retry * 2, kFirstRetry, kLastRetry);
   state.pause = state.retry;
@@ -62,7 +58,8 @@ bool claim_slot(Attachment& attachment, ThreadState& state, ThreadSlot& fast) no
   shm::SlotEntry& claimed = view.slot(*slot);
   const std::uint32_t limit = std::max(shm::cells_said(claimed.cells_allocated, view.geometry()), shm::kGrowthCells);
   shm::SharedWord* const cells = view.thread_cells(*slot);
-  if (!watch_thread_end() || !shm::make_accessible(bytes(cells), bytes(cells) + std::uint64_t{limit} * 8, view, file)) {
+  if (!watch_thread_end() ||
+      !shm::make_accessible(shm::bytes_of(cells), shm::bytes_of(cells) + std::uint64_t{limit} * 8, view, file)) {
     attachment.mapping.let_go_of_slot(*slot);
     claimed.owner.store_release(0);
     pause_before_retry(state);
@@ -115,7 +112,7 @@ void give_back_slot(std::uint32_t registry) noexcept {
   std::atomic_signal_fence(std::memory_order_seq_cst);
   Attachment& attachment = *state.attachment;
   const shm::SegmentView& view = attachment.mapping.view;
-  std::byte* const cells = bytes(view.thread_cells(state.slot));
+  std::byte* const cells = shm::bytes_of(view.thread_cells(state.slot));
   shm::make_inaccessible(cells, cells + std::uint64_t{limit} * 8);
   SHMETRICS_FAILPOINT(release_slot_closed);
   attachment.mapping.let_go_of_slot(state.slot);

@@ -62,7 +62,7 @@ struct ParsedSeries {
 };
 
 /// A sound record of a newer release: it has an unknown kind, type, cell kind, gauge mode or flag, or is a series of
-/// such a family. It is stepped over, and is no damage.
+/// such a family. The parser skips it. It is no damage.
 struct UnknownRecord {
   std::uint32_t entry = 0;
   bool is_series = false;

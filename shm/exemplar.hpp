@@ -1,9 +1,9 @@
 // Exemplars: which trace an increment or observation was made in. They lie in cells of their own behind those of their
 // series.
 //
-// A slot's owner alone writes them, by a sequence and without a redo record. Whoever finds the sequence odd, or
-// changed, leaves the exemplar out: an exemplar may be missing, and is never half of one and half of another. A killed
-// writer's odd sequence is repaired by the next write. Steps: docs/segment-format.md, "Who may write" and "Crash
+// Only the slot's owner writes them, with a sequence and without a redo record. A reader that finds the sequence odd or
+// changed leaves the exemplar out. So an exemplar may be missing, but it is never a mixture of two. The next write
+// repairs the odd sequence of a killed writer. Steps: docs/segment-format.md, "Who may write" and "Crash
 // table".
 //
 // Threads: store_exemplar() by the slot's owner alone, all else any. Failure: by result; nothing throws. Lifetime: the
@@ -23,13 +23,13 @@
 
 namespace shmetrics::shm {
 
-/// The labels of an exemplar as its cells hold them: name, NUL, value, NUL of each. What a worker may write and a
-/// reader takes is told by the same rules.
+/// The labels of an exemplar as its cells hold them: name, NUL, value, NUL of each. The same rules hold for the worker
+/// that writes and for the reader.
 class ExemplarLabels {
  public:
   enum class Refusal : std::uint8_t { kNone, kInvalid, kTooLong };
 
-  /// A label without a value is none. A refused one makes the whole set refused.
+  /// Leaves out a label without a value. One bad label makes the whole set refused.
   void add(std::string_view name, std::string_view value) noexcept;
   /// Adds what cells hold. Refused unless they hold exactly what add() would make of it.
   void add_text(std::string_view text) noexcept;

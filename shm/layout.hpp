@@ -119,6 +119,7 @@ struct SlotEntry {
 static_assert(sizeof(SlotEntry) == 64 && offsetof(SlotEntry, owner) == 0 && offsetof(SlotEntry, cells_allocated) == 8 &&
               offsetof(SlotEntry, reserved) == 16);
 inline constexpr std::uint32_t kOwnerEpochBits = 48;
+inline constexpr std::uint64_t kMostEpoch = (std::uint64_t{1} << kOwnerEpochBits) - 1;
 static_assert(kMaxWorkers < (1u << 16));
 
 // --- Cells: a slot begins with a line for its redo record and seven of tallies; series follow. ---

@@ -1,8 +1,8 @@
-// The buckets of a native histogram. Their borders are the powers of 2^(2^-schema). A family names two of them: all up
-// to the lower one is its zero bucket, and what is above the higher one shares a cell.
+// The buckets of a native histogram. Their borders are the powers of 2^(2^-schema). A family names two of them: its
+// zero bucket holds all values up to the lower border, and one cell holds all values above the higher border.
 //
-// Bucket `key` of a schema is above the border key - 1, and reaches up to the border `key` with it. A border is the
-// double that is nearest to the power; what would be above the largest double is the largest double.
+// Bucket `key` of a schema holds the values above border key - 1, up to and including border `key`. A border is the
+// double that is nearest to the power, and at most the largest double.
 //
 // Source: Prometheus, "Native Histograms", exponential buckets. Borders of client_golang are products of doubles,
 // and differ from these by up to 4 units of the last place.

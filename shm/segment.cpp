@@ -201,7 +201,7 @@ void replace(const Descriptor& old, const std::string& path, const CreationOptio
   SHMETRICS_FAILPOINT(replace_built);
   const std::string prefix = path + kNewSuffix;
   remove_leftovers(prefix);
-  std::uint64_t random = 0;  // nobody can be first at a name that he cannot guess
+  std::uint64_t random = 0;  // so that nobody can guess the name and take it first
   if (getrandom(&random, sizeof random, 0) != sizeof random) throw from_errno(errno, "getrandom");
   const std::string temporary = prefix + hex(random);
   if (!give_name(next, temporary)) throw Error(Fault::kIo, temporary + " is in the way: remove it");
@@ -272,11 +272,6 @@ std::string describe_owner(const std::string& path) {
 
 }  // namespace
 
-std::uint64_t unix_now_ns() noexcept {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(now).count());
-}
-
 Geometry check_header(const Header& header, std::uint64_t actual_file_bytes, const std::string& path) {
   constexpr char kRemedy[] = "; if no worker uses it, remove it";
   if (actual_file_bytes < sizeof(Header) || header.magic != kMagic) {
@@ -284,7 +279,7 @@ Geometry check_header(const Header& header, std::uint64_t actual_file_bytes, con
     const std::string found =
         actual_file_bytes < sizeof(Header)
             ? to_string(actual_file_bytes) + " bytes, a segment has at least " + to_string(sizeof(Header))
-            : "other first bytes";  // which they are is nobody's business: it may be any file
+            : "other first bytes";  // not shown: the file may be anybody's
     if (was_one) throw Error(Fault::kDamaged, path + " was truncated: it has " + found + kRemedy);
     throw Error(Fault::kIncompatible, path + " is not a segment: it has " + found + "; name another file");
   }

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <sys/types.h>
+#include <time.h>
 
 #include <cstdint>
 #include <optional>
@@ -21,8 +22,15 @@
 
 namespace shmetrics::shm {
 
+inline std::uint64_t clock_ns(clockid_t clock) noexcept {
+  timespec now{};
+  clock_gettime(clock, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
+}
 /// When something is made, for the created_unix_ns and start_unix_ns of the layout.
-std::uint64_t unix_now_ns() noexcept;
+inline std::uint64_t unix_now_ns() noexcept {
+  return clock_ns(CLOCK_REALTIME);
+}
 
 struct OpenedSegment {
   Descriptor file;

@@ -16,8 +16,8 @@ namespace shmetrics::shm {
 
 inline constexpr char kPathVariable[] = "SHMETRICS_SEGMENT";
 
-/// A variable of the environment; empty when it is not set, or not to be trusted: in a program with more rights than
-/// its user, who made the environment (secure_getenv(3)).
+/// A variable of the environment. Empty if it is not set, or if this program has more rights than its user: then the
+/// environment is not to be trusted (secure_getenv(3)).
 std::string_view variable(const char* name) noexcept;
 /// Whether the variable is set and not to be trusted.
 bool is_ignored_variable(const char* name) noexcept;

@@ -19,18 +19,17 @@ class Obituary {
  public:
   Obituary(const SegmentView& view, const SegmentFile& file) : view_(view), file_(file) {}
 
-  bool is_dead(std::uint64_t owner) {
-    const std::uint64_t worker = (owner >> kOwnerEpochBits) - 1;
-    if (owner >> kOwnerEpochBits == 0 || worker >= view_.geometry().workers) return true;  // no such owner can exist
-    const std::uint64_t epoch = owner & ((std::uint64_t{1} << kOwnerEpochBits) - 1);
-    if (view_.worker(static_cast<std::uint32_t>(worker)).epoch.load_acquire() != epoch) return true;
+  bool is_dead(EntryClaim owner) {
+    if (owner.worker >= view_.geometry().workers) return true;  // no such owner can exist
+    if (view_.worker(owner.worker).epoch.load_acquire() != owner.epoch) return true;
     if (file_.kept_fd < 0) return false;  // cannot ask: better a slot unused than one with two writers
-    if (lives_[worker]) return false;
-    const bool is_free = probe(file_.kept_fd, live_byte(static_cast<std::uint32_t>(worker))) == Held::kNo;
+    bool& lives = lives_[owner.worker];
+    if (lives) return false;
+    const bool is_free = probe(file_.kept_fd, live_byte(owner.worker)) == Held::kNo;
     // Checked after the probe: the application may have closed the descriptor, and its number may lead to another file,
     // on which no lock is held.
-    lives_[worker] = !is_free || file_id(file_.kept_fd) != file_.id;
-    return !lives_[worker];
+    lives = !is_free || file_id(file_.kept_fd) != file_.id;
+    return !lives;
   }
 
  private:
@@ -51,8 +50,8 @@ std::optional<std::uint32_t> claim_thread_slot(const SegmentView& view, EntryCla
       const std::uint64_t owner = entry.owner.load_acquire();
       if (owner == self.owner_word()) continue;  // another thread of this process
       const bool used = entry.cells_allocated.load_relaxed() > 0;
-      const bool fits =
-          pass == kDead ? owner != 0 && obituary.is_dead(owner) : owner == 0 && used == (pass == kReleased);
+      const bool fits = pass == kDead ? owner != 0 && obituary.is_dead(EntryClaim::of(owner))
+                                      : owner == 0 && used == (pass == kReleased);
       // The whole word is exchanged, epoch and all: a claimer that slept between looking and taking just loses.
       if (fits && entry.owner.exchange_if_equal_acq_rel(owner, self.owner_word())) return slot;
     }

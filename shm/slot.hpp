@@ -27,6 +27,11 @@ std::optional<std::uint32_t> claim_thread_slot(const SegmentView& view, EntryCla
 /// Completes the observation that the former owner was killed in. Cells [0, limit) must be accessible. Repeatable.
 void complete_redo(SharedWord* cells, std::uint32_t limit) noexcept;
 
+/// Cells as the memory that they are.
+inline std::byte* bytes_of(SharedWord* cells) noexcept {
+  return reinterpret_cast<std::byte*>(cells);
+}
+
 /// Takes memory for [from, to), whole pages of a writable mapping that begin at `offset` of the file. False: no room,
 /// where a touch would be SIGBUS. `file` is for kernels before 5.14 alone.
 bool take_memory(std::byte* from, std::byte* to, std::uint64_t offset, const SegmentFile& file) noexcept;

@@ -16,8 +16,6 @@
 namespace shmetrics::shm {
 namespace {
 
-constexpr std::uint64_t kLastEpoch = (std::uint64_t{1} << kOwnerEpochBits) - 2;
-
 // A mapping through the locked descriptor keeps the open file description, and with it the locks, when the descriptor
 // is closed. DONTFORK: in a child the mapping would keep the lock of its dead parent.
 void* pin(int fd) {
@@ -81,9 +79,9 @@ bool BegunClaim::begin() noexcept {
   const std::uint64_t old = entry.epoch.load_relaxed();
   // No correct writer leaves this epoch. It would reach into the worker bits of an owner word, so the entry is never
   // used again.
-  if (old >= kLastEpoch) return false;
-  // Whoever may read the file can lock the byte. finish() would fail then, and so would every later claim that begins
-  // at this entry.
+  if (old >= kMostEpoch - 1) return false;
+  // A process that may read the file can lock the byte. Then finish() would fail, and so would every later claim that
+  // begins at this entry.
   if (!can_lock(own_.get(), live_byte(worker_))) return false;
   odd_ = old | 1;
   // Release: a process that finds the former owner's epoch gone takes its slots, and must see all of its counts.

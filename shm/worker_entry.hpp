@@ -24,6 +24,10 @@ struct EntryClaim {
   std::uint32_t worker = 0;
   std::uint64_t epoch = 0;  // even
   std::uint64_t owner_word() const { return std::uint64_t{worker + 1} << kOwnerEpochBits | epoch; }
+  /// The owner in a word, which may hold anything. If it is 0, the slot is free and `worker` is beyond every limit.
+  static EntryClaim of(std::uint64_t word) {
+    return {static_cast<std::uint32_t>(word >> kOwnerEpochBits) - 1, word & kMostEpoch};
+  }
 };
 
 /// What the table calls this process from its next claim on. `name` must live as long as the process; null: as the
@@ -84,7 +88,7 @@ struct GaugeCells {
   std::uint32_t cells = kGaugeCells;
   ClaimAction action = ClaimAction::kZero;
 };
-/// A gauge's value as one word of the spill, so that a kill cannot come between two: 0 is none, +0.0 is kept as -0.0.
+/// A gauge's value as one word of the spill, so that no kill leaves half of it. 0 means no value; +0.0 becomes -0.0.
 constexpr std::uint64_t spilled(double value) noexcept {
   const auto bits = std::bit_cast<std::uint64_t>(value);
   return bits == 0 ? std::bit_cast<std::uint64_t>(-0.0) : bits;

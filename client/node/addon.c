@@ -39,45 +39,23 @@ static Update update_of(napi_env env, napi_callback_info info) {
   return update;
 }
 
-static napi_value counter_add(napi_env env, napi_callback_info info) {
-  const Update update = update_of(env, info);
-  const shmetrics_float_counter counter = {update.series};
-  shmetrics_float_counter_add(counter, update.number);
-  return NULL;
-}
-
-static napi_value gauge_add(napi_env env, napi_callback_info info) {
-  const Update update = update_of(env, info);
-  const shmetrics_gauge gauge = {update.series};
-  shmetrics_gauge_add(gauge, update.number);
-  return NULL;
-}
-
-static napi_value gauge_set(napi_env env, napi_callback_info info) {
-  const Update update = update_of(env, info);
-  const shmetrics_gauge gauge = {update.series};
-  shmetrics_gauge_set(gauge, update.number);
-  return NULL;
-}
+#define UPDATE(name, Handle, update_by)                           \
+  static napi_value name(napi_env env, napi_callback_info info) { \
+    const Update update = update_of(env, info);                   \
+    const Handle handle = {update.series};                        \
+    update_by(handle, update.number);                             \
+    return NULL;                                                  \
+  }
+UPDATE(counter_add, shmetrics_float_counter, shmetrics_float_counter_add)
+UPDATE(gauge_add, shmetrics_gauge, shmetrics_gauge_add)
+UPDATE(gauge_set, shmetrics_gauge, shmetrics_gauge_set)
+UPDATE(histogram_observe, shmetrics_histogram, shmetrics_histogram_observe)
+UPDATE(summary_observe, shmetrics_summary, shmetrics_summary_observe)
 
 static napi_value gauge_unset(napi_env env, napi_callback_info info) {
   const Update update = update_of(env, info);
   const shmetrics_gauge gauge = {update.series};
   shmetrics_gauge_unset(gauge);
-  return NULL;
-}
-
-static napi_value histogram_observe(napi_env env, napi_callback_info info) {
-  const Update update = update_of(env, info);
-  const shmetrics_histogram histogram = {update.series};
-  shmetrics_histogram_observe(histogram, update.number);
-  return NULL;
-}
-
-static napi_value summary_observe(napi_env env, napi_callback_info info) {
-  const Update update = update_of(env, info);
-  const shmetrics_summary summary = {update.series};
-  shmetrics_summary_observe(summary, update.number);
   return NULL;
 }
 

@@ -62,7 +62,7 @@ void TemporarySegment::take_away() noexcept {
   gone().push_back(found);
   found->mapping.take_spare();
   close(found->mapping.file().kept_fd);
-  // Memory of nobody takes the file's place.
+  // Private memory takes the place of the file.
   const shm::SegmentView& view = found->mapping.view;
   static_cast<void>(mmap(view.base(), view.geometry().file_bytes(), PROT_READ | PROT_WRITE,
                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0));

@@ -99,13 +99,13 @@ class Counter {
   void inc(Number n = 1) const noexcept {
     if constexpr (std::is_signed_v<Number>) {
       if (n < 0) [[unlikely]]
-        return detail::refuse(registry_, cell_, detail::Refusal::negative);
+        return detail::refuse(series_.registry, series_.cell, detail::Refusal::negative);
     }
-    detail::ThreadSlot& slot = detail::thread_slots[registry_];
-    if (cell_ >= slot.limit) [[unlikely]]
-      return detail::add_slow(registry_, cell_, static_cast<std::uint64_t>(n));
+    detail::ThreadSlot& slot = detail::thread_slots[series_.registry];
+    if (series_.cell >= slot.limit) [[unlikely]]
+      return detail::add_slow(series_.registry, series_.cell, static_cast<std::uint64_t>(n));
     // The thread is the cell's only writer: a load and a store lose nothing, and no reader sees half of the sum.
-    std::atomic<std::uint64_t>& cell = slot.cells[cell_];
+    std::atomic<std::uint64_t>& cell = slot.cells[series_.cell];
     cell.store(cell.load(std::memory_order_relaxed) + static_cast<std::uint64_t>(n), std::memory_order_relaxed);
   }
 
@@ -113,16 +113,13 @@ class Counter {
   template <std::integral Number>
   void inc(Number n, const Exemplar& exemplar) const noexcept {
     inc(n);
-    if (n >= Number{0}) detail::keep_exemplar({registry_, cell_, family_}, 0, static_cast<double>(n), exemplar);
+    if (n >= Number{0}) detail::keep_exemplar(series_, 0, static_cast<double>(n), exemplar);
   }
 
-  explicit Counter(const detail::HandleParts& parts)
-      : registry_(parts.registry), cell_(parts.cell), family_(parts.family) {}
+  explicit Counter(const detail::HandleParts& series) : series_(series) {}
 
  private:
-  std::uint32_t registry_ = 0;
-  std::uint32_t cell_ = detail::kInertCell;
-  const detail::FamilyState* family_ = nullptr;
+  detail::HandleParts series_;
 };
 
 /// A count that only grows, in fractions: seconds spent, money earned. A name in `_total`.
@@ -134,12 +131,12 @@ class FloatCounter {
   /// largest double is shown as that, and counted with the infinite ones.
   void inc(double n = 1) const noexcept {
     if (!(n >= 0 && n <= std::numeric_limits<double>::max())) [[unlikely]] {
-      return detail::refuse_increment(registry_, cell_, n);
+      return detail::refuse_increment(series_.registry, series_.cell, n);
     }
-    detail::ThreadSlot& slot = detail::thread_slots[registry_];
-    if (cell_ >= slot.limit) [[unlikely]]
-      return detail::add_slow(registry_, cell_, n);
-    std::atomic<std::uint64_t>& cell = slot.cells[cell_];
+    detail::ThreadSlot& slot = detail::thread_slots[series_.registry];
+    if (series_.cell >= slot.limit) [[unlikely]]
+      return detail::add_slow(series_.registry, series_.cell, n);
+    std::atomic<std::uint64_t>& cell = slot.cells[series_.cell];
     const double sum = std::bit_cast<double>(cell.load(std::memory_order_relaxed)) + n;
     cell.store(std::bit_cast<std::uint64_t>(sum), std::memory_order_relaxed);
   }
@@ -148,17 +145,14 @@ class FloatCounter {
   void inc(double n, const Exemplar& exemplar) const noexcept {
     inc(n);
     if (n >= 0 && n <= std::numeric_limits<double>::max()) {
-      detail::keep_exemplar({registry_, cell_, family_}, 0, n, exemplar);
+      detail::keep_exemplar(series_, 0, n, exemplar);
     }
   }
 
-  explicit FloatCounter(const detail::HandleParts& parts)
-      : registry_(parts.registry), cell_(parts.cell), family_(parts.family) {}
+  explicit FloatCounter(const detail::HandleParts& series) : series_(series) {}
 
  private:
-  std::uint32_t registry_ = 0;
-  std::uint32_t cell_ = detail::kInertCell;
-  const detail::FamilyState* family_ = nullptr;
+  detail::HandleParts series_;
 };
 
 /// A value that goes up and down. Threads of one process share it, in the mode shared all processes: the last set()
@@ -176,17 +170,14 @@ class Gauge {
   /// worker shows one, but in the modes livesum and sum, where it is 0 then. In the mode shared no process shows one.
   SHMETRICS_API void unset() const noexcept;
 
-  explicit Gauge(const detail::HandleParts& parts)
-      : registry_(parts.registry), cell_(parts.cell), family_(parts.family) {}
+  explicit Gauge(const detail::HandleParts& series) : series_(series) {}
 
  private:
   friend class InFlight;
   friend struct detail::CApi;
   SHMETRICS_API bool add(double n) const noexcept;  // false: dropped, and counted as such
 
-  std::uint32_t registry_ = 0;
-  std::uint32_t cell_ = detail::kInertCell;
-  const detail::FamilyState* family_ = nullptr;
+  detail::HandleParts series_;
 };
 
 /// Observations in buckets, with their sum and count. An observation is all-or-nothing, also under kill -9.
@@ -199,13 +190,10 @@ class Histogram {
   /// The same, and keeps where it was made as the newest example of its bucket.
   SHMETRICS_API void observe(double value, const Exemplar& exemplar) const noexcept;
 
-  explicit Histogram(const detail::HandleParts& parts)
-      : registry_(parts.registry), cell_(parts.cell), family_(parts.family) {}
+  explicit Histogram(const detail::HandleParts& series) : series_(series) {}
 
  private:
-  std::uint32_t registry_ = 0;
-  std::uint32_t cell_ = detail::kInertCell;
-  const detail::FamilyState* family_ = nullptr;
+  detail::HandleParts series_;
 };
 
 /// The sum and count of observations, without buckets and without quantiles: their mean, by rate(_sum) / rate(_count).
@@ -216,7 +204,7 @@ class Summary {
   /// Counts `value`, in the family's unit. NaN is refused and counted. All-or-nothing, also under kill -9.
   SHMETRICS_API void observe(double value) const noexcept;
 
-  explicit Summary(const detail::HandleParts& parts) : series_(parts) {}
+  explicit Summary(const detail::HandleParts& series) : series_(series) {}
 
  private:
   detail::HandleParts series_;

@@ -114,7 +114,7 @@ enum class GaugeMode : std::uint32_t {
 /// Which rules the names of a family must obey.
 enum class Naming : std::uint8_t {
   strict,   ///< names that read alike everywhere: a counter in `_total`, a gauge not, and a help
-  lenient,  ///< names as other libraries allow them, for who moves over: any of these rules may be broken
+  lenient,  ///< names as other libraries allow them, for programs that move over: no rule above holds
 };
 
 /// What few families need; the last argument of a declaration.
@@ -133,10 +133,10 @@ class Family {
   /// Inert: with() gives inert handles.
   Family() = default;
 
-  /// The series with these label values, in the order of the label names. Known to the process: one hash, one compare.
-  /// Else it is registered; see Cost. A value over 1,024 bytes or not UTF-8,
-  /// or a set past the family's limits, shares the overflow series, whose every label reads `__overflow__` (a gauge: an
-  /// inert handle whose updates are counted as dropped).
+  /// The series with these label values, in the order of the label names. If the process knows it: one hash, one
+  /// compare. If not, the series is registered; see Cost. A value that is over 1,024 bytes or not UTF-8, or a set past
+  /// the family's limits, shares the overflow series, whose labels all read `__overflow__`. A gauge has no such series:
+  /// its handle is inert, and its updates are counted as dropped.
   template <typename... Values>
   requires(!(std::convertible_to<const Values&, std::span<const std::string_view>> || ...)) Metric
       with(const Values&... values)
@@ -159,7 +159,6 @@ class Family {
 
  private:
   friend class Registry;
-  friend struct detail::CApi;
   Family(const detail::FamilyState* state, std::error_code error) : state_(state), error_(error) {}
   template <typename... Texts>
   Metric found(const Texts&... texts) const noexcept {

@@ -47,7 +47,7 @@ inline bool Gauge::add(double) const noexcept {
   return true;
 }
 inline void Histogram::observe(double) const noexcept {
-  static_cast<void>(detail::HandleParts{registry_, cell_, family_});  // or clang warns that nobody uses them
+  static_cast<void>(series_);  // or clang warns that nobody uses them
 }
 inline void Histogram::observe(double, const Exemplar&) const noexcept {}
 inline void Summary::observe(double) const noexcept {
