@@ -29,14 +29,12 @@ void Catalog::add(std::span<const std::byte> record) {
   } else if (const auto* unknown = std::get_if<shm::UnknownRecord>(&step)) {
     add_unknown(*unknown);
   } else {
-    const auto& defect = std::get<shm::Defect>(step);
-    quarantine(defect.is_series, defect.entry, defect.problem);
+    quarantine(std::get<shm::Defect>(step));
   }
 }
 
 void Catalog::skip(std::string problem) {
-  const shm::Defect defect = parser_.skip(std::move(problem));
-  quarantine(defect.is_series, defect.entry, defect.problem);
+  quarantine(parser_.skip(std::move(problem)));
 }
 
 void Catalog::settle() {
@@ -44,7 +42,7 @@ void Catalog::settle() {
   for (CatalogFamily* family : dirty_) {
     if (family->is_ended) continue;
     for (std::size_t dropped = family->settle(); dropped > 0; --dropped) {
-      quarantine(true, family->entry, "a label set of " + family->name + " is there twice");
+      quarantine({family->entry, "a label set of " + family->name + " is there twice", true});
     }
   }
   dirty_.clear();
@@ -92,10 +90,10 @@ void Catalog::add_up_generations(Totals& totals) const {
   for (const Metric* metric : merged_) metric->merged->add_up(totals);
 }
 
-void Catalog::quarantine(bool is_series, std::uint32_t entry, const std::string& problem) {
-  ++(is_series ? quarantined_series_ : quarantined_families_);
+void Catalog::quarantine(const shm::Defect& defect) {
+  ++(defect.is_series ? quarantined_series_ : quarantined_families_);
   if (problems_.size() >= kMaxProblems) return;
-  problems_.push_back("directory entry " + std::to_string(entry) + ": " + problem);
+  problems_.push_back("directory entry " + std::to_string(defect.entry) + ": " + defect.problem);
 }
 
 void Catalog::add_unknown(const shm::UnknownRecord& record) {
@@ -140,18 +138,16 @@ Catalog::Metric* Catalog::claim(const shm::ParsedFamily& parsed) {
   Metric* metric = metric_of(schema.name);
   if (metric != nullptr && metric->generations.back()->type == schema.type) {
     if (metric->generations.size() < shm::kMaxGenerations) return metric;
-    quarantine(
-        false, parsed.entry,
-        "family " + std::string(schema.name) + " has more than " + std::to_string(shm::kMaxGenerations) + " schemas");
+    quarantine({parsed.entry, "family " + std::string(schema.name) + " has more than " +
+                                  std::to_string(shm::kMaxGenerations) + " schemas"});
     return nullptr;
   }
   const auto names = shm::claimed_names(schema.type, schema.name);
   for (const std::string& name : names) {
     const auto taken = claims_.find(name);
     if (taken == claims_.end() || taken->second == metric) continue;
-    quarantine(false, parsed.entry,
-               "family " + std::string(schema.name) + " needs the name " + name + ", which family " +
-                   taken->second->generations.back()->name + " has");
+    quarantine({parsed.entry, "family " + std::string(schema.name) + " needs the name " + name + ", which family " +
+                                  taken->second->generations.back()->name + " has"});
     return nullptr;
   }
   if (metric != nullptr) {
@@ -181,7 +177,7 @@ void Catalog::add_generation(Metric& metric, CatalogFamily& family) {
 
 void Catalog::add_family(const shm::ParsedFamily& parsed) {
   if (store_.size() >= kMaxFamilies) {
-    return quarantine(false, parsed.entry, "more families than " + std::to_string(kMaxFamilies));
+    return quarantine({parsed.entry, "more families than " + std::to_string(kMaxFamilies)});
   }
   Metric* metric = claim(parsed);
   if (metric == nullptr) return;
@@ -207,7 +203,7 @@ void Catalog::add_family(const shm::ParsedFamily& parsed) {
 void Catalog::add_series(const shm::ParsedSeries& parsed) {
   const auto found = by_entry_.find(parsed.record.family);
   if (found == by_entry_.end()) {
-    return quarantine(true, parsed.entry, "series of a family that is not served");
+    return quarantine({parsed.entry, "series of a family that is not served", true});
   }
   if (found->second.family->is_ended) return;
   CatalogSeries series;
@@ -226,7 +222,7 @@ void Catalog::add_to(const Served& served, CatalogSeries series, std::span<const
     const std::uint64_t needed = family.prefix_bytes(family.series.back());
     if (text_bytes_ + needed > most_text_bytes_) {
       family.drop_last();
-      return quarantine(true, entry, no_room());
+      return quarantine({entry, no_room(), true});
     }
     text_bytes_ += needed;
     family.text_bytes += needed;

@@ -47,7 +47,7 @@ struct Run {
 struct ExemplarRun {
   std::uint32_t first_cell = 0;  // in a slot
   std::uint32_t count = 0;
-  std::uint32_t total = 0;  // where the first of those is kept that are shown
+  std::uint32_t total = 0;  // where the first exemplar that is shown is kept
   const CatalogFamily* family = nullptr;
 };
 
@@ -64,7 +64,7 @@ class Catalog {
   void skip(std::string problem);
   void settle();
   std::uint32_t entries() const { return parser_.entries(); }
-  /// Of series that come from now on, those are left out whose text would pass this.
+  /// From now on, series whose text would pass this limit are left out.
   void limit_text(std::uint64_t most_bytes) { most_text_bytes_ = most_bytes; }
 
   /// By name, each once; without families that have ended or are quarantined.
@@ -110,7 +110,7 @@ class Catalog {
   void add_to(const Served& served, CatalogSeries series, std::span<const std::string_view> values,
               std::uint32_t first_cell, std::uint32_t entry);
   std::uint32_t place(const CatalogFamily& family, std::uint32_t first_cell);
-  void quarantine(bool is_series, std::uint32_t entry, const std::string& problem);
+  void quarantine(const shm::Defect& defect);
   Metric* metric_of(std::string_view name);
   Metric* claim(const shm::ParsedFamily& parsed);
   void end(Metric& metric);

@@ -11,10 +11,6 @@ using std::to_string;
 constexpr std::size_t kRedoCells = 3;
 constexpr std::size_t kFirstTally = offsetof(shm::SlotPrefix, tallies) / 8;
 
-bool has_nonzero(std::span<const std::uint64_t> cells) {
-  return std::any_of(cells.begin(), cells.end(), [](std::uint64_t cell) { return cell != 0; });
-}
-
 // The series of a histogram or summary that begins at `cell`.
 const Run* observed_at(const Catalog& catalog, std::uint64_t cell) {
   const auto& runs = catalog.runs();
@@ -44,15 +40,15 @@ void check_redo(std::span<const std::uint64_t> cells, const Catalog& catalog, co
 }
 
 void check_prefix(std::span<const std::uint64_t> cells, const Catalog& catalog, bool is_spill, const Report& report) {
-  if (has_nonzero(cells.subspan(kRedoCells, kFirstTally - kRedoCells)))
+  if (!is_zero(cells.subspan(kRedoCells, kFirstTally - kRedoCells)))
     report("reserved words of its prefix are not zero");
   if (is_spill) {
-    if (has_nonzero(cells.first(kRedoCells))) report("has a redo record, the spill uses none");
-    if (has_nonzero(cells.subspan(kFirstTally + shm::kUsedTallies, shm::kTallies - shm::kUsedTallies))) {
+    if (!is_zero(cells.first(kRedoCells))) report("has a redo record, the spill uses none");
+    if (!is_zero(cells.subspan(kFirstTally + shm::kUsedTallies, shm::kTallies - shm::kUsedTallies))) {
       report("has a tally that nobody counts");
     }
   } else {
-    if (has_nonzero(cells.subspan(kFirstTally, shm::kTallies))) report("has tallies, only the spill counts them");
+    if (!is_zero(cells.subspan(kFirstTally, shm::kTallies))) report("has tallies, only the spill counts them");
     check_redo(cells, catalog, report);
   }
 }
@@ -64,7 +60,7 @@ void check_exemplars(std::span<const std::uint64_t> cells, const Catalog& catalo
       const std::size_t first = run.first_cell + i * shm::kExemplarCells;
       if (first + shm::kExemplarCells > cells.size()) return;
       const auto exemplar = cells.subspan(first, shm::kExemplarCells);
-      if (is_spill && has_nonzero(exemplar)) {
+      if (is_spill && !is_zero(exemplar)) {
         report("cell " + to_string(first) + " is of an exemplar, the spill has none");
       }
       const std::uint64_t bytes = exemplar[shm::kExemplarTextBytes];
@@ -77,6 +73,10 @@ void check_exemplars(std::span<const std::uint64_t> cells, const Catalog& catalo
 }
 
 }  // namespace
+
+bool is_zero(std::span<const std::uint64_t> words) {
+  return std::all_of(words.begin(), words.end(), [](std::uint64_t word) { return word == 0; });
+}
 
 void check_thread_cells(std::span<const std::uint64_t> cells, const Catalog& catalog, bool is_spill,
                         const Report& report) {

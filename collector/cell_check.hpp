@@ -12,6 +12,8 @@
 
 namespace shmetrics::collector {
 
+bool is_zero(std::span<const std::uint64_t> words);
+
 using Report = std::function<void(const std::string& problem)>;
 
 /// `cells` are the slot's from its first on, as many as are allocated, at most those that the directory knows.

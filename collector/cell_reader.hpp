@@ -80,7 +80,7 @@ struct GaugeCopy {
 /// A gauge of a process slot; not set, too, if a claim resets it meanwhile.
 GaugeCopy copy_gauge(const shm::SharedWord* cells);
 
-/// Copies the gauges of a process slot; with `and_live` false, those of which the living alone count are left out.
+/// Copies the gauges of a process slot. If `and_live` is false, leaves out gauges that count only while a worker lives.
 void copy_gauges(const SlotCells& slot, const Catalog& catalog, bool and_live, std::span<GaugeCopy> to);
 
 /// Adds the gauges that copy_gauges() found in the slot of a worker.

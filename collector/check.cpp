@@ -9,6 +9,7 @@
 #include "collector/directory_reader.hpp"
 #include "collector/foreign_locks.hpp"
 #include "collector/mapped_segment.hpp"
+#include "shm/worker_entry.hpp"
 
 namespace shmetrics::collector {
 namespace {
@@ -16,7 +17,6 @@ namespace {
 using std::to_string;
 
 constexpr std::uint64_t kWarnPercent = 80;
-constexpr std::uint64_t kMostEpoch = (std::uint64_t{1} << shm::kOwnerEpochBits) - 1;
 constexpr std::size_t kWorkerWords = sizeof(shm::WorkerEntry) / 8;
 constexpr std::size_t kSlotWords = sizeof(shm::SlotEntry) / 8;
 
@@ -27,10 +27,6 @@ using WordsView = std::span<const std::uint64_t>;
 // A field of a table's entry, by its byte offset in layout.hpp.
 std::uint64_t field(WordsView entry, std::size_t byte_offset) {
   return entry[byte_offset / 8];
-}
-
-bool is_zero(WordsView words) {
-  return std::all_of(words.begin(), words.end(), [](std::uint64_t word) { return word == 0; });
 }
 
 class Checker {
@@ -106,7 +102,7 @@ class Checker {
     const std::string where = "worker " + to_string(worker);
     const std::uint64_t epoch = field(entry, offsetof(shm::WorkerEntry, epoch));
     const std::uint64_t released = field(entry, offsetof(shm::WorkerEntry, released));
-    if (epoch > kMostEpoch) find(where + ": epoch is " + to_string(epoch) + ", more than 48 bits");
+    if (epoch > shm::kMostEpoch) find(where + ": epoch is " + to_string(epoch) + ", more than 48 bits");
     if (released > 1) find(where + ": released is " + to_string(released) + ", not 0 or 1");
     const std::uint64_t counted = field(entry, offsetof(shm::WorkerEntry, counted));
     if (counted > 1) find(where + ": counted is " + to_string(counted) + ", not 0 or 1");
@@ -120,8 +116,7 @@ class Checker {
 
   void check_owner(const std::string& where, std::uint64_t owner) {
     if (owner == 0) return;
-    const std::uint64_t worker = (owner >> shm::kOwnerEpochBits) - 1;
-    const std::uint64_t epoch = owner & kMostEpoch;
+    const auto [worker, epoch] = shm::EntryClaim::of(owner);
     if (worker >= shape().workers) return find(where + ": its owner is no worker entry");
     const std::uint64_t now = workers_[worker * kWorkerWords + offsetof(shm::WorkerEntry, epoch) / 8];
     if (epoch == 0 || epoch % 2 != 0 || epoch > now) {

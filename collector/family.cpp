@@ -19,13 +19,6 @@ std::string_view type_in_text(shm::MetricType type) {
   return type == shm::MetricType::kInfo ? "gauge" : shm::type_name(type);
 }
 
-std::string_view take_value(std::string_view& rest) {
-  const std::size_t end = std::min(rest.find('\0'), rest.size());
-  const std::string_view value = rest.substr(0, end);
-  rest.remove_prefix(std::min(end + 1, rest.size()));
-  return value;
-}
-
 // Writes the line prefixes of a family; a series' labels are escaped once and copied into every line.
 class PrefixWriter {
  public:

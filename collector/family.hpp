@@ -48,6 +48,13 @@ struct KeptFields {
   std::uint64_t latest_start_unix_ns = 0;
 };
 
+/// Takes the first label value off what is left of a key.
+inline std::string_view take_value(std::string_view& rest) {
+  const std::string_view value = rest.substr(0, rest.find('\0'));
+  rest.remove_prefix(std::min(value.size() + 1, rest.size()));
+  return value;
+}
+
 struct CatalogFamily {
   std::uint32_t entry = 0;  // number of its record's
   shm::MetricType type{};
@@ -96,18 +103,13 @@ struct CatalogFamily {
     if (!segment.empty()) take(kSegmentLabel, std::string_view(segment));
     std::string_view rest = key(of);
     for (const std::string& label : labels) {
-      const std::size_t end = std::min(rest.find('\0'), rest.size());
-      const std::string_view value = rest.substr(0, end);
-      rest.remove_prefix(std::min(end + 1, rest.size()));
+      const std::string_view value = take_value(rest);
       if (value.empty() && !generations.empty()) continue;
       take(std::string_view(label), value);
     }
   }
   bool is_overflow(std::uint32_t place) const {
-    for (const std::uint32_t overflow : overflow_places) {
-      if (overflow == place) return true;
-    }
-    return false;
+    return std::find(overflow_places.begin(), overflow_places.end(), place) != overflow_places.end();
   }
   /// Those of `series` that are no overflow series.
   std::size_t label_sets() const { return series.size() - overflow_places.size(); }

@@ -32,7 +32,7 @@ struct Outcome {
   std::string openmetrics;  // the same of OpenMetrics alone
 };
 
-/// Who was first with each family, and with each name that it produces.
+/// The first family of each name, and of each sample name.
 class Claims {
  public:
   Outcome claim(const CatalogFamily& family) {
@@ -121,7 +121,7 @@ void FamilyGroups::for_each(const Wanted& wanted, const Visit& visit) const {
 }
 
 bool FamilyGroups::produces(std::string_view name) const {
-  // Whoever produces it begins with the same word.
+  // A family that produces it has a name that begins with the same word.
   const std::string_view word = name.substr(0, name.find('_') + 1);
   const auto is_before = [](const FamilyPart& part, std::string_view start) { return part.family->name < start; };
   auto part = std::lower_bound(parts_.begin(), parts_.end(), word, is_before);

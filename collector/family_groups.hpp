@@ -24,7 +24,7 @@ inline constexpr std::string_view kSegmentLabel = "segment";
 struct CatalogFamily;
 struct Totals;
 
-/// Who was first, of the segments that are shown together. The exporter keeps one for each file.
+/// Which of the segments that are shown together came first. The exporter keeps one of these for each file.
 struct Seniority {
   std::uint64_t rank = UINT64_MAX;  // the lower, the older
   std::uint32_t served_entries =
@@ -37,7 +37,7 @@ struct ScrapedSegment {
   std::span<const CatalogFamily* const> families;  // sorted by name, no name twice
   const Totals* totals = nullptr;
   std::uint32_t entries = 0;       // of its directory
-  Seniority* seniority = nullptr;  // null: who stands first is the oldest
+  Seniority* seniority = nullptr;  // null: the first in the list is the oldest
 };
 
 /// A family as one segment has it.
@@ -60,7 +60,7 @@ using Wanted = std::function<bool(const std::vector<std::string>& names)>;
 
 class FamilyGroups {
  public:
-  /// Who was there first keeps a name: families that were shown before, then those of the older segment. A family is
+  /// The first family with a name keeps it: one that was shown before, else that of the older segment. A family is
   /// left out when an older one has its name with another type, or produces one of its names (shm::claimed_names). What
   /// only OpenMetrics would write under one name is left out of that alone. The first segment in order gives the help.
   explicit FamilyGroups(std::span<const ScrapedSegment> segments);

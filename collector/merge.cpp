@@ -50,7 +50,7 @@ bool takes(shm::GaugeMode mode, WorkerStanding worker) {
     case shm::GaugeMode::kAll:
       return worker.is_settled;
     case shm::GaugeMode::kShared:
-      return false;  // its value is nobody's own
+      return false;  // it belongs to no worker
     default:
       return worker.is_settled && worker.is_live;
   }

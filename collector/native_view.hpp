@@ -32,7 +32,7 @@ std::vector<double> classic_bounds(const shm::NativeWindow& window);
 /// Of each cell: its bucket among these bounds.
 std::vector<std::uint8_t> classic_buckets(const shm::NativeWindow& window, std::span<const double> bounds);
 
-/// One view for all these windows, so that nothing that was shown before another window came goes back:
+/// One view for all these windows. No count that was shown before a new window came goes down with it:
 /// docs/merge-rules.md, "Native histograms". `first_cell` is left alone.
 NativeView common_view(std::span<const shm::NativeWindow> windows);
 /// Of each cell of the window: its cell in the view.

@@ -1,4 +1,4 @@
-// What a read of a segment may take of time and memory, and of which files. Plain data.
+// How much time and memory a read of a segment may take, and which files it may read. Plain data.
 //
 // Threads: any. Failure: none. Lifetime: `is_stopped` must outlive the read.
 #pragma once
@@ -23,7 +23,7 @@ struct ReadShare {
   std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::now() + kMostReadTime;
   std::uint64_t held_bytes = UINT64_MAX;          // of memory that the Scraper holds after it
   std::uint64_t text_bytes = kMaxPrefixBytes;     // of these, the text before numbers; series beyond are left out
-  const std::atomic<bool>* is_stopped = nullptr;  // true, at any time: the deadline is now
+  const std::atomic<bool>* is_stopped = nullptr;  // becomes true when the read must end at once
 };
 
 }  // namespace shmetrics::collector

@@ -28,21 +28,11 @@ static_assert(std::size(kDropReasons) + std::size(kRefusedValues) + std::size(kD
 static_assert(std::size(kOverflowNames) == shm::kOverflowReasons);
 
 void count_workers(const Snapshot& snapshot, SegmentStatus& status) {
+  // By WorkerState.
+  std::uint64_t* const counts[] = {&status.workers_live, &status.workers_dead, &status.workers_released,
+                                   &status.workers_unused};
   for (const WorkerCopy& worker : snapshot.workers) {
-    switch (state_of(worker)) {
-      case WorkerState::kLive:
-        ++status.workers_live;
-        break;
-      case WorkerState::kDead:
-        ++status.workers_dead;
-        break;
-      case WorkerState::kReleased:
-        ++status.workers_released;
-        break;
-      case WorkerState::kUnused:
-        ++status.workers_unused;
-        break;
-    }
+    ++*counts[static_cast<std::size_t>(state_of(worker))];
     status.worker_deaths = accumulate(status.worker_deaths, worker.deaths);
   }
   for (const std::uint64_t owner : snapshot.owners) {

@@ -13,8 +13,6 @@
 namespace shmetrics::collector {
 namespace {
 
-constexpr std::uint64_t kMostEpoch = (std::uint64_t{1} << shm::kOwnerEpochBits) - 1;
-
 // A count that no correct writer leaves is not used at all: below it there may be holes.
 bool is_allocation(std::uint64_t cells, const shm::Geometry& geometry) {
   return cells % shm::kGrowthCells == 0 && cells <= geometry.cells;
@@ -253,7 +251,7 @@ std::optional<WorkerStanding> SnapshotReader::copy_worker(std::uint32_t worker, 
   }
 
   const std::uint64_t allocated = entry.cells_allocated.load_acquire();
-  if (released > 1 || copy.epoch > kMostEpoch || !is_allocation(allocated, shape)) {
+  if (released > 1 || copy.epoch > shm::kMostEpoch || !is_allocation(allocated, shape)) {
     ++snapshot_.quarantined_workers;
     return std::nullopt;
   }

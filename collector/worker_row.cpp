@@ -4,6 +4,7 @@
 #include <span>
 
 #include "collector/snapshot.hpp"
+#include "shm/worker_entry.hpp"
 
 namespace shmetrics::collector {
 namespace {
@@ -31,10 +32,9 @@ WorkerState state_of(const WorkerCopy& worker) {
 }
 
 const WorkerCopy* owner_of(const Snapshot& snapshot, std::uint64_t owner) {
-  const std::uint64_t entry = (owner >> shm::kOwnerEpochBits) - 1;  // 0 becomes more than any entry
-  if (entry >= snapshot.workers.size()) return nullptr;
-  const std::uint64_t epoch = owner & ((std::uint64_t{1} << shm::kOwnerEpochBits) - 1);
-  return snapshot.workers[entry].epoch == epoch ? &snapshot.workers[entry] : nullptr;
+  const auto [worker, epoch] = shm::EntryClaim::of(owner);
+  const bool is_owner = worker < snapshot.workers.size() && snapshot.workers[worker].epoch == epoch;
+  return is_owner ? &snapshot.workers[worker] : nullptr;
 }
 
 std::vector<WorkerRow> worker_rows(const Snapshot& snapshot) {
