@@ -140,7 +140,7 @@ void report_losses(const SegmentStatus& status, Report& report) {
   }
 }
 
-// Which exporter reads the segment, and what its tokens are, is not in the segment.
+// The segment does not say which exporter reads it, nor the exporter's tokens.
 constexpr char kAskTheExporter[] =
     "\nThe segment is one half. Ask the exporter too, with its own address and one of its tokens:\n"
     "  curl -fsS http://localhost:5000/-/healthy\n"

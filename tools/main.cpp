@@ -2,11 +2,15 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <functional>
 #include <iostream>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "collector/duration.hpp"
 #include "collector/scraper.hpp"
@@ -95,50 +99,77 @@ int write_out(const std::string& out, int code, int failure) {
   return fail(std::string("write to stdout: ") + std::strerror(errno), failure);
 }
 
+const std::vector<std::pair<std::string, DumpFormat>> kFormats{{"table", DumpFormat::kTable},
+                                                               {"json", DumpFormat::kJson},
+                                                               {"text", DumpFormat::kText},
+                                                               {"openmetrics", DumpFormat::kOpenmetrics},
+                                                               {"protobuf", DumpFormat::kProtobuf}};
+
+/// A subcommand: appends to `out`, or says in `problem` why not. Returns the exit code.
+using Command = std::function<int(std::string& out, std::string& problem)>;
+
 struct CommandLine {
   CLI::App app{kAbout, "shmetrics"};
-  DumpOptions dump;
-  TopOptions top;
-  bool once = false;
-  std::string format = "table", interval = "2s";
-  std::string check_path, doctor_path, diff_a, diff_b;
-  CLI::App* dump_command = nullptr;
-  CLI::App* check_command = nullptr;
-  CLI::App* doctor_command = nullptr;
-  CLI::App* top_command = nullptr;
-  CLI::App* diff_command = nullptr;
+  Command command;        // the one that was given
+  int failure = kFailed;  // its exit code when standard output takes no more, and for an exception
 
   CommandLine() {
     app.footer(kExamples);
     app.set_version_flag("--version", "shmetrics " SHMETRICS_VERSION);
     app.require_subcommand(1);
-    dump_command = app.add_subcommand("dump", "Show families, series and values")->footer(kDumpExamples);
-    dump_command->add_option("PATH", dump.path, "The segment's file")->check(kNotEmpty);
-    dump_command
-        ->add_option("--format", format,
-                     "table (default), json, text (Prometheus 0.0.4), openmetrics (1.0.0) or protobuf")
-        ->type_name("FORMAT")
-        ->check(CLI::IsMember({"table", "json", "text", "openmetrics", "protobuf"}).description(""));
-    dump_command->add_option("--family", dump.family, "Only families whose name matches this shell pattern")
-        ->type_name("GLOB");
-    dump_command->add_flag("--workers", dump.with_workers, "Show the worker table too (JSON always has it)");
-    check_command = app.add_subcommand("check", "Tell whether a segment is sound; a line per finding");
-    check_command->add_option("PATH", check_path, "The segment's file")->check(kNotEmpty);
-    check_command->footer(kCheckExamples);
-    doctor_command = app.add_subcommand("doctor", "Tell why a metric is missing, and what to do");
-    doctor_command->add_option("PATH", doctor_path, "The segment's file")->check(kNotEmpty);
-    doctor_command->footer(kDoctorExamples);
+    add_dump();
+    add_path(add("check", "Tell whether a segment is sound; a line per finding", kCheckExamples, kNoAnswer,
+                 [this](std::string& out, std::string& problem) { return check(path_, out, problem); }));
+    add_path(add("doctor", "Tell why a metric is missing, and what to do", kDoctorExamples, kNoAnswer,
+                 [this](std::string& out, std::string&) { return doctor(path_, out); }));
     add_top();
-    diff_command = app.add_subcommand("diff", "Tell which series of two segments differ")->footer(kDiffExamples);
-    diff_command->add_option("A", diff_a, "A segment's file")->required();
-    diff_command->add_option("B", diff_b, "Another's")->required();
+    CLI::App& two = add("diff", "Tell which series of two segments differ", kDiffExamples, kNoAnswer,
+                        [this](std::string& out, std::string& problem) { return diff(path_, other_, out, problem); });
+    two.add_option("A", path_, "A segment's file")->required();
+    two.add_option("B", other_, "Another's")->required();
   }
 
  private:
+  CLI::App& add(const char* name, const char* text, const char* footer, int failed, Command given) {
+    CLI::App* const added = app.add_subcommand(name, text)->footer(footer);
+    added->callback([this, failed, given] {
+      failure = failed;
+      command = given;
+    });
+    return *added;
+  }
+  void add_path(CLI::App& to) { to.add_option("PATH", path_, "The segment's file")->check(kNotEmpty); }
+
+  void add_dump() {
+    CLI::App& added = add("dump", "Show families, series and values", kDumpExamples, kFailed,
+                          [this](std::string& out, std::string& problem) { return run_dump(out, problem); });
+    add_path(added);
+    added
+        .add_option("--format", format_,
+                    "table (default), json, text (Prometheus 0.0.4), openmetrics (1.0.0) or protobuf")
+        ->type_name("FORMAT")
+        ->check(CLI::IsMember(kFormats).description(""));
+    added.add_option("--family", dump_.family, "Only families whose name matches this shell pattern")
+        ->type_name("GLOB");
+    added.add_flag("--workers", dump_.with_workers, "Show the worker table too (JSON always has it)");
+  }
+
+  int run_dump(std::string& out, std::string& problem) {
+    dump_.path = path_;
+    dump_.format = std::ranges::find(kFormats, format_, &std::pair<std::string, DumpFormat>::first)->second;
+    if (dump_.with_workers && dump_.format != DumpFormat::kTable && dump_.format != DumpFormat::kJson) {
+      problem = "--workers needs --format table or json: the other formats have no place for workers";
+    } else if (dump_.format == DumpFormat::kProtobuf && isatty(STDOUT_FILENO) != 0) {
+      problem = "--format protobuf writes no text: send it to a file or to another program";
+    }
+    return problem.empty() ? dump(dump_, out, problem) : kUsage;
+  }
+
   void add_top() {
-    top_command = app.add_subcommand("top", "Show how fast counters and histograms move")->footer(kTopExamples);
-    top_command->add_option("PATH", top.path, "The segment's file")->check(kNotEmpty);
-    top_command->add_option("--interval", interval, "Between two readings (default 2s): 500ms, 2s, 1m30s")
+    CLI::App& added = add("top", "Show how fast counters and histograms move", kTopExamples, kFailed,
+                          [this](std::string& out, std::string& problem) { return run_top(out, problem); });
+    add_path(added);
+    added.add_option("--interval", interval_, "Between two readings (default 2s): 500ms, 2s, 1m30s")
         ->type_name("TIME")
         ->check(CLI::Validator(
             [](const std::string& text) {
@@ -146,60 +177,19 @@ struct CommandLine {
               return is_fine ? "" : "wants a time from 10ms to 24h, such as 500ms, 2s, 1m30s; not '" + text + "'";
             },
             ""));
-    top_command->add_flag("--once", once, "Print one table and end, also on a terminal");
+    added.add_flag("--once", once_, "Print one table and end, also on a terminal");
   }
+
+  int run_top(std::string& out, std::string& problem) const {
+    const TopOptions options{path_, *collector::parse_duration(interval_)};
+    return once_ || !is_screen() ? top_once(options, out, problem) : top_on_screen(options, problem);
+  }
+
+  std::string path_ = collector::default_path(), other_;
+  DumpOptions dump_;
+  std::string format_ = "table", interval_ = "2s";
+  bool once_ = false;
 };
-
-int finish(const std::string& out, const std::string& problem, int code, int failure) {
-  return problem.empty() ? write_out(out, code, failure) : fail(problem, code);
-}
-
-std::string path_or_default(const std::string& path) {
-  return path.empty() ? collector::default_path() : path;
-}
-
-int run_dump(DumpOptions options, const std::string& format) {
-  options.format = format == "json"          ? DumpFormat::kJson
-                   : format == "text"        ? DumpFormat::kText
-                   : format == "openmetrics" ? DumpFormat::kOpenmetrics
-                   : format == "protobuf"    ? DumpFormat::kProtobuf
-                                             : DumpFormat::kTable;
-  if (options.with_workers && options.format != DumpFormat::kTable && options.format != DumpFormat::kJson) {
-    return fail("--workers needs --format table or json: the other formats have no place for workers", kUsage);
-  }
-  if (options.format == DumpFormat::kProtobuf && isatty(STDOUT_FILENO) != 0) {
-    return fail("--format protobuf writes no text: send it to a file or to another program", kUsage);
-  }
-  options.path = path_or_default(options.path);
-  std::string out, problem;
-  const int code = dump(options, out, problem);
-  return finish(out, problem, code, kFailed);
-}
-
-int run_check(const std::string& path) {
-  std::string out, problem;
-  const int code = check(path_or_default(path), out, problem);
-  return finish(out, problem, code, kNoAnswer);
-}
-
-int run_doctor(const std::string& path) {
-  std::string out;
-  const int code = doctor(path_or_default(path), out);
-  return write_out(out, code, kNoAnswer);
-}
-
-int run_top(TopOptions options, bool once) {
-  options.path = path_or_default(options.path);
-  std::string out, problem;
-  const int code = once || !is_screen() ? top_once(options, out, problem) : top_on_screen(options, problem);
-  return finish(out, problem, code, kFailed);
-}
-
-int run_diff(const std::string& a, const std::string& b) {
-  std::string out, problem;
-  const int code = diff(a, b, out, problem);
-  return finish(out, problem, code, kNoAnswer);
-}
 
 /// CLI11's message, or a plainer one if it names the wrong cause; and which --help to read.
 std::string complaint(const CLI::App& app, const CLI::ParseError& error) {
@@ -220,16 +210,12 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return fail(complaint(line.app, error), kUsage);
   }
-  const bool is_question = !line.dump_command->parsed() && !line.top_command->parsed();
   try {
-    if (line.check_command->parsed()) return run_check(line.check_path);
-    if (line.doctor_command->parsed()) return run_doctor(line.doctor_path);
-    if (line.diff_command->parsed()) return run_diff(line.diff_a, line.diff_b);
-    if (line.dump_command->parsed()) return run_dump(line.dump, line.format);
-    line.top.interval = *collector::parse_duration(line.interval);
-    return run_top(line.top, line.once);
+    std::string out, problem;
+    const int code = line.command(out, problem);
+    return problem.empty() ? write_out(out, code, line.failure) : fail(problem, code);
   } catch (const std::exception& error) {
-    return fail(error.what(), is_question ? kNoAnswer : kFailed);
+    return fail(error.what(), line.failure);
   }
 }
 

@@ -41,7 +41,7 @@ struct Moment {
 
 Moment moment_of(collector::Scraper& scraper, std::chrono::steady_clock::time_point at);
 
-/// Below which a part of the observations is; if all are in the first bucket, nothing is known but its end.
+/// The value that a given part of the observations is below. If all are in the first bucket, only its end is known.
 struct Quantile {
   double value = 0;
   bool is_at_most = false;
