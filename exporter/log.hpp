@@ -36,8 +36,8 @@ class LogThrottle {
   using Time = std::chrono::steady_clock::time_point;
   /// How many were held back since the last one that passed; nothing when this one is held back.
   std::optional<std::uint64_t> pass(std::string_view line_class, Time now);
-  /// Logs the line if it passes now, with `not_logged_before`: how many did not, and with `not_logged_of`: whom they
-  /// were of, kMostNamed at most.
+  /// Logs the line if it passes now. Its field `not_logged_before` is the number of lines held back since the last one,
+  /// and `not_logged_of` names their peers, at most kMostNamed.
   void log(std::string_view line_class, LogLevel level, std::string_view message, LogFields fields,
            const std::string& of = {});
   static constexpr std::size_t kMostNamed = 16;

@@ -1,6 +1,7 @@
 // The user namespace that this process is in.
 //
-// Threads: any. Failure: none; what /proc does not say is taken for a part. Lifetime: values.
+// Threads: any. Failure: none; without /proc, the namespace is taken for one that holds only some users. Lifetime:
+// values.
 #pragma once
 
 #include <sys/types.h>
@@ -9,8 +10,8 @@
 
 namespace shmetrics::exporter {
 
-/// Who stands for all users that our user namespace does not hold (/proc/sys/kernel/overflowuid): as owner of a file
-/// or a socket it says nothing. Nobody where the namespace holds all.
+/// The user id that the kernel shows for every user outside our user namespace (/proc/sys/kernel/overflowuid). As owner
+/// of a file or socket it says nothing. No value if our namespace holds all users.
 std::optional<uid_t> stand_in_for_others();
 
 }  // namespace shmetrics::exporter

@@ -30,10 +30,10 @@ using UnsentLimit = asio::detail::socket_option::integer<IPPROTO_TCP, TCP_NOTSEN
 /// A segment that takes longer is no reason to call the start a failure.
 constexpr std::chrono::seconds kFirstLookPatience{5};
 
-constexpr const char* kNoFamily = "";  // as a name that none has
+constexpr const char* kNoFamily = "";  // no family has this name
 
-/// When all others are held by connections that were let in, one place in so many is for those who stay for one answer
-/// only: a probe of the health, a scraper that connects again.
+/// If connections that were let in hold all other places, one place in so many is left for short connections of one
+/// answer: a health probe, or a scraper that connects again.
 constexpr std::size_t kPartOfLastPlaces = 16;
 
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);

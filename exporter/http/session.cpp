@@ -253,7 +253,7 @@ class Session {
     }
   }
 
-  /// Who guesses gets answers ever later. Not our own user and root on this machine: they need not guess.
+  /// A peer that guesses credentials waits longer each time. Our own user and root on this machine never wait.
   asio::awaitable<void> hold_back() {
     const auto pause = context_.memory.pause_for(connection_.peer, Clock::now());
     const bool is_near = connection_.peer.kind == Peer::Kind::kUnix || connection_.peer.is_loopback();
@@ -340,15 +340,15 @@ class Session {
     context_.refusals.log(answer.cause, LogLevel::kWarn, "request refused", fields, connection_.peer.site_text());
   }
 
-  /// Who was let in, and has no room yet for the last of its answers, has as long as for the pieces before.
+  /// A peer that was let in has the same time for the rest of its last answer as for each piece before.
   std::chrono::milliseconds linger_time() {
     int unsent = 0;
     const bool is_late = ::ioctl(stream_.socket().native_handle(), SIOCOUTQNSD, &unsent) == 0 && unsent > 0;
     return connection_.was_let_in && is_late ? context_.limits.write_timeout : kLingerTimeout;
   }
 
-  /// Closing while bytes of the peer are unread, or still to come, makes the kernel send a reset, and throw away the
-  /// answers that the peer has not taken.
+  /// If we close while the peer still sends, the kernel sends a reset, and the peer loses answers that it has not read
+  /// yet. So we read on for a while.
   asio::awaitable<void> linger() {
     beast::error_code ignored;
     stream_.socket().shutdown(asio::socket_base::shutdown_send, ignored);
