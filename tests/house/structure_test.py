@@ -106,19 +106,6 @@ class Structure(unittest.TestCase):
                     wrong.append(f"{name}:{number}: {room} must not include {target}")
         self.assertFalse(wrong, "\n" + "\n".join(wrong))
 
-    def test_exporter_and_tools_do_not_reach_shared_memory_through_headers(self):
-        def reached(name, path):
-            for _, target, quoted in includes(name):
-                if not quoted or target in path:
-                    continue
-                if target.startswith("shm/"):
-                    yield " -> ".join(path + [target])
-                elif (root / target).exists():
-                    yield from reached(target, path + [target])
-
-        wrong = [found for name in self.code("exporter", "tools") for found in reached(name, [name])]
-        self.assertFalse(wrong, "\n" + "\n".join(wrong))
-
     def test_includes_within_the_exporter_go_along_its_arrows(self):
         wrong = []
         for name in self.code("exporter"):
