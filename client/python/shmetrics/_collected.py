@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from . import _core
+import shmetrics._core as _core
 
 
 class Sample(NamedTuple):

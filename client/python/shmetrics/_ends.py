@@ -1,6 +1,6 @@
 """Ends that are no deaths. multiprocessing and billiard (celery) leave their children by os._exit, which skips the exit
-handlers of C. And a server may repeat SIGTERM while Python finalises: so the worker is released as early as Python
-allows."""
+handlers of C. uvicorn since 0.29 sends itself the signal again that stopped it, and dies of it. And a server may repeat
+SIGTERM while Python finalises: so the worker is released as early as Python allows."""
 import atexit
 import os
 import sys
@@ -24,17 +24,35 @@ def _release_before_exit(worker: Any) -> None:
     worker._do_exit = release_and_exit
 
 
-def _watch_pools() -> None:
+def _release_before_signal(server: Any) -> None:
+    """Only where uvicorn was stopped by a signal: one that serves in a thread of a program may end before it."""
+    shutdown = server.shutdown
+
+    async def shutdown_and_release(self: Any, *args: Any, **named: Any) -> None:
+        await shutdown(self, *args, **named)
+        if getattr(self, "_captured_signals", None):
+            release_worker()
+    server.shutdown = shutdown_and_release
+
+
+def _is_ours_to_wrap(function: object) -> bool:  # it is there, and not wrapped already
+    return getattr(function, "__module__", __name__) != __name__
+
+
+def _watch_ends() -> None:
     for name in ("multiprocessing.util", "billiard.util"):
         util = sys.modules.get(name)
         if util is not None:
             _release_last(util)  # this process is such a child already; one that is being forked forgets it
             util.register_after_fork(util, _release_last)
     worker = getattr(sys.modules.get("billiard.pool"), "Worker", None)
-    if getattr(getattr(worker, "_do_exit", None), "__module__", __name__) != __name__:  # there, and not ours already
+    if _is_ours_to_wrap(getattr(worker, "_do_exit", None)):
         _release_before_exit(worker)
+    server = getattr(sys.modules.get("uvicorn.server"), "Server", None)
+    if _is_ours_to_wrap(getattr(server, "shutdown", None)):
+        _release_before_signal(server)
 
 
 atexit.register(release_worker)
-os.register_at_fork(after_in_child=_watch_pools)
-_watch_pools()
+os.register_at_fork(after_in_child=_watch_ends)
+_watch_ends()

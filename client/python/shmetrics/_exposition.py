@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import threading
     import wsgiref.simple_server
 
-from . import _core
+import shmetrics._core as _core
 from ._collected import Metric, bound_here, collect
 
 CONTENT_TYPE_LATEST = "text/plain; version=0.0.4; charset=utf-8"

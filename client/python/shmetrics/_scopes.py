@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Any, Generic, Protocol, TypeVar, cast
 
-from . import _core
+import shmetrics._core as _core
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _Self = TypeVar("_Self", bound="_Scope")
