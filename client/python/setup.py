@@ -26,7 +26,8 @@ class BuildByCMake(build_ext):
             super().build_extension(extension)
             return
         directory = pathlib.Path(self.build_temp).resolve()
-        self.run_step("cmake", "-S", SOURCE, "-B", directory, "-DCMAKE_BUILD_TYPE=Release",
+        generator = ["-G", "Ninja"] if shutil.which("ninja") else []  # make may be missing
+        self.run_step("cmake", "-S", SOURCE, "-B", directory, *generator, "-DCMAKE_BUILD_TYPE=Release",
                       "-DSHMETRICS_CLIENT_ONLY=ON", "-DSHMETRICS_PYTHON=ON", "-DSHMETRICS_INSTALL=OFF",
                       "-DSHMETRICS_TESTS=OFF", f"-DPython3_EXECUTABLE={sys.executable}")
         self.run_step("cmake", "--build", directory, "--parallel", str(os.cpu_count()), "--target", "shmetrics_python")

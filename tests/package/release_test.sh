@@ -59,9 +59,11 @@ in_empty_system() (
     cat
   } >"$system/commands"
   echo "== $1"
-  inside 'bash /commands' >"$scratch/log" 2>&1 || { tail -n 40 "$scratch/log" && fail "$1"; }
-  grep -E 'the number is seen|^jobs_total' "$scratch/log" || fail "$1 shows no number"
+  status=0
+  inside 'bash /commands' >"$scratch/log" 2>&1 || status=$?
   umount -l "$system"/{proc,dev/shm,var/cache/apt/archives} "$system"
+  [ $status -eq 0 ] || { tail -n 40 "$scratch/log" && fail "$1"; }
+  grep -E 'the number is seen|^jobs_total' "$scratch/log" || fail "$1 shows no number"
   rm -rf --one-file-system "$layer"
 )
 

@@ -21,6 +21,7 @@ make_system() {
   system=$(mktemp -d)
   trap remove_system EXIT
   debootstrap --variant=minbase --include=ca-certificates "$1" "$system"
+  chmod 755 "$system" # its users are not all root
   apt-config dump Acquire >"$system/etc/apt/apt.conf.d/99host" # its proxy, if it has one
   cp /etc/resolv.conf "$system/etc/"
   mount --bind "$system" "$system" # tests change how / is mounted, which it then has to be
