@@ -37,10 +37,10 @@ class PhpFpm(Served):
         self.assertEqual(self.counted(fpm, "/die"), 1)
 
     def test_workers_that_end_after_some_requests_are_no_deaths(self):
-        fpm = self.start(STATIC + "pm.max_requests = 50")
+        fpm = self.start(STATIC + "pm.max_requests = 5")
         before = set(fpm.workers())
         self.assert_counted(fpm, self.load(fpm))
-        self.assertFalse(before & set(fpm.workers()), "all were followed by others")
+        self.assertLess(before & set(fpm.workers()), before, "some were followed by others")
         fpm.stop()
         self.assertEqual(deaths_in(fpm.segment), 0)
         self.assertEqual(samples(fpm.segment, "app_active"), {"app_active": 0})

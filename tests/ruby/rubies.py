@@ -31,6 +31,12 @@ def environment(segment, **more):
     return {**os.environ, "SHMETRICS_SEGMENT": str(segment), "RUBYLIB": ":".join(map(str, folders)), **more}
 
 
+def has_mmap():
+    """Whether Debian's prometheus-client-mmap is here."""
+    return subprocess.run(["ruby", "-e", "require 'shmetrics/client_mmap'"], capture_output=True,
+                          env=environment(segments.SEGMENT, SHMETRICS_GEM="mmap")).returncode == 0
+
+
 def run(segment, source, **more):
     """What a program wrote."""
     done = subprocess.run(["ruby", "-W:no-deprecated", "-e", source], env=environment(segment, **more), text=True,
