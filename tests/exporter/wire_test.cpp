@@ -159,14 +159,14 @@ TEST(Wire, ThePagesAreThere) {
   const RunningExporter exporter;
   const HttpResponse page = exporter.get("/");
   EXPECT_EQ(page.header("Content-Type"), "text/html; charset=utf-8");
-  EXPECT_THAT(page.body, HasSubstr("href=\"/api/metrics\""));
+  EXPECT_THAT(page.body, HasSubstr("href=\"./api/metrics\""));
   EXPECT_THAT(page.body, HasSubstr("(revision "));
   const HttpResponse stranger = exporter.get("/", "Host: example.org\r\n");
   EXPECT_EQ(stranger.status, 401);
   EXPECT_THAT(stranger.body, ::testing::Not(HasSubstr("revision")));
   EXPECT_EQ(exporter.get("/api/metrics/").status, 404);
   const RunningExporter moved({.flags = {"--web.telemetry-path=/stats"}});
-  EXPECT_THAT(moved.get("/").body, HasSubstr("href=\"/stats\""));
+  EXPECT_THAT(moved.get("/").body, HasSubstr("href=\"./stats\""));
   EXPECT_EQ(moved.get("/stats").status, 200);
   EXPECT_EQ(moved.get("/metrics").status, 200);
 }
