@@ -247,8 +247,9 @@ fi
 [ "$with_prometheus" = no ] || show_queries
 
 if [ "$keep" = yes ]; then
-  start "$directory/load.log" "$bin/load_generator" --port "$app_port" --seconds 86400 --rate 50 \
-    --mix "$example/load.txt" --websockets 4
+  start "$directory/load.log" bash -c 'while "$@"; do :; done; exit 1' load "$bin/load_generator" --port "$app_port" \
+    --seconds 3600 --rate 50 --mix "$example/load.txt" --websockets 4 # as long as the generator takes
+  load=$started
   worker= # where the kernel does not list children, none is named
   # The file ends without a newline.
   read -r worker _ 2>/dev/null <"/proc/$application/task/$application/children" || true
@@ -262,6 +263,6 @@ if [ "$keep" = yes ]; then
   [ -z "$worker" ] ||
     echo "  kill -9 $worker   # a worker: no counter goes down, and another takes its place"
   trap 'exit 0' INT TERM
-  wait -n "$application" "$server" || true
+  wait -n "$application" "$server" "$load" || true
   fail "a program ended: $(tail -qn 1 "$directory"/*.log)"
 fi
