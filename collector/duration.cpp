@@ -1,7 +1,8 @@
 #include "collector/duration.hpp"
 
-#include <charconv>
 #include <cmath>
+#include <cstdlib>
+#include <string>
 
 namespace shmetrics::collector {
 namespace {
@@ -23,13 +24,14 @@ double unit_ms(std::string_view unit) {
 std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) {
   double total_ms = 0;
   while (!text.empty()) {
-    // Digits and a point alone: from_chars would take a sign, an exponent and `inf` too.
+    // Digits and a point alone: strtod would take a sign, an exponent and `inf` too. libc++ 16 has no from_chars for it.
     const std::size_t digits = std::min(text.find_first_not_of("0123456789."), text.size());
     const std::size_t end = std::min(text.find_first_of("0123456789.", digits), text.size());
-    double number = 0;
-    const auto [stop, error] = std::from_chars(text.data(), text.data() + digits, number);
+    const std::string written(text.substr(0, digits));
+    char* stop = nullptr;
+    const double number = std::strtod(written.c_str(), &stop);
     const double unit = unit_ms(text.substr(digits, end - digits));
-    if (error != std::errc{} || stop != text.data() + digits || unit == 0) return std::nullopt;
+    if (digits == 0 || *stop != '\0' || unit == 0) return std::nullopt;
     total_ms += number * unit;
     text.remove_prefix(end);
   }
