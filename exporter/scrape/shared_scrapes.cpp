@@ -18,7 +18,7 @@ namespace asio = boost::asio;
 /// writes because it gets the order from the other's queue.
 struct SharedScrapes::Order {
   ScrapeQuery query;
-  Peer peer;  // the first that asked
+  Peer peer;  // who waits is of its site
   Outcome result = ScrapeFailure::kBroken;
   bool is_done = false;
   std::list<asio::steady_timer*> waiting = {};  // of the waiting requests; cancelled when it is done
@@ -63,7 +63,7 @@ asio::awaitable<SharedScrapes::Outcome> SharedScrapes::get(ScrapeQuery query, Pe
 
 std::shared_ptr<SharedScrapes::Order> SharedScrapes::join(ScrapeQuery query, const Peer& peer) {
   for (const std::shared_ptr<Order>& order : next_) {
-    if (order->query == query) return order;
+    if (order->query == query && order->peer.same_site(peer)) return order;
   }
   return next_.emplace_back(std::make_shared<Order>(Order{.query = std::move(query), .peer = peer}));
 }

@@ -1,4 +1,4 @@
-// Scrapes that come together share the work: one look at the segments, one rendering of each query.
+// Scrapes that come together share the work: one look at the segments, and for each peer one rendering of a query.
 //
 // Collecting has a thread of its own, so that health checks, other responses and refusals do not wait for it. A request
 // that comes while that thread works waits for the next collection, and all waiting requests share that one. So a
@@ -43,8 +43,8 @@ class SharedScrapes {
   ~SharedScrapes();
   SharedScrapes(const SharedScrapes&) = delete;
 
-  /// The bytes that answer the query, or why there are none: the deadline is over, or collecting threw. Of peers with
-  /// one query the first one has the response.
+  /// The bytes that answer the query, or why there are none: the deadline is over, or collecting threw. Peers share no
+  /// response: one that has no more room, or takes nothing, would do it at the cost of another.
   boost::asio::awaitable<Outcome> get(ScrapeQuery query, Peer peer, Time deadline);
 
  private:

@@ -109,6 +109,21 @@ TEST_F(SharedScrapesTest, NoPeerHasMoreThanHalfOfTheBudgetSoThatNoneShutsOutTheO
   EXPECT_EQ(text(4).size(), kMostBytes / 4);
 }
 
+TEST_F(SharedScrapesTest, APeerWithoutRoomTakesNothingFromOneThatAsksTheSame) {
+  const Peer greedy{.address = {1}}, other{.address = {2}}, first{.address = {3}};
+  const std::string text_of_a_quarter(kMostBytes / 4, 'x');
+  source_.render = [&](const ScrapeQuery&, const RequestCounts&) { return text_of_a_quarter; };
+  constexpr std::chrono::seconds kPatience{20};
+  for (const char* name : {"a", "b"}) ask(named(name), kPatience, greedy);
+  run();
+  ask({}, kPatience, first);  // while that is collected, the next two come together
+  ask(named("c"), kPatience, greedy);
+  ask(named("c"), kPatience, other);
+  run();
+  EXPECT_EQ(std::get<ScrapeFailure>(outcomes_[3].value()), ScrapeFailure::kFull);
+  EXPECT_EQ(text(4).size(), kMostBytes / 4);
+}
+
 TEST_F(SharedScrapesTest, WhoComesWhileItReadsGetsALaterRead) {
   // The second request is made inside the first read, so what that read saw may be older than the request.
   during_read_ = [this] {
