@@ -39,8 +39,8 @@ struct Target {
   Route route = Route::kOther;
   const UiFile* file = nullptr;  // of the live page
   bool is_moved = false;         // /ui, which is /ui/
-  /// Health, and the files of the page. They are the same in every copy of this program and tell nothing about the
-  /// segment. Without them the page could not ask for a token, nor without the way to it.
+  /// Health, the files of the page, and /ui, which leads to it. They are the same in every copy of this program and
+  /// tell nothing about the segment. Without them the page could not ask for a token.
   bool is_open = false;
 };
 Target target_of(const Site& site, const Request& request);

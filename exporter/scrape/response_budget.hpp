@@ -1,5 +1,5 @@
-// How many bytes of responses may be in memory that were made and are not yet sent: of all, and of one peer no more
-// than half, so that none shuts out the others.
+// Bounds the bytes of responses that were made and are not yet sent: for all peers together, and for each peer to half
+// of that. So no peer shuts out the others.
 //
 // Threads: any. Failure: std::bad_alloc alone. Lifetime: what is kept may outlive it.
 #pragma once
