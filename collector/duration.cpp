@@ -24,7 +24,7 @@ double unit_ms(std::string_view unit) {
 std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) {
   double total_ms = 0;
   while (!text.empty()) {
-    // Digits and a point alone: strtod would take a sign, an exponent and `inf` too. libc++ 16 has no from_chars for it.
+    // Digits and a point alone: strtod would take a sign, an exponent and `inf` too; libc++ 16 lacks from_chars for it.
     const std::size_t digits = std::min(text.find_first_not_of("0123456789."), text.size());
     const std::size_t end = std::min(text.find_first_of("0123456789.", digits), text.size());
     const std::string written(text.substr(0, digits));
