@@ -50,13 +50,17 @@ Buckets growing(double start, std::size_t count, auto next) {
   return bounds;
 }
 
-// One line a process: a program that tries again at each request must not fill its log, nor be called each time.
+// One line a process, to stderr and to on_error: a program that tries again at each request must not fill its log, nor
+// be called each time.
 void say_inert(const Options& options, const std::error_code& error) noexcept {
-  static constinit std::atomic<bool> said = false;
+  static constinit std::atomic<bool> told = false, printed = false;
   const detail::SlowPath slow;  // and no lock: a stderr that nobody reads must not keep other threads from registering
   const char* const line = detail::message_of(error);
-  if ((options.on_error == nullptr && detail::is_quiet(options)) || said.exchange(true)) return;
-  if (options.on_error != nullptr) return options.on_error(line);
+  if (options.on_error != nullptr) {
+    if (!told.exchange(true)) options.on_error(line);
+    return;
+  }
+  if (detail::is_quiet(options) || printed.exchange(true)) return;
   dprintf(STDERR_FILENO, "shmetrics: %s; metrics of this process are not counted\n", line);
 }
 
