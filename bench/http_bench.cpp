@@ -13,7 +13,6 @@
 // Run: build/release/bin/http_bench [SCRAPES [SERIES]]
 #include <openssl/bio.h>
 #include <openssl/ssl.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -21,45 +20,30 @@
 #include <cstdlib>
 #include <fstream>
 #include <memory>
-#include <shmetrics/shmetrics.hpp>
 #include <string>
 #include <vector>
 
+#include "bench/counted_segment.hpp"
+#include "collector/render.hpp"
 #include "collector/scraper.hpp"
 #include "exporter/scrape/compression.hpp"
 #include "tests/exporter/certificates.hpp"
-#include "tests/forked.hpp"
 #include "tests/running_exporter.hpp"
-#include "tests/temporary_folder.hpp"
 
 namespace {
 
-constexpr int kProcesses = 8;
 constexpr int kTurns = 5;
-
-double cpu_seconds(pid_t process) {
-  clockid_t clock{};
-  timespec used{};
-  if (clock_getcpuclockid(process, &clock) != 0 || clock_gettime(clock, &used) != 0) std::abort();
-  return static_cast<double>(used.tv_sec) + static_cast<double>(used.tv_nsec) * 1e-9;
-}
 
 double wall_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-double peak_mb(pid_t process) {
-  std::ifstream status("/proc/" + std::to_string(process) + "/status");
-  for (std::string line; std::getline(status, line);) {
-    if (line.starts_with("VmHWM:")) return std::atof(line.c_str() + 6) / 1024;
-  }
-  return 0;
 }
 
 struct Work {
   double cpu = 0, wall = 0;  // seconds
 };
 
+using shmetrics::bench::cpu_seconds;
+using shmetrics::bench::memory_mb;
 using shmetrics::tests::HttpClient;
 using shmetrics::tests::RunningExporter;
 
@@ -145,25 +129,7 @@ double peak_mb_of_clients(const std::string& segment, int count) {
   for (HttpClient& client : clients) {
     if (client.read_response().status != 200) std::abort();
   }
-  return peak_mb(exporter.child().pid());
-}
-
-std::vector<shmetrics::Counter> counters_in(const std::string& path, int series) {
-  shmetrics::Options options;
-  options.path = path;
-  options.cells = 1 << 18;
-  options.directory_bytes = 64 << 20;
-  options.series_per_family = static_cast<std::uint32_t>(series);
-  const auto registry = shmetrics::Registry::open(options);
-  const auto family = registry.counter("http_requests_total", "Requests", {"method", "route", "status_code"});
-  constexpr const char* kMethods[] = {"GET", "POST", "PUT", "DELETE"};
-  constexpr const char* kStatuses[] = {"200", "201", "404", "500", "503"};
-  std::vector<shmetrics::Counter> counters;
-  for (int i = 0; i < series; ++i) {
-    counters.push_back(
-        family.with(kMethods[i % 4], "/api/v1/resource/" + std::to_string(i / 20), kStatuses[i / 4 % 5]));
-  }
-  return counters;
+  return memory_mb(exporter.child().pid());
 }
 
 }  // namespace
@@ -172,16 +138,8 @@ int main(int argc, char** argv) {
   const int scrapes = argc > 1 ? std::atoi(argv[1]) : 1000;
   const int series = argc > 2 ? std::atoi(argv[2]) : 10'000;
   if (scrapes < kTurns || series < 1) return std::fprintf(stderr, "usage: http_bench [SCRAPES [SERIES]]\n"), 2;
-  const shmetrics::tests::TemporaryFolder folder;
-  const std::string path = folder.file("bench.seg");
-  const std::vector<shmetrics::Counter> counters = counters_in(path, series);
-  std::vector<pid_t> children;
-  for (int p = 0; p < kProcesses; ++p) {
-    children.push_back(shmetrics::tests::forked_to_stay([&] {
-      for (std::size_t i = 0; i < counters.size(); ++i) counters[i].inc(i);
-    }));
-  }
-
+  const shmetrics::bench::CountedSegment counted(series);
+  const std::string& path = counted.path();
   RunningExporter exporter({.segment = path});
   KeptConnection connection(exporter);
   shmetrics::tests::Authority authority;
@@ -192,11 +150,16 @@ int main(int argc, char** argv) {
   shmetrics::collector::Scraper scraper(path);
   std::size_t text_bytes = 0, gzip_bytes = 0;
   const auto scrape_alone = [&] {
-    std::string text;
-    text.reserve(text_bytes + text_bytes / 4);
-    scraper.scrape(text);
-    text_bytes = text.size();
-    gzip_bytes = shmetrics::exporter::gzip(text).size();
+    std::string body;
+    shmetrics::exporter::GzipStream stream(body);
+    shmetrics::collector::TextOutput out([&stream](std::string_view piece) { stream.add(piece); });
+    scraper.read();
+    shmetrics::collector::FamilyGroups(scraper.view()).for_each({}, [&](auto parts) {
+      shmetrics::collector::render_text(parts, out);
+    });
+    stream.finish();
+    text_bytes = out.size();
+    gzip_bytes = body.size();
   };
   const auto require_all = [&](std::size_t bytes) {
     if (bytes < text_bytes) std::abort();
@@ -222,17 +185,16 @@ int main(int argc, char** argv) {
     std::printf("%-9s %.3f ms of processor time a scrape, %.0f a second, %.2f of alone\n", name, work.cpu / count * 1e3,
                 count / work.wall, work.cpu / alone.cpu);
   };
-  std::printf("%d series of %d processes, %zu bytes of text, %zu in gzip\n", series, kProcesses, text_bytes,
-              gzip_bytes);
+  std::printf("%d series of %d processes, %zu bytes of text, %zu in gzip\n", series, shmetrics::bench::kProcesses,
+              text_bytes, gzip_bytes);
   print("alone", alone);
   print("plain", plain);
   print("gzip", gzip);
   print("tls", tls);
   print("tls, gzip", tls_gzip);
-  std::printf("memory at most: %.1f MB, with TLS %.1f MB", peak_mb(exporter.child().pid()),
-              peak_mb(tls_exporter.child().pid()));
+  std::printf("memory at most: %.1f MB, with TLS %.1f MB", memory_mb(exporter.child().pid()),
+              memory_mb(tls_exporter.child().pid()));
   for (const int clients : {1, 8, 32}) std::printf("; %d waiting %.1f MB", clients, peak_mb_of_clients(path, clients));
   std::printf("\n");
-  for (const pid_t child : children) shmetrics::tests::kill_and_wait(child);
   return 0;
 }

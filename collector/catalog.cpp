@@ -120,8 +120,8 @@ void Catalog::end(Metric& metric) {
   for (const std::string& name : any.produced_names()) claims_.erase(name);
   if (metric.merged) text_bytes_ -= metric.merged->shown().text_bytes;
   for (CatalogFamily* family : metric.generations) {
-    text_bytes_ -= family->text_bytes;
-    family->drop_prefixes();
+    text_bytes_ -= std::exchange(family->text_bytes, 0);
+    family->drop_kept();
     family->is_ended = true;
     family->series = {};
     family->keys = {};
@@ -165,8 +165,8 @@ void Catalog::add_generation(Metric& metric, CatalogFamily& family) {
   if (metric.generations.size() < 2) return;
   for (CatalogFamily* part : metric.generations) {
     part->is_part = true;
-    text_bytes_ -= part->text_bytes;
-    part->drop_prefixes();
+    text_bytes_ -= std::exchange(part->text_bytes, 0);
+    part->drop_kept();
   }
   metric.is_dirty = true;
   if (metric.merged != nullptr) return;

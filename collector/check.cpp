@@ -167,7 +167,7 @@ class Checker {
     warn("worker entries", "workers", used_workers, shape().workers);
     warn("thread slots", "slots", used_slots, shape().thread_slots);
     warn("cells", "cells", std::max(catalog().cells().thread_cells, catalog().cells().process_cells), shape().cells);
-    warn("index entries of the directory", "directory_bytes", directory_.entries().size(), shape().index_entries());
+    warn("index entries of the directory", "directory_bytes", catalog().entries(), shape().index_entries());
     warn("heap bytes of the directory", "directory_bytes", given_out_, shape().heap_bytes());
     if (const std::uint64_t locks = count_foreign_locks(mapped_.fd(), shape().workers); locks > 0) {
       report_.warnings.push_back("warning: a process that is no worker holds read locks on " + to_string(locks) +

@@ -75,8 +75,8 @@ std::uint64_t check_directory(const MappedSegment& mapped, const DirectoryReader
            to_string(shape.heap()) + " to " + to_string(shape.directory_bytes));
   }
   std::vector<shm::IndexEntry> entries;
-  for (const std::uint64_t word : reader.entries()) {
-    const auto entry = shm::IndexEntry::of(word);
+  for (std::uint64_t i = 0; i < reader.catalog().entries(); ++i) {
+    const auto entry = shm::IndexEntry::of(index_word(mapped, i));
     if (entry.is_valid(shape)) entries.push_back(entry);
   }
   const auto beyond =
@@ -88,7 +88,7 @@ std::uint64_t check_directory(const MappedSegment& mapped, const DirectoryReader
   if (reader.is_cut()) {
     report("directory: its records come to more than the heap has");
   } else {
-    check_end(mapped, reader.entries().size(), report);
+    check_end(mapped, reader.catalog().entries(), report);
   }
   check_overlap(std::move(entries), report);
   return std::clamp(space, shape.heap(), shape.directory_bytes) - shape.heap();

@@ -23,19 +23,16 @@ DirectoryReader::Outcome DirectoryReader::follow(const MappedSegment& mapped, co
   const shm::Geometry& geometry = mapped.geometry();
   std::size_t copied = kIndexBatch;
   while (copied == kIndexBatch && !is_cut_) {
-    const std::size_t known = catalog_.entries();
-    entries_.resize(known);  // without those that there was no time for
     copied = copy_index(mapped);
-    for (std::size_t entry = known; entry < known + copied; ++entry) {
+    for (const std::uint64_t word : batch_) {
       if (guard.is_damaged()) return Outcome::kDamaged;
-      if (entry % kStepsBetweenLooks == 0 && !goes_on()) return Outcome::kStopped;
-      const auto named = shm::IndexEntry::of(entries_[entry]);
+      if (catalog_.entries() % kStepsBetweenLooks == 0 && !goes_on()) return Outcome::kStopped;
+      const auto named = shm::IndexEntry::of(word);
       is_cut_ = named.is_valid(geometry) && record_bytes_ + named.length > geometry.heap_bytes();
       if (is_cut_) break;
-      take(entries_[entry], mapped);
+      take(word, mapped);
     }
   }
-  entries_.resize(catalog_.entries());
   if (guard.is_damaged()) return Outcome::kDamaged;
   catalog_.settle();
   return Outcome::kRead;
@@ -45,7 +42,7 @@ bool DirectoryReader::is_same_log(const MappedSegment& mapped) const {
   const std::size_t known = catalog_.entries();
   if (known == 0) return true;
   const std::uint64_t last = index_offset(mapped.geometry(), known - 1);
-  return mapped.data_bytes(last, 8) == 8 && mapped.words(last)->load_acquire() == entries_[known - 1];
+  return mapped.data_bytes(last, 8) == 8 && mapped.words(last)->load_acquire() == last_;
 }
 
 bool DirectoryReader::is_hole_filled(const MappedSegment& mapped) const {
@@ -56,20 +53,22 @@ bool DirectoryReader::is_hole_filled(const MappedSegment& mapped) const {
 
 // Up to the first empty entry; a hole reads as zeros, and is not touched. Returns how many there are.
 std::size_t DirectoryReader::copy_index(const MappedSegment& mapped) {
-  const std::size_t known = entries_.size();
+  const std::size_t known = catalog_.entries();
   const std::uint64_t begin = index_offset(mapped.geometry(), known);
   const std::size_t most = std::min<std::size_t>(kIndexBatch, mapped.geometry().index_entries() - known);
   const std::size_t readable = mapped.data_bytes(begin, most * 8) / 8;
   const shm::SharedWord* from = mapped.words(begin);
+  batch_.clear();
   for (std::size_t i = 0; i < readable; ++i) {
     const std::uint64_t word = from[i].load_acquire();  // pairs with the release that publishes the record
     if (word == 0) break;
-    entries_.push_back(word);
+    batch_.push_back(word);
   }
-  return entries_.size() - known;
+  return batch_.size();
 }
 
 void DirectoryReader::take(std::uint64_t word, const MappedSegment& mapped) {
+  last_ = word;
   const auto named = shm::IndexEntry::of(word);
   if (!named.is_valid(mapped.geometry())) return catalog_.skip("names no place in the heap");
   record_bytes_ += named.length;

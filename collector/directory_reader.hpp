@@ -31,12 +31,10 @@ class DirectoryReader {
 
   const Catalog& catalog() const { return catalog_; }
   void limit_text(std::uint64_t most_bytes) { catalog_.limit_text(most_bytes); }
-  /// The entries seen so far, as the index has them.
-  const std::vector<std::uint64_t>& entries() const { return entries_; }
   /// The records add up to more bytes than the heap has, so the rest is left out. A correct index never does that.
   bool is_cut() const { return is_cut_; }
   /// What it keeps in memory, roughly.
-  std::uint64_t held_bytes() const { return catalog_.held_bytes() + entries_.capacity() * sizeof(std::uint64_t); }
+  std::uint64_t held_bytes() const { return catalog_.held_bytes(); }
 
  private:
   bool is_same_log(const MappedSegment& mapped) const;
@@ -45,7 +43,8 @@ class DirectoryReader {
   void take(std::uint64_t word, const MappedSegment& mapped);
 
   Catalog catalog_;
-  std::vector<std::uint64_t> entries_;
+  std::vector<std::uint64_t> batch_;       // entries of the index that are being taken in
+  std::uint64_t last_ = 0;                 // that was taken in
   std::vector<std::uint64_t> record_;      // a private copy
   std::uint64_t record_bytes_ = 0;         // of all so far
   std::vector<shm::IndexEntry> in_holes_;  // records that were skipped for that, the first few

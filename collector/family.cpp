@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <utility>
 
 #include "collector/family_groups.hpp"
 #include "collector/merge.hpp"
@@ -22,7 +23,7 @@ std::string_view type_in_text(shm::MetricType type) {
 // Writes the line prefixes of a family; a series' labels are escaped once and copied into every line.
 class PrefixWriter {
  public:
-  explicit PrefixWriter(CatalogFamily& family) : family_(family) {
+  PrefixWriter(const CatalogFamily& family, KeptParts& to) : family_(family), to_(to) {
     if (!family.segment.empty()) append_label(segment_, kSegmentLabel, family.segment, true);
     for (const std::string& label : family.labels) openings_.push_back(label + "=\"");
     if (family.type != shm::MetricType::kHistogram) return;
@@ -61,21 +62,21 @@ class PrefixWriter {
   }
   void line(std::string_view suffix) {
     open(suffix, labels_.empty() ? "" : "{");
-    family_.prefixes.append(labels_.empty() ? " " : "} ");
-    close();
+    to_.bytes.append(labels_.empty() ? " " : "} ");
+    to_.end_part();
   }
   void line_with(std::string_view label, std::string_view value, std::string_view suffix, std::string_view end) {
     open(suffix, "{");
-    if (!labels_.empty()) family_.prefixes += ',';
-    family_.prefixes.append(label).append("=\"").append(value).append(end);
-    close();
+    if (!labels_.empty()) to_.bytes += ',';
+    to_.bytes.append(label).append("=\"").append(value).append(end);
+    to_.end_part();
   }
   void open(std::string_view suffix, std::string_view brace) {
-    family_.prefixes.append(family_.name).append(suffix).append(brace).append(labels_);
+    to_.bytes.append(family_.name).append(suffix).append(brace).append(labels_);
   }
-  void close() { family_.ends.push_back(static_cast<std::uint32_t>(family_.prefixes.size())); }
 
-  CatalogFamily& family_;
+  const CatalogFamily& family_;
+  KeptParts& to_;
   std::string segment_, labels_;
   std::vector<std::string> openings_, bounds_;
 };
@@ -217,7 +218,7 @@ std::size_t CatalogFamily::settle() {
   if (may_have_equals) series.erase(std::unique(series.begin(), series.end(), is_same), series.end());
   sorted = series.size();
   is_dirty = false;
-  kept_fields = {};
+  drop_kept();
   places.clear();
   places.reserve(series.size());
   overflow_places.clear();
@@ -225,23 +226,22 @@ std::size_t CatalogFamily::settle() {
     places.push_back(each.place);
     if (each.is_overflow) overflow_places.push_back(each.place);
   }
-  if (!is_part) write_prefixes();
   return before - series.size();
 }
 
-void CatalogFamily::write_prefixes() {
-  prefixes.clear();
-  prefixes.reserve(text_bytes);  // only what is written takes memory
-  ends.clear();
-  ends.reserve(series.size() * lines_per_series());
-  PrefixWriter writer(*this);
+const KeptParts& CatalogFamily::prefixes() const {
+  if (!kept_prefixes.ends.empty()) return kept_prefixes;
+  KeptParts parts;
+  parts.bytes.reserve(text_bytes);  // only what is written takes memory
+  parts.ends.reserve(series.size() * lines_per_series());
+  PrefixWriter writer(*this, parts);
   for (const CatalogSeries& each : series) writer.write(each);
+  kept_prefixes = std::move(parts);  // whole, or not at all
+  return kept_prefixes;
 }
 
-void CatalogFamily::drop_prefixes() {
-  prefixes = {};
-  ends = {};
-  text_bytes = 0;
+void CatalogFamily::drop_kept() {
+  kept_prefixes = {};
   kept_fields = {};
 }
 

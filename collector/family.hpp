@@ -1,10 +1,11 @@
-// A family as the catalog keeps it: its schema, its series in the order of their label values, and the text before each
-// number.
+// A family as the catalog keeps it: its schema, its series in the order of their label values, and what each format
+// writes the same in every scrape.
 //
 // Plain data.
 //
-// Threads: Catalog and MergedFamily fill it in one; any may read it between two reads of the segment. Failure:
-// std::bad_alloc alone. Lifetime: that of its catalog.
+// Threads: Catalog and MergedFamily fill it in one; any may read it between two reads of the segment. What is kept of a
+// format one at a time may ask for, since the first one fills it. Failure: std::bad_alloc alone. Lifetime: that of its
+// catalog.
 #pragma once
 
 #include <algorithm>
@@ -41,10 +42,20 @@ struct GaugePlace {
   std::uint32_t generation = 0;  // 0 = the newest; of older ones the living alone count
 };
 
-/// Parts of protobuf messages: of each series, in order, its labels and its start, one behind the other in `bytes`.
-struct KeptFields {
+/// Parts of a text, one behind the other.
+struct KeptParts {
   std::string bytes;
   std::vector<std::uint32_t> ends;
+
+  void end_part() { ends.push_back(static_cast<std::uint32_t>(bytes.size())); }
+  std::string_view part(std::size_t i) const {
+    const std::uint32_t from = i == 0 ? 0 : ends[i - 1];
+    return std::string_view(bytes).substr(from, ends[i] - from);
+  }
+};
+
+/// Parts of protobuf messages: of each series, in order, its labels and its start.
+struct KeptFields : KeptParts {
   std::uint64_t latest_start_unix_ns = 0;
 };
 
@@ -82,13 +93,10 @@ struct CatalogFamily {
   std::vector<std::uint32_t> places;           // of `series`: a scrape runs over these alone
   std::vector<std::uint32_t> overflow_places;  // of the series that are shown only once they have counted
 
-  // Text of format 0.0.4. Of each series, in order, lines_per_series() prefixes lie one behind the other in `prefixes`;
-  // a prefix ends right before the number, or, in the modes with a series per worker, before the worker's number.
-  std::string head;
-  std::string prefixes;
-  std::vector<std::uint32_t> ends;
-  // The first scrape by protobuf fills it, for few ask for that: one thread at a time.
-  mutable KeptFields kept_fields;
+  std::string head;  // of format 0.0.4
+  // Servers ask for one format: the first scrape of each fills what is kept for the next.
+  mutable KeptParts kept_prefixes;
+  mutable KeptFields kept_fields;  // protobuf.cpp fills it
 
   /// Sorts as the values do.
   std::string_view key(const CatalogSeries& of) const {
@@ -122,20 +130,22 @@ struct CatalogFamily {
   }
   /// Its name and its samples' names, in any format.
   std::vector<std::string> produced_names() const;
+  /// Text of format 0.0.4, from which OpenMetrics is made too: of each series, in order, lines_per_series() prefixes. A
+  /// prefix ends right before the number, or, in the modes with a series per worker, before the worker's number.
+  const KeptParts& prefixes() const;
   /// Bytes of the prefixes that the series gets, at most.
   std::uint64_t prefix_bytes(const CatalogSeries& of) const;
   /// Adds a series behind all others. settle() puts it in its place.
   void add(CatalogSeries series, std::span<const std::string_view> values);
   void drop_last();
-  /// Sorts in the series that have come, drops each label set's second and later ones, and, unless it is a part, writes
-  /// all prefixes anew. Returns how many series were dropped.
+  /// Sorts in the series that have come, drops each label set's second and later ones, and what is kept of formats.
+  /// Returns how many series were dropped.
   std::size_t settle();
-  void write_prefixes();
-  void drop_prefixes();
+  void drop_kept();
 
   std::size_t sorted = 0;        // so many of `series` are in order
-  std::uint64_t text_bytes = 0;  // of all prefixes
-  bool is_dirty = false;         // series have come since the prefixes were written
+  std::uint64_t text_bytes = 0;  // of all prefixes, at most
+  bool is_dirty = false;         // series have come since the last settle()
 };
 
 /// The family of a record, without series. In a segment with a name, a label `segment` of the family's own becomes

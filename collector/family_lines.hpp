@@ -2,7 +2,7 @@
 //
 // For the visitors of render.cpp and openmetrics.cpp.
 //
-// Threads: one thread. Failure: std::bad_alloc alone. Lifetime: part, head and text must outlive it.
+// Threads: one thread. Failure: what the output throws. Lifetime: part, head and output must outlive it.
 #pragma once
 
 #include <cstdint>
@@ -10,25 +10,21 @@
 #include <string_view>
 
 #include "collector/family.hpp"
-#include "collector/line_buffer.hpp"
-#include "collector/render.hpp"
-#include "collector/text_format.hpp"
+#include "collector/text_output.hpp"
 
 namespace shmetrics::collector {
 
 class FamilyLines {
  public:
-  FamilyLines(const FamilyPart& part, std::string_view head, std::string& out, TextRoom& room)
+  FamilyLines(const FamilyPart& part, std::string_view head, TextOutput& out)
       : family_(*part.family),
         head_(head),
         lines_(family_.lines_per_series()),
-        buffer_(out),
-        segment_(part.segment),
-        room_(room) {}
+        prefixes_(family_.prefixes()),
+        out_(out),
+        segment_(part.segment) {}
 
   bool has_begun() const { return has_begun_; }
-  /// After the last line: the text has all of them.
-  void flush() { buffer_.flush(); }
 
   template <typename Number>
   void number(std::size_t series, Number value) {
@@ -38,39 +34,39 @@ class FamilyLines {
     if (!begin()) return;
     char digits[kNumberBytes];
     const char* end = write_number(digits, std::uint64_t{worker});
-    buffer_.text(prefix(series));
-    buffer_.text({digits, static_cast<std::size_t>(end - digits)});
+    out_.text(prefix(series));
+    out_.text({digits, static_cast<std::size_t>(end - digits)});
     line("\"} ", value);
   }
 
  protected:
   // The head comes with the first line; and whole series are left out, never parts, once the text is too long.
   bool begin() {
-    if (!room_.takes(buffer_.size(), room_.max_bytes, segment_)) return false;
+    if (out_.room() < 0) {
+      out_.leave_out(segment_);
+      return false;
+    }
     // A later segment's part has no head, and memcpy from nowhere is undefined even for no bytes.
-    if (!has_begun_ && !head_.empty()) buffer_.text(head_);
+    if (!has_begun_ && !head_.empty()) out_.text(head_);
     has_begun_ = true;
     return true;
   }
   std::size_t first_line(std::size_t series) const { return series * lines_; }
-  std::string_view prefix(std::size_t line) const {
-    const std::uint32_t from = line == 0 ? 0 : family_.ends[line - 1];
-    return std::string_view(family_.prefixes).substr(from, family_.ends[line] - from);
-  }
+  std::string_view prefix(std::size_t line) const { return prefixes_.part(line); }
   template <typename Number>
   void line(std::string_view before, Number value) {
-    buffer_.text(before);
-    buffer_.end_line(value);
+    out_.text(before);
+    out_.end_line(value);
   }
 
   const CatalogFamily& family_;
   std::string_view head_;
   std::size_t lines_;
-  LineBuffer buffer_;
+  const KeptParts& prefixes_;
+  TextOutput& out_;
 
  private:
   std::size_t segment_;
-  TextRoom& room_;
   bool has_begun_ = false;
 };
 

@@ -106,53 +106,47 @@ Json segment_object(const std::string& path, const SegmentStatus& status) {
 
 // A path is the one text that may not be UTF-8. In ASCII, since a terminal obeys C1 characters, and eyes do not see
 // what turns text around.
-void append_object(std::string& out, const Json& object) {
-  out += object.dump(-1, ' ', true, Json::error_handler_t::replace);
+std::string text_of(const Json& object) {
+  return object.dump(-1, ' ', true, Json::error_handler_t::replace);
 }
 
-// A series a time: a million of them in one tree of objects would take gigabytes. Returns how many had no room.
-std::size_t append_family(std::string& out, const FamilyPart& part, std::size_t max_bytes) {
+// A series a time: a million of them in one tree of objects would take gigabytes.
+void write_family(const FamilyPart& part, TextOutput& out) {
   constexpr std::string_view kEnd = "]}";
-  append_object(out, family_object(plain_head(*part.family)));
-  out.resize(out.size() - kEnd.size());
-  std::string_view before;
-  std::size_t left_out = 0;
+  const std::string head = text_of(family_object(plain_head(*part.family)));
+  out.text(std::string_view(head).substr(0, head.size() - kEnd.size()));
+  std::string_view before = "";
   for_each_series(part, [&](const PlainSeries& series) {
-    if (out.size() > max_bytes) {
-      ++left_out;
-    } else {
-      append_object(out.append(std::exchange(before, ",")), series_object(series));
-    }
+    if (out.room() < 0) return out.leave_out(part.segment);
+    out.text(std::exchange(before, ","));
+    out.text(text_of(series_object(series)));
   });
-  out += kEnd;
-  return left_out;
+  out.text(kEnd);
 }
 
 }  // namespace
 
 // A line an element, so that it can be searched.
-std::size_t append_json(std::string& out, const Scraper& scraper, const SegmentStatus& status, const Wanted& wanted,
-                        std::size_t max_bytes) {
-  out += "{\"segment\":";
-  append_object(out, segment_object(scraper.path(), status));
-  out += ",\n\"workers\":[";
+void render_json(const Scraper& scraper, const SegmentStatus& status, const Wanted& wanted, TextOutput& out) {
+  out.text("{\"segment\":");
+  out.text(text_of(segment_object(scraper.path(), status)));
+  out.text(",\n\"workers\":[");
   std::string_view before = "\n";
   for (const WorkerRow& row : scraper.workers()) {
     if (row.state == WorkerState::kUnused) continue;
-    append_object(out.append(std::exchange(before, ",\n")), worker_object(row));
+    out.text(std::exchange(before, ",\n"));
+    out.text(text_of(worker_object(row)));
   }
-  out += "],\n\"families\":[";
+  out.text("],\n\"families\":[");
   before = "\n";
-  std::size_t left_out = 0;
   FamilyGroups(scraper.view()).for_each(wanted, [&](std::span<const FamilyPart> parts) {
-    if (out.size() > max_bytes) {
-      left_out += parts.front().family->series.size();
-    } else {
-      left_out += append_family(out.append(std::exchange(before, ",\n")), parts.front(), max_bytes);
-    }
+    const FamilyPart& part = parts.front();
+    if (out.room() < 0) return out.leave_out(part.segment, part.family->series.size());
+    out.text(std::exchange(before, ",\n"));
+    write_family(part, out);
   });
-  out += "]}\n";
-  return left_out;
+  out.text("]}\n");
+  out.flush();
 }
 
 }  // namespace shmetrics::collector

@@ -20,21 +20,16 @@
 // Times are RFC 3339 in UTC. Unsigned counts are integers in all their digits, up to 2^64 - 1. What JSON has no number
 // for is a string: "NaN", "+Inf", "-Inf"; `le` of the last bucket is "+Inf".
 //
-// Threads: the scraper's. Failure: std::bad_alloc alone. Lifetime: a call keeps nothing.
+// Threads: the scraper's. Failure: what the output throws. Lifetime: a call keeps nothing.
 #pragma once
 
-#include <cstddef>
-#include <limits>
-#include <string>
-
 #include "collector/scraper.hpp"
+#include "collector/text_output.hpp"
 
 namespace shmetrics::collector {
 
-/// Appends the object: a line for the segment, one a worker, one a family. Of the scraper's last read(), whose status
-/// this is; families that are not wanted are left out. Once `out` is longer than `max_bytes`, so are all series that
-/// follow, never parts of one: returns how many. Throws std::bad_alloc only.
-std::size_t append_json(std::string& out, const Scraper& scraper, const SegmentStatus& status,
-                        const Wanted& wanted = {}, std::size_t max_bytes = std::numeric_limits<std::size_t>::max());
+/// Writes the object: a line for the segment, one a worker, one a family. Of the scraper's last read(), whose status
+/// this is; families that are not wanted are left out. All is flushed.
+void render_json(const Scraper& scraper, const SegmentStatus& status, const Wanted& wanted, TextOutput& out);
 
 }  // namespace shmetrics::collector

@@ -18,8 +18,8 @@ bool needs_point(std::string_view bound) {
 
 class OpenmetricsVisitor : public FamilyLines {
  public:
-  OpenmetricsVisitor(const FamilyPart& part, Created created, std::string_view head, std::string& out, TextRoom& room)
-      : FamilyLines(part, head, out, room),
+  OpenmetricsVisitor(const FamilyPart& part, Created created, std::string_view head, TextOutput& out)
+      : FamilyLines(part, head, out),
         totals_(*part.totals),
         has_negative_bound_(!family_.bounds.empty() && family_.bounds.front() < 0),
         has_created_(created == Created::kYes) {
@@ -64,20 +64,20 @@ class OpenmetricsVisitor : public FamilyLines {
     if (exemplar == nullptr || (family_.type == shm::MetricType::kCounter && !has_base_name())) {
       return line(before, value);
     }
-    buffer_.text(before);
-    buffer_.number(value);
+    out_.text(before);
+    out_.number(value);
     std::string_view separator = " # {";
     exemplar->for_each_label([&](std::string_view label, std::string_view text) {
-      buffer_.text(separator);
+      out_.text(separator);
       std::string escaped;
       append_label(escaped, label, text, true);
-      buffer_.text(escaped);
+      out_.text(escaped);
       separator = ",";
     });
-    buffer_.text("} ");
-    buffer_.number(exemplar->value);
-    buffer_.text(" ");
-    buffer_.end_line(exemplar->unix_seconds());
+    out_.text("} ");
+    out_.number(exemplar->value);
+    out_.text(" ");
+    out_.end_line(exemplar->unix_seconds());
   }
 
   // A counter without `_total`, or without anything before it, is of type unknown, and that has no creation.
@@ -88,16 +88,16 @@ class OpenmetricsVisitor : public FamilyLines {
     const std::uint64_t created_unix_ns = family_.series[series].created_unix_ns;
     if (!has_created_ || created_unix_ns == 0) return;
     const std::size_t base = family_.name.size() - (suffix == kTotal ? suffix.size() : 0);
-    buffer_.text(like.substr(0, base));
-    buffer_.text("_created");
+    out_.text(like.substr(0, base));
+    out_.text("_created");
     line(like.substr(base + suffix.size()), static_cast<double>(created_unix_ns) * 1e-9);
   }
 
   // The prefixes are those of format 0.0.4: a bound that lacks its point gets it here.
   void bucket(std::string_view before, bool with_point, std::uint64_t count, const Exemplar* exemplar) {
     if (!with_point) return line(before, count, exemplar);
-    buffer_.text(before.substr(0, before.size() - kPrefixEnd.size()));
-    buffer_.text(".0");
+    out_.text(before.substr(0, before.size() - kPrefixEnd.size()));
+    out_.text(".0");
     line(kPrefixEnd, count, exemplar);
   }
 
@@ -109,18 +109,18 @@ class OpenmetricsVisitor : public FamilyLines {
 
 }  // namespace
 
-void render_openmetrics(std::span<const FamilyPart> parts, Created created, std::string& out, TextRoom& room) {
+void render_openmetrics(std::span<const FamilyPart> parts, Created created, TextOutput& out) {
   if (parts.empty() || parts.front().is_for_text_only) return;
   const CatalogFamily& first = *parts.front().family;
   std::string text;
   append_openmetrics_head(text, first.name, shm::type_name(first.type), first.unit, first.help);
   std::string_view head = text;
   for (const FamilyPart& part : parts) {
-    OpenmetricsVisitor visitor(part, created, head, out, room);
+    OpenmetricsVisitor visitor(part, created, head, out);
     visit_series(*part.family, *part.totals, visitor);
-    visitor.flush();
     if (visitor.has_begun()) head = {};
   }
+  out.flush();
 }
 
 void append_openmetrics_head(std::string& out, std::string_view name, std::string_view type, std::string_view unit,

@@ -1,4 +1,4 @@
-// Families and totals -> OpenMetrics 1.0.0 text. Pure: appends to a string, touches nothing else.
+// Families and totals -> OpenMetrics 1.0.0 text. Pure: writes to its output, touches nothing else.
 //
 // Source: prometheus.io/docs/specs/om/open_metrics_spec. What differs from format 0.0.4:
 //   - the head is TYPE, UNIT (where the family has one and its name ends in it), HELP; HELP escapes the quote too
@@ -10,7 +10,7 @@
 //   - a counter's sample and the buckets of a histogram are followed by their newest exemplar
 // `_created` lines only where they are asked for: docs/merge-rules.md says why.
 //
-// Threads: any, on a string of its own. Failure: std::bad_alloc alone. Lifetime: a call keeps nothing.
+// Threads: as protobuf.hpp. Failure: what the output throws. Lifetime: a call keeps nothing.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@
 #include <string_view>
 
 #include "collector/family_groups.hpp"
-#include "collector/render.hpp"
+#include "collector/text_output.hpp"
 
 namespace shmetrics::collector {
 
@@ -27,8 +27,8 @@ namespace shmetrics::collector {
 enum class Created : std::uint8_t { kNo, kYes };
 
 /// One family, of one segment or of several: one head, the first one's, and the series of all behind it. Nothing at
-/// all, not even the head, when no series is shown.
-void render_openmetrics(std::span<const FamilyPart> parts, Created created, std::string& out, TextRoom& room);
+/// all, not even the head, when no series is shown. All is flushed.
+void render_openmetrics(std::span<const FamilyPart> parts, Created created, TextOutput& out);
 
 /// The head of a family that is exposed as `name`; `type` is a word of format 0.0.4, or info. Its samples are written
 /// as in format 0.0.4 (append_sample), except bounds.

@@ -1,9 +1,8 @@
 #include "collector/protobuf.hpp"
 
 #include <algorithm>
-#include <array>
+#include <iterator>
 #include <limits>
-#include <optional>
 
 #include "collector/metric_messages.hpp"
 #include "collector/openmetrics.hpp"
@@ -12,14 +11,10 @@
 namespace shmetrics::collector {
 namespace {
 
-constexpr std::size_t kMostLengthBytes = 5;  // of a varint of 32 bits: no message is longer than 2^31 - 1
-// A family of several segments may pass --web.max-response-bytes only where that is more than a message can hold.
-constexpr std::size_t kMostFamilyBytes = std::numeric_limits<std::int32_t>::max() / 2;
+constexpr std::ptrdiff_t kMostFamilyBytes = std::numeric_limits<std::int32_t>::max() / 2;  // a message holds twice that
 
 // Prometheus takes the count of a native bucket for a signed number, and refuses a whole scrape for one below 0.
 constexpr std::uint64_t kMostNativeCount = std::numeric_limits<std::int64_t>::max();
-
-constexpr std::size_t kUsualValueBytes = 32;  // of a counter, with what is around it
 
 struct Kind {
   std::string_view type;
@@ -37,36 +32,74 @@ const Kind& kind_of(std::string_view type) {
 }
 
 KeptFields fields_of(const CatalogFamily& family) {
+  constexpr std::size_t kAroundLabel = 10, kTimestamp = 17;  // at most
   KeptFields kept;
   kept.ends.reserve(2 * family.series.size());
-  const auto end = [&kept] { kept.ends.push_back(static_cast<std::uint32_t>(kept.bytes.size())); };
+  std::size_t each =
+      kTimestamp + (family.segment.empty() ? 0 : kAroundLabel + kSegmentLabel.size()) + family.segment.size();
+  for (const std::string& label : family.labels) each += kAroundLabel + label.size();
+  kept.bytes.reserve(family.keys.size() + each * family.series.size());  // only what is written takes memory
   for (const CatalogSeries& series : family.series) {
     family.for_each_label(series, [&kept](std::string_view label, std::string_view value) {
       append_label_pair(kept.bytes, label, value);
     });
-    end();
+    kept.end_part();
     if (series.created_unix_ns != 0) append_timestamp(kept.bytes, series.created_unix_ns);
-    end();
+    kept.end_part();
     kept.latest_start_unix_ns = std::max(kept.latest_start_unix_ns, series.created_unix_ns);
   }
-  kept.bytes.shrink_to_fit();
   return kept;
 }
+
+std::string length_of(std::size_t message_bytes) {
+  char length[protozero::max_varint_length];
+  return {length, static_cast<std::size_t>(protozero::add_varint_to_buffer(length, message_bytes))};
+}
+
+/// What comes before the first series.
+std::string head_of(std::string_view name, std::string_view help, std::string_view type, std::string_view unit) {
+  std::string head;
+  Message<FamilyField> family(head);
+  family.add_string(FamilyField::kName, name.data(), name.size());
+  if (!help.empty()) family.add_string(FamilyField::kHelp, help.data(), help.size());
+  family.add_enum(FamilyField::kType, static_cast<std::int32_t>(kind_of(type).number));
+  if (type == "counter" && name.ends_with("_total")) name.remove_suffix(std::string_view("_total").size());
+  if (names_unit(name, unit)) family.add_string(FamilyField::kUnit, unit.data(), unit.size());
+  return head;
+}
+
+/// One series, of parts that are encoded: fields `label`, and the message that holds its value.
+template <typename Put>
+void put_metric(std::string_view labels, MetricField field, std::string_view value, Put put) {
+  char fronts[2 * kMostFrontBytes];
+  char* const inner = write_front(fronts, FamilyField::kMetric, labels.size() + field_bytes(value.size()));
+  char* const end = write_front(inner, field, value.size());
+  put({fronts, static_cast<std::size_t>(inner - fronts)});
+  put(labels);
+  put({inner, static_cast<std::size_t>(end - inner)});
+  put(value);
+}
+
+/// One message that is being written.
+struct MessageOutput {
+  TextOutput& out;
+  const CatalogFamily& first;
+  std::uint64_t now_unix_ns;
+  std::ptrdiff_t room;  // bytes that it may have before series are left out
+  std::size_t begin = out.size();
+
+  std::size_t size() const { return out.size() - begin; }
+};
 
 /// Visitor for visit_series.
 class ProtobufVisitor {
  public:
-  ProtobufVisitor(const FamilyPart& part, const CatalogFamily& first, std::uint64_t now_unix_ns,
-                  std::optional<ProtobufFamily>& message, std::string& out, TextRoom& room)
+  ProtobufVisitor(const FamilyPart& part, MessageOutput& message)
       : family_(*part.family),
         totals_(*part.totals),
         kept_(part.family->kept_fields),
-        first_(first),
         segment_(part.segment),
-        now_unix_ns_(now_unix_ns),
-        message_(message),
-        out_(out),
-        room_(room) {
+        message_(message) {
     if (kept_.ends.empty()) family_.kept_fields = fields_of(family_);  // whole, or not at all
   }
 
@@ -79,7 +112,7 @@ class ProtobufVisitor {
     counter.add_double(CounterField::kValue, static_cast<double>(value));
     add_exemplar(counter, CounterField::kExemplar, find_exemplar(family_, totals_, series, 0));
     add_start(counter, CounterField::kStart, series);
-    message_->metric(labels(series), MetricField::kCounter, message.bytes());
+    metric(labels(series), MetricField::kCounter, message.bytes());
   }
 
   void of_worker(std::size_t series, std::uint32_t worker, double value) {
@@ -99,7 +132,7 @@ class ProtobufVisitor {
     summary.add_uint64(SummaryField::kCount, buckets.front());
     summary.add_double(SummaryField::kSum, sum);
     add_start(summary, SummaryField::kStart, series);
-    message_->metric(labels(series), MetricField::kSummary, message.bytes());
+    metric(labels(series), MetricField::kSummary, message.bytes());
   }
 
   void native(std::size_t series, std::span<const std::uint64_t> buckets, std::span<const std::uint64_t> cells,
@@ -111,7 +144,7 @@ class ProtobufVisitor {
   void gauge(std::string_view labels, double value) {
     SmallMessage message;
     message.of<GaugeField>().add_double(GaugeField::kValue, value);
-    message_->metric(labels, MetricField::kGauge, message.bytes());
+    metric(labels, MetricField::kGauge, message.bytes());
   }
 
   // Without `cells`, it has no native form. With them the classic buckets are for servers that take no native ones.
@@ -140,7 +173,7 @@ class ProtobufVisitor {
       add_exemplar(histogram, HistogramField::kExemplar, find_exemplar(family_, totals_, series, i));
     }
     add_start(histogram, HistogramField::kStart, series);
-    message_->metric(labels(series), MetricField::kHistogram, value_);
+    metric(labels(series), MetricField::kHistogram, value_);
   }
 
   // Prometheus 2.42 knows an empty native histogram by its zero threshold alone, which is above 0.
@@ -166,14 +199,19 @@ class ProtobufVisitor {
 
   // Whole series are left out, never parts.
   bool begin() {
-    const std::size_t most =
-        message_ ? std::min(room_.max_bytes, message_->begin() + kMostFamilyBytes) : room_.max_bytes;
-    if (!room_.takes(message_ ? message_->end() : out_.size(), most, segment_)) return false;
-    if (!message_) {
-      message_.emplace(out_, first_.name, first_.help, shm::type_name(first_.type), first_.unit,
-                       kept_.bytes.size() + family_.series.size() * kUsualValueBytes);
+    if (static_cast<std::ptrdiff_t>(message_.size()) > message_.room) {
+      message_.out.leave_out(segment_);
+      return false;
+    }
+    if (message_.size() == 0) {
+      const CatalogFamily& first = message_.first;
+      message_.out.text(head_of(first.name, first.help, shm::type_name(first.type), first.unit));
     }
     return true;
+  }
+
+  void metric(std::string_view labels, MetricField field, std::string_view value) {
+    put_metric(labels, field, value, [this](std::string_view part) { message_.out.text(part); });
   }
 
   template <typename Builder, typename Field>
@@ -193,59 +231,32 @@ class ProtobufVisitor {
 
   template <typename Builder, typename Field>
   void add_start(Builder& message, Field field, std::size_t series) {
-    std::string_view start = kept(2 * series + 1);
+    std::string_view start = kept_.part(2 * series + 1);
     if (start.empty()) return;
-    if (kept_.latest_start_unix_ns > now_unix_ns_ && family_.series[series].created_unix_ns > now_unix_ns_) {
+    if (kept_.latest_start_unix_ns > message_.now_unix_ns &&
+        family_.series[series].created_unix_ns > message_.now_unix_ns) {
       start_.clear();
-      append_timestamp(start_, now_unix_ns_);
+      append_timestamp(start_, message_.now_unix_ns);
       start = start_;
     }
     message.add_message(field, start.data(), start.size());
   }
 
-  std::string_view labels(std::size_t series) const { return kept(2 * series); }
-  std::string_view kept(std::size_t part) const {
-    const std::uint32_t from = part == 0 ? 0 : kept_.ends[part - 1];
-    return std::string_view(kept_.bytes).substr(from, kept_.ends[part] - from);
-  }
+  std::string_view labels(std::size_t series) const { return kept_.part(2 * series); }
 
   const CatalogFamily& family_;
   const Totals& totals_;
   const KeptFields& kept_;
-  const CatalogFamily& first_;
   std::size_t segment_;
-  std::uint64_t now_unix_ns_;
-  std::optional<ProtobufFamily>& message_;
-  std::string& out_;
-  TextRoom& room_;
+  MessageOutput& message_;
   std::string labels_, value_, start_, exemplar_, time_;
 };
 
 }  // namespace
 
-ProtobufFamily::ProtobufFamily(std::string& out, std::string_view name, std::string_view help, std::string_view type,
-                               std::string_view unit, std::size_t expected_bytes)
-    : out_(out),
-      begin_(out.size()),
-      length_bytes_(static_cast<std::size_t>(protozero::length_of_varint(expected_bytes))),
-      field_(kind_of(type).field),
-      buffer_(out) {
-  out_.append(length_bytes_, '\0');
-  Message<FamilyField> family(out_);
-  family.add_string(FamilyField::kName, name.data(), name.size());
-  if (!help.empty()) family.add_string(FamilyField::kHelp, help.data(), help.size());
-  family.add_enum(FamilyField::kType, static_cast<std::int32_t>(kind_of(type).number));
-  if (type == "counter" && name.ends_with("_total")) name.remove_suffix(std::string_view("_total").size());
-  if (names_unit(name, unit)) family.add_string(FamilyField::kUnit, unit.data(), unit.size());
-}
-
-void ProtobufFamily::close() {
-  buffer_.flush();
-  char length[kMostLengthBytes];
-  const int bytes = protozero::add_varint_to_buffer(length, out_.size() - begin_ - length_bytes_);
-  // Moves all that is behind it, unless it has as many bytes as were kept free.
-  out_.replace(begin_, length_bytes_, length, static_cast<std::size_t>(bytes));
-}
+ProtobufFamily::ProtobufFamily(std::string_view name, std::string_view help, std::string_view type,
+                               std::string_view unit)
+    : message_(head_of(name, help, type, unit)), field_(kind_of(type).field) {}
 
 void ProtobufFamily::number(Labels labels, double value) {
   std::string encoded;
@@ -253,29 +264,38 @@ void ProtobufFamily::number(Labels labels, double value) {
   static_assert(static_cast<int>(CounterField::kValue) == static_cast<int>(GaugeField::kValue));
   SmallMessage message;
   message.of<GaugeField>().add_double(GaugeField::kValue, value);
-  metric(encoded, field_, message.bytes());
+  put_metric(encoded, field_, message.bytes(), [this](std::string_view part) { message_.append(part); });
 }
 
-void ProtobufFamily::metric(std::string_view labels, MetricField field, std::string_view value) {
-  char fronts[2 * kMostFrontBytes];
-  char* const inner = write_front(fronts, FamilyField::kMetric, labels.size() + field_bytes(value.size()));
-  char* const end = write_front(inner, field, value.size());
-  buffer_.text({fronts, static_cast<std::size_t>(inner - fronts)});
-  buffer_.text(labels);
-  buffer_.text({inner, static_cast<std::size_t>(end - inner)});
-  buffer_.text(value);
+void ProtobufFamily::append_to(std::string& out) const {
+  out.append(length_of(message_.size())).append(message_);
 }
 
-void render_protobuf(std::span<const FamilyPart> parts, std::chrono::system_clock::time_point now, std::string& out,
-                     TextRoom& room) {
+void render_protobuf(std::span<const FamilyPart> parts, std::chrono::system_clock::time_point now, TextOutput& out) {
+  if (parts.empty()) return;
   const auto now_unix_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(now.time_since_epoch()).count();
-  std::optional<ProtobufFamily> message;
-  for (const FamilyPart& part : parts) {
-    visit_series(
-        *part.family, *part.totals,
-        ProtobufVisitor(part, *parts.front().family, static_cast<std::uint64_t>(now_unix_ns), message, out, room));
+  const std::ptrdiff_t room = std::min(out.room(), kMostFamilyBytes);
+  const auto write_to = [&](TextOutput& to) {
+    MessageOutput message{to, *parts.front().family, static_cast<std::uint64_t>(now_unix_ns), room};
+    for (const FamilyPart& part : parts) visit_series(*part.family, *part.totals, ProtobufVisitor(part, message));
+    to.flush();
+  };
+  std::string kept;
+  TextOutput measured([&kept](std::string_view piece) {
+    if (kept.size() + piece.size() <= kMostKeptBytes) kept.append(piece);
+  });
+  kept.reserve(kMostKeptBytes);  // only what is written takes memory
+  write_to(measured);
+  if (measured.size() == kept.size()) {
+    if (!kept.empty()) out.text(length_of(kept.size()));
+    out.text(kept);
+    for (std::size_t i = 0; i < measured.left_out().size(); ++i) out.leave_out(i, measured.left_out()[i]);
+    out.flush();
+  } else {
+    kept = {};
+    out.text(length_of(measured.size()));
+    write_to(out);
   }
-  if (message) message->close();
 }
 
 }  // namespace shmetrics::collector

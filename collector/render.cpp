@@ -27,15 +27,15 @@ class TextVisitor : public FamilyLines {
 
 }  // namespace
 
-void render_text(std::span<const FamilyPart> parts, std::string& out, TextRoom& room) {
+void render_text(std::span<const FamilyPart> parts, TextOutput& out) {
   if (parts.empty()) return;
   std::string_view head = parts.front().family->head;
   for (const FamilyPart& part : parts) {
-    TextVisitor visitor(part, head, out, room);
+    TextVisitor visitor(part, head, out);
     visit_series(*part.family, *part.totals, visitor);
-    visitor.flush();
     if (visitor.has_begun()) head = "";  // not {}, whose null memcpy does not take
   }
+  out.flush();
 }
 
 }  // namespace shmetrics::collector

@@ -90,8 +90,8 @@ bool Scraper::has_workers() const {
 
 SegmentStatus Scraper::scrape(std::string& text) {
   SegmentStatus status = read();
-  TextRoom room;
-  FamilyGroups(view()).for_each({}, [&](std::span<const FamilyPart> parts) { render_text(parts, text, room); });
+  TextOutput out(text);
+  FamilyGroups(view()).for_each({}, [&](std::span<const FamilyPart> parts) { render_text(parts, out); });
   return status;
 }
 

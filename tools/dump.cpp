@@ -146,24 +146,25 @@ int dump(const DumpOptions& options, std::string& out, std::string& problem) {
     wanted = [&](const auto& names) { return fnmatch(options.family.c_str(), names.front().c_str(), 0) == 0; };
   }
   const collector::FamilyGroups families(scraper.view());
-  collector::TextRoom room;
+  collector::TextOutput rendered(
+      out, options.format == DumpFormat::kJson ? collector::TextOutput::kUnlimited : collector::kMaxTextBytes);
   switch (options.format) {
     case DumpFormat::kText:
-      families.for_each(wanted, [&](std::span<const FamilyPart> parts) { render_text(parts, out, room); });
+      families.for_each(wanted, [&](std::span<const FamilyPart> parts) { render_text(parts, rendered); });
       break;
     case DumpFormat::kOpenmetrics:
       families.for_each(wanted, [&](std::span<const FamilyPart> parts) {
-        collector::render_openmetrics(parts, collector::Created::kNo, out, room);
+        collector::render_openmetrics(parts, collector::Created::kNo, rendered);
       });
       collector::end_openmetrics(out);
       break;
     case DumpFormat::kProtobuf:
       families.for_each(wanted, [&](std::span<const FamilyPart> parts) {
-        collector::render_protobuf(parts, std::chrono::system_clock::now(), out, room);
+        collector::render_protobuf(parts, std::chrono::system_clock::now(), rendered);
       });
       break;
     case DumpFormat::kJson:
-      collector::append_json(out, scraper, status, wanted);
+      collector::render_json(scraper, status, wanted, rendered);
       break;
     case DumpFormat::kTable:
       append_summary(out, options.path, status);

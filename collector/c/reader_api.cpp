@@ -27,7 +27,7 @@
 struct shmetrics_reading {
   shmetrics::collector::Scraper scraper;
   shmetrics::collector::SegmentStatus status;
-  mutable std::mutex protobuf;  // the first rendering fills what the families keep for the next
+  mutable std::mutex kept;  // the first rendering of a format fills what the families keep for the next
 };
 
 namespace shmetrics::collector {
@@ -161,20 +161,22 @@ int render(const shmetrics_reading& reading, shmetrics_format format, const Want
     text.clear();
   };
   if (format == SHMETRICS_JSON) {
-    append_json(text, reading.scraper, reading.status, wanted);
+    TextOutput output(text, TextOutput::kUnlimited);
+    render_json(reading.scraper, reading.status, wanted, output);
   } else {
     FamilyGroups(reading.scraper.view()).for_each(wanted, [&](std::span<const FamilyPart> parts) {
       if (stop != 0) return;
-      TextRoom room;
+      TextOutput output(text);
+      std::unique_lock lock(reading.kept);  // never while `sink` or `wanted` runs
       if (format == SHMETRICS_OPENMETRICS) {
-        render_openmetrics(parts, Created::kNo, text, room);
+        render_openmetrics(parts, Created::kNo, output);
       } else if (format == SHMETRICS_PROTOBUF) {
-        const std::lock_guard lock(reading.protobuf);  // never while `sink` or `wanted` runs
-        render_protobuf(parts, std::chrono::system_clock::now(), text, room);
+        render_protobuf(parts, std::chrono::system_clock::now(), output);
       } else {
-        render_text(parts, text, room);
+        render_text(parts, output);
       }
-      if (!room.left_out.empty()) throw shm::Error(shm::Fault::kFull, "a family makes more than 256 MiB of text");
+      lock.unlock();
+      if (!output.left_out().empty()) throw shm::Error(shm::Fault::kFull, "a family makes more than 256 MiB of text");
       flush();
     });
     if (format == SHMETRICS_OPENMETRICS) end_openmetrics(text);

@@ -1,10 +1,12 @@
 #include "exporter/scrape/collection.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 #include "collector/json.hpp"
 #include "collector/protobuf.hpp"
 #include "collector/render.hpp"
+#include "exporter/scrape/compression.hpp"
 #include "exporter/scrape/read_turns.hpp"
 
 namespace shmetrics::exporter {
@@ -62,18 +64,34 @@ void Collection::read() {
 }
 
 std::string Collection::render(const ScrapeQuery& query, const RequestCounts& counts) {
-  if (query.snapshot_of) return snapshot(*query.snapshot_of);
+  std::string body;
+  if (query.coding == Coding::kGzip) {
+    GzipStream gzip(body);
+    collector::TextOutput out([&gzip](std::string_view piece) { gzip.add(piece); }, options_.max_bytes);
+    if (!write(query, counts, out)) return {};
+    gzip.finish();
+    return body;
+  }
+  if (!query.has_filter()) body.reserve(expected_bytes_);
+  collector::TextOutput out(body, options_.max_bytes);
+  if (!write(query, counts, out)) return {};
+  // A quarter more than last time: growing a string of ten megabytes by doubling costs more than summing what is in it.
+  if (!query.has_filter()) expected_bytes_ = body.size() + body.size() / 4;
+  return body;
+}
+
+bool Collection::write(const ScrapeQuery& query, const RequestCounts& counts, collector::TextOutput& out) {
+  if (query.snapshot_of) return write_snapshot(*query.snapshot_of, out);
   const auto start = Clock::now();
-  std::string text;
-  if (!query.has_filter()) text.reserve(expected_bytes_);
-  collector::TextRoom room{.max_bytes = options_.max_bytes, .left_out = {}};
-  render_families(text, query, room);
+  write_families(query, out);
   std::vector<SegmentStatus> statuses = statuses_;
   for (std::size_t i = 0; i < statuses.size() && query.is_openmetrics(); ++i) {
     statuses[i].quarantined_families += families_->left_out()[i].of_openmetrics;
   }
-  note_left_out(room, statuses);
+  for (std::size_t i = 0; i < out.left_out().size(); ++i) statuses[i].quarantined_series += out.left_out()[i];
+  log_left_out(out.left_out());
 
+  std::string text;
   SelfText own(text, query, &*families_);
   const std::chrono::duration<double> seconds = read_time_ + (Clock::now() - start);
   append_self_metrics(own, {.segments = statuses,
@@ -82,51 +100,43 @@ std::string Collection::render(const ScrapeQuery& query, const RequestCounts& co
                             .counts = options_.exporter_metrics ? &counts : nullptr,
                             .process = options_.exporter_metrics ? &process_ : nullptr});
   own.end();
-  // A quarter more than last time: growing a string of ten megabytes by doubling costs more than summing what is in it.
-  if (!query.has_filter()) expected_bytes_ = text.size() + text.size() / 4;
-  return text;
+  out.text(text);
+  out.flush();
+  return true;
 }
 
-std::string Collection::snapshot(const std::string& segment) {
-  std::string json;
+bool Collection::write_snapshot(const std::string& segment, collector::TextOutput& out) {
   std::size_t i = 0;
   for (const FollowedSegment& followed : segments_.segments()) {
     if (segment.empty() || followed.scraper.segment() == segment) {
       SegmentStatus status = statuses_[i];
       status.quarantined_families -= families_->left_out()[i].families;  // beside other segments alone: here they are
-      log_left_out(collector::append_json(json, followed.scraper, status, {}, options_.max_bytes));
-      break;
+      collector::render_json(followed.scraper, status, {}, out);
+      log_left_out(out.left_out());
+      return true;
     }
     ++i;
   }
-  return json;
+  return false;
 }
 
-void Collection::render_families(std::string& text, const ScrapeQuery& query, collector::TextRoom& room) const {
+void Collection::write_families(const ScrapeQuery& query, collector::TextOutput& out) const {
   collector::Wanted wanted;
   if (query.has_filter()) wanted = [&query](const std::vector<std::string>& names) { return query.wants(names); };
   const auto now = std::chrono::system_clock::now();
   families_->for_each(wanted, [&](std::span<const collector::FamilyPart> parts) {
     if (query.is_openmetrics()) {
-      collector::render_openmetrics(parts, options_.created, text, room);
+      collector::render_openmetrics(parts, options_.created, out);
     } else if (query.is_protobuf()) {
-      collector::render_protobuf(parts, now, text, room);
+      collector::render_protobuf(parts, now, out);
     } else {
-      collector::render_text(parts, text, room);
+      collector::render_text(parts, out);
     }
   });
 }
 
-void Collection::note_left_out(const collector::TextRoom& room, std::vector<SegmentStatus>& statuses) {
-  std::uint64_t series = 0;
-  for (std::size_t i = 0; i < room.left_out.size(); ++i) {
-    statuses[i].quarantined_series += room.left_out[i];
-    series += room.left_out[i];
-  }
-  log_left_out(series);
-}
-
-void Collection::log_left_out(std::uint64_t series) {
+void Collection::log_left_out(std::span<const std::uint64_t> of_segments) {
+  const std::uint64_t series = std::accumulate(of_segments.begin(), of_segments.end(), std::uint64_t{0});
   if (series == 0) return;
   constexpr const char* kMessage =
       "series are left out: the response would be too long; raise --web.max-response-bytes";

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstddef>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -25,7 +26,7 @@ struct CollectionOptions {
   bool worker_processes = false;
   SegmentOwners owners = {};  // whose segments are read, beside those of this user and of root
   collector::Created created = collector::Created::kNo;  // OpenMetrics alone
-  std::size_t max_bytes = collector::kMaxTextBytes;      // of the families; series beyond are left out and counted
+  std::size_t max_bytes = collector::kMaxTextBytes;      // of the families, as text; series beyond are left out
 };
 
 class Collection {
@@ -38,15 +39,17 @@ class Collection {
   /// A read() that is under way, and all that follow, end soon. From any thread.
   void stop() { is_stopped_ = true; }
 
-  /// The last read() as the query wants it, not compressed. Equal queries with equal counts get the same text, except
-  /// the duration. Empty if no segment has the name that the query asks for. Throws std::bad_alloc only.
+  /// The last read() as the query wants it. If it wants gzip, each piece of text is compressed as it is made, and the
+  /// whole text never exists. Equal queries with equal counts get the same text, except the duration. Empty if no
+  /// segment has the name that the query asks for. Throws std::bad_alloc only.
   std::string render(const ScrapeQuery& query, const RequestCounts& counts);
 
  private:
-  std::string snapshot(const std::string& segment);
-  void render_families(std::string& text, const ScrapeQuery& query, collector::TextRoom& room) const;
-  void note_left_out(const collector::TextRoom& room, std::vector<collector::SegmentStatus>& statuses);
-  void log_left_out(std::uint64_t series);
+  /// False: no segment has the name that the query asks for.
+  bool write(const ScrapeQuery& query, const RequestCounts& counts, collector::TextOutput& out);
+  bool write_snapshot(const std::string& segment, collector::TextOutput& out);
+  void write_families(const ScrapeQuery& query, collector::TextOutput& out) const;
+  void log_left_out(std::span<const std::uint64_t> of_segments);
   void rank();
 
   CollectionOptions options_;

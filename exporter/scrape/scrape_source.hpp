@@ -15,7 +15,7 @@ namespace shmetrics::exporter {
 /// Where metrics come from. Called by one thread at a time, which is not the io thread.
 struct ScrapeSource {
   std::function<void()> read;                                                   // looks at the segments
-  std::function<std::string(const ScrapeQuery&, const RequestCounts&)> render;  // what the last read saw; or ""
+  std::function<std::string(const ScrapeQuery&, const RequestCounts&)> render;  // in the coding it asks for; or ""
   std::function<void()> stop = [] {};  // ends a read() that is under way; from the io thread
 };
 

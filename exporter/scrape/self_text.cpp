@@ -29,7 +29,7 @@ void SelfText::head(std::string_view name, std::string_view help, std::string_vi
   if (!is_wanted_) return;
   if (query_.is_openmetrics()) return collector::append_openmetrics_head(out_, name, type, unit_of(base), help);
   if (query_.is_protobuf()) {
-    message_.emplace(out_, name, help, type, unit_of(base));
+    message_.emplace(name, help, type, unit_of(base));
     return;
   }
   collector::append_head(out_, name, help, type);
@@ -41,7 +41,7 @@ void SelfText::end() {
 }
 
 void SelfText::close() {
-  if (message_) message_->close();
+  if (message_) message_->append_to(out_);
   message_.reset();
 }
 

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "exporter/log.hpp"
-#include "exporter/scrape/compression.hpp"
 #include "exporter/scrape/self_metrics.hpp"
 
 namespace shmetrics::exporter {
@@ -87,10 +86,9 @@ void SharedScrapes::start() {
 
 SharedScrapes::Outcome SharedScrapes::make(const Order& order, const RequestCounts& counts) {
   if (!budget_.has_room_for(order.peer)) return ScrapeFailure::kFull;
-  std::string text = source_.render(order.query, counts);
-  if (text.empty() && order.query.snapshot_of) return ScrapeFailure::kUnknown;
-  if (order.query.coding == Coding::kGzip) text = gzip(text);
-  return budget_.keep(std::move(text), order.peer);
+  std::string body = source_.render(order.query, counts);
+  if (body.empty() && order.query.snapshot_of) return ScrapeFailure::kUnknown;
+  return budget_.keep(std::move(body), order.peer);
 }
 
 void SharedScrapes::finish(const Batch& batch) {

@@ -38,13 +38,9 @@ class CatalogTest : public ::testing::Test {
   }
   /// All line prefixes of a family, one a line.
   std::string prefixes(std::size_t family = 0) {
-    const CatalogFamily& of = *catalog_.families().at(family);
+    const KeptParts& of = catalog_.families().at(family)->prefixes();
     std::string text;
-    std::uint32_t from = 0;
-    for (const std::uint32_t end : of.ends) {
-      text += of.prefixes.substr(from, end - from) + "|\n";
-      from = end;
-    }
+    for (std::size_t i = 0; i < of.ends.size(); ++i) text.append(of.part(i)).append("|\n");
     return text;
   }
 
@@ -211,11 +207,11 @@ TEST_F(CatalogTest, TheNameOfASegmentIsTheFirstLabelOfEveryLine) {
   family(tests::gauge("i", GaugeMode::kAll));
   read(catalog);
   const CatalogFamily& histogram = *catalog.families().at(0);
-  EXPECT_TRUE(
-      histogram.prefixes.starts_with("h_bucket{segment=\"a\\\"b\",exported_segment=\"__overflow__\",le=\"1\"} "))
-      << histogram.prefixes;
-  EXPECT_LE(histogram.prefixes.size(), histogram.text_bytes);
-  EXPECT_EQ(catalog.families().at(1)->prefixes, "i{segment=\"a\\\"b\",worker=\"");
+  const std::string& prefixes = histogram.prefixes().bytes;
+  EXPECT_TRUE(prefixes.starts_with("h_bucket{segment=\"a\\\"b\",exported_segment=\"__overflow__\",le=\"1\"} "))
+      << prefixes;
+  EXPECT_LE(prefixes.size(), histogram.text_bytes);
+  EXPECT_EQ(catalog.families().at(1)->prefixes().bytes, "i{segment=\"a\\\"b\",worker=\"");
 }
 
 TEST_F(CatalogTest, TextBeyondTheBoundIsQuarantinedNotBuilt) {
@@ -235,7 +231,7 @@ TEST_F(CatalogTest, TextBeyondTheBoundIsQuarantinedNotBuilt) {
   read(catalog);
   EXPECT_GT(catalog.quarantined_series(), 0u);
   EXPECT_EQ(catalog.series_count() + catalog.quarantined_series(), kSeries);
-  EXPECT_LE(catalog.families()[0]->prefixes.size(), kMaxPrefixBytes);
+  EXPECT_LE(catalog.families()[0]->prefixes().bytes.size(), kMaxPrefixBytes);
 }
 
 // Of a record of this release the words are changed, and it is sealed again: as a newer release would write it.

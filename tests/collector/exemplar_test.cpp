@@ -49,10 +49,8 @@ class ShownExemplarTest : public tests::ScrapedSegment {
   std::string openmetrics() {
     scrape();
     std::string text;
-    TextRoom room;
-    FamilyGroups(scraper_.view()).for_each({}, [&](auto parts) {
-      render_openmetrics(parts, Created::kNo, text, room);
-    });
+    TextOutput output(text);
+    FamilyGroups(scraper_.view()).for_each({}, [&](auto parts) { render_openmetrics(parts, Created::kNo, output); });
     return text;
   }
   /// The lines of samples that have an exemplar.
@@ -248,8 +246,8 @@ TEST_F(ShownExemplarTest, ProtobufHasThemInACounterAndInABucket) {
   store(0, times.cell + 4, 0, 100, 1, {{"trace_id", "t"}});
   scrape();
   std::string out;
-  TextRoom room;
-  FamilyGroups(scraper_.view()).for_each({}, [&](auto parts) { render_protobuf(parts, {}, out, room); });
+  TextOutput output(out);
+  FamilyGroups(scraper_.view()).for_each({}, [&](auto parts) { render_protobuf(parts, {}, output); });
   const std::string exemplar =
       "\x1e\x0a\x0d\x0a\x08trace_id\x12\x01t"s + "\x11\0\0\0\0\0\0\xf0\x3f"s + "\x1a\x04\x08\x64\x10\0"s;
   const std::string value = "\x09\0\0\0\0\0\0\0\0"s, bound = "\x11\0\0\0\0\0\0\xf0\x3f"s;
@@ -268,8 +266,8 @@ TEST_F(ShownExemplarTest, ProtobufHasThoseOfANativeHistogramInTheOrderOfBuckets)
   store(1, native.cell + values, 0, 100, 0.5, {{"trace_id", "a"}});
   scrape();
   std::string out;
-  TextRoom room;
-  FamilyGroups(scraper_.view()).for_each({}, [&](auto parts) { render_protobuf(parts, {}, out, room); });
+  TextOutput output(out);
+  FamilyGroups(scraper_.view()).for_each({}, [&](auto parts) { render_protobuf(parts, {}, output); });
   const std::string field = "\x82\x01\x1e\x0a\x0d\x0a\x08trace_id\x12\x01"s, time = "\x1a\x04\x08\x64\x10\0"s;
   EXPECT_NE(out.find(field + "a\x11\0\0\0\0\0\0\xe0\x3f"s + time + field + "b\x11\0\0\0\0\0\0\xf0\x3f"s + time),
             std::string::npos);
@@ -285,8 +283,8 @@ TEST_F(ShownExemplarTest, ProtobufHasRoomForAsManyLabelsAsFit) {
   shm::store_exemplar(&cells(0, hits.cell + 1, 0), 1'700'000'000 * kSecond, 1, labels.words(), labels.text().size());
   scrape();
   std::string out;
-  TextRoom room;
-  FamilyGroups(scraper_.view()).for_each({}, [&](auto parts) { render_protobuf(parts, {}, out, room); });
+  TextOutput output(out);
+  FamilyGroups(scraper_.view()).for_each({}, [&](auto parts) { render_protobuf(parts, {}, output); });
   std::size_t shown = 0;
   for (std::size_t at = 0; (at = out.find("\x12\x01v", at)) != out.npos; ++at) ++shown;
   EXPECT_EQ(shown, count);
@@ -297,7 +295,8 @@ TEST_F(ShownExemplarTest, JsonHasThemByTheirSeries) {
   store(0, times.cell + 4, 1, 1'234'567, kInfinity, {{"trace_id", "t"}});
   scrape();
   std::string json;
-  append_json(json, scraper_, status_);
+  TextOutput output(json);
+  render_json(scraper_, status_, {}, output);
   EXPECT_NE(json.find(R"("exemplars":[{"labels":{"trace_id":"t"},"value":"+Inf","timestamp":1234567.0}])"),
             std::string::npos)
       << json;

@@ -30,8 +30,8 @@ class FamilyGroupsTest : public ::testing::Test {
     const FamilyGroups groups(views);
     left_out_ = groups.left_out();
     std::string out;
-    TextRoom room;
-    groups.for_each({}, [&](std::span<const FamilyPart> parts) { render_text(parts, out, room); });
+    TextOutput output(out);
+    groups.for_each({}, [&](std::span<const FamilyPart> parts) { render_text(parts, output); });
     EXPECT_EQ(tests::TextChecker::problem(out), "");
     return out;
   }
@@ -177,8 +177,8 @@ TEST_F(FamilyGroupsTest, WhoWasShownBeforeKeepsANameWhoeverStandsFirst) {
     views[0].seniority = &a;
     views[2].seniority = &b;
     std::string out;
-    TextRoom room;
-    FamilyGroups(views).for_each({}, [&](auto parts) { render_text(parts, out, room); });
+    TextOutput output(out);
+    FamilyGroups(views).for_each({}, [&](auto parts) { render_text(parts, output); });
     return out;
   };
   a.rank = 1, b.rank = 2;  // a is older as a whole
@@ -207,8 +207,8 @@ TEST_F(FamilyGroupsTest, ANameThatOnlyOpenmetricsWouldWriteTwiceIsLeftOutThereAl
   std::vector<ScrapedSegment> views;
   for (Scraper& scraper : scrapers_) views.push_back(scraper.view());
   std::string openmetrics;
-  TextRoom room;
-  FamilyGroups(views).for_each({}, [&](auto parts) { render_openmetrics(parts, Created::kNo, openmetrics, room); });
+  TextOutput output(openmetrics);
+  FamilyGroups(views).for_each({}, [&](auto parts) { render_openmetrics(parts, Created::kNo, output); });
   EXPECT_THAT(openmetrics, HasSubstr("# TYPE x gauge\n"));
   EXPECT_THAT(openmetrics, ::testing::Not(HasSubstr("x_total")));
 }

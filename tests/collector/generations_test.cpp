@@ -145,8 +145,8 @@ TEST_F(Generations, HelpAndUnitAreTheNewestsAndCreatedIsTheEarliest) {
   segment_.series(segment_.family(schema), {""}, 9'000'000'000);
   EXPECT_THAT(scrape(scraper_), HasSubstr("# HELP a_seconds_total New words.\n"));
   std::string text;
-  TextRoom room;
-  FamilyGroups(scraper_.view()).for_each({}, [&](auto parts) { render_openmetrics(parts, Created::kYes, text, room); });
+  TextOutput output(text);
+  FamilyGroups(scraper_.view()).for_each({}, [&](auto parts) { render_openmetrics(parts, Created::kYes, output); });
   EXPECT_THAT(text, HasSubstr("# UNIT a_seconds seconds\n"));
   EXPECT_THAT(text, HasSubstr("a_seconds_created 5\n"));
   std::string protobuf;
@@ -260,7 +260,8 @@ TEST_F(Generations, JsonShowsTheNameOnceAndTheGenerationsOfIt) {
   segment_.family(tests::histogram("h", {1, 2}));
   segment_.family(tests::counter("z_total"));
   std::string json;
-  append_json(json, scraper_, scraper_.read());
+  TextOutput output(json);
+  render_json(scraper_, scraper_.read(), {}, output);
   const auto families = nlohmann::json::parse(json)["families"];
   ASSERT_EQ(families.size(), 2u);
   EXPECT_EQ(families[0]["series"].size(), 2u);
@@ -296,7 +297,7 @@ TEST(GenerationsBounds, TextBeyondTheBoundIsLeftOutAndCounted) {
   EXPECT_TRUE(status.up) << status.problem;
   EXPECT_GT(status.quarantined_series, 0u);
   EXPECT_GT(status.series, 100u);
-  EXPECT_LE(scraper.view().families[0]->prefixes.size(), kMaxPrefixBytes);
+  EXPECT_LE(scraper.view().families[0]->prefixes().bytes.size(), kMaxPrefixBytes);
 }
 
 }  // namespace

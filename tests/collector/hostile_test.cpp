@@ -82,10 +82,10 @@ class Hostile : public ::testing::Test {
 
   static void expect_same_by_protobuf(const Scraper& scraper, const std::string& text, const std::string& what) {
     std::string protobuf, read;
-    TextRoom room;
+    TextOutput output(protobuf);
     const std::chrono::system_clock::time_point now(std::chrono::seconds(1'700'000'000));
     FamilyGroups(scraper.view()).for_each({}, [&](std::span<const FamilyPart> parts) {
-      render_protobuf(parts, now, protobuf, room);
+      render_protobuf(parts, now, output);
     });
     ASSERT_NO_THROW(read = tests::ProtobufChecker::text_of(protobuf, 1'700'000'000)) << what << text;
     ASSERT_EQ(tests::with_plain_numbers(read), tests::with_plain_numbers(text)) << what;

@@ -147,7 +147,8 @@ TEST_F(NativeHistograms, AreWholeInJson) {
   count(family.cell, {5, 0, 2, 6}, 30);
   scrape();
   std::string text;
-  append_json(text, scraper_, status_, {});
+  TextOutput output(text);
+  render_json(scraper_, status_, {}, output);
   const auto series = nlohmann::json::parse(text)["families"][0]["series"][0];
   EXPECT_EQ(series["native"].dump(),
             R"({"buckets":[[2.0,4.0,2],[4.0,"+Inf",6]],"schema":0,"zero_count":5,"zero_threshold":1.0})");

@@ -24,9 +24,9 @@ using tests::SegmentBuilder;
 std::string rendered(Scraper& scraper, Created created = Created::kNo) {
   EXPECT_TRUE(scraper.read().up);
   std::string text;
-  TextRoom room;
+  TextOutput output(text);
   FamilyGroups(scraper.view()).for_each({}, [&](std::span<const FamilyPart> parts) {
-    render_openmetrics(parts, created, text, room);
+    render_openmetrics(parts, created, output);
   });
   end_openmetrics(text);
   return text;
@@ -233,8 +233,8 @@ TEST(Openmetrics, AFamilyOfSeveralSegmentsHasOneHead) {
   const FamilyPart parts[] = {{first.view().families.front(), first.view().totals},
                               {second.view().families.front(), second.view().totals}};
   std::string text;
-  TextRoom room;
-  render_openmetrics(parts, Created::kNo, text, room);
+  TextOutput output(text);
+  render_openmetrics(parts, Created::kNo, output);
   end_openmetrics(text);
   EXPECT_EQ(text.rfind("# TYPE"), 0u);
   EXPECT_THAT(text, AllOf(HasSubstr("app_seconds_bucket{segment=\"a\",le=\"1.0\"} 3\n"),

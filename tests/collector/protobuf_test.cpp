@@ -24,9 +24,9 @@ constexpr Time kNow{2'000'000'000s};
 
 std::string rendered(const Scraper& scraper, Time now = kNow) {
   std::string out;
-  TextRoom room;
+  TextOutput output(out);
   FamilyGroups(scraper.view()).for_each({}, [&](std::span<const FamilyPart> parts) {
-    render_protobuf(parts, now, out, room);
+    render_protobuf(parts, now, output);
   });
   return out;
 }
@@ -266,8 +266,8 @@ TEST(Protobuf, AFamilyOfSeveralSegmentsIsOneMessageWithTheHeadOfTheFirst) {
   ASSERT_TRUE(of_a.read().up && of_b.read().up);
   const std::vector views{of_a.view(), of_b.view()};
   std::string out;
-  TextRoom room;
-  FamilyGroups(views).for_each({}, [&](std::span<const FamilyPart> parts) { render_protobuf(parts, kNow, out, room); });
+  TextOutput output(out);
+  FamilyGroups(views).for_each({}, [&](std::span<const FamilyPart> parts) { render_protobuf(parts, kNow, output); });
   EXPECT_EQ(tests::judge_protobuf(out).out,
             "# HELP jobs_total Help.\n# TYPE jobs_total counter\n"
             "jobs_total{segment=\"a\",x=\"1\"} 0\njobs_total{segment=\"b\",x=\"1\"} 0\n"
@@ -289,7 +289,7 @@ TEST(Protobuf, WhatIsKeptForTheNextScrapeCountsAsHeldFromTheReadOn) {
   rendered(scraper);
   const CatalogFamily& kept = *scraper.view().families.front();
   ASSERT_GT(kept.kept_fields.bytes.size(), 100'000u);
-  EXPECT_GE(held, kept.prefixes.size() + kept.kept_fields.bytes.size());
+  EXPECT_GE(held, kept.prefixes().bytes.size() + kept.kept_fields.bytes.size());
 }
 
 TEST(Protobuf, AFamilyWithoutSeriesIsNoMessage) {
@@ -308,13 +308,13 @@ TEST(Protobuf, WholeSeriesAreLeftOutPastTheLimitAndCounted) {
   Scraper scraper(segment.path());
   ASSERT_TRUE(scraper.read().up);
   std::string out;
-  TextRoom room{.max_bytes = 60, .left_out = {}};
+  TextOutput output(out, 60);
   FamilyGroups(scraper.view()).for_each({}, [&](std::span<const FamilyPart> parts) {
-    render_protobuf(parts, kNow, out, room);
+    render_protobuf(parts, kNow, output);
   });
   EXPECT_EQ(tests::judge_protobuf(out).out,
             "# HELP a_total Help.\n# TYPE a_total counter\na_total{x=\"1\"} 0\na_total{x=\"2\"} 0\n");
-  EXPECT_EQ(room.left_out, std::vector<std::uint64_t>{3});
+  EXPECT_EQ(output.left_out(), std::vector<std::uint64_t>{3});
 }
 
 }  // namespace

@@ -2,37 +2,27 @@
 #include "exporter/scrape/compression.hpp"
 
 #include <gtest/gtest.h>
-#include <zlib.h>
 
 #ifdef __x86_64__
 #include <cpuid.h>
 #endif
 
+#include <algorithm>
+#include <cstdint>
 #include <optional>
 #include <random>
+
+#include "tests/exporter/inflated.hpp"
 
 namespace shmetrics::exporter {
 namespace {
 
-constexpr int kGzipOnly = 15 + 16;
-
-/// What zlib reads, and whether that was one whole member and nothing behind it.
-std::pair<std::string, bool> inflated(const std::string& compressed) {
-  z_stream stream{};
-  EXPECT_EQ(inflateInit2(&stream, kGzipOnly), Z_OK);
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(compressed.data()));
-  stream.avail_in = static_cast<uInt>(compressed.size());
-  std::string text;
-  int result = Z_OK;
-  while (result == Z_OK) {
-    char room[65536];
-    stream.next_out = reinterpret_cast<Bytef*>(room);
-    stream.avail_out = sizeof room;
-    result = inflate(&stream, Z_NO_FLUSH);
-    text.append(room, sizeof room - stream.avail_out);
-  }
-  inflateEnd(&stream);
-  return {text, result == Z_STREAM_END && stream.avail_in == 0};
+std::string gzip(std::string_view text, std::size_t piece_bytes = 4096) {
+  std::string out;
+  GzipStream stream(out);
+  for (; !text.empty(); text.remove_prefix(std::min(piece_bytes, text.size()))) stream.add(text.substr(0, piece_bytes));
+  stream.finish();
+  return out;
 }
 
 std::string metrics(std::size_t lines) {
@@ -45,9 +35,10 @@ std::string metrics(std::size_t lines) {
 }
 
 void expect_round_trip(const std::string& text) {
-  const auto [back, is_whole] = inflated(gzip(text));
-  EXPECT_TRUE(is_whole);
-  EXPECT_TRUE(back == text) << text.size();
+  for (const std::size_t piece_bytes : {std::size_t{100}, std::size_t{4096}, std::size_t{300'000}, SIZE_MAX}) {
+    const std::optional<std::string> back = tests::inflated(gzip(text, piece_bytes));
+    EXPECT_TRUE(back == text) << text.size() << " bytes in pieces of " << piece_bytes;
+  }
 }
 
 // Whether the upper halves of the vector registers are in use, as XGETBV tells with 1 in ECX; nothing where it cannot.

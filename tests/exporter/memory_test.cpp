@@ -41,6 +41,23 @@ void make_largest(const std::string& path) {
   for (int i = 0; i < 1000; ++i) family.with(std::to_string(i) + quotes, quotes, quotes).observe(3);
 }
 
+/// Text of 30 MB in one family, which a kilobyte of gzip can hold.
+void make_long(const std::string& path) {
+  shmetrics::Options options;
+  options.path = path;
+  options.directory_bytes = 64 << 20;
+  options.series_per_family = 40'000;
+  auto registry = shmetrics::Registry::open(options);
+  auto family = registry.counter("crm_long_total", "Long", {"x"});
+  for (int i = 0; i < 30'000; ++i) family.with(std::to_string(i) + std::string(1000, 'x')).inc();
+}
+
+std::uint64_t peak_of_scrape(const std::string& segment, const std::string& fields) {
+  RunningExporter exporter({.segment = segment});
+  exporter.text(fields);
+  return peak_bytes(exporter.child().pid());
+}
+
 std::string request(const std::string& target, const std::string& coding) {
   return "GET " + target + " HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: " + coding + "\r\n\r\n";
 }
@@ -79,6 +96,23 @@ TEST(Memory, TheLargestSegmentOfDefaultOptionsFitsTheLimitsThatAreShipped) {
   const std::uint64_t peak = peak_bytes(exporter.child().pid());
   RecordProperty("peak_mib", static_cast<int>(peak >> 20));
   EXPECT_LT(peak, std::min(unit, pod));
+}
+
+TEST(Memory, AScrapeInGzipNeverHoldsItsTextInAnyFormat) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "a sanitizer keeps what is freed";
+#endif
+  unsetenv("SHMETRICS_OUTPUTS");
+  constexpr std::uint64_t kTextBytes = 30'000'000;
+  const TemporaryFolder folder;
+  ASSERT_EQ(wait_for(forked([&] { return make_long(folder.file("a.seg")), 0; })), 0);
+  for (const std::string format : {"", "Accept: application/openmetrics-text;version=1.0.0\r\n", kAcceptProtobuf}) {
+    const std::uint64_t plain = peak_of_scrape(folder.file("a.seg"), format);
+    const std::uint64_t gzip = peak_of_scrape(folder.file("a.seg"), format + "Accept-Encoding: gzip\r\n");
+    RecordProperty("plain_mib", static_cast<int>(plain >> 20));
+    RecordProperty("gzip_mib", static_cast<int>(gzip >> 20));
+    EXPECT_LT(gzip + kTextBytes * 3 / 4, plain) << format;
+  }
 }
 
 }  // namespace

@@ -145,11 +145,15 @@ TEST_F(ScrapeTest, AFilterTakesFamiliesByTheirNameOrASamples) {
 TEST_F(ScrapeTest, HeadHasTheLengthAndNoBodyAndTheConnectionGoesOn) {
   const RunningExporter exporter(setup());
   auto client = exporter.connect();
-  const std::string target = "/metrics?name[]=crm_requests_total HTTP/1.1\r\n" + fields(kOpenmetrics) + "\r\n";
-  const HttpResponse head = client.exchange("HEAD " + target);
-  const HttpResponse get = client.exchange("GET " + target);
-  EXPECT_EQ(head.header("Content-Type"), kOpenmetricsType);
-  EXPECT_EQ(head.header("Content-Length"), std::to_string(get.body.size()));
+  for (const std::string coding : {"", "Accept-Encoding: gzip\r\n"}) {
+    const std::string target =
+        "/metrics?name[]=crm_requests_total HTTP/1.1\r\n" + fields(kOpenmetrics) + coding + "\r\n";
+    const HttpResponse head = client.exchange("HEAD " + target);
+    const HttpResponse get = client.exchange("GET " + target);
+    EXPECT_EQ(head.header("Content-Type"), kOpenmetricsType);
+    EXPECT_EQ(head.header("Content-Encoding"), get.header("Content-Encoding"));
+    EXPECT_EQ(head.header("Content-Length"), std::to_string(get.body.size()));
+  }
 }
 
 TEST_F(ScrapeTest, WhenTheScrapersTimeIsOverIt503AndTheConnectionGoesOn) {

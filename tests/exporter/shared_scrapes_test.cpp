@@ -54,7 +54,7 @@ class SharedScrapesTest : public ::testing::Test {
                            [this](const ScrapeQuery& query, const RequestCounts& counts) {
                              ++renderings_;
                              return std::to_string(reads_) + (query.has_filter() ? query.names[0] : "") +
-                                    std::string(counts.in_flight, '!');
+                                    (query.coding == Coding::kGzip ? "z" : "") + std::string(counts.in_flight, '!');
                            }};
   asio::io_context io_{1};
   SharedScrapes scrapes_{io_, source_, counts_, kMostBytes};
@@ -213,7 +213,7 @@ TEST_F(SharedScrapesTest, GzipAndIdentityAreDifferentRenderings) {
   ask({.representation = {}, .coding = Coding::kGzip, .names = {}});
   run();
   EXPECT_EQ(text(0), "1");
-  EXPECT_EQ(text(1).substr(0, 2), "\x1f\x8b");
+  EXPECT_EQ(text(1), "2z");
 }
 
 TEST_F(SharedScrapesTest, ASnapshotOfNoSegmentIsAFailureOfItsOwn) {

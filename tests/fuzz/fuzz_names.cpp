@@ -93,11 +93,11 @@ class Log {
     totals.sort_per_worker();
     catalog.add_up_generations(totals);
     std::string text, openmetrics;
-    collector::TextRoom room;
+    collector::TextOutput to_text(text), to_openmetrics(openmetrics);
     for (const collector::CatalogFamily* family : catalog.families()) {
       const collector::FamilyPart part{family, &totals};
-      collector::render_text({&part, 1}, text, room);
-      collector::render_openmetrics({&part, 1}, collector::Created::kNo, openmetrics, room);
+      collector::render_text({&part, 1}, to_text);
+      collector::render_openmetrics({&part, 1}, collector::Created::kNo, to_openmetrics);
     }
     collector::end_openmetrics(openmetrics);
     fuzz::demand_text(text);

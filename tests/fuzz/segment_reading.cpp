@@ -36,16 +36,16 @@ class Stopwatch {
 
 std::string openmetrics_of(const FamilyGroups& groups) {
   std::string text;
-  collector::TextRoom room;
-  groups.for_each({}, [&](auto parts) { render_openmetrics(parts, collector::Created::kNo, text, room); });
+  collector::TextOutput output(text);
+  groups.for_each({}, [&](auto parts) { render_openmetrics(parts, collector::Created::kNo, output); });
   collector::end_openmetrics(text);
   return text;
 }
 
 std::string protobuf_of(const FamilyGroups& groups) {
   std::string out;
-  collector::TextRoom room;
-  groups.for_each({}, [&](auto parts) { render_protobuf(parts, kNow, out, room); });
+  collector::TextOutput output(out);
+  groups.for_each({}, [&](auto parts) { render_protobuf(parts, kNow, output); });
   return out;
 }
 
@@ -72,7 +72,8 @@ std::string read_and_demand(Scraper& scraper) {
   judge_once(protobuf_of(FamilyGroups(scraper.view())), last_protobuf,
              [&text](const std::string& scrape) { demand_protobuf(scrape, text, kNowSeconds); });
   std::string json;
-  collector::append_json(json, scraper, status);
+  collector::TextOutput output(json, collector::TextOutput::kUnlimited);
+  collector::render_json(scraper, status, {}, output);
   judge_once(json, last_json, demand_json);
   return text;
 }
@@ -85,8 +86,8 @@ void group_and_demand(const std::string& path) {
   const collector::ScrapedSegment views[] = {one.view(), two.view()};
   const FamilyGroups groups(views);
   std::string text;
-  collector::TextRoom room;
-  groups.for_each({}, [&](auto parts) { render_text(parts, text, room); });
+  collector::TextOutput output(text);
+  groups.for_each({}, [&](auto parts) { render_text(parts, output); });
   demand_text(text);
   demand_openmetrics(openmetrics_of(groups));
   demand_protobuf(protobuf_of(groups), text, kNowSeconds);
