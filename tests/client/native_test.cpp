@@ -47,9 +47,9 @@ std::string protobuf_of(const std::string& path) {
   collector::Scraper scraper(path);
   EXPECT_TRUE(scraper.read().up);
   std::string out;
-  collector::TextRoom room;
+  collector::TextOutput output(out);
   collector::FamilyGroups(scraper.view()).for_each({}, [&](auto parts) {
-    collector::render_protobuf(parts, std::chrono::system_clock::now(), out, room);
+    collector::render_protobuf(parts, std::chrono::system_clock::now(), output);
   });
   return out;
 }
