@@ -150,8 +150,9 @@ TEST_F(Generations, HelpAndUnitAreTheNewestsAndCreatedIsTheEarliest) {
   EXPECT_THAT(text, HasSubstr("# UNIT a_seconds seconds\n"));
   EXPECT_THAT(text, HasSubstr("a_seconds_created 5\n"));
   std::string protobuf;
+  TextOutput to_protobuf(protobuf);
   FamilyGroups(scraper_.view()).for_each({}, [&](auto parts) {
-    render_protobuf(parts, std::chrono::system_clock::now(), protobuf, room);
+    render_protobuf(parts, std::chrono::system_clock::now(), to_protobuf);
   });
   EXPECT_THAT(protobuf, HasSubstr("\x1a\x04\x08\x05\x10")) << "field 3: a time whose seconds are 5";
 }
