@@ -110,6 +110,7 @@ class RubyServers(unittest.TestCase):
         print(f"{self.id()}: {answered} answered, {counted:.0f} counted, {kills} kills")
 
     def assert_any_worker_shows_all(self, server):
+        time.sleep(1)  # what wrk has left is done
         expected = self.counted(server)
         for _ in range(6):
             shown = samples_of(get(server.port, "/metrics"), "app_requests_total")
