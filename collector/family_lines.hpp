@@ -21,8 +21,9 @@ class FamilyLines {
         head_(head),
         lines_(family_.lines_per_series()),
         prefixes_(family_.prefixes()),
-        out_(out),
-        segment_(part.segment) {}
+        out_(out) {
+    out.begin_part(part.segment);
+  }
 
   bool has_begun() const { return has_begun_; }
 
@@ -43,7 +44,7 @@ class FamilyLines {
   // The head comes with the first line; and whole series are left out, never parts, once the text is too long.
   bool begin() {
     if (out_.room() < 0) {
-      out_.leave_out(segment_);
+      out_.leave_out();
       return false;
     }
     // A later segment's part has no head, and memcpy from nowhere is undefined even for no bytes.
@@ -66,7 +67,6 @@ class FamilyLines {
   TextOutput& out_;
 
  private:
-  std::size_t segment_;
   bool has_begun_ = false;
 };
 

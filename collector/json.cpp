@@ -117,7 +117,7 @@ void write_family(const FamilyPart& part, TextOutput& out) {
   out.text(std::string_view(head).substr(0, head.size() - kEnd.size()));
   std::string_view before = "";
   for_each_series(part, [&](const PlainSeries& series) {
-    if (out.room() < 0) return out.leave_out(part.segment);
+    if (out.room() < 0) return out.leave_out();
     out.text(std::exchange(before, ","));
     out.text(text_of(series_object(series)));
   });
@@ -141,7 +141,7 @@ void render_json(const Scraper& scraper, const SegmentStatus& status, const Want
   before = "\n";
   FamilyGroups(scraper.view()).for_each(wanted, [&](std::span<const FamilyPart> parts) {
     const FamilyPart& part = parts.front();
-    if (out.room() < 0) return out.leave_out(part.segment, part.family->series.size());
+    if (out.room() < 0) return out.leave_out(part.family->series.size());
     out.text(std::exchange(before, ",\n"));
     write_family(part, out);
   });

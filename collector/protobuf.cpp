@@ -95,11 +95,8 @@ struct MessageOutput {
 class ProtobufVisitor {
  public:
   ProtobufVisitor(const FamilyPart& part, MessageOutput& message)
-      : family_(*part.family),
-        totals_(*part.totals),
-        kept_(part.family->kept_fields),
-        segment_(part.segment),
-        message_(message) {
+      : family_(*part.family), totals_(*part.totals), kept_(part.family->kept_fields), message_(message) {
+    message.out.begin_part(part.segment);
     if (kept_.ends.empty()) family_.kept_fields = fields_of(family_);  // whole, or not at all
   }
 
@@ -199,8 +196,8 @@ class ProtobufVisitor {
 
   // Whole series are left out, never parts.
   bool begin() {
-    if (static_cast<std::ptrdiff_t>(message_.size()) > message_.room) {
-      message_.out.leave_out(segment_);
+    if (static_cast<std::ptrdiff_t>(message_.size()) > message_.room || message_.out.room() < 0) {
+      message_.out.leave_out();
       return false;
     }
     if (message_.size() == 0) {
@@ -247,7 +244,6 @@ class ProtobufVisitor {
   const CatalogFamily& family_;
   const Totals& totals_;
   const KeptFields& kept_;
-  std::size_t segment_;
   MessageOutput& message_;
   std::string labels_, value_, start_, exemplar_, time_;
 };
@@ -274,7 +270,7 @@ void ProtobufFamily::append_to(std::string& out) const {
 void render_protobuf(std::span<const FamilyPart> parts, std::chrono::system_clock::time_point now, TextOutput& out) {
   if (parts.empty()) return;
   const auto now_unix_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(now.time_since_epoch()).count();
-  const std::ptrdiff_t room = std::min(out.room(), kMostFamilyBytes);
+  const std::ptrdiff_t room = out.is_shared() ? kMostFamilyBytes : std::min(out.room(), kMostFamilyBytes);
   const auto write_to = [&](TextOutput& to) {
     MessageOutput message{to, *parts.front().family, static_cast<std::uint64_t>(now_unix_ns), room};
     for (const FamilyPart& part : parts) visit_series(*part.family, *part.totals, ProtobufVisitor(part, message));
@@ -284,12 +280,17 @@ void render_protobuf(std::span<const FamilyPart> parts, std::chrono::system_cloc
   TextOutput measured([&kept](std::string_view piece) {
     if (kept.size() + piece.size() <= kMostKeptBytes) kept.append(piece);
   });
+  if (out.is_shared()) measured.share_out(out.shares());
   kept.reserve(kMostKeptBytes);  // only what is written takes memory
   write_to(measured);
   if (measured.size() == kept.size()) {
     if (!kept.empty()) out.text(length_of(kept.size()));
     out.text(kept);
-    for (std::size_t i = 0; i < measured.left_out().size(); ++i) out.leave_out(i, measured.left_out()[i]);
+    for (std::size_t i = 0; i < measured.left_out().size(); ++i) {
+      out.begin_part(i);
+      out.leave_out(measured.left_out()[i]);
+    }
+    if (out.is_shared()) out.share_out(measured.shares());
     out.flush();
   } else {
     kept = {};

@@ -30,7 +30,7 @@ class TextOutput {
   /// Once more than `max_bytes` are written, whole series are left out, never parts of one: so it goes beyond by a
   /// series at most.
   explicit TextOutput(Take take, std::size_t max_bytes = kMaxTextBytes)
-      : take_(std::move(take)), max_bytes_(max_bytes) {}
+      : take_(std::move(take)), end_(static_cast<std::ptrdiff_t>(max_bytes)) {}
   /// Appends.
   explicit TextOutput(std::string& out, std::size_t max_bytes = kMaxTextBytes)
       : TextOutput([&out](std::string_view piece) { out.append(piece); }, max_bytes) {}
@@ -63,12 +63,33 @@ class TextOutput {
   /// Bytes written to this.
   std::size_t size() const { return passed_on_ + static_cast<std::size_t>(at_ - buffer_); }
   /// Bytes that may still come before series are left out; below 0: from now on they are.
-  std::ptrdiff_t room() const { return static_cast<std::ptrdiff_t>(max_bytes_) - static_cast<std::ptrdiff_t>(size()); }
+  std::ptrdiff_t room() const { return end_ - static_cast<std::ptrdiff_t>(size()); }
 
-  /// Counts series of one segment (FamilyPart::segment) as left out.
-  void leave_out(std::size_t segment, std::uint64_t series = 1) {
-    if (left_out_.size() <= segment) left_out_.resize(segment + 1);
-    left_out_[segment] += series;
+  /// What follows is of this segment (FamilyPart::segment).
+  void begin_part(std::size_t segment) {
+    if (is_shared()) {
+      shares_[segment_] = room();
+      end_ = static_cast<std::ptrdiff_t>(size()) + shares_[segment];
+    }
+    segment_ = segment;
+  }
+  /// From now on each segment has a room of its own; `shares` is as long as there are segments.
+  void share_out(std::vector<std::ptrdiff_t> shares) {
+    shares_ = std::move(shares);
+    segment_ = 0;
+    end_ = static_cast<std::ptrdiff_t>(size()) + shares_.front();
+  }
+  bool is_shared() const { return !shares_.empty(); }
+  /// What is left of them.
+  const std::vector<std::ptrdiff_t>& shares() {
+    begin_part(segment_);
+    return shares_;
+  }
+
+  /// Counts series of the part as left out.
+  void leave_out(std::uint64_t series = 1) {
+    if (left_out_.size() <= segment_) left_out_.resize(segment_ + 1);
+    left_out_[segment_] += series;
   }
   /// The series left out, by segment, as far as there are any.
   const std::vector<std::uint64_t>& left_out() const { return left_out_; }
@@ -81,7 +102,9 @@ class TextOutput {
   }
 
   Take take_;
-  std::size_t max_bytes_;
+  std::ptrdiff_t end_;  // the size where room ends
+  std::vector<std::ptrdiff_t> shares_;
+  std::size_t segment_ = 0;
   std::size_t passed_on_ = 0;
   std::vector<std::uint64_t> left_out_;
   // Copied on in one piece. Beyond 8 KiB glibc takes `rep movsb`: slower on a Zen 5, no difference on an Intel Xeon.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "collector/json.hpp"
 #include "collector/protobuf.hpp"
@@ -13,6 +14,24 @@ namespace shmetrics::exporter {
 
 using collector::SegmentStatus;
 using Clock = std::chrono::steady_clock;
+
+namespace {
+
+// Of `room`, what each may have: a small need is met whole, and the others share the rest alike.
+std::vector<std::ptrdiff_t> fair_shares(const std::vector<std::ptrdiff_t>& needs, std::ptrdiff_t room) {
+  std::vector<std::size_t> order(needs.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::sort(order.begin(), order.end(), [&needs](std::size_t a, std::size_t b) { return needs[a] < needs[b]; });
+  std::vector<std::ptrdiff_t> shares(needs.size());
+  auto waiting = static_cast<std::ptrdiff_t>(needs.size());
+  for (const std::size_t i : order) {
+    shares[i] = std::min(needs[i], room / waiting--);
+    room -= shares[i];
+  }
+  return shares;
+}
+
+}  // namespace
 
 Collection::Collection(std::vector<SegmentSpec> segments, CollectionOptions options)
     : options_(std::move(options)), segments_(std::move(segments), options_.owners) {}
@@ -65,19 +84,39 @@ void Collection::read() {
 
 std::string Collection::render(const ScrapeQuery& query, const RequestCounts& counts) {
   std::string body;
+  std::vector<std::uint64_t> left_out;
+  if (!render(query, counts, body, left_out)) return {};
+  if (!left_out.empty() && statuses_.size() > 1 && !query.snapshot_of && !std::exchange(is_crowded_, true)) {
+    // It went by the names of the families, so one segment may have taken the room of the others.
+    body.clear();
+    left_out.clear();
+    render(query, counts, body, left_out);
+  }
+  log_left_out(left_out);
+  return body;
+}
+
+bool Collection::render(const ScrapeQuery& query, const RequestCounts& counts, std::string& body,
+                        std::vector<std::uint64_t>& left_out) {
+  bool is_there = false;
+  const auto write_to = [&](collector::TextOutput& out) {
+    is_there = write(query, counts, out);
+    left_out = out.left_out();
+  };
   if (query.coding == Coding::kGzip) {
     GzipStream gzip(body);
     collector::TextOutput out([&gzip](std::string_view piece) { gzip.add(piece); }, options_.max_bytes);
-    if (!write(query, counts, out)) return {};
+    write_to(out);
     gzip.finish();
-    return body;
+    return is_there;
   }
-  if (!query.has_filter()) body.reserve(expected_bytes_);
+  const bool is_usual = !query.has_filter() && !query.snapshot_of;
+  if (is_usual) body.reserve(expected_bytes_);
   collector::TextOutput out(body, options_.max_bytes);
-  if (!write(query, counts, out)) return {};
+  write_to(out);
   // A quarter more than last time: growing a string of ten megabytes by doubling costs more than summing what is in it.
-  if (!query.has_filter()) expected_bytes_ = body.size() + body.size() / 4;
-  return body;
+  if (is_usual) expected_bytes_ = body.size() + body.size() / 4;
+  return is_there;
 }
 
 bool Collection::write(const ScrapeQuery& query, const RequestCounts& counts, collector::TextOutput& out) {
@@ -89,7 +128,6 @@ bool Collection::write(const ScrapeQuery& query, const RequestCounts& counts, co
     statuses[i].quarantined_families += families_->left_out()[i].of_openmetrics;
   }
   for (std::size_t i = 0; i < out.left_out().size(); ++i) statuses[i].quarantined_series += out.left_out()[i];
-  log_left_out(out.left_out());
 
   std::string text;
   SelfText own(text, query, &*families_);
@@ -112,7 +150,6 @@ bool Collection::write_snapshot(const std::string& segment, collector::TextOutpu
       SegmentStatus status = statuses_[i];
       status.quarantined_families -= families_->left_out()[i].families;  // beside other segments alone: here they are
       collector::render_json(followed.scraper, status, {}, out);
-      log_left_out(out.left_out());
       return true;
     }
     ++i;
@@ -120,19 +157,33 @@ bool Collection::write_snapshot(const std::string& segment, collector::TextOutpu
   return false;
 }
 
-void Collection::write_families(const ScrapeQuery& query, collector::TextOutput& out) const {
+void Collection::write_families(const ScrapeQuery& query, collector::TextOutput& out) {
   collector::Wanted wanted;
   if (query.has_filter()) wanted = [&query](const std::vector<std::string>& names) { return query.wants(names); };
   const auto now = std::chrono::system_clock::now();
-  families_->for_each(wanted, [&](std::span<const collector::FamilyPart> parts) {
+  const auto write_family = [&](std::span<const collector::FamilyPart> parts, collector::TextOutput& to) {
     if (query.is_openmetrics()) {
-      collector::render_openmetrics(parts, options_.created, out);
+      collector::render_openmetrics(parts, options_.created, to);
     } else if (query.is_protobuf()) {
-      collector::render_protobuf(parts, now, out);
+      collector::render_protobuf(parts, now, to);
     } else {
-      collector::render_text(parts, out);
+      collector::render_text(parts, to);
     }
-  });
+  };
+  if (is_crowded_) {
+    std::vector<std::ptrdiff_t> needs(statuses_.size());
+    families_->for_each(wanted, [&](auto parts) {
+      for (const collector::FamilyPart& part : parts) {
+        collector::TextOutput counted([](std::string_view) {}, options_.max_bytes);
+        write_family({&part, 1}, counted);
+        needs[part.segment] += static_cast<std::ptrdiff_t>(counted.size());
+      }
+    });
+    std::vector<std::ptrdiff_t> shares = fair_shares(needs, static_cast<std::ptrdiff_t>(options_.max_bytes));
+    if (!query.has_filter()) is_crowded_ = shares != needs;
+    out.share_out(std::move(shares));
+  }
+  families_->for_each(wanted, [&](auto parts) { write_family(parts, out); });
 }
 
 void Collection::log_left_out(std::span<const std::uint64_t> of_segments) {

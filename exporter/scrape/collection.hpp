@@ -45,10 +45,12 @@ class Collection {
   std::string render(const ScrapeQuery& query, const RequestCounts& counts);
 
  private:
-  /// False: no segment has the name that the query asks for.
+  /// False, as the next: no segment has the name that the query asks for. `left_out`: series of each segment.
+  bool render(const ScrapeQuery& query, const RequestCounts& counts, std::string& body,
+              std::vector<std::uint64_t>& left_out);
   bool write(const ScrapeQuery& query, const RequestCounts& counts, collector::TextOutput& out);
   bool write_snapshot(const std::string& segment, collector::TextOutput& out);
-  void write_families(const ScrapeQuery& query, collector::TextOutput& out) const;
+  void write_families(const ScrapeQuery& query, collector::TextOutput& out);
   void log_left_out(std::span<const std::uint64_t> of_segments);
   void rank();
 
@@ -62,6 +64,7 @@ class Collection {
   ProcessStatus process_;
   std::chrono::duration<double> read_time_{};
   std::size_t expected_bytes_ = 0;
+  bool is_crowded_ = false;  // the segments want more than max_bytes: each gets a share
   LogThrottle throttle_;
 };
 

@@ -50,6 +50,7 @@ void put_off(FollowedSegment& segment, SegmentStatus& status) {
 
 std::vector<SegmentStatus> read_in_turn(std::list<FollowedSegment>& segments, const ReadBudget& budget) {
   std::vector<SegmentStatus> statuses(segments.size());
+  const bool is_alone = std::ranges::count(segments, false, &FollowedSegment::is_removed) == 1;
   std::vector<Turn> quick, slow;
   auto status = statuses.begin();
   for (FollowedSegment& segment : segments) {
@@ -57,7 +58,7 @@ std::vector<SegmentStatus> read_in_turn(std::list<FollowedSegment>& segments, co
     if (segment.is_removed) {
       turn.status->segment = segment.scraper.segment();
       turn.status->problem = segment.scraper.path() + " was removed while its workers live: restart them";
-    } else if (segment.pause.count() == 0 || segments.size() == 1) {
+    } else if (segment.pause.count() == 0 || is_alone) {
       quick.push_back(turn);
     } else if (Clock::now() >= segment.read_again) {
       slow.push_back(turn);
@@ -70,7 +71,7 @@ std::vector<SegmentStatus> read_in_turn(std::list<FollowedSegment>& segments, co
   std::size_t waiting = quick.size() + slow.size();
   for (const Turn& turn : quick) {
     turns.take(turn, waiting--);
-    if (turn.status->ran_out && segments.size() > 1) slow.push_back(turn);
+    if (turn.status->ran_out && !is_alone) slow.push_back(turn);
   }
   waiting = slow.size();
   for (const Turn& turn : slow) {

@@ -143,12 +143,12 @@ export class Overview {
     const times = this.#feed.slots().map((slot) => this.#feed.times[slot]);
     const now = times.at(-1), known = times.findIndex((time, i) => Number.isFinite(line[i]) && now - time <= 120);
     const mean = (isIn) => {
-      const points = line.filter((_, i) => i >= known && isIn(times[i]));
+      const points = line.filter((value, i) => i >= known && Number.isFinite(value) && isIn(times[i]));
       return add(points) / points.length;
     };
     const then = mean((time) => time < times[known] + 10), seconds = Math.round(now - times[known]);
-    if (!(then > 0) || !(seconds >= 20)) return "all series together";
     const moved = mean((time) => time > now - 10) / then - 1;
+    if (!Number.isFinite(moved) || !(seconds >= 20)) return "all series together";
     return `${moved < 0 ? "−" : "+"}${percent(Math.abs(moved))} in ${seconds} s`;
   }
 

@@ -38,8 +38,9 @@ class PiecesTest : public ::testing::Test {
   std::string text(const ScrapeQuery& query) { return collection_->render(query, counts_); }
 
   static constexpr Format kFormats[] = {Format::kText, Format::kOpenmetrics100, Format::kProtobuf};
-  tests::SegmentBuilder segment_{
-      {.workers = 4, .thread_slots = 4, .cells = 8 * shm::kGrowthCells, .directory_bytes = 16 << 20}};
+  static constexpr shm::Geometry kGeometry{
+      .workers = 4, .thread_slots = 4, .cells = 8 * shm::kGrowthCells, .directory_bytes = 16 << 20};
+  tests::SegmentBuilder segment_{kGeometry};
   RequestCounts counts_;
   std::optional<Collection> collection_;
 };
@@ -89,7 +90,55 @@ TEST_F(PiecesTest, TheLimitCountsTextThatIsNotCompressedAndLeavesOutTheSameSerie
   }
 }
 
-TEST_F(PiecesTest, ASnapshotForThePageIsTheSameInBothCodings) {
+TEST_F(PiecesTest, ASegmentThatFillsTheTextTakesNothingFromTheOthers) {
+  tests::SegmentBuilder small;
+  const auto family = small.family(tests::counter("zz_total", {"x"}));
+  for (int i = 0; i < 100; ++i) small.series(family, {std::to_string(i)});
+  collection_.emplace(parse_segments({"large=" + segment_.path(), "small=" + small.path()}),
+                      CollectionOptions{.exporter_metrics = false, .max_bytes = 3'000'000});
+  collection_->read();
+  for (const Coding coding : {Coding::kIdentity, Coding::kGzip}) {
+    for (const Format format : kFormats) {
+      ScrapeQuery all{.representation = {.format = format}, .coding = coding};
+      std::string whole = text(all);
+      if (coding == Coding::kGzip) whole = tests::inflated(whole).value();
+      if (format == Format::kProtobuf) whole = tests::ProtobufChecker::text_of(whole, 1);
+      EXPECT_EQ(lines_of(whole, "zz_total"), 100U) << static_cast<int>(format);
+      EXPECT_EQ(lines_of(whole, "a_total"), 1U) << static_cast<int>(format);
+      EXPECT_GT(lines_of(whole, "large_total"), 2500U) << static_cast<int>(format);
+      EXPECT_EQ(lines_of(whole, "z"), 0U) << "it comes behind the one that fills its segment's share";
+      EXPECT_THAT(whole, ::testing::HasSubstr("shmetrics_quarantined{segment=\"large\",what=\"series\"} " +
+                                              std::to_string(kSeries + 1 - lines_of(whole, "large_total"))));
+      EXPECT_THAT(whole, ::testing::HasSubstr("shmetrics_quarantined{segment=\"small\",what=\"series\"} 0"));
+    }
+  }
+}
+
+TEST_F(PiecesTest, SegmentsThatFitAgainAreWholeAgain) {
+  tests::SegmentBuilder other{kGeometry};
+  const auto family = other.family(tests::counter("large_total", {"x"}));
+  for (int i = 0; i < kSeries; ++i) other.series(family, {std::to_string(i) + std::string(1000, 'y')});
+  collection_.emplace(parse_segments({"a=" + segment_.path(), "b=" + other.path()}),
+                      CollectionOptions{.exporter_metrics = false, .max_bytes = 8'000'000});
+  collection_->read();
+  ScrapeQuery all;
+  const std::string first = text(all);
+  EXPECT_THAT(lines_of(first, "large_total"), ::testing::AllOf(::testing::Gt(7500U), ::testing::Lt(8500U)));
+  EXPECT_EQ(lines_of(first, "z"), 0U);
+  ASSERT_EQ(unlink(other.path().c_str()), 0);
+  collection_->read();
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(lines_of(text(all), "large_total"), std::size_t{kSeries});
+  EXPECT_EQ(lines_of(text(all), "z"), 1U);
+}
+
+TEST_F(PiecesTest, ASnapshotForThePageDoesNotSayHowMuchTextIsExpected) {
+  read();
+  const std::string plain = text({.representation = {}, .names = {}});
+  text({.representation = {}, .snapshot_of = ""});
+  EXPECT_LT(text({.representation = {}, .names = {}}).capacity(), plain.size() + plain.size() / 3);
+}
+
+TEST_F(PiecesTest, ASnapshotForThePageIsTheSameIsTheSameInBothCodings) {
   read();
   ScrapeQuery snapshot{.representation = {}, .snapshot_of = ""};
   const std::string plain = text(snapshot);

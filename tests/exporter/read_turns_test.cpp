@@ -78,6 +78,13 @@ TEST_F(ReadTurnsTest, OneThatIsAloneIsReadEachTime) {
   EXPECT_TRUE(read({}).first);
 }
 
+TEST_F(ReadTurnsTest, OneBesideARemovedFileIsAloneSinceThatIsNotRead) {
+  segments_.back().is_removed = true;
+  EXPECT_EQ(read({.held_bytes = needed_ - 1000}), Up(false, false));
+  EXPECT_EQ(segments_.front().pause.count(), 0);
+  EXPECT_TRUE(read({}).first);
+}
+
 TEST_F(ReadTurnsTest, ALookThatIsStoppedOrOutOfTimeEndsWithAReasonForEach) {
   const std::atomic<bool> is_stopped = true;
   for (const ReadBudget& budget : {ReadBudget{.is_stopped = &is_stopped}, ReadBudget{.time = {}}}) {
