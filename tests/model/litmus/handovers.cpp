@@ -277,7 +277,4 @@ Descriptor reopen(int kept, const char*, FileId) noexcept {
 std::optional<FileId> file_id(int) noexcept {
   return FileId{};
 }
-std::uint64_t unix_now_ns() noexcept {
-  return 0;
-}
 }  // namespace shmetrics::shm
