@@ -129,8 +129,9 @@ find_missing() {
 
 # Tests that want a program skip without it; what is not there at all must not keep the rest from being installed.
 # Without it nothing can be built: what `build` names is never left out.
+lacking=()
 leave_out_what_apt_lacks() {
-  local package needed kept=() lacking=()
+  local package needed kept=()
   needed=" $(packages_of build | tr -s '|\n' '  ') "
   for package in "${missing[@]}"; do
     if [ -n "$(candidate "$package")" ] || [[ $needed == *" $package "* ]]; then
@@ -139,9 +140,6 @@ leave_out_what_apt_lacks() {
       lacking+=("$package")
     fi
   done
-  # Said once, with what is installed: nothing would change the second time.
-  [ ${#lacking[@]} -eq 0 ] || [ ${#kept[@]} -eq 0 ] ||
-    echo "this release has no ${lacking[*]}: the tests that want it are skipped"
   missing=("${kept[@]}")
 }
 
@@ -215,6 +213,8 @@ if ! has_lists; then
   ! has_lists || leave_out_what_apt_lacks
   [ ${#missing[@]} -gt 0 ] || exit 0
 fi
+# Said once, with what is installed: nothing would change the second time.
+[ ${#lacking[@]} -eq 0 ] || echo "this release has no ${lacking[*]}: the tests that want it are skipped"
 echo "installing ${#missing[@]} packages: ${missing[*]}"
 forbid_services
 units_before=" $(echo "$units"/*.service) "

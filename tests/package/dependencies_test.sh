@@ -125,6 +125,7 @@ says "missing packages; run: sudo apt-get install --no-install-recommends cmake"
 printf '%s\n' chromium=none >>"$work/lists"
 run 1 long
 ! grep -q 'sudo .*chromium' "$work/out" || fail "asks for what apt lacks"
+[ "$(wc -l <"$work/out")" -eq 1 ] || fail "prints more than one line"
 : >"$work/lists"
 run 1 build
 says "missing packages; run: sudo $script build"

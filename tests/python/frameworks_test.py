@@ -50,8 +50,13 @@ class PythonFrameworks(gunicorn_test.Served):
 
     def a_killed_worker_is_a_death(self, server, segment, exporter):
         before = segments.deaths(exporter)
-        counted = {worker["pid"] for worker in segments.workers(segment) if worker["state"] == "live"}
-        os.kill(min(counted & set(server.workers())), signal.SIGKILL)
+        deadline = time.monotonic() + 30
+        counted = set()
+        while not counted and time.monotonic() < deadline:  # all may be new, after the kills
+            server.is_answered()
+            live = {worker["pid"] for worker in segments.workers(segment) if worker["state"] == "live"}
+            counted = live & set(server.workers())
+        os.kill(min(counted), signal.SIGKILL)
         deadline = time.monotonic() + 30
         while segments.deaths(exporter) == before and time.monotonic() < deadline:
             time.sleep(0.02)
