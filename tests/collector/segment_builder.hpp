@@ -30,7 +30,10 @@ inline constexpr shm::Geometry kSmall{
 
 inline std::string temporary_path() {
   static std::atomic<int> number{0};
-  return "/dev/shm/shmetrics-test-" + std::to_string(getpid()) + "-" + std::to_string(number++) + ".seg";
+  const std::string path =
+      "/dev/shm/shmetrics-test-" + std::to_string(getpid()) + "-" + std::to_string(number++) + ".seg";
+  unlink(path.c_str());  // a test that was killed, and had the same pid, may have left it
+  return path;
 }
 
 inline shm::Schema plain(shm::MetricType type, std::string_view name, std::vector<std::string_view> labels = {}) {
