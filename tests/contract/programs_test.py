@@ -35,15 +35,6 @@ def status(flags, target="/metrics", headers=(), **options):
         return exporter.get(target, headers).status
 
 
-def status_in_the_end(flags):
-    """Likewise, once nothing else is in flight: the exporter looks at the segments when it starts."""
-    with programs.folder() as directory, Exporter(directory, *flags) as exporter:
-        deadline = time.monotonic() + programs.TIMEOUT_SECONDS
-        while (got := exporter.get("/metrics", [BEARER]).status) == 503 and time.monotonic() < deadline:
-            time.sleep(0.05)
-        return got
-
-
 def has_own_metrics(flags):
     with programs.folder() as directory, Exporter(directory, *flags) as exporter:
         return "shmetrics_exporter_" in exporter.scrape()
@@ -214,7 +205,7 @@ VALUES = {
     "web.write-timeout": (lambda flag: connections_closed("write_timeout", takes_nothing, *flag("100ms")), True),
     # That scrapes are refused takes slow readers: tests/exporter/scrape_test.cpp.
     "web.max-requests": (lambda flag: [status(flag(n), headers=[BEARER]) for n in ("0", "1", "65536")], [200] * 3),
-    "web.max-inflight-bytes": (lambda flag: [status_in_the_end(flag(n)) for n in ("1", "1G")], [200] * 2),
+    "web.max-inflight-bytes": (lambda flag: [status(flag(n), headers=[BEARER]) for n in ("64K", "1G")], [200] * 2),
     "web.max-response-bytes": (leaves_out_series, (True, True)),
     "log.level": (levels_logged, {"warn"}),
     "log.format": (logs_json, True),
