@@ -134,7 +134,7 @@ class PythonGunicorn(Served):
         self.assertEqual(0, sum(worker["deaths"] for worker in workers))
 
     def test_recycled_workers_that_load_the_application_themselves_count_every_answer(self):
-        _, workers = self.serves_and_counts("--max-requests", "60", answers=300)
+        _, workers = self.serves_and_counts("--max-requests", "30", answers=400)
         self.assertGreater(sum(worker["adopted"] for worker in workers), 0)
         self.assertEqual(0, sum(worker["deaths"] for worker in workers))
 
