@@ -170,7 +170,7 @@ void Collection::write_families(const ScrapeQuery& query, collector::TextOutput&
       collector::render_text(parts, to);
     }
   };
-  if (is_crowded_) {
+  if (is_crowded_ && statuses_.size() > 1) {  // the others may have gone since
     std::vector<std::ptrdiff_t> needs(statuses_.size());
     families_->for_each(wanted, [&](auto parts) {
       for (const collector::FamilyPart& part : parts) {

@@ -131,6 +131,17 @@ TEST_F(PiecesTest, SegmentsThatFitAgainAreWholeAgain) {
   EXPECT_EQ(lines_of(text(all), "z"), 1U);
 }
 
+TEST_F(PiecesTest, AfterSegmentsThatWereTooMuchAGlobMayHaveNone) {
+  const tests::SegmentBuilder small;
+  const std::string glob = segment_.path().substr(0, segment_.path().rfind('-')) + "-*.seg";
+  collection_.emplace(parse_segments({glob}), CollectionOptions{.exporter_metrics = false, .max_bytes = 3'000'000});
+  collection_->read();
+  EXPECT_GT(lines_of(text({}), "large_total"), 2500U);
+  for (const auto& path : {segment_.path(), small.path()}) ASSERT_EQ(unlink(path.c_str()), 0);
+  collection_->read();
+  EXPECT_EQ(lines_of(text({}), "large_total"), 0U);
+}
+
 TEST_F(PiecesTest, ASnapshotForThePageDoesNotSayHowMuchTextIsExpected) {
   read();
   const std::string plain = text({.representation = {}, .names = {}});
