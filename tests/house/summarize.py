@@ -29,15 +29,23 @@ def outcome(case):
     return "failed"
 
 
+def last_words(case):
+    """The end of a failed test's output, which CI shows and a log that is gone does not."""
+    return (case.findtext("system-out") or "no output").rstrip().splitlines()[-25:]
+
+
 def main(directory):
     results = {"passed": [], "failed": [], "skipped": []}
     times = []
+    outputs = {}  # of the tests that failed
     for path in sorted(directory.glob("*.xml")):
         for case in ElementTree.parse(path).getroot().iter("testcase"):
             name = f"{path.stem}: {case.get('name')}"
             kind = outcome(case)
             results[kind].append(f"{name}: {skip_reason(case)}" if kind == "skipped" else name)
             times.append((float(case.get("time") or 0), name))
+            if kind == "failed":
+                outputs[name] = last_words(case)
     ran = len(results["passed"]) + len(results["failed"])
 
     # A stage counts as a test of its own, apart from a stage of tests whose failures have been counted one by one.
@@ -57,7 +65,7 @@ def main(directory):
             print(f"  {seconds:7.2f} s  {name}")
     for kind in ("skipped", "failed"):
         for name in results[kind]:
-            print(f"{kind}: {name}")
+            print(f"{kind}: {name}", *outputs.get(name, []), sep="\n  | ")
     print(", ".join(f"{len(results[kind])} {kind}" for kind in ("passed", "failed", "skipped")))
     return 1 if results["failed"] or ran == 0 else 0
 
