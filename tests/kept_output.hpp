@@ -1,5 +1,5 @@
 // What exporters write in tests is kept for foreign judges: judge_outputs.py, which ctest runs behind them. Each text
-// once, whatever its numbers are.
+// once, whatever its numbers are. Threads: any.
 #pragma once
 
 #include <unistd.h>
@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <mutex>
 #include <string>
 #include <string_view>
 
@@ -17,6 +18,7 @@ namespace shmetrics::tests {
 inline void keep_output(std::string_view content_type, const std::string& text) {
   constexpr int kMostOfAProcess = 100;
   static int kept = 0;
+  static std::mutex one_at_a_time;  // clients of several threads may get the same text
   const char* const folder = std::getenv("SHMETRICS_OUTPUTS");
   const char* const suffix = content_type.starts_with("application/openmetrics-text")      ? ".om"
                              : content_type.starts_with("application/vnd.google.protobuf") ? ".pb"
@@ -26,6 +28,7 @@ inline void keep_output(std::string_view content_type, const std::string& text) 
   std::string shape = text;
   std::erase_if(shape, [](char c) { return c >= '0' && c <= '9'; });
   const std::string name = std::string(folder) + "/" + std::to_string(std::hash<std::string>()(shape)) + suffix;
+  const std::lock_guard lock(one_at_a_time);
   if (kept >= kMostOfAProcess || std::filesystem::exists(name)) return;
   ++kept;
   std::filesystem::create_directories(folder);
