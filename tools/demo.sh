@@ -136,7 +136,7 @@ install_node_packages() {
 
 start_upstream() {
   start "$directory/upstream.log" python3 "$example/fake_upstream.py" 0
-  wait_until grep -q ' serves ' "$directory/upstream.log" || fail "the fake upstream does not start"
+  wait_until grep -qs ' serves ' "$directory/upstream.log" || fail "the fake upstream does not start"
   upstream_port=$(sed -n 's|.* serves http://127.0.0.1:\([0-9]*\)/.*|\1|p' "$directory/upstream.log")
 }
 
@@ -146,7 +146,7 @@ start_application() {
     [ "$app_port" -ne "$port" ] || continue
     start "$directory/mastercrm.log" "$bin/mastercrm" --port "$app_port" --segment "$segment" \
       --database "$directory/crm.db" --upstream-port "$upstream_port"
-    wait_until grep -q ' serves ' "$directory/mastercrm.log" && return
+    wait_until grep -qs ' serves ' "$directory/mastercrm.log" && return
     grep -q 'cannot listen' "$directory/mastercrm.log" || break
   done
   fail "the application does not start: $(tail -n 1 "$directory/mastercrm.log")"
@@ -157,7 +157,7 @@ start_node_application() {
   app_port=$port
   start "$directory/mastercrm.log" env NODE_PATH="$node_path" PORT="$port" UPSTREAM_PORT="$upstream_port" \
     SHMETRICS_SEGMENT="$segment" node examples/mastercrm-node/server.js
-  wait_until grep -q ' serves ' "$directory/mastercrm.log" ||
+  wait_until grep -qs ' serves ' "$directory/mastercrm.log" ||
     fail "the application does not start: $(tail -n 1 "$directory/mastercrm.log")"
 }
 

@@ -13,7 +13,7 @@ in_own_mounts "$PWD/tests/package/newcomer.sh" "$junit" "${@:2}"
 
 # Another program may have the README's port: the network is this machine's.
 port=$(python3 -c 'import socket; print(socket.create_server(("127.0.0.1", 0)).getsockname()[1])')
-# pip has no index here: Debian's setuptools stands in for it. npm is told where this machine's is.
+# pip has no index here: Debian's setuptools stands in for it.
 readonly stand_in='apt-get install -y -q --no-install-recommends python3-setuptools python3-wheel >/dev/null
 export PIP_NO_INDEX=1 PIP_NO_BUILD_ISOLATION=0 PYTHONPATH=/usr/lib/python3/dist-packages'
 
@@ -28,10 +28,8 @@ asks_for_packages() {
 type_on() ( # type_on RELEASE; a subshell, since its system goes with it
   make_system "$1" > >(tail -n 3) # it says much
   asks_for_packages tests/run.sh && asks_for_packages tools/demo.sh || exit 1
-  npm_ca=$(npm config get cafile)
   {
-    echo "export npm_config_registry=$(npm config get registry) no_proxy=localhost"
-    [ ! -e "$npm_ca" ] || { cp "$npm_ca" "$system/npm-ca.pem" && echo "export npm_config_cafile=/npm-ca.pem"; }
+    echo "export no_proxy=localhost"
     python3 tests/house/typed_readme.py README.md "Your first counter" C++ C Python Node "And then" |
       sed -e "s/localhost:5000/localhost:$port/" \
         -e "s/^shmetrics-exporter &/shmetrics-exporter --web.listen-address 127.0.0.1:$port \&/" \

@@ -23,6 +23,12 @@ make_system() {
   debootstrap --variant=minbase --include=ca-certificates "$1" "$system"
   chmod 755 "$system" # its users are not all root
   apt-config dump Acquire >"$system/etc/apt/apt.conf.d/99host" # its proxy, if it has one
+  if command -v npm >/dev/null; then # its registry, where npm has another than everybody
+    local npm_ca
+    npm_ca=$(npm config get cafile)
+    echo "registry=$(npm config get registry)" >"$system/root/.npmrc"
+    [ ! -e "$npm_ca" ] || { cp "$npm_ca" "$system/npm-ca.pem" && echo cafile=/npm-ca.pem >>"$system/root/.npmrc"; }
+  fi
   echo force-unsafe-io >"$system/etc/dpkg/dpkg.cfg.d/fast" # it is gone afterwards, so nothing need be on the disk
   cp /etc/resolv.conf "$system/etc/"
   mount --bind "$system" "$system" # tests change how / is mounted, which it then has to be
