@@ -24,7 +24,7 @@ HEADINGS = {
         "Several applications", "Exporter as another user", "Modes and groups", "Dropped privileges", "Full memory",
         "Refused, dropped, overflowed", "systemd", "Docker", "Kubernetes sidecar", "Memory", "Reverse proxy", "Logs",
         "Reboot and crash", "A disappeared segment", "Reading a dead segment after an incident",
-        "The live page", "Rotating tokens and certificates"],
+        "Without Prometheus", "The live page", "Rotating tokens and certificates"],
     "mastercrm": [
         "Quick start", "Load", "An application that owns port 5000", "Section by section"],
     "troubleshooting": [

@@ -1,7 +1,9 @@
 """What is made of the four kinds: Enum, the interpreter's own metrics; and what cannot be, and says where to go."""
 import gc
 import os
+import pathlib
 import platform
+import re
 import signal
 import subprocess
 import sys
@@ -176,6 +178,21 @@ class PythonProgram(unittest.TestCase):
         self.assertEqual("crunch_package", self.program("-m", "crunch_package"))
         self.assertEqual("crunchd", self.program("-m", "shmetrics.as_prometheus_client", command))
         self.assertEqual(os.path.basename(sys.executable), self.program("-c", text))
+
+
+class PythonSize(unittest.TestCase):
+    longMessage = False
+
+    def test_the_line_of_the_page_makes_a_file_whose_limits_all_programs_keep(self):
+        page = (pathlib.Path(__file__).parents[2] / "docs/operations.md").read_text()
+        (line,) = re.findall(r"^`python3 -c '(.*cells=262144.*)'`", page, re.MULTILINE)
+        segment = segments.new_directory() / "metrics.seg"
+        for text in (line.replace("/run/app/metrics.seg", str(segment)),
+                     "import shmetrics; shmetrics.Counter('sized', 'Sized').inc()"):
+            subprocess.run([sys.executable, "-c", text], check=True, timeout=60,
+                           env={**segments.ENVIRONMENT, "SHMETRICS_SEGMENT": str(segment)})
+        self.assertEqual(1, samples(segment)["sized_total"])
+        self.assertIn("of 262144\n", segments.dump(segment, "table"))
 
 
 if __name__ == "__main__":
