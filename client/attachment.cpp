@@ -36,11 +36,6 @@ Attachment& Attachment::open(const Options& options) {
   if (!process_hooks_work()) {
     throw shm::Error(shm::Fault::kFull, "no room for the fork handlers of this library: open no segment");
   }
-  // What a process may touch is opened and closed by pages, and the parts of a segment lie on multiples of 4,096.
-  if (const long page = sysconf(_SC_PAGESIZE); page != static_cast<long>(shm::kPageBytes)) {
-    throw shm::Error(shm::Fault::kIncompatible, "this machine has memory pages of " + std::to_string(page) +
-                                                    " bytes, segments need pages of 4096: use a kernel with those");
-  }
   const std::string path =
       std::filesystem::absolute(options.path.empty() ? shm::default_path() : options.path).string();
   const bool is_fresh = options.start == Start::fresh;

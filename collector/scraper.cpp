@@ -40,6 +40,10 @@ std::string default_path() {
   return shm::default_path();
 }
 
+void check_pages() {
+  shm::check_pages();
+}
+
 bool is_segment_name(std::string_view name) {
   return !name.empty() && shm::is_valid_label_value(name);
 }

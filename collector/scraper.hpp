@@ -24,6 +24,9 @@ namespace shmetrics::collector {
 /// The client's default path, of the user that this program runs as: shm::default_path().
 std::string default_path();
 
+/// Throws shm::Error where no segment can be opened, because memory has larger pages: shm::check_pages().
+void check_pages();
+
 /// Whether a segment can have this name: it becomes a label value. Empty means no name.
 bool is_segment_name(std::string_view name);
 

@@ -48,6 +48,7 @@ void log_who_is_let_in(const Settings& settings, bool is_reachable) {
 }
 
 [[noreturn]] void serve(const Options& options, std::string& token_list) {
+  shmetrics::collector::check_pages();  // nothing could ever come
   RequestCounts counts;
   PasswordChecker passwords;
   Collection collection(options.segments, {.exporter_metrics = !options.disable_exporter_metrics,

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <boost/uuid/string_generator.hpp>
@@ -227,6 +228,7 @@ bool is_of_no_use(int fd, const struct stat& status, const Header& header) {
 }
 
 Descriptor open_file(const std::string& path, int access) {
+  check_pages();
   Descriptor file = above_stderr(Descriptor(open(path.c_str(), access | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)));
   if (file && !S_ISREG(status_of(file.get(), path).st_mode)) {
     throw Error(Fault::kRefused, path + " is not a regular file: choose another path");
@@ -271,6 +273,13 @@ std::string describe_owner(const std::string& path) {
 }
 
 }  // namespace
+
+void check_pages() {
+  if (const long page = sysconf(_SC_PAGESIZE); page != static_cast<long>(kPageBytes)) {
+    throw Error(Fault::kIncompatible, "this machine has memory pages of " + to_string(page) +
+                                          " bytes, segments need pages of 4096: use a kernel with those");
+  }
+}
 
 Geometry check_header(const Header& header, std::uint64_t actual_file_bytes, const std::string& path) {
   constexpr char kRemedy[] = "; if no worker uses it, remove it";
@@ -325,6 +334,7 @@ OpenedSegment open_for_reading(const std::string& path) {
 }
 
 OpenedSegment open_for_reading(Descriptor file, const std::string& path) {
+  check_pages();
   const struct stat status = status_of(file.get(), path);
   if (status.st_size == 0) throw Error(Fault::kNotReady, path + " is empty: no worker has opened it yet");
   const Header header = read_header(file.get(), path);

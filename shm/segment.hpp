@@ -46,6 +46,10 @@ struct CreationOptions {
   std::optional<gid_t> group;
 };
 
+/// Throws Error: kIncompatible, where memory has larger pages than 4,096 bytes. What a process may touch is opened and
+/// closed by pages, and the parts of a segment lie on multiples of 4,096. Whatever opens a segment checks this first.
+void check_pages();
+
 /// Opens `path` read-only; needs read permission and nothing else.
 /// Throws Error: kNotReady (no file, empty file), kRefused, kIncompatible, kDamaged, kIo.
 OpenedSegment open_for_reading(const std::string& path);

@@ -19,16 +19,6 @@
 #include "tests/scrape.hpp"
 #include "tests/temporary_folder.hpp"
 
-namespace {
-long page_bytes = 0;  // 0: as it is
-}  // namespace
-extern "C" {
-long __real_sysconf(int name);
-long __wrap_sysconf(int name) {
-  return name == _SC_PAGESIZE && page_bytes != 0 ? page_bytes : __real_sysconf(name);
-}
-}
-
 namespace shmetrics {
 namespace {
 
@@ -211,18 +201,6 @@ TEST_F(CreationTest, OnceAnyThreadHasTheDefaultRegistryAllHaveIt) {
               return !works ? 1 : lost > 0 ? 2 : 0;
             }),
             0);
-}
-
-TEST_F(CreationTest, PagesThatAreLargerAreRefusedByTheirSize) {
-  page_bytes = 65536;
-  Options options;
-  options.path = folder_.file("pages.seg");
-  std::error_code error;
-  EXPECT_FALSE(Registry::open(options, error));
-  page_bytes = 0;
-  EXPECT_THAT(error.message(), HasSubstr("memory pages of 65536 bytes, segments need pages of 4096"));
-  EXPECT_FALSE(std::filesystem::exists(options.path));
-  EXPECT_TRUE(Registry::open(options, error)) << error.message();
 }
 
 }  // namespace
