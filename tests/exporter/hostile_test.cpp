@@ -51,12 +51,13 @@ class RightClient {
   explicit RightClient(std::uint16_t port) : thread_([this, port] { scrape_on(port); }) {}
   ~RightClient() { stop(); }
   struct Answers {
-    int served, told_to_wait, failed;
+    int served = 0, told_to_wait = 0, failed = 0;
+    std::string first_failure = {};
   };
   Answers stop() {
     is_stopped_ = true;
     if (thread_.joinable()) thread_.join();
-    return {served_, told_to_wait_, failed_};
+    return answers_;
   }
 
  private:
@@ -64,17 +65,27 @@ class RightClient {
     do {
       try {
         auto client = HttpClient::tcp4(port, "127.0.0.1", "127.0.9.9");
-        const int status = client.exchange(kGet + kBearer + "\r\n").status;
-        ++(status == 200 ? served_ : status == 503 ? told_to_wait_ : failed_);
-      } catch (const std::exception&) {
-        ++failed_;
+        const HttpResponse response = client.exchange(kGet + kBearer + "\r\n");
+        if (response.status == 200) {
+          ++answers_.served;
+        } else if (response.status == 503) {
+          ++answers_.told_to_wait;
+        } else {
+          note_failure(std::to_string(response.status) + " " + response.body);
+        }
+      } catch (const std::exception& error) {
+        note_failure(error.what());
       }
       // Each leaves a port that rests for a minute, and there are 28,000.
       std::this_thread::sleep_for(std::chrono::milliseconds(2));
-    } while (!is_stopped_ || (served_ == 0 && failed_ == 0));  // on a busy machine a test may end before its first
+      // On a busy machine a test may end before its first.
+    } while (!is_stopped_ || (answers_.served == 0 && answers_.failed == 0));
+  }
+  void note_failure(const std::string& what) {
+    if (answers_.failed++ == 0) answers_.first_failure = "scrape " + std::to_string(answers_.served) + ": " + what;
   }
   std::atomic<bool> is_stopped_ = false;
-  std::atomic<int> served_ = 0, told_to_wait_ = 0, failed_ = 0;
+  Answers answers_;  // of the thread, until it has ended
   std::thread thread_;
 };
 
@@ -83,11 +94,11 @@ class Hostile : public ::testing::Test {
   Hostile() { (void)exporter_.get("/metrics", "Host: x\r\n" + kBearer); }
   ~Hostile() override {
     EXPECT_TRUE(exporter_.child().runs()) << exporter_.child().err();
-    const auto [served, told_to_wait, failed] = right_client_.stop();
+    const auto [served, told_to_wait, failed, first_failure] = right_client_.stop();
     EXPECT_GT(served, 0);
-    EXPECT_EQ(failed, 0);
+    EXPECT_EQ(failed, 0) << first_failure << "\n" << exporter_.child().err();
     if (!is_full_of_scrapes_) {
-      EXPECT_EQ(told_to_wait, 0);
+      EXPECT_EQ(told_to_wait, 0) << exporter_.child().err();
     }
   }
 
@@ -192,7 +203,7 @@ TEST_F(Hostile, LongAndTwistedRequestsNeitherCrashItNorGetAMetric) {
     }
     auto peer = peers.begin();
     for (const Twisted& request : requests) {
-      SCOPED_TRACE(request.bytes.substr(0, 100));
+      SCOPED_TRACE(std::to_string(&request - requests.data()) + ": " + request.bytes.substr(0, 100));
       try {
         const HttpResponse response = peer++->read_response();
         EXPECT_EQ(response.status, request.status);
