@@ -52,9 +52,11 @@ void require_no_less(const Settings& before, const Settings& now) {
                                " is gone from the configuration; to do without, restart the exporter");
     }
   };
-  const auto has_policy = [](const Settings& s) { return s.auth.client_certificates != ClientAuth::kNone; };
   require("tls_server_config", before.tls != nullptr, now.tls != nullptr);
-  require("client_auth_type", has_policy(before), has_policy(now));
+  const ClientAuth demanded = before.auth.client_certificates, demands = now.auth.client_certificates;
+  require("client_auth_type that requires a certificate", requires_certificate(demanded),
+          requires_certificate(demands));
+  require("client_auth_type that verifies certificates", verifies_certificate(demanded), verifies_certificate(demands));
   require("client_allowed_sans", before.tls && before.tls->has_allowed_sans(), now.tls && now.tls->has_allowed_sans());
   require("basic_auth_users", !before.auth.users.empty(), !now.auth.users.empty());
   require("the last token", !before.auth.tokens.empty(), !now.auth.tokens.empty());

@@ -18,7 +18,8 @@ class Reload {
   void log_warnings() const;
 
   /// Reloads now, whether files have changed or not. A fault is logged and counted, and the old settings stay. It is a
-  /// fault if TLS, its demands on clients, the users or the last token would be gone: that takes a restart.
+  /// fault if TLS, the users or the last token would be gone, or if TLS would demand less of clients: that takes a
+  /// restart.
   void reload();
 
   /// To be called now and then. Reloads if a file has changed since the last load, but not since the last call. So,

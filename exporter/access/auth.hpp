@@ -24,8 +24,7 @@ struct AuthPolicy {
 
   /// Whether the local rule applies: if there are users, or certificates are required, local clients need them too.
   bool has_local_rule() const {
-    return localhost_bypass && users.empty() && client_certificates != ClientAuth::kRequireAny &&
-           client_certificates != ClientAuth::kRequireAndVerify;
+    return localhost_bypass && users.empty() && !requires_certificate(client_certificates);
   }
   /// Whether a verified client certificate lets in by itself: it is required, and nothing else is configured.
   bool is_certificate_enough() const {

@@ -218,8 +218,7 @@ void TlsContext::use_client_authorities(const TlsConfig& config, FileStamps& rea
   rules_->allowed_sans = config.client_allowed_sans;
   std::vector<std::string> rules = config.client_allowed_sans;
   rules.push_back(std::to_string(static_cast<int>(config.client_auth)));
-  rules_->verifies =
-      config.client_auth == ClientAuth::kVerifyIfGiven || config.client_auth == ClientAuth::kRequireAndVerify;
+  rules_->verifies = verifies_certificate(config.client_auth);
   if (config.client_ca.is_given()) {
     const Pem pem("client_ca", config.client_ca, read);
     rules.push_back(pem.text);
@@ -233,9 +232,8 @@ void TlsContext::use_client_authorities(const TlsConfig& config, FileStamps& rea
   }
   clients_ = digest_of(rules);
   if (config.client_auth == ClientAuth::kNone) return;
-  const bool requires_one =
-      config.client_auth == ClientAuth::kRequireAny || config.client_auth == ClientAuth::kRequireAndVerify;
-  SSL_CTX_set_verify(context_.get(), SSL_VERIFY_PEER | (requires_one ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0), nullptr);
+  const int if_none = requires_certificate(config.client_auth) ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0;
+  SSL_CTX_set_verify(context_.get(), SSL_VERIFY_PEER | if_none, nullptr);
   SSL_CTX_set_cert_verify_callback(context_.get(), Rules::judge, rules_.get());
 }
 

@@ -126,13 +126,13 @@ void check_tls(const Value& block, const TlsConfig& tls) {
   if (!tls.certificate.is_given()) block.refuse("cert_file is missing; without one there is no TLS");
   if (!tls.key.is_given()) block.refuse("key_file is missing");
   if (tls.min_version > tls.max_version) block.refuse("min_version is above max_version");
-  const bool verifies =
-      tls.client_auth == ClientAuth::kVerifyIfGiven || tls.client_auth == ClientAuth::kRequireAndVerify;
   if (tls.client_ca.is_given() && tls.client_auth == ClientAuth::kNone) {
     block.refuse("client_ca_file without client_auth_type; give RequireAndVerifyClientCert, for example");
   }
   // Go would take the system's authorities: everybody with a certificate for a web site.
-  if (verifies && !tls.client_ca.is_given()) block.refuse("client_auth_type verifies; client_ca_file is missing");
+  if (verifies_certificate(tls.client_auth) && !tls.client_ca.is_given()) {
+    block.refuse("client_auth_type verifies; client_ca_file is missing");
+  }
   if (!tls.client_allowed_sans.empty() && tls.client_auth != ClientAuth::kRequireAndVerify) {
     block.refuse("client_allowed_sans needs client_auth_type RequireAndVerifyClientCert");
   }

@@ -19,6 +19,12 @@
 namespace shmetrics::exporter {
 
 enum class ClientAuth { kNone, kRequest, kRequireAny, kVerifyIfGiven, kRequireAndVerify };
+constexpr bool requires_certificate(ClientAuth client_auth) {
+  return client_auth == ClientAuth::kRequireAny || client_auth == ClientAuth::kRequireAndVerify;
+}
+constexpr bool verifies_certificate(ClientAuth client_auth) {
+  return client_auth == ClientAuth::kVerifyIfGiven || client_auth == ClientAuth::kRequireAndVerify;
+}
 enum class TlsVersion { kTls12, kTls13 };
 
 /// PEM, in a file or written in the configuration itself; never both.

@@ -5,9 +5,12 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <map>
 
+#include "tests/exporter/certificates.hpp"
 #include "tests/temporary_folder.hpp"
 
 namespace shmetrics::exporter {
@@ -139,6 +142,37 @@ TEST_F(ReloadTest, ReloadReadsWhetherFilesHaveChangedOrNot) {
   const auto before = site_.settings;
   reload.reload();
   EXPECT_NE(site_.settings, before);
+}
+
+TEST_F(ReloadTest, ClientsAreDemandedNoLessOfUntilARestart) {
+  tests::Authority ca;
+  ca.sign("own", "DNS:localhost");
+  const std::string path = ca.file("web.yml");
+  const auto demand = [&](const std::string& client_auth) {
+    std::ofstream(path) << "tls_server_config: {cert_file: own.pem, key_file: own.key, client_ca_file: ca.pem, "
+                        << "client_auth_type: " << client_auth << "}\n";
+  };
+  const std::map<std::string, std::vector<std::string>> weaker{
+      {"RequestClientCert", {}},
+      {"RequireAnyClientCert", {"RequestClientCert", "VerifyClientCertIfGiven"}},
+      {"VerifyClientCertIfGiven", {"RequestClientCert", "RequireAnyClientCert"}},
+      {"RequireAndVerifyClientCert", {"RequestClientCert", "RequireAnyClientCert", "VerifyClientCertIfGiven"}}};
+  for (const auto& [from, less] : weaker) {
+    for (const auto& [to, ignored] : weaker) {
+      SCOPED_TRACE(from + " -> " + to);
+      demand(from);
+      Site site;
+      Reload reload({.environment_tokens = {}, .web_config_file = path}, site, counts_);
+      const auto before = site.settings;
+      demand(to);
+      CaptureStderr();
+      reload.reload();
+      const bool is_less = std::ranges::count(less, to) != 0;
+      EXPECT_THAT(GetCapturedStderr(), HasSubstr(is_less ? "gone from the configuration; to do without, restart"
+                                                         : "msg=\"configuration reloaded\""));
+      EXPECT_EQ(site.settings == before, is_less);
+    }
+  }
 }
 
 TEST_F(ReloadTest, AFileThatOthersCanReadOrWriteIsWarnedOf) {

@@ -354,7 +354,8 @@ TEST_F(TlsTest, AnEmptyOrTruncatedFileSwitchesNothingOff) {
   }
   const Outcome scrape = curl({"--cert", ca_.certificate("good"), "--key", ca_.key("good"), url(exporter)});
   EXPECT_THAT(scrape.out, HasSubstr("shmetrics_exporter_config_last_reload_successful 0\n"));
-  for (const char* part : {"tls_server_config", "client_auth_type", "client_allowed_sans"}) {
+  for (const char* part :
+       {"tls_server_config", "client_auth_type that requires a certificate", "client_allowed_sans"}) {
     EXPECT_THAT(exporter.child().err(), HasSubstr(std::string("error=\"") + part + " is gone from the configuration"));
   }
 }
