@@ -277,14 +277,17 @@ void render_protobuf(std::span<const FamilyPart> parts, std::chrono::system_cloc
     to.flush();
   };
   std::string kept;
-  TextOutput measured([&kept](std::string_view piece) {
-    if (kept.size() + piece.size() <= kMostKeptBytes) kept.append(piece);
-  });
+  // Here and there the same room, or a message that is made twice would not have the length that it says.
+  TextOutput measured(
+      [&kept](std::string_view piece) {
+        if (kept.size() + piece.size() <= kMostKeptBytes) kept.append(piece);
+      },
+      TextOutput::kUnlimited);
   if (out.is_shared()) measured.share_out(out.shares());
   kept.reserve(kMostKeptBytes);  // only what is written takes memory
   write_to(measured);
   if (measured.size() == kept.size()) {
-    if (!kept.empty()) out.text(length_of(kept.size()));
+    if (!kept.empty()) out.uncounted(length_of(kept.size()));
     out.text(kept);
     for (std::size_t i = 0; i < measured.left_out().size(); ++i) {
       out.begin_part(i);
@@ -294,7 +297,7 @@ void render_protobuf(std::span<const FamilyPart> parts, std::chrono::system_cloc
     out.flush();
   } else {
     kept = {};
-    out.text(length_of(measured.size()));
+    out.uncounted(length_of(measured.size()));
     write_to(out);
   }
 }

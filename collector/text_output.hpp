@@ -55,12 +55,17 @@ class TextOutput {
     number(value);  // and has left room
     *at_++ = '\n';
   }
+  /// Nothing of the room is taken for it.
+  void uncounted(std::string_view text) {
+    flush();
+    take_(text);
+  }
   void flush() {
     pass_on({buffer_, static_cast<std::size_t>(at_ - buffer_)});
     at_ = buffer_;
   }
 
-  /// Bytes written to this.
+  /// Bytes written to this, and counted.
   std::size_t size() const { return passed_on_ + static_cast<std::size_t>(at_ - buffer_); }
   /// Bytes that may still come before series are left out; below 0: from now on they are.
   std::ptrdiff_t room() const { return end_ - static_cast<std::ptrdiff_t>(size()); }

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "collector/family.hpp"
+#include "collector/merge.hpp"
 #include "collector/scraper.hpp"
 #include "tests/collector/protobuf_checker.hpp"
 #include "tests/collector/segment_builder.hpp"
@@ -290,6 +291,34 @@ TEST(Protobuf, WhatIsKeptForTheNextScrapeCountsAsHeldFromTheReadOn) {
   const CatalogFamily& kept = *scraper.view().families.front();
   ASSERT_GT(kept.kept_fields.bytes.size(), 100'000u);
   EXPECT_GE(held, kept.prefixes().bytes.size() + kept.kept_fields.bytes.size());
+}
+
+TEST(Protobuf, AMessageOfAnyLengthHasItWhereTheLimitIsHigherThanUsual) {
+  CatalogFamily family;
+  family.type = shm::MetricType::kGauge;
+  family.gauge_mode = shm::GaugeMode::kAll;
+  family.name = "a";
+  family.labels = {"x"};
+  const std::string value(1 << 20, 'y');
+  family.add({}, std::vector<std::string_view>{value});
+  family.settle();
+  Totals totals;
+  for (std::uint32_t worker = 0; worker < (kMaxTextBytes >> 20) + 10; ++worker)
+    totals.per_worker.push_back({0, worker});
+  std::string begin;
+  std::size_t bytes = 0;
+  TextOutput output(
+      [&](std::string_view piece) {
+        bytes += piece.size();
+        begin.append(piece, 0, 10 - std::min<std::size_t>(begin.size(), 10));
+      },
+      TextOutput::kUnlimited);
+  const FamilyPart part{.family = &family, .totals = &totals};
+  render_protobuf({&part, 1}, kNow, output);
+  const char* at = begin.data();
+  const std::uint64_t length = protozero::decode_varint(&at, at + begin.size());
+  EXPECT_GT(length, kMaxTextBytes);
+  EXPECT_EQ(length + static_cast<std::size_t>(at - begin.data()), bytes);
 }
 
 TEST(Protobuf, AFamilyWithoutSeriesIsNoMessage) {

@@ -67,6 +67,27 @@ TEST_F(PiecesTest, AMessageThatIsTooLongToKeepIsTheOneThatIsKept) {
   EXPECT_TRUE(by_protobuf == text(query(Format::kText)));
 }
 
+// A message that is made twice, first only for its length, ends at the same series both times.
+TEST_F(PiecesTest, ALongMessageHasTheLengthThatItSaysWhereverTheLimitCutsIt) {
+  tests::SegmentBuilder large{kGeometry}, small;
+  const auto family = large.family(tests::counter("large_total", {"x"}));
+  for (int i = 0; i < 1300; ++i) large.series(family, {std::to_string(i) + std::string(1000, 'y')});
+  small.series(small.family(tests::counter("large_total", {"x"})), {"1"});
+  for (const auto& segments : {std::vector{large.path()}, {"large=" + large.path(), "small=" + small.path()}}) {
+    const auto scrape = [&](std::size_t most) {
+      collection_.emplace(parse_segments(segments), CollectionOptions{.exporter_metrics = false, .max_bytes = most});
+      collection_->read();
+      return text(query(Format::kProtobuf));
+    };
+    const std::size_t end = scrape(1'200'000).size();  // of a series, whatever of these limits is given
+    for (std::size_t most = end - 8; most < end + 32; ++most) {
+      const std::string message = scrape(most);
+      EXPECT_GT(message.size(), collector::kMostKeptBytes);
+      EXPECT_NO_THROW(tests::ProtobufChecker::text_of(message, 1)) << segments.size() << " segments, limit " << most;
+    }
+  }
+}
+
 TEST_F(PiecesTest, TheLimitCountsTextThatIsNotCompressedAndLeavesOutTheSameSeriesInBothCodings) {
   for (const std::size_t most : {std::size_t{3'000'000}, std::size_t{5'500'000}}) {
     read(most);
