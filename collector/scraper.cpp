@@ -92,6 +92,11 @@ bool Scraper::has_workers() const {
   return reader_->has_workers();
 }
 
+void Scraper::hide() {
+  is_up_ = false;
+  reader_->forget();
+}
+
 SegmentStatus Scraper::scrape(std::string& text) {
   SegmentStatus status = read();
   TextOutput out(text);

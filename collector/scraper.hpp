@@ -54,8 +54,8 @@ class Scraper {
 
   /// Whether workers live in the file that was read last; also after its path has gone.
   bool has_workers() const;
-  /// Until the next read(), view() and workers() have nothing.
-  void hide() { is_up_ = false; }
+  /// Until the next read(), view() and workers() have nothing, and it keeps nothing.
+  void hide();
 
   /// read(), and all families appended in text format 0.0.4.
   SegmentStatus scrape(std::string& text);

@@ -69,7 +69,11 @@ void SnapshotReader::use(std::unique_ptr<MappedSegment> next) {
 
 void SnapshotReader::close() {
   mapped_.reset();
-  directory_.reset();
+  forget();
+}
+
+void SnapshotReader::forget() {
+  directory_ = mapped_ ? std::make_unique<DirectoryReader>(geometry(), segment_) : nullptr;
   const std::uint64_t torn_reads = snapshot_.torn_reads;
   snapshot_ = {};
   snapshot_.torn_reads = torn_reads;

@@ -66,6 +66,9 @@ class SnapshotReader {
   /// with the directory where this one ended; after want of memory it begins anew.
   void read(const ReadShare& share = {});
 
+  /// Lets go of what was read; the file stays open.
+  void forget();
+
   /// What it keeps in memory, roughly.
   std::uint64_t held_bytes() const;
   /// Whether workers live in the file that is open; also after its path has gone.

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "exporter/scrape/path_glob.hpp"
+#include "tests/collector/segment_builder.hpp"
 #include "tests/temporary_folder.hpp"
 
 namespace shmetrics::exporter {
@@ -169,6 +170,23 @@ TEST_F(SegmentSetTest, AFileWhoseNameIsNoLabelValueIsLeftOutAndToldOnce) {
   EXPECT_THAT(log_, HasSubstr("cannot be a label value"));
   look(set);
   EXPECT_EQ(log_, "");
+}
+
+TEST_F(SegmentSetTest, OfARemovedFileWhoseWorkersLiveNothingIsKept) {
+  tests::SegmentBuilder segment;
+  const auto family = segment.family(tests::counter("a_total", {"x"}));
+  for (int i = 0; i < 100; ++i) segment.series(family, {std::to_string(i)});
+  const shm::Descriptor worker = segment.live(0);
+  SegmentSet set(parse_segments({segment.path().substr(0, segment.path().size() - 1) + "?"}));
+  set.refresh();
+  collector::Scraper& scraper = set.segments().front().scraper;
+  ASSERT_TRUE(scraper.read().up);
+  const std::uint64_t held = scraper.held_bytes();
+  ASSERT_EQ(unlink(segment.path().c_str()), 0);
+  set.refresh();
+  ASSERT_EQ(set.segments().size(), 1U);
+  EXPECT_TRUE(set.segments().front().is_removed);
+  EXPECT_LT(scraper.held_bytes(), held / 10);
 }
 
 TEST_F(SegmentSetTest, NoMoreThanTheLimitAreFollowedAndThoseThatAreStay) {
