@@ -10,6 +10,7 @@
 // the next record is taken.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -64,8 +65,8 @@ class Catalog {
   void skip(std::string problem);
   void settle();
   std::uint32_t entries() const { return parser_.entries(); }
-  /// From now on, series whose text would pass this limit are left out.
-  void limit_text(std::uint64_t most_bytes) { most_text_bytes_ = most_bytes; }
+  /// From now on, series whose text would pass this limit are left out; or 2 GiB, since KeptParts counts in 32 bits.
+  void limit_text(std::uint64_t most_bytes) { most_text_bytes_ = std::min<std::uint64_t>(most_bytes, INT32_MAX); }
 
   /// By name, each once; without families that have ended or are quarantined.
   const std::vector<const CatalogFamily*>& families() const { return families_; }

@@ -234,6 +234,28 @@ TEST_F(CatalogTest, TextBeyondTheBoundIsQuarantinedNotBuilt) {
   EXPECT_LE(catalog.families()[0]->prefixes().bytes.size(), kMaxPrefixBytes);
 }
 
+TEST_F(CatalogTest, NoLimitLetsTheTextGrowBeyondWhatThirtyTwoBitsCount) {
+  std::vector<double> bounds;
+  for (int i = 0; i < 64; ++i) bounds.push_back(i);
+  const std::vector<std::string_view> labels{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o"};
+  const auto schema = tests::histogram("h", bounds, labels);
+  Catalog catalog({.workers = 1, .thread_slots = 1, .cells = 1u << 20, .directory_bytes = 64u << 20});
+  catalog.limit_text(UINT64_MAX);
+  const auto offset = family(schema);
+  constexpr std::uint64_t kSeries = 2200;  // 2,200 x 67 lines x 30 KB = 4.4 GB, if it were built
+  const std::string quotes(1000, '"');
+  std::vector<std::string_view> values(labels.size(), quotes);
+  for (std::uint64_t i = 0; i < kSeries; ++i) {
+    const std::string last = std::to_string(i);
+    values.back() = last;
+    series(offset, schema, values);
+  }
+  read(catalog);
+  EXPECT_GT(catalog.quarantined_series(), 0u);
+  EXPECT_EQ(catalog.series_count() + catalog.quarantined_series(), kSeries);
+  EXPECT_LE(catalog.families()[0]->text_bytes, std::uint64_t{INT32_MAX});
+}
+
 // Of a record of this release the words are changed, and it is sealed again: as a newer release would write it.
 std::string changed(std::string record, std::size_t at, std::uint32_t word, const shm::CellCursor& ends,
                     shm::RecordKind kind = shm::RecordKind::kFamily) {
