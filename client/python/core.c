@@ -12,6 +12,12 @@ static int is_series(PyObject* self) {
   return 0;
 }
 
+/* What a refused family counts in is known when it could be declared again, which its look-ups try once a second. */
+static shmetrics_series series_of(PyObject* self) {
+  const Metric* metric = (Metric*)self;
+  return metric->is_refused ? shmetrics_find(metric->family, NULL, 0) : metric->series;
+}
+
 /* One number, positional or by its name, and perhaps an exemplar. */
 typedef struct {
   const char* name;
@@ -117,7 +123,7 @@ static PyObject* metric_labels(PyObject* self, PyObject* const* args, Py_ssize_t
 
 static PyObject* counter_inc(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
   static const Signature kSignature = {"amount", 0, 1, 0};
-  const shmetrics_float_counter counter = {((Metric*)self)->series};
+  const shmetrics_float_counter counter = {series_of(self)};
   double amount = 1;
   PyObject* exemplar = NULL;
   if (!is_series(self) || read_number(args, count, keywords, &kSignature, &amount, &exemplar) != 0) return NULL;
@@ -145,7 +151,7 @@ static int is_addable(PyObject* self) {
 
 static PyObject* gauge_add(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* keywords, double sign) {
   static const Signature kSignature = {"amount", 0, 0, 0};
-  const shmetrics_gauge gauge = {((Metric*)self)->series};
+  const shmetrics_gauge gauge = {series_of(self)};
   double amount = 1;
   if (!is_addable(self) || read_number(args, count, keywords, &kSignature, &amount, NULL) != 0) return NULL;
   shmetrics_gauge_add(gauge, sign * amount);
@@ -162,14 +168,14 @@ static PyObject* gauge_dec(PyObject* self, PyObject* const* args, Py_ssize_t cou
 
 /* Adds 1 and says whether it counted; if not, it must not be taken off again. */
 static PyObject* gauge_enter(PyObject* self, PyObject* unused) {
-  const shmetrics_gauge gauge = {((Metric*)self)->series};
+  const shmetrics_gauge gauge = {series_of(self)};
   (void)unused;
   return is_addable(self) ? PyBool_FromLong(shmetrics_gauge_add(gauge, 1)) : NULL;
 }
 
 static PyObject* gauge_set(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
   static const Signature kSignature = {"value", 1, 0, 1};
-  const shmetrics_gauge gauge = {((Metric*)self)->series};
+  const shmetrics_gauge gauge = {series_of(self)};
   double value = 0;
   if (!is_series(self) || read_number(args, count, keywords, &kSignature, &value, NULL) != 0) return NULL;
   shmetrics_gauge_set(gauge, value);
@@ -177,7 +183,7 @@ static PyObject* gauge_set(PyObject* self, PyObject* const* args, Py_ssize_t cou
 }
 
 static PyObject* gauge_set_to_current_time(PyObject* self, PyObject* unused) {
-  const shmetrics_gauge gauge = {((Metric*)self)->series};
+  const shmetrics_gauge gauge = {series_of(self)};
   (void)unused;
   if (!is_series(self)) return NULL;
   shmetrics_gauge_set_to_current_time(gauge);
@@ -185,7 +191,7 @@ static PyObject* gauge_set_to_current_time(PyObject* self, PyObject* unused) {
 }
 
 static PyObject* gauge_unset(PyObject* self, PyObject* unused) {
-  const shmetrics_gauge gauge = {((Metric*)self)->series};
+  const shmetrics_gauge gauge = {series_of(self)};
   (void)unused;
   if (!is_series(self)) return NULL;
   shmetrics_gauge_unset(gauge);
@@ -193,7 +199,7 @@ static PyObject* gauge_unset(PyObject* self, PyObject* unused) {
 }
 
 static PyObject* gauge_own_value(PyObject* self, PyObject* unused) {
-  const shmetrics_gauge gauge = {((Metric*)self)->series};
+  const shmetrics_gauge gauge = {series_of(self)};
   double value = 0;
   (void)unused;
   if (!is_series(self)) return NULL;
@@ -203,7 +209,7 @@ static PyObject* gauge_own_value(PyObject* self, PyObject* unused) {
 
 static PyObject* histogram_observe(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
   static const Signature kSignature = {"amount", 1, 1, 0};
-  const shmetrics_histogram histogram = {((Metric*)self)->series};
+  const shmetrics_histogram histogram = {series_of(self)};
   double amount = 0;
   PyObject* exemplar = NULL;
   if (!is_series(self) || read_number(args, count, keywords, &kSignature, &amount, &exemplar) != 0) return NULL;
@@ -220,7 +226,7 @@ static PyObject* histogram_observe(PyObject* self, PyObject* const* args, Py_ssi
 
 static PyObject* summary_observe(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
   static const Signature kSignature = {"amount", 1, 0, 0};
-  const shmetrics_summary summary = {((Metric*)self)->series};
+  const shmetrics_summary summary = {series_of(self)};
   double amount = 0;
   if (!is_series(self) || read_number(args, count, keywords, &kSignature, &amount, NULL) != 0) return NULL;
   shmetrics_summary_observe(summary, amount);

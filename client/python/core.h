@@ -12,6 +12,7 @@ typedef struct {
   PyObject_HEAD const void* family; /* NULL: the declaration failed, and updates do nothing */
   shmetrics_series series;          /* inert in a family with labels */
   PyObject* label_names;            /* a tuple, of a family whose labels() has to be called; else NULL */
+  int is_refused;                   /* of such a family, without labels: each update looks for its series anew */
   int only_set;                     /* a gauge that shows the most recent value: what is added to it means nothing */
 } Metric;
 

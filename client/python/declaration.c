@@ -178,6 +178,7 @@ PyObject* metric_declare(PyObject* self, PyObject* args) {
   metric->only_set =
       wanted.kind[0] == 'g' && (wanted.mode == SHMETRICS_LIVEMOSTRECENT || wanted.mode == SHMETRICS_MOSTRECENT);
   if (count == 0) metric->series = shmetrics_find(metric->family, NULL, 0);
+  metric->is_refused = count == 0 && error.code != SHMETRICS_OK;
   Py_RETURN_NONE;
 }
 

@@ -134,6 +134,49 @@ class NodeEnds(unittest.TestCase):
                                            "require('child_process').execFileSync('/bin/true');"), 0)
 
 
+REFUSED = """
+const client = require('@shmetrics/prom-client');
+const updates = { Counter: 'inc', Gauge: 'inc', Histogram: 'observe', Summary: 'observe' };
+const metrics = [];
+for (const [kind, update] of Object.entries(updates)) {
+  const Kind = client[process.argv[1] === 'new' ? kind : kind === 'Summary' ? 'Gauge' : 'Summary'];
+  const name = kind.toLowerCase();
+  metrics.push([new Kind({ name, help: 'H', aggregator: 'max' }), update]);
+  const labelled = new Kind({ name: `${name}_of_path`, help: 'H', labelNames: ['path'], aggregator: 'max' });
+  metrics.push([labelled, update, { path: '/' }], [labelled.labels('/kept'), update]);
+}
+const count = () => metrics.forEach(([metric, update, ...labels]) => metric[update](...labels, 1));
+if (process.argv[1] === 'new') count();
+console.log('declared');
+setInterval(process.argv[1] === 'new' ? count : () => undefined, 50);
+"""
+
+
+class NodeRefused(unittest.TestCase):
+    def start(self, segment, which):
+        process = node.start(segment, "-e", REFUSED, which, flags=["--no-warnings"])
+        self.addCleanup(process.communicate)
+        self.addCleanup(process.kill)
+        self.assertEqual(process.stdout.readline(), "declared\n")
+        return process
+
+    def test_what_is_refused_beside_a_worker_of_another_kind_counts_when_that_has_ended(self):
+        segment = new_directory() / "test.seg"
+        old = self.start(segment, "old")
+        self.start(segment, "new")
+        old.kill()
+        parts = {"counter": "_total", "gauge": "", "histogram": "_count", "summary": "_count"}
+        wanted = {f"{kind}{of}{part}{labels}" for kind, part in parts.items()
+                  for of, labels in (("", ""), ("_of_path", '{path="/"}'), ("_of_path", '{path="/kept"}'))}
+        for _ in range(600):
+            shown = samples(segment)
+            missing = [name for name in wanted if not shown.get(name)]
+            if not missing:
+                return
+            time.sleep(0.05)
+        self.fail(f"{missing} is not in {shown}")
+
+
 THREADS = """
 const { Worker, isMainThread, threadId, parentPort } = require('worker_threads');
 function work(isEndless) {

@@ -254,6 +254,29 @@ class PythonWorkers(unittest.TestCase):
         self.assertGreater(acknowledged, kills)
         print(f"{kills} kills: {acknowledged} acknowledged, {counted:.0f} counted")
 
+    def test_what_is_refused_beside_a_worker_of_another_kind_counts_when_that_has_ended(self):
+        segment = segments.new_directory() / "refused.seg"
+        old, new = Worker(self, segment), Worker(self, segment)
+        new.does("import warnings; warnings.simplefilter('ignore')")
+        updates = {"counter": "inc()", "gauge": "inc()", "histogram": "observe(1)", "summary": "observe(1)"}
+        for kind, update in updates.items():
+            for labels in ([], ["path"]):
+                name = f"{kind}_{len(labels)}_total"
+                old.does(f"{'Gauge' if kind == 'summary' else 'Summary'}('{name}', 'N', {labels}, naming='lenient')")
+                new.does(f"{name} = {kind.capitalize()}('{name}', 'N', {labels}, naming='lenient')")
+        lines = [f"{kind}_0_total.{update}; {kind}_1_total.labels('/').{update}" for kind, update in updates.items()]
+        new.does("; ".join(lines))
+        old.end(kill=True)
+        for _ in range(600):
+            new.does("; ".join(lines))
+            shown = segments.samples(segment)
+            missing = [name for kind in updates for name in (f"{kind}_0_total", f"{kind}_1_total")
+                       if not any(name in sample and value > 0 for sample, value in shown.items())]
+            if not missing:
+                return
+            time.sleep(0.05)
+        self.fail(f"{missing} is not in {shown}")
+
     def test_processes_of_multiprocessing_count_however_they_are_started(self):
         workers, counted = pooled()
         self.assertEqual(24, counted)
