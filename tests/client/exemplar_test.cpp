@@ -210,10 +210,10 @@ TEST_F(ExemplarTest, TheExampleTakesTheCurrentSpanOfOpenTelemetry) {
   const Counter hits = registry_.counter("hits_total", "Hits", {}, {.exemplars = true});
   Tracer::current = {{false, false, "", ""}};
   hits.inc(1, CurrentExemplar());
-  Tracer::current = {{true, false, kTrace.data(), kSpan.data()}};
+  Tracer::current = {{true, false, kTrace, kSpan}};
   hits.inc(1, CurrentExemplar());
   EXPECT_TRUE(shown("hits_total").empty()) << "no span, or one that is not sampled";
-  Tracer::current = {{true, true, kTrace.data(), kSpan.data()}};
+  Tracer::current = {{true, true, kTrace, kSpan}};
   hits.inc(2, CurrentExemplar());
   const auto exemplars = shown("hits_total");
   ASSERT_EQ(exemplars.size(), 1u);

@@ -2,20 +2,20 @@
 // not installed. The current span is what a test has set.
 #pragma once
 
-#include <cstring>
 #include <span>
+#include <string_view>
 
 namespace opentelemetry::trace {
 
 template <std::size_t kDigits>
 struct Id {
-  const char* digits;
-  void ToLowerBase16(std::span<char, kDigits> buffer) const { std::memcpy(buffer.data(), digits, kDigits); }
+  std::string_view digits;
+  void ToLowerBase16(std::span<char, kDigits> buffer) const { digits.copy(buffer.data(), kDigits); }
 };
 
 struct SpanContext {
   bool is_valid, is_sampled;
-  const char *trace, *span;
+  std::string_view trace, span;
   bool IsValid() const { return is_valid; }
   bool IsSampled() const { return is_sampled; }
   Id<32> trace_id() const { return {trace}; }
