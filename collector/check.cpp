@@ -155,7 +155,7 @@ class Checker {
   void warn(const std::string& what, const std::string& option, std::uint64_t used, std::uint64_t limit) {
     const std::uint64_t percent = used * 100 / limit;
     if (percent <= kWarnPercent) return;
-    report_.warnings.push_back("warning: " + to_string(used) + " of " + to_string(limit) + " " + what + " are used (" +
+    report_.warnings.push_back(to_string(used) + " of " + to_string(limit) + " " + what + " are used (" +
                                to_string(percent) + " %): raise the option " + option + " and open a fresh file");
   }
 
@@ -170,12 +170,12 @@ class Checker {
     warn("index entries of the directory", "directory_bytes", catalog().entries(), shape().index_entries());
     warn("heap bytes of the directory", "directory_bytes", given_out_, shape().heap_bytes());
     if (const std::uint64_t locks = count_foreign_locks(mapped_.fd(), shape().workers); locks > 0) {
-      report_.warnings.push_back("warning: a process that is no worker holds read locks on " + to_string(locks) +
+      report_.warnings.push_back("a process that is no worker holds read locks on " + to_string(locks) +
                                  " ranges of the lock bytes, and may keep workers from their entries: end it, and take "
                                  "its read permission");
     }
-    for (const std::string& newer : catalog().newer()) report_.warnings.push_back("warning: " + newer);
-    warn_of_generations(catalog(), [this](const std::string& said) { report_.warnings.push_back("warning: " + said); });
+    for (const std::string& newer : catalog().newer()) report_.warnings.push_back(newer);
+    warn_of_generations(catalog(), [this](const std::string& said) { report_.warnings.push_back(said); });
   }
 
   const std::string& path_;

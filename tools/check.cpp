@@ -13,7 +13,7 @@ int check(const std::string& path, std::string& out, std::string& problem) {
     return kNoAnswer;
   }
   for (const std::string& finding : report.findings) out += finding + '\n';
-  for (const std::string& warning : report.warnings) out += warning + '\n';
+  for (const std::string& warning : report.warnings) out += "warning: " + warning + '\n';
   if (report.verdict == Verdict::kDamaged) return kDamaged;
   out += path + " is sound\n";
   return kFine;

@@ -42,9 +42,13 @@ constexpr char kExamples[] =
     "  shmetrics doctor                                  why is my metric missing?\n"
     "`shmetrics COMMAND --help` has more.\n"
     "\n"
-    "Exit codes: dump, top:   0 fine, 1 failed, 2 wrong command line.\n"
-    "            check, diff, doctor: 0 sound, equal or well, 1 damaged, different or a problem,\n"
-    "                         2 no answer (usage, missing, unreadable, not a segment, other version).";
+    "Exit codes:\n"
+    "              0             1                       2\n"
+    "  dump, top   it is shown   no segment to show      wrong command line\n"
+    "  check       sound         damaged                 no answer\n"
+    "  diff        equal         different               no answer\n"
+    "  doctor      no problem    at least one problem    no answer\n"
+    "No answer: the command line is wrong, or the file is missing, unreadable, not a segment, or of another version.";
 constexpr char kDumpExamples[] =
     "Examples:\n"
     "  shmetrics dump /run/app/metrics.seg --workers     families, and who writes them\n"
@@ -60,13 +64,15 @@ constexpr char kDumpExamples[] =
 constexpr char kCheckExamples[] =
     "Examples:\n"
     "  shmetrics check                                   a line per finding; `is sound` when there is none\n"
-    "  shmetrics check /tmp/copied.seg && echo sound     for scripts: 0 is sound";
+    "  shmetrics check /tmp/copied.seg && echo sound     for scripts\n"
+    "Exits with 0 if the segment is sound, 1 if it is damaged, 2 if there is no answer.";
 constexpr char kDoctorExamples[] =
     "A line for each thing that it looks at: ok, note, or problem with what to do. Run it as the user of the "
     "exporter.\n"
     "Examples:\n"
     "  shmetrics doctor                                  the default segment\n"
-    "  shmetrics doctor /run/app/metrics.seg | grep ^problem";
+    "  shmetrics doctor /run/app/metrics.seg | grep ^problem\n"
+    "Exits with 0 if there is no problem, 1 if there is one, 2 if there is no answer.";
 constexpr char kTopExamples[] =
     "On a terminal it redraws until q or Ctrl-C: arrows and pages scroll, / filters, s sorts. Elsewhere it prints one\n"
     "table. NO_COLOR is honoured.\n"
@@ -81,7 +87,8 @@ constexpr char kDiffExamples[] =
     "  cp --sparse=always /run/app/metrics.seg before.seg; sleep 60; cp --sparse=always /run/app/metrics.seg "
     "after.seg\n"
     "  shmetrics diff before.seg after.seg\n"
-    "  shmetrics diff before.seg /run/app/metrics.seg    live gauges differ: a copy has no live workers";
+    "  shmetrics diff before.seg /run/app/metrics.seg    live gauges differ: a copy has no live workers\n"
+    "Exits with 0 if they are equal, 1 if they differ, 2 if there is no answer.";
 
 int fail(const std::string& problem, int code) {
   // Text from a segment or a path may hold any byte, but a message must be one line.

@@ -14,7 +14,7 @@ constexpr std::pair<std::string_view, std::string_view> kRemedies[] = {
     {"series_limit", "use a label with fewer values, such as a route for a path, or raise `series_limit`"},
     {"cells", "the slots have no cell left: raise `cells`, and make the segment anew"},
     {"directory", "it is used up or damaged: raise `directory_bytes` or `cells`, and make the segment anew"},
-    {"invalid_value", "a label value is over 1,024 bytes or not UTF-8, or their number is wrong: correct the program"},
+    {"invalid_value", "a label value is too long or not UTF-8, or the number of values is wrong: correct the program"},
     {"no_entry", "gauges of processes without a worker entry: raise `workers`, or see Dropped privileges"},
     {"refused_family", "their declaration was refused"},
     {"no_memory", "no room on the segment's file system: make room"},

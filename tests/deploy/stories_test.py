@@ -49,8 +49,9 @@ class Row:
 
 def rows():
     section = (ROOT / PAGE).read_text().split(f"\n## {HEADING}\n")[1].split("\n## ")[0]
-    lines = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("|")]
-    return [Row([cell.strip() for cell in cells]) for cells in lines[2:]]
+    table = section.split("\n\n|")[1]  # the first one; the second is of alerts that have no story
+    lines = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("|")]
+    return [Row([cell.strip() for cell in cells]) for cells in lines[1:]]
 
 
 class Story:

@@ -29,8 +29,8 @@ HEADINGS = {
         "Quick start", "Load", "An application that owns port 5000", "Section by section"],
     "troubleshooting": [
         "Start here", "When an alert fires", "No metrics", "Missing metrics", "Label values read `__overflow__`",
-        "No permission", "The file system is full", "High memory usage", "Slow scrapes", "Numbers twice, or too large",
-        "Workers die"],
+        "The segment is full", "No permission", "The file system is full", "High memory usage", "Slow scrapes",
+        "Numbers twice, or too large", "Workers die"],
 }
 NEEDED_PROGRAMS = ("systemd-analyze", "setpriv", "openssl", "curl")
 PORTS = ("5000", "5001", "8080", "8090")
