@@ -14,7 +14,7 @@ static int find(const Family* family, HashTable* given, shmetrics_series* series
   zend_string* texts[MOST_LABELS];
   const uint32_t count = zend_hash_num_elements(given);
   if (count != family->label_count) {
-    zend_argument_value_error(1, "must have %u label values, %u given", family->label_count, count);
+    zend_value_error("the metric takes %u label values and was given %u", family->label_count, count);
     return 0;
   }
   if (count > MOST_LABELS) { /* refused when it was declared: counted as dropped */

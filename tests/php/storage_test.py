@@ -58,6 +58,15 @@ class PhpStorage(OneSegment):
               array_map(fn ($sample) => $sample->getName(), array_slice($family->getSamples(), 2))]);"""),
             '[["path"],["le"],["\\/","1"],["h_count","h_sum"]]')
 
+    def test_labels_may_have_the_names_that_a_scrape_adds_elsewhere(self):
+        text = self.php("""$r = new Prometheus\\CollectorRegistry(new Shmetrics\\Storage(['all' => 'all']), false);
+            $r->getOrRegisterCounter('', 'jobs_total', 'J', ['worker', 'queue'])->inc(['w1', 'mail']);
+            $r->getOrRegisterGauge('', 'waiting', 'W', ['quantile', 'le', 'queue'])->set(2, ['0.5', '7', 'mail']);
+            $r->getOrRegisterHistogram('', 'seconds', 'S', ['worker', 'queue'], [1])->observe(0.5, ['w1', 'mail']);
+            $r->getOrRegisterGauge('', 'all', 'A', ['le'])->set(3, ['x']);""" + RENDER)
+        self.assertEqual(samples_of(text), self.shown())
+        self.assertEqual(self.shown()['seconds_count{queue="mail",worker="w1"}'], 1)
+
     def test_what_one_process_sets_another_changes(self):
         self.php(REGISTRY + "$r->getOrRegisterGauge('', 'queue', 'Q', ['n'])->set(10, ['a']);")
         self.php(REGISTRY + """$g = $r->getOrRegisterGauge('', 'queue', 'Q', ['n']);
@@ -101,6 +110,8 @@ class PhpStorage(OneSegment):
             with self.subTest(other):
                 self.assertEqual(self.php("try { Shmetrics\\update([%s] + %s); } catch (Error $e) { echo 'refused'; }"
                                           % (other, good)), "refused")
+        self.assertIn("takes 1 label values and was given 2",
+                      self.php("Shmetrics\\gauge('g', 'G', ['p'])->set(1, ['a', 'b']);", code=255))
         self.php(f"Shmetrics\\update({good});")
         self.assertEqual(self.shown(), {'a_total{p="/"}': 1})
 

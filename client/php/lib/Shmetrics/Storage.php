@@ -15,9 +15,6 @@ use Prometheus\Storage\Adapter;
  */
 final class Storage implements Adapter
 {
-    /** Labels that no program has given. */
-    private const OWN_LABELS = ['le' => true, 'quantile' => true, 'worker' => true];
-
     /** @param array<string, string> $gaugeModes name of a gauge => how its processes' values become one */
     public function __construct(private array $gaugeModes = [])
     {
@@ -59,7 +56,7 @@ final class Storage implements Adapter
 
     private function familyOf(array $family): MetricFamilySamples
     {
-        $names = $this->sharedNames($family['samples']);
+        $names = $this->sharedNames($family);
         $samples = [];
         foreach ($family['samples'] as $sample) {
             $samples[] = [
@@ -85,11 +82,12 @@ final class Storage implements Adapter
     }
 
     /** The label names with which all samples begin: two generations of a family may differ in them. */
-    private function sharedNames(array $samples): array
+    private function sharedNames(array $family): array
     {
         $shared = null;
-        foreach ($samples as $sample) {
-            $names = array_keys(array_diff_key($sample['labels'], self::OWN_LABELS));
+        $ofBuckets = $family['type'] === 'histogram' ? ['le'] : [];
+        foreach ($family['samples'] as $sample) {
+            $names = array_diff(array_keys($sample['labels']), $ofBuckets);
             $shared ??= $names;
             if ($names !== $shared) {
                 return [];
