@@ -181,6 +181,7 @@ class NodeNames(unittest.TestCase):
         found, warnings = self.evaluate("""
             const peers = new client.Gauge({ name: 'peers', help: 'P', labelNames: ['x'], mode: 'livemax' });
             const busy = new client.Gauge({ name: 'busy', help: 'B' });
+            new client.Gauge({ name: 'sums', help: 'S', labelNames: ['x'] }).remove('never');
             peers.set({ x: 'a' }, 1); peers.set({ x: 'b' }, 2); peers.set({ x: 'c' }, 3); busy.set(4);
             peers.remove('a'); peers.remove({ x: 'b' }); peers.remove('never');
             const removed = await client.register.metrics();

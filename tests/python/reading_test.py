@@ -269,6 +269,7 @@ class PythonServing(unittest.TestCase):
                 _, _, body = ask(app, "name[]=served_total&name%5B%5D=served_bytes_count")
                 self.assertEqual({"served_total": 3, "served_bytes_count": 1, "served_bytes_sum": 2},
                                  samples_of(body.decode()))
+                self.assertEqual(400, ask(app, "name[]=%00")[0])
                 _, headers, body = ask(app, HTTP_ACCEPT_ENCODING="br, gzip;q=0.5")
                 self.assertEqual("gzip", headers["content-encoding"])
                 self.assertEqual(samples(), samples_of(gzip.decompress(body).decode()))

@@ -47,7 +47,9 @@ class GaugeChild extends Child {
       check('Value', value);
       addon.gaugeSet(this.index || this.resolve(), value);
     };
-    this.unset = () => addon.gaugeUnset(this.index || this.resolve());
+    this.unset = () => { // what was never set must not be shown from now on
+      if (this.index || !this.isKept) addon.gaugeUnset(this.index || this.resolve());
+    };
     this.setToCurrentTime = () => this.set(Date.now() / 1000);
     this.startTimer = () => this.startTimerOfMetric();
   }
@@ -100,7 +102,7 @@ class Gauge extends peer.client.Gauge {
     } else if (this.labelNames.length === 0) {
       this._family.childWithoutLabels().set(0);
     } else {
-      for (const child of this._family.children()) if (child.index) child.unset();
+      for (const child of this._family.children()) child.unset();
     }
   }
 

@@ -92,6 +92,8 @@ class _Answerer:
         try:
             body = _core.render(self._handle, _OPENMETRICS if is_openmetrics else _TEXT,
                                 tuple(parse_qs(query).get("name[]", ())))
+        except ValueError as error:  # no name has a NUL
+            return "400 Bad Request", [plain], f"{error}\n".encode()
         except (OSError, MemoryError) as error:
             return "503 Service Unavailable", [plain], f"{error}\n".encode()
         headers = [("Content-Type", CONTENT_TYPE_OPENMETRICS if is_openmetrics else CONTENT_TYPE_LATEST),
