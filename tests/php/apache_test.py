@@ -7,13 +7,14 @@ import sys
 import unittest
 
 import phps
-from served import Served
+from served import SECONDS, Served
 
 phps.skip_without(phps.APACHE, "wrk")
 if phps.MOD_PHP is None:
     print("skipped: libapache2-mod-php is not here")
     sys.exit(77)
 from segments import deaths_in, get, samples, workers  # noqa: E402
+from wrk import Load  # noqa: E402
 
 
 class PhpApache(Served):
@@ -33,10 +34,10 @@ class PhpApache(Served):
 
     def test_children_that_end_after_some_connections_or_by_a_restart_are_no_deaths(self):
         site = self.start("MaxConnectionsPerChild 1\n")
-        load = self.load(site)
+        load = Load(site, SECONDS)
         before = set(site.workers())
         site.process.send_signal(signal.SIGUSR1)
-        self.assert_counted(site, load)
+        load.assert_counted(self, self.counted)
         for _ in range(20):
             site.up()
         self.assertFalse(before & set(site.workers()), "all were followed by others")

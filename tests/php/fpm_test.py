@@ -12,6 +12,7 @@ from served import SECONDS, Served
 
 phps.skip_without("php-fpm", "nginx", "wrk")
 from segments import deaths_in, get, samples, samples_of  # noqa: E402
+from wrk import Load  # noqa: E402
 
 STATIC = "pm = static\npm.max_children = 3\n"
 DYNAMIC = ("pm = dynamic\npm.max_children = 3\npm.start_servers = 2\npm.min_spare_servers = 1\n"
@@ -39,7 +40,7 @@ class PhpFpm(Served):
     def test_workers_that_end_after_some_requests_are_no_deaths(self):
         fpm = self.start(STATIC + "pm.max_requests = 5")
         before = set(fpm.workers())
-        self.assert_counted(fpm, self.load(fpm))
+        Load(fpm, SECONDS).assert_counted(self, self.counted)
         self.assertLess(before & set(fpm.workers()), before, "some were followed by others")
         fpm.stop()
         self.assertEqual(deaths_in(fpm.segment), 0)
@@ -47,7 +48,7 @@ class PhpFpm(Served):
 
     def test_workers_on_demand_come_and_go_without_a_loss(self):
         fpm = self.start(ON_DEMAND)
-        self.assert_counted(fpm, self.load(fpm))
+        Load(fpm, SECONDS).assert_counted(self, self.counted)
         for _ in range(300):
             if not fpm.workers():
                 break
@@ -59,9 +60,9 @@ class PhpFpm(Served):
 
     def test_a_request_that_takes_too_long_is_counted_and_its_end_is_no_death(self):
         fpm = self.start(STATIC + "request_terminate_timeout = 1s")
-        load = self.load(fpm)
+        load = Load(fpm, SECONDS)
         self.assertIn("50", get(fpm.port, "/hang", 60))
-        self.assert_counted(fpm, load)
+        load.assert_counted(self, self.counted)
         self.assertEqual(self.counted(fpm, "/hang"), 1)
         fpm.stop()
         self.assertEqual(deaths_in(fpm.segment), 0)
@@ -70,11 +71,11 @@ class PhpFpm(Served):
         for patience, cut in (("10s", 0), ("0", 3)):
             with self.subTest(patience=patience):
                 fpm = self.start(DYNAMIC, patience=patience)
-                load = self.load(fpm)
+                load = Load(fpm, SECONDS)
                 before = set(fpm.workers())
                 time.sleep(SECONDS / 2)
                 fpm.process.send_signal(signal.SIGUSR2)
-                self.assert_counted(fpm, load, cut)
+                load.assert_counted(self, self.counted, cut)
                 fpm.up()
                 self.assertFalse(before & set(fpm.workers()))
                 fpm.stop(signal.SIGQUIT)

@@ -4,7 +4,6 @@ usage: servers_test.py DIRECTORY_OF_THE_PACKAGE DIRECTORY_OF_PROGRAMS [SECONDS]
 """
 import os
 import pathlib
-import re
 import signal
 import subprocess
 import sys
@@ -17,8 +16,7 @@ import rubies  # noqa: E402
 
 rubies.skip_without("puma", "unicorn", "wrk")
 from segments import deaths_in, free_port, get, new_directory, samples, samples_of, workers  # noqa: E402
-
-CONNECTIONS = 4
+from wrk import Load  # noqa: E402
 
 
 class Server:
@@ -49,10 +47,6 @@ class Server:
     def said(self):
         self.log.seek(0)
         return self.log.read()[-3000:]
-
-    def load(self, seconds):
-        return subprocess.Popen(["wrk", "-t", "1", "-c", str(CONNECTIONS), "-d", f"{seconds}s", "--timeout", "30s",
-                                 f"http://127.0.0.1:{self.port}/work"], stdout=subprocess.PIPE, text=True)
 
     def stop(self, how=signal.SIGTERM):
         """Whether its workers ended in time. A worker of puma 6.6 may hang in its end, also without this gem, and puma
@@ -97,18 +91,6 @@ class RubyServers(unittest.TestCase):
         self.assertEqual(found.get(f'app_request_seconds_count{{path="{path}"}}', 0), counted, "an observation is one")
         return counted
 
-    def assert_counted(self, server, load, kills, threads):
-        """What wrk was answered is counted; more than that only what was cut off by a kill or the end of wrk."""
-        report = load.communicate(timeout=120)[0]
-        answered = int(re.search(r"(\d+) requests in", report).group(1))
-        refused = re.search(r"Non-2xx or 3xx responses: (\d+)", report)
-        answered -= int(refused.group(1)) if refused else 0
-        self.assertGreater(answered, 0, report + server.said())
-        counted = self.counted(server)
-        self.assertLessEqual(answered, counted)
-        self.assertLessEqual(counted, answered + kills * threads + CONNECTIONS)
-        print(f"{self.id()}: {answered} answered, {counted:.0f} counted, {kills} kills")
-
     def assert_any_worker_shows_all(self, server):
         time.sleep(1)  # what wrk has left is done
         expected = self.counted(server)
@@ -118,13 +100,13 @@ class RubyServers(unittest.TestCase):
 
     def kill_under_load(self, server, threads):
         server.wait_for_workers(3)
-        load = server.load(SECONDS)
+        load = Load(server, SECONDS)
         kills = 0
         for _ in range(SECONDS + 1):
             time.sleep(SECONDS / (SECONDS + 2))
             os.kill(int(get(server.port, "/up")), signal.SIGKILL)  # one that has counted: else it was no worker yet
             kills += 1
-        self.assert_counted(server, load, kills, threads)
+        load.assert_counted(self, self.counted, cut=kills * threads)
         return kills
 
     def test_killed_workers_of_puma_lose_no_answer(self):
@@ -142,9 +124,9 @@ class RubyServers(unittest.TestCase):
     def test_a_phased_restart_of_puma_under_load_loses_nothing_and_is_no_death(self):
         server = self.start(puma("-t", "1:1"))
         before = server.wait_for_workers(3)
-        load = server.load(SECONDS)
+        load = Load(server, SECONDS)
         server.process.send_signal(signal.SIGUSR1)
-        self.assert_counted(server, load, kills=0, threads=1)
+        load.assert_counted(self, self.counted)
         server.wait_for_workers(3, but_not=before)
         self.assert_any_worker_shows_all(server)
         self.assertEqual(deaths_in(server.segment), 0)
@@ -164,9 +146,9 @@ class RubyServers(unittest.TestCase):
     def test_a_worker_that_unicorn_kills_for_its_timeout_leaves_what_it_has_counted(self):
         server = self.start(unicorn(is_preloaded=True, timeout=3))
         server.wait_for_workers(3)
-        load = server.load(SECONDS + 2)
+        load = Load(server, SECONDS + 2)
         self.assertIsNone(get(server.port, "/hang", 30), "killed")
-        self.assert_counted(server, load, kills=0, threads=1)
+        load.assert_counted(self, self.counted)
         self.assertEqual(self.counted(server, "/hang"), 1)
         server.stop(signal.SIGQUIT)
         self.assertEqual(deaths_in(server.segment), 1)
