@@ -36,14 +36,25 @@ grep -q "^ExecStart=$work/prefix/bin/shmetrics-exporter " "$unit" ||
 unset LD_LIBRARY_PATH
 build_outside added -DSHMETRICS_SOURCE="$source_directory"
 run_outside "$work" 2 1 "$work"/added/with_{static,shared,c}
+configure_outside given -DSHMETRICS_REPOSITORY=unused -DFETCHCONTENT_SOURCE_DIR_SHMETRICS="$source_directory"
 if git -C "$source_directory" rev-parse HEAD >"$work/log" 2>&1; then
   configure_outside fetched -DSHMETRICS_REPOSITORY="file://$source_directory"
 else
   echo "FetchContent by URL is not tried: this is no repository of git"
 fi
-for cache in "$work"/{added,fetched}/CMakeCache.txt; do
-  [ -e "$cache" ] || continue
-  if grep -E '^[A-Za-z0-9_-]+_DIR:PATH=' "$cache" | grep -viE '^(outside|shmetrics|boost|fetchcontent)'; then
-    fail "the client looks for more than Boost"
-  fi
+looked_for() { # looked_for NAME: packages and headers
+  sed -nE 's/^([A-Za-z0-9_-]+)_(DIR|INCLUDE_DIRECTORY):PATH=.*/\1/p' "$work/$1/CMakeCache.txt" |
+    grep -viE '^(outside|shmetrics|boost|xxhash|fetchcontent)' || true
+}
+has() { ninja -C "$work/$1" -n "$2" >"$work/log" 2>&1; } # has NAME TARGET
+for name in added given fetched; do
+  [ -e "$work/$name" ] || continue
+  [ -z "$(looked_for $name)" ] || fail "the client looks for more than Boost and xxHash: $(looked_for $name)"
+  has $name shmetrics_client_static || fail "$name has no client"
+  ! has $name shmetrics_collector || fail "$name has more than the client"
 done
+configure_outside all -DSHMETRICS_SOURCE="$source_directory" -DSHMETRICS_CLIENT_ONLY=OFF
+for target in shmetrics shmetrics-exporter shmetrics_reader shmetrics_client_static; do
+  has all $target || fail "the project of somebody else has no $target, but asked for all"
+done
+[ -n "$(looked_for all)" ] || fail "cannot see what is looked for"
