@@ -9,7 +9,19 @@ in_own_mounts() {
   [ "${IN_OWN_MOUNTS:-}" != yes ] || return 0
   [ "$(id -u)" -eq 0 ] || { echo "$1: wants root, for debootstrap and chroot" >&2 && exit 1; }
   command -v debootstrap >/dev/null || { echo "$1: needs debootstrap" >&2 && exit 1; }
-  IN_OWN_MOUNTS=yes exec unshare --mount --pid --fork --kill-child --mount-proc "$@"
+  made=$(mktemp -d)
+  trap end_own_mounts EXIT
+  # A shell has its children in the background ignore SIGINT, and what runs there may want it.
+  env --default-signal TMPDIR="$made" IN_OWN_MOUNTS=yes \
+    unshare --mount --pid --fork --kill-child --mount-proc "$@" &
+  wait $!
+  exit
+}
+
+# However it ends: from here no mount of its systems is seen, so the folder alone is removed.
+end_own_mounts() {
+  { kill -KILL %% || true; wait; } 2>/dev/null
+  rm -rf "$made" || { sleep 2 && rm -rf "$made"; } # its last processes may be ending
 }
 
 remove_system() {
