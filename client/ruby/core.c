@@ -108,6 +108,16 @@ static VALUE family_observe(VALUE self, VALUE labels, VALUE value) {
   return update(self, labels, value, observe);
 }
 
+/* own(labels) -> what this process itself shows of the gauge; nil: it has set none, or it is no gauge with these labels.
+ */
+static VALUE family_own(VALUE self, VALUE labels) {
+  const Family* family = family_of(self);
+  shmetrics_gauge gauge;
+  double value;
+  if ((family->kind != 'g' && family->kind != 'r') || !find(family, labels, &gauge.series)) return Qnil;
+  return shmetrics_gauge_own(gauge, &value) ? rb_float_new(value) : Qnil;
+}
+
 static VALUE family_problem(VALUE self) {
   return family_of(self)->problem;
 }
@@ -183,6 +193,7 @@ __attribute__((visibility("default"))) void Init_shmetrics_core(void) {
   rb_define_method(family_class, "set", family_set, 2);
   rb_define_method(family_class, "observe", family_observe, 2);
   rb_define_method(family_class, "series", family_series, 1);
+  rb_define_method(family_class, "own", family_own, 1);
   rb_define_method(family_class, "problem", family_problem, 0);
   rb_define_method(series_class, "add", series_add, 2);
   rb_define_method(series_class, "set", series_set, 2);

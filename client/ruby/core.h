@@ -26,4 +26,3 @@ shmetrics_registry* registry_of(VALUE segment);
 /* reading.c */
 VALUE segment_text(int count, VALUE* arguments, VALUE segment);
 VALUE segment_values(VALUE segment, VALUE name);
-VALUE segment_worker(VALUE segment);

@@ -108,5 +108,4 @@ void define_segment(VALUE module, VALUE class_of_families) {
   rb_define_method(class, "declare", segment_declare, 7);
   rb_define_method(class, "text", segment_text, -1);
   rb_define_method(class, "values", segment_values, 1);
-  rb_define_method(class, "worker", segment_worker, 0);
 }

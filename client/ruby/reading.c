@@ -4,7 +4,6 @@
 #include <ruby/thread.h>
 #include <shmetrics/reader.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 /* One look; and as text, which families are wanted. */
 typedef struct Look {
@@ -173,25 +172,4 @@ VALUE segment_values(VALUE self, VALUE name) {
   VALUE found = result_of(&look);
   RB_GC_GUARD(name);
   return found;
-}
-
-/* ---- this process among the workers ---- */
-
-static int visit_worker(void* context, const shmetrics_worker* worker) {
-  int* found = context;
-  if (strcmp(worker->state, "live") != 0 || (pid_t)worker->pid != getpid()) return 0;
-  *found = (int)worker->worker;
-  return 1;
-}
-
-static VALUE found_worker(Look* look) {
-  int found = -1;
-  shmetrics_reading_workers(look->reading, visit_worker, &found);
-  return found < 0 ? Qnil : INT2NUM(found);
-}
-
-/* The number that the label `worker` has for this process; nil if it has updated nothing. */
-VALUE segment_worker(VALUE self) {
-  Look look = {.descriptor = shmetrics_descriptor(registry_of(self)), .take = take_look, .use = found_worker};
-  return result_of(&look);
 }

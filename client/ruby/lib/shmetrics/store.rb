@@ -120,9 +120,9 @@ module Shmetrics
 
     # The value of all processes; in the modes of each worker, this one's.
     def get(labels:)
-      wanted = labels.transform_values(&:to_s)
-      wanted[:worker] = @store.segment.worker.to_s if %i[all liveall].include?(@mode)
-      all_values[wanted]
+      return family_for(labels).own(labels) || 0.0 if %i[all liveall].include?(@mode)
+
+      all_values[labels.transform_values(&:to_s)]
     end
 
     # Of all processes. {labels => number}, of a histogram {labels => {bound => number}} with `+Inf` and `sum`.
