@@ -108,8 +108,7 @@ static VALUE family_observe(VALUE self, VALUE labels, VALUE value) {
   return update(self, labels, value, observe);
 }
 
-/* own(labels) -> what this process itself shows of the gauge; nil: it has set none, or it is no gauge with these labels.
- */
+/* own(labels) -> what this process itself shows of the gauge; nil: nothing, or it is no gauge with these labels. */
 static VALUE family_own(VALUE self, VALUE labels) {
   const Family* family = family_of(self);
   shmetrics_gauge gauge;
