@@ -1,6 +1,6 @@
 // The live page: asks, shows, asks again.
 import { Feed, Refused, hasToken, setToken } from "./feed.js";
-import { age, bytes, element, say, short } from "./format.js";
+import { age, bytes, element, say, short, visible } from "./format.js";
 import { List } from "./list.js";
 import { Overview } from "./overview.js";
 import { Panel } from "./panel.js";
@@ -69,7 +69,7 @@ function showHealth() {
     + `cells ${(cells.used / cells.limit * 100).toFixed(1)} %`);
   find("plumbing").dataset.state = isBad ? "bad" : "good";
   const { path, created, id } = feed.status;
-  say(find("segment-line"), `${path} · created ${new Date(created).toLocaleString("en-GB")} · ${id.slice(0, 8)}`);
+  say(find("segment-line"), `${visible(path)} · created ${new Date(created).toLocaleString("en-GB")} · ${id.slice(0, 8)}`);
 }
 
 function workerRow(worker) {
@@ -119,7 +119,7 @@ function showSegments() {
   const names = feed.segments.filter(Boolean), choice = find("segment");
   find("segment-choice").hidden = names.length < 2;
   if (names.join("\0") === [...choice.options].map(({ value }) => value).join("\0")) return;
-  choice.replaceChildren(...names.map((name) => element("option", { value: name }, name)));
+  choice.replaceChildren(...names.map((name) => element("option", { value: name }, visible(name))));
   if (names.includes(feed.segment)) choice.value = feed.segment;
 }
 
@@ -148,7 +148,7 @@ function show() {
   showSegments();
   const isUp = feed.status.state !== "down";
   complain({ up: "", damaged: "Parts of this segment are damaged and left out: `shmetrics check` says which.",
-    down: `There is no segment to show: ${feed.status.problem}. This page goes on looking.` }[feed.status.state]);
+    down: `There is no segment to show: ${visible(feed.status.problem ?? "")}. This page goes on looking.` }[feed.status.state]);
   find("main").classList.toggle("down", !isUp);
   if (isUp) {
     overview.update();

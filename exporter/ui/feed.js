@@ -153,6 +153,8 @@ export class Feed {
     const query = segment ? `?segment=${encodeURIComponent(segment)}` : "";
     const snapshot = parseJson(await ask("../api/v1/snapshot" + query));
     if (segment !== this.segment) return this.update();
+    // The exporter's first one, as long as none was chosen.
+    if (this.status && this.status.path !== snapshot.segment.path) this.choose(segment);
     this.status = snapshot.segment;
     this.workers = snapshot.workers;
     this.#take(snapshot.families);
@@ -164,7 +166,7 @@ export class Feed {
     for (const family of families) {
       family.haystack = `${family.name} ${family.help} ${family.type}`.toLowerCase();
       family.series = family.series.map((said) => {
-        const key = family.name + "\0" + family.type + "\0" + Object.values(said.labels).join("\0");
+        const key = `${family.name} ${family.type} ${JSON.stringify(said.labels)}`; // generations differ in names
         let series = this.series.get(key);
         if (!series) series = new Series(key, family, said.labels);
         series.family = family;

@@ -23,10 +23,10 @@ function together(series) {
 }
 
 /** Its series by the value of this label. */
-function grouped(family, label) {
+export function grouped(family, label) {
   const groups = new Map();
   for (const one of family?.series ?? []) {
-    const value = one.labels[label] ?? "";
+    const value = Object.hasOwn(one.labels, label) ? one.labels[label] : "";
     if (!groups.has(value)) groups.set(value, []);
     groups.get(value).push(one);
   }

@@ -208,10 +208,11 @@ test("a wrong token has a clear message, the right one is in no address", async 
 });
 
 test("several segments are a choice", async () => {
-  const odd = 'a "b"\\\r\n\u2028';
+  const odd = 'a "b"\\\r\n\u202e';
   const both = await startExporter([`shop=${segment}`, `${odd}=${directory}/none.seg`]);
   const { page } = await opened("/ui/", {}, both);
   assert.match(await page.textContent("#segment-line"), /shop\.seg/);
+  assert.equal(await page.textContent("#segment option:last-child"), 'a "b"\\\u240d\u240a<U+202E>');
   await page.selectOption("#segment", { index: 1 });
   await page.waitForFunction(() => /There is no segment/.test(document.querySelector("#problem").textContent));
   await page.context().close();
