@@ -143,7 +143,7 @@ class PhpStorage(OneSegment):
             $c->inc(["\\xff"]); $c->incBy(-1, ['x']); $c->incBy(NAN, ['x']); $c->incBy('2', ['text']);
             $c->inc([true]); $c->inc([1.5]); $x = 'ref'; $v = [&$x]; $c->inc($v);""")
         found = self.shown()
-        for value, expected in (("1", 1), ("1.5", 1), ("ref", 1), ("x", 0), ("text", 2)):
+        for value, expected in (("__overflow__", 1), ("1", 1), ("1.5", 1), ("ref", 1), ("x", 0), ("text", 2)):
             self.assertEqual(found[f'a_total{{n="{value}"}}'], expected)
 
 

@@ -154,4 +154,13 @@ class MetricsTest < StoreTest
     2000.times { |i| counter.increment(labels: { path: "/#{i}" }) }
     assert_equal 1990.0, counter.get(labels: { path: '__overflow__' })
   end
+
+  def test_label_values_that_no_page_can_show_share_a_series
+    counter = @registry.counter(:hits_total, docstring: 'Hits', labels: [:path])
+    ["\xff", "a\0b", 'x' * 1025, 'é'.encode('ISO-8859-1'), 'é' * 512, nil, :sym].each do |value|
+      counter.increment(labels: { path: value })
+    end
+    assert_equal({ '__overflow__' => 4.0, 'é' * 512 => 1.0, '' => 1.0, 'sym' => 1.0 },
+                 counter.values.transform_keys { |labels| labels[:path] })
+  end
 end
