@@ -40,7 +40,7 @@ void log_who_is_let_in(const Settings& settings, bool is_reachable) {
   if (is_reachable && !lets_others_in) {
     log(LogLevel::kWarn, "reachable from other machines without a token: nobody there is let in; give METRICS_TOKEN");
   } else if (is_reachable && has_secrets && !settings.tls) {
-    log(LogLevel::kInfo, "reachable from other machines without TLS: who listens to the network learns the tokens");
+    log(LogLevel::kInfo, "reachable from other machines without TLS: tokens can be overheard; give --web.config.file");
   }
   if (lets_others_in) return;
   if (auth.has_local_rule()) return log(LogLevel::kInfo, "no token: only local requests are let in");

@@ -170,7 +170,7 @@ std::string refuse_bounds(const Schema& schema) {
   }
   for (std::size_t i = 0; i < schema.bounds.size(); ++i) {
     if (!std::isfinite(schema.bounds[i])) return "bounds must be finite: +Inf comes on top by itself";
-    if (i > 0 && !(schema.bounds[i - 1] < schema.bounds[i])) return "bounds must increase: sort them and drop doubles";
+    if (i > 0 && !(schema.bounds[i - 1] < schema.bounds[i])) return "bounds must increase: sort them, give each once";
   }
   return {};
 }

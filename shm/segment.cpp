@@ -239,7 +239,7 @@ Descriptor open_file(const std::string& path, int access) {
 // Whose file it is, as far as that can be seen without opening it.
 std::string describe_owner(const std::string& path) {
   struct stat status;
-  if (lstat(path.c_str(), &status) != 0) return "its folder keeps it closed";
+  if (lstat(path.c_str(), &status) != 0) return "this user may not enter its folder";
   char mode[8];
   std::snprintf(mode, sizeof mode, "0%03o", static_cast<unsigned>(status.st_mode & 0777));
   return "it belongs to uid " + to_string(status.st_uid) + ", mode " + mode;

@@ -193,8 +193,8 @@ constexpr SelfMetric kMetrics[] = {
      "Workers crash or are killed; nothing that they counted is lost. The kernel's or the server's log says why.",
      of_segments<&S::worker_deaths>},
     {"shmetrics_workers", kGauge, "Worker entries by state.", "`state`: dead, live, released, unused",
-     "No live one: the application does not run, or has not counted yet. None unused or released, and gauges are "
-     "dropped with `no_entry`: raise `workers`.",
+     "No live one: the application does not run, or has not counted yet. If none is unused or released, gauges of "
+     "new workers are dropped with `no_entry`: raise `workers`.",
      [](const SelfNumbers& n, SelfSamples& out) {
        by_part(n, out, "state",
                {{"dead", &S::workers_dead},

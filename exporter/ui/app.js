@@ -109,7 +109,7 @@ function showList() {
   const inFamilies = `${short(families)} ${families === 1 ? "family" : "families"}`;
   say(find("found"), count === 0 ? "" : `${short(count)} series in ${inFamilies}`);
   find("empty").hidden = families > 0;
-  say(find("empty"), isFiltered ? "Nothing matches. Take a word away, or choose another kind."
+  say(find("empty"), isFiltered ? "Nothing matches. Remove a word, or choose another kind."
     : "No series yet. They come when a worker declares its first metric.");
 }
 
@@ -148,7 +148,7 @@ function show() {
   showSegments();
   const isUp = feed.status.state !== "down";
   complain({ up: "", damaged: "Parts of this segment are damaged and left out: `shmetrics check` says which.",
-    down: `There is no segment to show: ${visible(feed.status.problem ?? "")}. This page goes on looking.` }[feed.status.state]);
+    down: `There is no segment to show: ${visible(feed.status.problem ?? "")}. This page keeps trying.` }[feed.status.state]);
   find("main").classList.toggle("down", !isUp);
   if (isUp) {
     overview.update();

@@ -152,7 +152,7 @@ Mistakes wrong_shapes() {
        [](R r) {
          return tried(r.histogram("app_p_seconds", "P", {"l"}, {1, 1}));
        },
-       {"drop doubles"}},
+       {"give each once"}},
       {"a bound without end",
        [](R r) {
          return tried(r.histogram("app_q_seconds", "Q", {}, {1, kInfinity}));
