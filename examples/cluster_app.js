@@ -11,6 +11,8 @@ if (cluster.isPrimary) {
   for (let i = 0; i < 4; i += 1) cluster.fork();
   cluster.on('exit', () => cluster.fork());
 } else {
+  // A worker that ends by a signal counts as a death.
+  for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => process.exit());
   const requests = new Counter({ name: 'app_http_requests_total', help: 'Requests', labelNames: ['method', 'status'] });
   const seconds = new Histogram({ name: 'app_http_request_seconds', help: 'Duration of requests' });
 
@@ -21,9 +23,8 @@ if (cluster.isPrimary) {
       return;
     }
     const end = seconds.startTimer();
-    response.end('hello\n');
-    end();
     requests.inc({ method: request.method, status: 200 });
+    end();
+    response.end('hello\n'); // who has an answer is counted, whatever happens to the worker then
   }).listen(Number(process.argv[2]), '127.0.0.1');
-  process.on('SIGTERM', () => process.exit()); // a worker that ends by a signal counts as a death
 }

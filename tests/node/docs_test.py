@@ -68,9 +68,17 @@ class NodeDocs(unittest.TestCase):
             found = segments.samples_of(page)
             self.assertEqual(found['app_http_requests_total{method="GET",status="200"}'], 20)
             self.assertEqual(found["app_http_request_seconds_count"], 20)
+            os.killpg(server.pid, signal.SIGINT)  # as Ctrl-C in a terminal
+            server.wait(timeout=60)
+            for _ in range(600):
+                if all(worker["state"] in ("released", "unused") for worker in segments.workers(segment)):
+                    break
+                time.sleep(0.1)
+            self.assertEqual(segments.deaths_in(segment), 0)
         finally:
-            os.killpg(server.pid, signal.SIGKILL)
-            server.wait()
+            if server.poll() is None:
+                os.killpg(server.pid, signal.SIGKILL)
+                server.wait()
 
 
 if __name__ == "__main__":
