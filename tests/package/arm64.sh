@@ -27,6 +27,7 @@ left_out=(
   'ForkTest[.]AChildThatNeverCountsDoesNotKeepItsKilledParentAlive' 'likewise'
   'DaemonTest[.]ADaemonThatForksTwiceAndClosesEverythingCountsAndRegisters' 'likewise'
   'DaemonTest[.]ACoreDumpOfAWorkerFillsNoHoleAndLosesNothing' 'nor MADV_DONTDUMP'
+  'FileTest[.]HolesInAFileOnAFullDiskAreAnErrorAtOpenAndNoSignal' 'nor MADV_POPULATE_WRITE'
   'HostileGeometry[.].*' 'the addresses that qemu gives out have no room for terabytes'
   'contract[.]programs|Hostile[.]FlippedBytes.*|ChurnTest[.]T.*Thousand.*|EndsTest[.]WhatForkCosts.*'
   'they take longer than their limit of 300 s'
@@ -48,8 +49,9 @@ do
 done
 magic='\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00'
 mask='\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff'
+# Once more what timed out: beside 300 emulated processes a test takes ten times as long.
 emulated /usr/bin/qemu-aarch64 "$magic" "$mask" "ctest --preset arm64 --no-tests=error -LE '^long\$' \
   -L '^(shm|client|collector|contract|multiprocess)\$' -E '^($names)\$' -FC outputs -j 3 \
-  --output-junit /junit.xml" || status=1
+  --repeat after-timeout:2 --output-junit /junit.xml" || status=1
 cp "$system/junit.xml" "$junit"
 exit $status
