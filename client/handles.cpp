@@ -51,6 +51,8 @@ static_assert(shm::kMaxBounds % 4 == 0);
 std::uint32_t last_cell_of(const HandleParts& series) noexcept {
   return series.cell + shm::kHistogramBuckets + series.family->bound_count;
 }
+// A handle that drops its updates has buckets too, and its last cell must be beyond every limit as well.
+static_assert(detail::kDroppedCells + shm::kTallies + shm::kMaxSeriesCells < detail::kInertCell);
 
 void observe_slow(const HandleParts& series, std::uint32_t bucket, double value) noexcept {
   if (std::isnan(value)) return detail::refuse(series.registry, series.cell, detail::Refusal::nan);

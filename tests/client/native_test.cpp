@@ -91,6 +91,16 @@ TEST_F(NativeTest, AnObservationIsInTheBucketThatEndsWhereItsBorderIs) {
   expect_sound();
 }
 
+TEST_F(NativeTest, AWideOneThatIsRefusedDropsItsObservationsAndCountsThem) {
+  tests::LiveWorker other(options_, [](const Registry& registry) { registry.gauge("d_seconds", "D").set(1); });
+  options_.quiet = true;
+  registry_.counter("hits_total", "H").inc();  // this thread has a slot
+  const auto wide = registry_.native_histogram("d_seconds", "D", {}, {.low = 1e-6, .high = 1e3, .factor = 1.05});
+  EXPECT_EQ(wide.error(), Errc::incompatible);
+  wide.observe(0.5);
+  EXPECT_EQ(tests::count_of(scrape().status.updates_dropped, "refused_family"), 1u);
+}
+
 // What is below each border stays below it, whatever the schema, and the double above it does not.
 TEST_F(NativeTest, EveryBorderOfEverySchemaCountsWhereTheOracleSays) {
   for (const double factor : {1.003, 1.006, 1.011, 1.022, 1.0443, 1.1, 1.2, 1.5, 2.0, 4.0, 16.0, 256.0, 65536.0}) {

@@ -33,7 +33,7 @@ namespace detail {
 
 inline constexpr std::uint32_t kMaxRegistries = 8;
 inline constexpr std::uint32_t kInertCell = 0xffffffff;  // beyond every limit: updates end on the slow path, as no-ops
-inline constexpr std::uint32_t kDroppedCells = 0xffffff00;  // likewise; the last byte is the tally that counts the loss
+inline constexpr std::uint32_t kDroppedCells = 0xffff0000;  // likewise; the last byte is the tally that counts the loss
 
 // A thread's slot of each segment. `limit` is 0 until a slot is claimed, after a fork, and for threads without a slot,
 // so that every odd case is on the slow path.
@@ -166,8 +166,8 @@ class Gauge {
   void dec(double n = 1) const noexcept { add(-n); }
   /// Sets it to the seconds since 1970, as _timestamp_seconds metrics have it.
   SHMETRICS_API void set_to_current_time() const noexcept;
-  /// This process shows no value any more, until it sets one. The series is gone from the next scrape if no other
-  /// worker shows one, but in the modes livesum and sum, where it is 0 then. In the mode shared no process shows one.
+  /// This process shows no value any more, until it sets one. If no other worker shows one, the series is gone from the
+  /// next scrape; in the modes livesum and sum it is 0 instead. In the mode shared no process shows one any more.
   SHMETRICS_API void unset() const noexcept;
 
   explicit Gauge(const detail::HandleParts& series) : series_(series) {}
