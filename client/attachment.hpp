@@ -53,6 +53,9 @@ struct Attachment final {
   void drop(std::uint32_t cell) noexcept { mapping.tally(static_cast<shm::Tally>(cell - kDroppedCells)); }
   /// Says a mistake, once a cause: any number below 32.
   void say_once(std::uint32_t cause, const char* line) noexcept;
+  bool has_said(std::uint32_t cause) const noexcept {
+    return (said_.load(std::memory_order_relaxed) & 1u << cause) != 0;
+  }
 
   const std::uint32_t registry;
   const std::uint32_t series_per_family;

@@ -103,14 +103,16 @@ HandleParts register_series(const FamilyState& given, std::span<const std::strin
 
 HandleParts refuse_labels(const FamilyState& family, std::size_t values) noexcept {
   if (!family.is_declared()) return handle(family, family.first_cell);
-  const SlowPath slow;  // it may have something to say
+  const HandleParts dropped = handle(family, dropped_cell(shm::Tally::kDroppedSeriesLimit));
   const shm::Schema& schema = family.schema;
   if (!schema.labels.empty()) overflow(family, shm::Overflow::kInvalidValue);  // without labels there is no tally
+  if (family.attachment->has_said(kWrongLabels)) return dropped;
+  const SlowPath slow;
   char line[shm::kMaxNameBytes + 100];
   std::snprintf(line, sizeof line, "'%.*s' takes %zu label values and was given %zu: such updates are dropped",
                 static_cast<int>(schema.name.size()), schema.name.data(), schema.labels.size(), values);
   family.attachment->say_once(kWrongLabels, line);
-  return {};
+  return dropped;
 }
 
 }  // namespace shmetrics::detail

@@ -15,7 +15,7 @@ namespace shmetrics::detail {
 /// has no such series, so its handle drops updates and counts them.
 HandleParts register_series(const FamilyState& family, std::span<const std::string_view> values) noexcept;
 
-/// Counts a label set of the wrong size, and says so once. Returns an inert handle, or the one of a refused family.
+/// Counts a label set of the wrong size, and says so once. Returns a handle that drops its updates and counts them.
 HandleParts refuse_labels(const FamilyState& family, std::size_t values) noexcept;
 
 }  // namespace shmetrics::detail

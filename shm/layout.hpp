@@ -143,7 +143,7 @@ static_assert(kPrefixCells < kGrowthCells && kMaxCells % kGrowthCells == 0 && kG
 
 enum class Tally : std::uint32_t {  // numbers are on disk: never renumber
   // Updates that are dropped.
-  kDroppedSeriesLimit = 0,    // of a gauge's label set that is over a limit, or is none
+  kDroppedSeriesLimit = 0,    // of a gauge's label set over a limit or invalid, or of any with a wrong number of values
   kDroppedNoEntry = 1,        // of a gauge in a process without a worker entry
   kDroppedRefusedFamily = 2,  // of a family whose declaration was refused
   kDroppedNoMemory = 3,       // of a family or series that could not be registered for lack of memory

@@ -185,6 +185,19 @@ TEST_F(DeclarationTest, LabelValuesOfAnyKindOfStringMeanTheSame) {
   EXPECT_EQ(scrape.values.size(), 1u) << "inert";
 }
 
+TEST_F(DeclarationTest, UpdatesWithAWrongNumberOfLabelValuesAreDroppedAndCounted) {
+  const Registry registry = Registry::open({.path = path_, .quiet = true});
+  const std::vector<std::string_view> none, two{"1", "2"};
+  registry.counter("a_total", "A", {"x"}).with(std::span(two)).inc(5);
+  registry.counter("b_total", "B", RuntimeLabels(none)).with("1").inc();
+  registry.histogram("h", "H", {"x"}).with(std::span(two)).observe(1);
+  registry.gauge("g", "G", RuntimeLabels(none), GaugeMode::shared).with("1").set(1);
+  const tests::Scrape scrape = tests::scrape(path_);
+  EXPECT_EQ(tests::count_of(scrape.status.updates_dropped, "series_limit"), 4u);
+  EXPECT_EQ(tests::overflow_of(scrape.status, "a_total", "invalid_value"), 1u);
+  EXPECT_EQ(scrape["b_total"], 0) << "and not in the series without labels";
+}
+
 TEST_F(DeclarationTest, LabelValuesMayBeIntegersAndBools) {
   const auto hits = Registry::open(at(path_)).counter("a_total", "A", {"status", "cached"});
   hits.with(200, true).inc();

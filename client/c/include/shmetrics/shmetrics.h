@@ -227,8 +227,8 @@ typedef struct shmetrics_string {
 } shmetrics_string;
 
 /* The series with these label values, in the order of the label names; a NULL value counts as "". Known to the process:
- * one hash, one compare. Else it is registered, which waits at most 100 ms for other threads. Another number of values
- * than the family has labels: an inert handle, and counted. Beyond the limits: the overflow series. */
+ * one hash, one compare. Else it is registered, which waits at most 100 ms for other threads. With another number of
+ * values than the family has labels, updates are dropped and counted. Beyond the limits: the overflow series. */
 SHMETRICS_C_API shmetrics_series shmetrics_find(const void* family, const char* const* values, size_t count);
 SHMETRICS_C_API shmetrics_series shmetrics_find_strings(const void* family, const shmetrics_string* values,
                                                         size_t count);
