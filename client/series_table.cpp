@@ -88,7 +88,8 @@ SeriesTable::SeriesTable(const std::byte* directory, std::uint32_t cells)
   for (const std::string_view value : values) {
     const std::size_t length = word_at<std::uint16_t>(lengths);
     lengths += sizeof(std::uint16_t);
-    if (length != value.size() || length > static_cast<std::size_t>(end - at)) return kUnknown;
+    // Signed: in a record that was scribbled over, the texts may begin behind the end.
+    if (length != value.size() || static_cast<std::ptrdiff_t>(length) > end - at) return kUnknown;
     // An empty value may have no address, and memcmp must not be given that.
     if (length != 0 && std::memcmp(at, value.data(), length) != 0) return kUnknown;
     at += length;
