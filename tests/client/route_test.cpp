@@ -70,6 +70,18 @@ TEST(Route, NothingIsAllocatedWhenNothingChanges) {
   EXPECT_EQ(route.view().data(), path.data());
 }
 
+TEST(Route, ATemporaryStringIsKept) {
+  for (const std::string path : {"/api/v1/contacts/and/a/path/that/is/longer/than/any/small/string", "/short", ""}) {
+    std::string temporary = path + "?a=1";
+    const std::size_t before = tests::allocations();
+    const Route route = normalize_route(std::move(temporary));
+    EXPECT_EQ(tests::allocations(), before);
+    temporary.assign(path.size() + 1, '-');
+    EXPECT_EQ(route, path);
+  }
+  EXPECT_EQ(normalize_route(std::string("/users/123/edit?a=1")), "/users/:id/edit");
+}
+
 TEST(Route, ARouteIsAStringWhereOneIsWanted) {
   const std::string text = normalize_route("/users/123");
   const std::string_view view = text;

@@ -7,7 +7,7 @@ import re
 import sys
 
 HEADERS = ("client/include/shmetrics/shmetrics.hpp", "client/include/shmetrics/labels.hpp",
-           "client/include/shmetrics/buckets.hpp",
+           "client/include/shmetrics/buckets.hpp", "client/include/shmetrics/route.hpp",
            "client/include/shmetrics/handles.hpp", "collector/c/include/shmetrics/reader.hpp",
            "client/testing/include/shmetrics/testing.hpp")
 COMMAND = "python3 tests/house/api_reference.py . > docs/api.md"

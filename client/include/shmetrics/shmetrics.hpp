@@ -45,6 +45,7 @@
 #include <shmetrics/buckets.hpp>
 #include <shmetrics/handles.hpp>
 #include <shmetrics/labels.hpp>
+#include <shmetrics/route.hpp>
 
 namespace shmetrics {
 
@@ -146,8 +147,8 @@ class Family {
                   "with() takes one value for each label of the family");
     if constexpr ((LabelValue<Values> && ...)) return found(detail::label_text(values)...);
   }
-  /// The same for a number of values known at run time. A wrong number gives an inert handle, and is counted as an
-  /// invalid value is.
+  /// The same for a number of values known at run time. If it is wrong, the handle's updates are dropped and counted,
+  /// and the label set is counted as invalid.
   Metric with(std::span<const std::string_view> values) const noexcept {
     return Metric(detail::find_series(state_, values));
   }
@@ -363,29 +364,6 @@ class Registry {
   detail::Attachment* attachment_ = nullptr;
   std::error_code error_;
 };
-
-/// A request path as a route label should have it; see normalize_route().
-class Route {
- public:
-  /// As it is in `path`, which must outlive this.
-  explicit Route(std::string_view path) : path_(path) {}
-  explicit Route(std::string rewritten) : rewritten_(std::move(rewritten)), is_rewritten_(true) {}
-
-  std::string_view view() const noexcept { return is_rewritten_ ? std::string_view(rewritten_) : path_; }
-  operator std::string_view() const noexcept { return view(); }
-  operator std::string() const { return std::string(view()); }
-  friend bool operator==(const Route& a, std::string_view b) noexcept { return a.view() == b; }
-
- private:
-  std::string_view path_;
-  std::string rewritten_;
-  bool is_rewritten_ = false;
-};
-
-/// "/users/123/orders/9b2e6f3c-..." -> "/users/:id/orders/:id": keeps label values few. A part of the path becomes
-/// `:id` when it is a number, a UUID, a ULID, 16 or more hex digits, or looks like an e-mail address; a query or
-/// fragment is cut off. Allocates only when a part changes, and throws std::bad_alloc only then.
-SHMETRICS_API Route normalize_route(std::string_view path);
 
 }  // namespace shmetrics
 
