@@ -90,7 +90,7 @@ shmetrics_registry* opened_segment(void) {
   options.code_changes = 1;
   options.on_error = log_line;
   if (problem == NULL) {
-    tell_program();
+    if (is_first) tell_program();
     SHMETRICS_G(registry) = shmetrics_open(&options, &error);
     if (SHMETRICS_G(registry) == NULL) problem = error.message;
   }

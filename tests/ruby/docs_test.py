@@ -65,7 +65,8 @@ class RubyEnds(unittest.TestCase):
     def test_a_process_that_leaves_in_order_is_no_death(self):
         for program in ("", "exit(3)", "exit!", "Process.exit!(2)", "Kernel.exit!", "raise 'expected'", "abort",
                         "Process.kill(:TERM, $$); sleep", "Thread.new { exit }.join", "system('true'); `true`",
-                        "Process.wait(fork { exit! })", "trap(:TERM) { exit!(0) }; Process.kill(:TERM, $$); sleep"):
+                        "Process.wait(fork { exit! })", "trap(:TERM) { exit!(0) }; Process.kill(:TERM, $$); sleep",
+                        "Process.daemon(true)"):
             with self.subTest(program):
                 self.assertEqual(self.deaths_after(program), 0)
 

@@ -15,8 +15,16 @@ module Shmetrics
       super
     end
   end
-  private_constant :Ends
-  Process.singleton_class.prepend(Ends)
+
+  # The parent of a daemon skips it, too.
+  module Daemon
+    def daemon(*)
+      Shmetrics.release_worker
+      super
+    end
+  end
+  private_constant :Ends, :Daemon
+  Process.singleton_class.prepend(Ends, Daemon)
   Kernel.prepend(Ends.clone.tap { |ends| ends.send(:private, :exit!) })
   Kernel.singleton_class.prepend(Ends)
 end
