@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "collector/check.hpp"
+#include "tests/child_process.hpp"
 #include "tests/forked.hpp"
 #include "tests/multiprocess/directory_log.hpp"
 #include "tests/scrape.hpp"
@@ -125,14 +126,15 @@ class RollingDeploy : public ::testing::Test {
     return forked([&] {
       prctl(PR_SET_PDEATHSIG, SIGKILL);
       std::mt19937 random(5);
-      while (!shared_.stop) {
+      for (unsigned longest = 9000; !shared_.stop;) {  // microseconds
         const pid_t canary = forked([&]() -> int {
           prctl(PR_SET_PDEATHSIG, SIGKILL);
           const Metrics metrics = declare(kCanary);
           for (std::uint64_t n = 0;; ++n) answer(metrics, kCanary, n);
         });
-        usleep(static_cast<useconds_t>(1000 + random() % 8000));
+        usleep(static_cast<useconds_t>(1000 + random() % (longest - 1000)));
         kill_and_wait(canary);
+        if (shared_.answered[kCanary] == 0) longest *= 2;  // on a slow machine it takes longer to declare
         shared_.canary_deaths += 1;
       }
       return 0;
@@ -253,6 +255,7 @@ TEST_F(RollingDeploy, EveryAnswerIsCountedAtEveryStepAndNothingShownGoesBack) {
   check_step("rolled back, both releases");
   stop_master(new_master, kNew);
   check_step("rolled back");
+  ASSERT_TRUE(eventually([&] { return shared_.answered[kCanary] > 0; }));
   shared_.stop = true;
   EXPECT_EQ(wait_for(rolled_back), 0);
   EXPECT_EQ(wait_for(canary), 0);
