@@ -66,7 +66,8 @@ class RubyEnds(unittest.TestCase):
         for program in ("", "exit(3)", "exit!", "Process.exit!(2)", "Kernel.exit!", "raise 'expected'", "abort",
                         "Process.kill(:TERM, $$); sleep", "Thread.new { exit }.join", "system('true'); `true`",
                         "Process.wait(fork { exit! })", "trap(:TERM) { exit!(0) }; Process.kill(:TERM, $$); sleep",
-                        "Process.daemon(true)"):
+                        "Process.daemon(true)", "exec('true')", "Process.exec({}, 'true', close_others: true)",
+                        "Kernel.exec('true')"):
             with self.subTest(program):
                 self.assertEqual(self.deaths_after(program), 0)
 

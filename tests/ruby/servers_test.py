@@ -134,6 +134,13 @@ class RubyServers(unittest.TestCase):
             self.assertEqual(deaths_in(server.segment), 0)
         self.assertEqual(samples(server.segment, "app_active"), {"app_active": 0})
 
+    def test_a_restart_of_puma_whose_master_has_counted_is_no_death(self):
+        server = self.start(puma("-t", "1:1", "--preload"))
+        before = server.wait_for_workers(3)
+        server.process.send_signal(signal.SIGUSR2)
+        server.wait_for_workers(3, but_not=before)
+        self.assertEqual(deaths_in(server.segment), 0)
+
     def test_killed_workers_of_unicorn_lose_no_answer(self):
         for is_preloaded in (True, False):
             with self.subTest(is_preloaded):

@@ -8,9 +8,15 @@ module Shmetrics
   # In the order of enum shmetrics_gauge_mode.
   MODES = %i[livesum livemin livemax liveall livemostrecent sum min max mostrecent all shared].freeze
 
-  # `exit!` skips what runs at the end of a process, and unicorn's workers leave by it.
+  # `exit!` skips what runs at the end of a process, and unicorn's workers leave by it. A master of puma that restarts
+  # becomes its successor by `exec`.
   module Ends
     def exit!(*)
+      Shmetrics.release_worker
+      super
+    end
+
+    def exec(*)
       Shmetrics.release_worker
       super
     end
@@ -25,7 +31,7 @@ module Shmetrics
   end
   private_constant :Ends, :Daemon
   Process.singleton_class.prepend(Ends, Daemon)
-  Kernel.prepend(Ends.clone.tap { |ends| ends.send(:private, :exit!) })
+  Kernel.prepend(Ends.clone.tap { |ends| ends.send(:private, :exit!, :exec) })
   Kernel.singleton_class.prepend(Ends)
 end
 
