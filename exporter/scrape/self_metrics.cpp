@@ -244,7 +244,7 @@ constexpr SelfMetric kMetrics[] = {
     {"shmetrics_exporter_requests_in_flight", kGauge, "Requests being answered, this one included.", "",
      "If it stays high, clients do not take their responses.", of_exporter<&R::in_flight>},
     {"shmetrics_exporter_requests_total", kCounter, "HTTP requests answered, by status code and handler.",
-     "`code`: 200, 400, 401, 404, 405, 429, 500, 503\n`handler`: metrics, health, index, ui, other",
+     "`code`: 200, 301, 304, 400, 401, 404, 405, 429, 500, 503\n`handler`: metrics, health, index, ui, other",
      "401: a scraper has no valid token, or somebody guesses. 429: `rate_limit` of the web configuration. "
      "503: too many or too slow scrapes; the log says which.",
      write_requests},

@@ -27,13 +27,13 @@ export function short(value) {
 /** Three digits and k, M, G. */
 export function tiny(value) {
   if (!Number.isFinite(value)) return "–";
-  const size = Math.abs(value);
-  for (const [step, letter] of steps) {
-    if (size >= step) return (value / step).toPrecision(3).replace(/\.?0+$/, "") + letter;
-  }
-  if (size === 0) return "0";
-  return size < 1e-3 ? value.toExponential(1) : String(+value.toPrecision(3));
+  const rounded = Number(value.toPrecision(3)), size = Math.abs(rounded);
+  const [step, letter] = steps.find(([least]) => size >= least) ?? [1, ""];
+  return size !== 0 && size < 1e-3 ? value.toExponential(1) : Number((rounded / step).toPrecision(3)) + letter;
 }
+
+/** Three digits; two below a tenth. */
+export const percent = (part) => `${Number((part * 100).toPrecision(part > 0 && part < 0.1 ? 2 : 3))} %`;
 
 const siUnits = [[1, "s"], [1e-3, "ms"], [1e-6, "µs"], [1e-9, "ns"]];
 

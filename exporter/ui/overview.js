@@ -1,7 +1,7 @@
 // The first screen: how is the application. Requests, errors and durations over all series of a family; by a label, if
 // one is chosen.
 import { quantile, quantiles } from "./feed.js";
-import { element, measured, say, sparkline, tiny, visible } from "./format.js";
+import { element, measured, percent, say, sparkline, tiny, visible } from "./format.js";
 
 const mostRows = 10;
 const statusLabels = ["status", "status_code", "code"];
@@ -48,7 +48,6 @@ export function quantileTexts(family, series) {
 }
 
 const add = (numbers) => numbers.reduce((sum, number) => sum + (Number.isFinite(number) ? number : 0), 0);
-const percent = (part) => `${(part * 100).toPrecision(part > 0 && part < 0.1 ? 2 : 3).replace(/\.0+$/, "")} %`;
 
 export class Overview {
   #feed;

@@ -11,6 +11,7 @@ const addressOf = (name) => {
 };
 globalThis.location = { href: "http://localhost:5000/ui/" };
 globalThis.sessionStorage = { getItem: () => null };
+const { measured, percent, tiny } = await import(addressOf("format.js"));
 const { Feed } = await import(addressOf("feed.js"));
 const { grouped } = await import(addressOf("overview.js"));
 
@@ -26,6 +27,18 @@ async function fed(...snapshots) {
 }
 const counters = (path, series) => ({ segment: { path, state: "up" }, workers: [],
   families: [{ name: "app_requests_total", type: "counter", help: "", series }] });
+
+test("three digits are those of the number, of every size", () => {
+  for (const [value, text] of [[0, "0"], [0.25, "0.25"], [99.96, "100"], [250, "250"], [999.6, "1k"], [1000, "1k"],
+    [1234, "1.23k"], [99_950, "100k"], [100_000, "100k"], [250_000, "250k"], [999_999, "1M"], [1e8, "100M"],
+    [-250_000, "-250k"], [1e12, "1T"], [1.5e16, "15000T"], [2e-4, "2.0e-4"], [NaN, "–"], [Infinity, "–"]]) {
+    assert.equal(tiny(value), text);
+  }
+  assert.equal(measured({ name: "app_bytes" }, 100_000), "100k B");
+  assert.equal(measured({ name: "app_seconds" }, 0.1), "100 ms");
+  assert.deepEqual([0, 0.0012, 0.01, 0.1, 0.125, 1, 20].map(percent),
+    ["0 %", "0.12 %", "1 %", "10 %", "12.5 %", "100 %", "2000 %"]);
+});
 
 test("series of two generations whose labels differ in name alone are two", async () => {
   const both = counters("/a", [{ labels: { verb: "GET" }, value: 7 }, { labels: { method: "GET" }, value: 5 }]);
