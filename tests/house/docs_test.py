@@ -76,6 +76,13 @@ class Docs(unittest.TestCase):
                 missing += [f"{name}: {test}" for test in named_tests((root / name).read_text()) if test not in known]
         self.assertFalse(missing, "no such test:\n" + "\n".join(missing))
 
+    def test_the_libraries_show_as_many_names_as_the_page_says(self):
+        text = (root / "docs/platforms.md").read_text()
+        rows = re.findall(r"^\| `(libshmetrics\w*)\.so\.0`.*?\| (\d+) names", text, re.MULTILINE)
+        lists = {"libshmetrics": "shared", "libshmetrics_c": "c", "libshmetrics_reader": "reader"}
+        golden = {name: (root / f"tests/golden/exports_{kind}.list").read_text() for name, kind in lists.items()}
+        self.assertEqual({name: str(len(names.splitlines())) for name, names in golden.items()}, dict(rows))
+
     def test_every_row_belongs_to_a_table(self):
         strays = []
         for name in repository_files(root):
