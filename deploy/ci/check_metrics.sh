@@ -17,8 +17,8 @@ fail() {
 url=$1
 shift
 
-scrape=$(curl -fsS --max-time 10 --retry 3 --retry-connrefused --config - "$url" \
-  <<<"header = \"Authorization: Bearer $METRICS_TOKEN\"") || fail "no metrics from $url"
+scrape=$(curl -fsS --max-time 10 --retry 3 --retry-connrefused --header @- "$url" \
+  <<<"Authorization: Bearer $METRICS_TOKEN") || fail "no metrics from $url"
 grep -q '^shmetrics_segment_up' <<<"$scrape" || fail "$url is no exporter of shmetrics"
 ! grep -q '^shmetrics_segment_up.* 0$' <<<"$scrape" || fail "a segment is down: does the application run?"
 for family in "$@"; do

@@ -280,7 +280,7 @@ class Pipeline(unittest.TestCase):
     def test_check_of_the_endpoint_passes_and_names_what_is_wrong(self):
         with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
             segment = f"{folder}/metrics.seg"
-            with RunningExporter(programs, segment) as exporter:
+            with RunningExporter(programs, segment, token='any-visible-"-and-\\t-of-ASCII') as exporter:
                 self.assertIn("a segment is down", self.check(exporter).stderr)
                 subprocess.run([programs / "smallest"], env={"SHMETRICS_SEGMENT": segment}, check=True)
                 passed = self.check(exporter, "app_jobs_total")

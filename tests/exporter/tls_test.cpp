@@ -363,7 +363,6 @@ TEST_F(TlsTest, AnEmptyOrTruncatedFileSwitchesNothingOff) {
 TEST_F(TlsTest, AnExpiredCertificateIsWarnedOfAtStart) {
   ca_.sign("own", "DNS:localhost", "serverAuth", 0);
   configure();
-  const RunningExporter exporter(setup());
   EXPECT_THAT(RunningExporter(setup()).child().err(), HasSubstr("has expired; renew it"));
 }
 
