@@ -23,14 +23,7 @@ Attachment::Attachment(std::uint32_t index, const std::string& path, shm::Opened
       mirror(*this, mapping.view, index),
       entry(mapping, mirror),
       is_quiet_(is_quiet(options)),
-      on_error_(options.on_error) {
-  for (const char* name : {shm::kPathVariable, "SHMETRICS_MODE", "SHMETRICS_GROUP", "SHMETRICS_QUIET"}) {
-    if (!shm::is_ignored_variable(name)) continue;
-    say_once(kIgnoredVariable, "SHMETRICS_* in the environment is ignored: this program has more rights than its user");
-  }
-  const std::string narrower = narrower_mode(path, mapping.last_file().kept_fd, options);
-  if (!narrower.empty()) say_once(kNarrowerMode, narrower.c_str());
-}
+      on_error_(options.on_error) {}
 
 Attachment& Attachment::open(const Options& options) {
   if (!process_hooks_work()) {
@@ -75,6 +68,18 @@ void Attachment::forget_process(bool is_whole) noexcept {
   entry.forget_in_child();
   mirror.forget_in_child(is_whole);
   memory_breaker.close();
+}
+
+void Attachment::say_what_is_not_as_asked(const Options& options) noexcept {
+  for (const char* name : {shm::kPathVariable, "SHMETRICS_MODE", "SHMETRICS_GROUP", "SHMETRICS_QUIET"}) {
+    if (!shm::is_ignored_variable(name)) continue;
+    say_once(kIgnoredVariable, "SHMETRICS_* in the environment is ignored: this program has more rights than its user");
+  }
+  try {
+    const std::string narrower = narrower_mode(mapping.path, mapping.file().kept_fd, options);
+    if (!narrower.empty()) say_once(kNarrowerMode, narrower.c_str());
+  } catch (const std::exception&) {  // a variable that is wrong keeps a new segment from being made, no other
+  }
 }
 
 void Attachment::say_once(std::uint32_t cause, const char* line) noexcept {

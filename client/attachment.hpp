@@ -51,6 +51,9 @@ struct Attachment final {
 
   /// Counts an update of a handle without a cell; see dropped_cell().
   void drop(std::uint32_t cell) noexcept { mapping.tally(static_cast<shm::Tally>(cell - kDroppedCells)); }
+  /// Says what of the options and of the environment has no effect on this segment. Not under the control lock: a
+  /// stderr that nobody reads must not keep other threads from registering.
+  void say_what_is_not_as_asked(const Options& options) noexcept;
   /// Says a mistake, once a cause: any number below 32.
   void say_once(std::uint32_t cause, const char* line) noexcept;
   bool has_said(std::uint32_t cause) const noexcept {

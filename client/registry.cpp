@@ -106,6 +106,10 @@ Buckets exponential_buckets(double start, double factor, std::size_t count) {
 Registry Registry::opened(const Options& options) noexcept {
   Registry registry;
   registry.error_ = guarded([&] { registry.attachment_ = &Attachment::open(options); });
+  if (registry.attachment_ != nullptr) {
+    const detail::SlowPath slow;
+    registry.attachment_->say_what_is_not_as_asked(options);
+  }
   return registry;
 }
 

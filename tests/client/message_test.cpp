@@ -189,6 +189,29 @@ TEST_F(MessageTest, AFileThatLacksPartOfTheModeIsSaidOnceWithTheRemedy) {
   }
 }
 
+TEST_F(MessageTest, AStderrThatNobodyReadsKeepsNoOtherThreadFromRegistering) {
+  options_.mode = 0600;
+  static_cast<void>(said([](const Registry&) {}));
+  const std::string others = folder_.file("b.seg");
+  const pid_t child = tests::forked([&] {
+    const auto hits = Registry::open({.path = others}).counter("hits_total", "H", {"l"});
+    int ends[2];
+    if (pipe2(ends, O_NONBLOCK) != 0) return 1;
+    while (write(ends[1], "x", 1) == 1) {
+    }
+    fcntl(ends[1], F_SETFL, 0);
+    if (dup2(ends[1], STDERR_FILENO) < 0) return 1;
+    options_.mode = 0660;
+    std::thread([&] { static_cast<void>(open()); }).detach();  // has something to say
+    usleep(300'000);
+    hits.with("new").inc();
+    _exit(0);
+    return 1;
+  });
+  EXPECT_EQ(tests::wait_for(child), 0);
+  EXPECT_TRUE(tests::scrape(others).has("hits_total{l=\"new\"}"));
+}
+
 TEST_F(MessageTest, AnUpdateThatCannotSaySomethingLeavesErrnoAlone) {
   options_.workers = 1;
   const tests::LiveWorker only(options_, [](const Registry& registry) { registry.gauge("g", "G").set(1); });
