@@ -3,6 +3,7 @@
 #include <grp.h>
 #include <sys/stat.h>
 
+#include <cerrno>
 #include <charconv>
 #include <cstdio>
 #include <optional>
@@ -42,7 +43,9 @@ std::optional<gid_t> wanted_group(const Options& options) {
   group entry{};
   group* found = nullptr;
   std::vector<char> room(16384);
-  getgrnam_r(std::string(variable(kName)).c_str(), &entry, room.data(), room.size(), &found);
+  const std::string name(variable(kName));
+  // A group of many members may need more room than any limit says.
+  while (getgrnam_r(name.c_str(), &entry, room.data(), room.size(), &found) == ERANGE) room.resize(room.size() * 2);
   if (found == nullptr) refuse_variable(kName, "a group of this machine");
   return found->gr_gid;
 }

@@ -42,6 +42,10 @@ const char* remedy_of(int error_number) {
       return "; raise the limit of open files (ulimit -n)";
     case EROFS:
       return "; choose a path that can be written";
+    case EACCES:
+      return "; let this user write there, or choose another path";
+    case EOPNOTSUPP:
+      return "; choose a path on tmpfs, such as /dev/shm";
     case ENOENT:
       return "; make the folder, or choose another path";
     default:

@@ -8,6 +8,7 @@
 #include <shmetrics/shmetrics.hpp>
 
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <filesystem>
 #include <mutex>
@@ -18,6 +19,18 @@
 #include "tests/forked.hpp"
 #include "tests/scrape.hpp"
 #include "tests/temporary_folder.hpp"
+
+namespace {
+std::size_t bytes_of_a_group = 0;  // as many as the system's group file would need
+}
+
+extern "C" {
+int __real_getgrnam_r(const char* name, group* entry, char* room, size_t bytes, group** found);
+int __wrap_getgrnam_r(const char* name, group* entry, char* room, size_t bytes, group** found) {
+  *found = nullptr;
+  return bytes < bytes_of_a_group ? ERANGE : __real_getgrnam_r(name, entry, room, bytes, found);
+}
+}
 
 namespace shmetrics {
 namespace {
@@ -106,6 +119,13 @@ TEST_F(CreationTest, TheGroupIsTheOptionsThenTheEnvironmentsByNumberOrName) {
   EXPECT_EQ(group_of(with_group(65534)), 65534u) << "code wins";
   setenv("SHMETRICS_GROUP", "", 1);
   EXPECT_EQ(group_of(), getegid()) << "empty is not set";
+}
+
+TEST_F(CreationTest, AGroupMayHaveAnyNumberOfMembers) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root to give files away";
+  bytes_of_a_group = 200'000;
+  setenv("SHMETRICS_GROUP", getgrgid(65534)->gr_name, 1);
+  EXPECT_EQ(group_of(), 65534u);
 }
 
 TEST_F(CreationTest, AnOwnGroupNeedsNoPrivilege) {

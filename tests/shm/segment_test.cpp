@@ -278,6 +278,21 @@ TEST_F(SegmentTest, AMissingFolderIsNamed) {
   EXPECT_THAT(failure([&] { create(); }).second, HasSubstr(folder_.file("no/such")));
 }
 
+TEST_F(SegmentTest, AFolderThatTakesNoSegmentIsNamedWithWhatToDo) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root to be another user";
+  path_ = "/proc/a.seg";
+  EXPECT_THAT(failure([&] { create(); }).second, HasSubstr("/proc: Operation not supported; choose a path on tmpfs"));
+  ASSERT_EQ(chmod(folder_.file(".").c_str(), 0755), 0);
+  path_ = folder_.file("a.seg");
+  EXPECT_EQ(tests::wait_for(tests::forked([&] {
+              if (seteuid(65534) != 0) return 1;
+              const auto [fault, message] = failure([&] { create(); });
+              EXPECT_THAT(message, HasSubstr("Permission denied; let this user write there"));
+              return fault == Fault::kRefused && message.find("let this user") != message.npos ? 0 : 2;
+            })),
+            0);
+}
+
 TEST_F(SegmentTest, GeometryBeyondTheCapsIsAnArgumentError) {
   options_.geometry.workers = 5000;
   EXPECT_EQ(failure([&] { create(); }).first, Fault::kInvalidArgument);
