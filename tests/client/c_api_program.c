@@ -283,7 +283,7 @@ static void count_in_children(shmetrics_registry* registry) {
     }
     CHECK(pid > 0 && waitpid(pid, NULL, 0) == pid);
   }
-  shmetrics_counter_inc(shmetrics_counter_with(forks, SHMETRICS_LABELS("too", "many"))); /* inert, and counted */
+  shmetrics_counter_inc(shmetrics_counter_with(forks, SHMETRICS_LABELS("too", "many"))); /* dropped, and counted */
 }
 
 /* A thread that is cancelled ends at its own points of cancellation, not in here. */

@@ -62,6 +62,8 @@ TEST_P(CApiTest, DoesAllThatTheCppApiDoes) {
   EXPECT_THAT(found.text, testing::Not(HasSubstr("app_build_info{")));  // its worker is no more
   EXPECT_EQ(shmetrics::tests::count_of(found.status.values_refused, "negative"), 2);
   EXPECT_EQ(shmetrics::tests::count_of(found.status.updates_dropped, "refused_family"), 4);
+  EXPECT_EQ(shmetrics::tests::count_of(found.status.updates_dropped, "series_limit"), 1)
+      << "of a wrong number of labels";
   EXPECT_EQ(shmetrics::tests::count_of(found.status.declarations_refused, "rule"), 7);
   EXPECT_EQ(shmetrics::tests::count_of(found.status.declarations_refused, "same_process"), 1);
   EXPECT_EQ(shmetrics::tests::count_of(found.status.values_refused, "nan"), 1);

@@ -176,6 +176,7 @@ template <typename Metric>
 class Family<Metric, 0> : public Metric {
  public:
   Family() = default;
+  /// Why it was inert when it was declared. It stays so: only the next declaration tries again.
   const std::error_code& error() const noexcept { return error_; }
   explicit operator bool() const noexcept { return !error_ && usable_; }
 
