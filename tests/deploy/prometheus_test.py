@@ -21,8 +21,8 @@ CONFIGURATIONS = ("prometheus/prometheus.yml", "docker/prometheus.yml", "scale/l
                   "scale/receiver.yml")
 # What the exporter's alerts have to be about.
 EXPORTER_ALERTS = {"ExporterDown", "SegmentDown", "NoLiveWorkers", "SeriesOverflow", "DeclarationsRefused",
-                   "FamilyGenerations", "UpdatesDropped", "SlotsExhausted", "WorkerDeaths", "ReloadFailed",
-                   "CertificateExpiring"}
+                   "FamilyGenerations", "UpdatesDropped", "SlotsExhausted", "SegmentFilling", "WorkerDeaths",
+                   "ReloadFailed", "CertificateExpiring"}
 RULE_FILES = ("alerts.yml", "shmetrics-alerts.yml", "rules.yml")
 
 
@@ -122,6 +122,7 @@ class Prometheus(unittest.TestCase):
                    "HighRateLimitRejections": ("(job, limit_type, resource)", "(job, limit_type, resource, instance)"),
                    "LowCacheHitRatio": ("< 0.7", "< 0.75"), "SlowResponseTime": ("(job, le)", "(job, le, route)"),
                    "SlotsExhausted": ("and ignoring (state)", "and"), "CertificateExpiring": ("14 *", "1 *"),
+                   "SegmentFilling": ('"cells", "", "") > 0.8', '"cells", "", "") > 0.79'),
                    "WorkerDeaths": ("worker_deaths_total[15m]) > 0", "worker_deaths_total[15m]) > 9"),
                    "UpdatesDropped": ("updates_dropped_total[15m]) > 0", "updates_dropped_total[15m]) >= 0"),
                    "DeclarationsRefused": ("< 15 * 60", "< 35 * 60"), "FamilyGenerations": ("tions > 1", "tions > 2"),
