@@ -77,6 +77,7 @@ void SnapshotReader::forget() {
   const std::uint64_t torn_reads = snapshot_.torn_reads;
   snapshot_ = {};
   snapshot_.torn_reads = torn_reads;
+  count_locks_ = {};
 }
 
 void SnapshotReader::follow_path() {
@@ -109,7 +110,8 @@ void SnapshotReader::follow_path() {
 }
 
 std::uint64_t SnapshotReader::held_bytes() const {
-  return directory_ == nullptr ? 0 : directory_->held_bytes();
+  if (directory_ == nullptr) return 0;
+  return directory_->held_bytes() + snapshot_.totals.per_worker.capacity() * sizeof(WorkerValue);
 }
 
 bool SnapshotReader::has_workers() const {
@@ -123,7 +125,7 @@ bool SnapshotReader::has_time() const {
 
 void SnapshotReader::require_memory() {
   if (held_bytes() > share_.held_bytes) {
-    directory_ = std::make_unique<DirectoryReader>(geometry(), segment_);
+    forget();
     throw RanOut(shm::Fault::kDamaged,
                  path_ + " needs more than the " + std::to_string(share_.held_bytes >> 20) +
                      " MiB of memory that are left for it: it has too many series, or is damaged");
@@ -230,6 +232,7 @@ void SnapshotReader::copy_workers(const SigbusGuard& guard) {
     }
     if (guard.is_damaged()) return;
     if (standing) add_gauges(gauges, catalog(), i, *standing, snapshot_.totals);
+    require_memory();  // each worker may show a value of each gauge
   }
 }
 

@@ -6,6 +6,7 @@
 #include <atomic>
 
 #include "collector/check.hpp"
+#include "collector/merge.hpp"
 #include "collector/plain_family.hpp"
 #include "collector/scraper.hpp"
 #include "tests/collector/segment_builder.hpp"
@@ -44,6 +45,28 @@ TEST_F(FileTest, AReadThatRunsOutOfTimeOrMemorySaysSoAndSucceedsWithMore) {
   const std::atomic<bool> is_stopped = true;
   EXPECT_TRUE(scraper_.read({.is_stopped = &is_stopped}).ran_out);
   EXPECT_THAT(scrape(), HasSubstr("\na_total 0\n"));
+}
+
+TEST_F(FileTest, ValuesThatEachWorkerShowsTakeMemoryToo) {
+  constexpr std::uint32_t kWorkers = 64, kSeries = 500;
+  SegmentBuilder segment(
+      {.workers = kWorkers, .thread_slots = 1, .cells = shm::kGrowthCells, .directory_bytes = 1 << 20});
+  const auto family = segment.family(tests::gauge("g", shm::GaugeMode::kAll, {"x"}));
+  for (std::uint32_t i = 0; i < kSeries; ++i) {
+    const std::uint32_t cell = segment.series(family, {std::to_string(i)});
+    for (std::uint32_t worker = 0; worker < kWorkers; ++worker) segment.set_gauge(worker, cell, 1);
+  }
+  for (std::uint32_t worker = 0; worker < kWorkers; ++worker) segment.dead(worker);
+  Scraper scraper(segment.path());
+  ASSERT_TRUE(scraper.read().up);
+  const std::uint64_t held = scraper.held_bytes();
+  ASSERT_EQ(scraper.view().totals->per_worker.size(), kWorkers * kSeries);
+  EXPECT_GT(held, kWorkers * kSeries * sizeof(WorkerValue));
+  const SegmentStatus poor = scraper.read({.held_bytes = held / 2});
+  EXPECT_TRUE(poor.ran_out);
+  EXPECT_THAT(poor.problem, HasSubstr(" MiB of memory that are left for it"));
+  EXPECT_LT(scraper.held_bytes(), 10'000u) << "all of it is given back";
+  EXPECT_TRUE(scraper.read().up);
 }
 
 TEST_F(FileTest, ReadLocksOfAProcessThatIsNoWorkerAreToldApartFromWorkers) {
