@@ -78,7 +78,8 @@ class TextOutput {
     }
     segment_ = segment;
   }
-  /// From now on each segment has a room of its own; `shares` is as long as there are segments.
+  /// From now on each segment has a room of its own, and goes beyond that by a series at most; `shares` is as long as
+  /// there are segments.
   void share_out(std::vector<std::ptrdiff_t> shares) {
     shares_ = std::move(shares);
     segment_ = 0;
