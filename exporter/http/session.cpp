@@ -97,7 +97,6 @@ class Session {
       parser.header_limit(kMaxHeaderBytes);
       const auto [error, size] = co_await http::async_read_header(transport_, buffer_, parser, kAwait);
       if (error && !is_parse_error(error)) co_return note_timeout(error, CloseReason::kHeaderTimeout);
-      if (is_revoked()) co_return;  // a reload came while the head did
       const auto arrival = Clock::now();
       const CountedRequest guard(context_.counts.in_flight);
       std::optional<ScrapePlace> place;
@@ -109,6 +108,7 @@ class Session {
         place.emplace(context_.scraping, connection_.peer);
         response = co_await collect(std::move(*order), arrival);
       }
+      if (is_revoked()) co_return;  // a reload came while the head did, or a password was checked, or a scrape made
       goes_on = co_await write(std::get<Answer>(std::move(response)), parser.get());
     }
     if (transport_.tls()) {

@@ -9,6 +9,7 @@
 #include <optional>
 #include <thread>
 
+#include "tests/exporter/certificates.hpp"
 #include "tests/running_exporter.hpp"
 
 namespace shmetrics::tests {
@@ -122,6 +123,21 @@ TEST_F(BasicAuth, WhatTheOldSettingsFoundRightTheNewOnesDoNotLetIn) {
   ASSERT_TRUE(exporter.child().says("msg=\"configuration reloaded\""));
   EXPECT_EQ(leaked.read_response().status, 401);
   EXPECT_EQ(exporter.get("/metrics", basic("other:other")).status, 200);
+}
+
+TEST_F(BasicAuth, NothingGoesOutInPlainOnceTlsIsSwitchedOnNotEvenForAPasswordUnderWay) {
+  Authority ca;
+  ca.sign("own", "DNS:localhost");
+  write("secret", "13");
+  RunningExporter exporter(setup());
+  HttpClient pending = exporter.connect();
+  std::ofstream(directory_.file("web.yml"), std::ios::app)
+      << "tls_server_config: {cert_file: " << ca.certificate("own") << ", key_file: " << ca.key("own") << "}\n";
+  pending.send("GET /metrics HTTP/1.1\r\n" + basic("prom:secret") + "\r\n");
+  EXPECT_EQ(exporter.get("/-/healthy").status, 200);  // by now it has read the request, too
+  exporter.child().send_signal(SIGHUP);
+  ASSERT_TRUE(exporter.child().says("msg=\"configuration reloaded\""));
+  EXPECT_TRUE(pending.is_closed_by_peer());
 }
 
 TEST_F(BasicAuth, GuessingHoldsUpNobodyElseAndIsTurnedAwayWhenTooManyWait) {
