@@ -324,6 +324,13 @@ shmetrics_series shmetrics_find_strings(const void* family, const shmetrics_stri
   return detail::series_of(family, detail::Views(values, count));
 }
 
+int shmetrics_is_overflow(shmetrics_series series) {
+  const detail::HandleParts parts = detail::parts_of(series);
+  if (detail::is_dropped(parts.cell)) return 1;  // an inert handle too
+  const detail::FamilyState& family = *parts.family;
+  return !family.schema.labels.empty() && !family.in_process_slots() && parts.cell == family.first_cell;
+}
+
 void shmetrics_counter_add_slow(shmetrics_series series, int64_t n) {
   Counter(detail::parts_of(series)).inc(n);
 }

@@ -7,17 +7,11 @@
 #define MOST_LABELS 16
 #define MOST_SEGMENTS 8 /* that a process opens */
 
-/* A refused family is declared again by its look-ups: what they find is its series once they find another family. */
-typedef struct {
-  const void* family;
-  int is_refused;
-} NodeFamily;
-
 /* Segments, families and series by the index that JavaScript holds: a number costs a call less than an object does.
  * Series 0 is for one update only: of a label set that is not kept. */
 typedef struct {
   shmetrics_registry* registries[MOST_SEGMENTS];
-  NodeFamily* families;
+  const void** families;
   shmetrics_series* series;
   uint32_t registry_count, family_count, family_room, series_count, series_room;
 } Environment;

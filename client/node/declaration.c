@@ -143,9 +143,8 @@ napi_value addon_declare(napi_env env, napi_callback_info info) {
     return throw_error(env, "kind, name, help and at most 16 labels are texts, and the segment is one that is open");
   }
   if (grow((void**)&environment->families, sizeof *environment->families, index, &environment->family_room)) {
-    NodeFamily* made = &environment->families[environment->family_count++];
-    made->family = declare(environment->registries[wanted.segment], &wanted, &error);
-    made->is_refused = error.code != SHMETRICS_OK;
+    environment->families[environment->family_count++] =
+        declare(environment->registries[wanted.segment], &wanted, &error);
   }
   free_declaration(&wanted);
   napi_create_array_with_length(env, 3, &answer);
@@ -157,7 +156,7 @@ napi_value addon_declare(napi_env env, napi_callback_info info) {
   return answer;
 }
 
-/* find(family, values, kept) -> index of the series; 0, until the next find, if it is not kept or the family refused */
+/* find(family, values, kept) -> index of the series; 0, until the next find, if it is not kept or only overflow */
 napi_value addon_find(napi_env env, napi_callback_info info) {
   char texts[MOST_LABELS][VALUE_BYTES];
   shmetrics_string values[MOST_LABELS];
@@ -177,11 +176,10 @@ napi_value addon_find(napi_env env, napi_callback_info info) {
     if (napi_get_element(env, arguments[1], i, &element) != napi_ok) return NULL;
     napi_get_value_string_utf8(env, element, texts[i], VALUE_BYTES, &values[i].size);
   }
-  const NodeFamily* known = &environment->families[family];
-  const shmetrics_series found = shmetrics_find_strings(known->family, values, count);
-  if (known->is_refused && found.family == known->family) is_kept = false;
-  if (is_kept && grow((void**)&environment->series, sizeof *environment->series, environment->series_count,
-                      &environment->series_room)) {
+  const shmetrics_series found = shmetrics_find_strings(environment->families[family], values, count);
+  if (is_kept && !shmetrics_is_overflow(found) &&
+      grow((void**)&environment->series, sizeof *environment->series, environment->series_count,
+           &environment->series_room)) {
     index = environment->series_count++;
   }
   environment->series[index] = found;

@@ -68,6 +68,7 @@ static void count_every_kind(shmetrics_registry* registry) {
       shmetrics_declare_float_counter(registry, "app_cost_dollars_total", "Cost", SHMETRICS_NO_LABELS, NULL, NULL);
   shmetrics_gauge_family* load =
       shmetrics_declare_gauge(registry, "app_load", "Load", SHMETRICS_NO_LABELS, SHMETRICS_MAX, NULL, NULL);
+  shmetrics_gauge_family* rooms;
   shmetrics_histogram_family *seconds, *native;
   shmetrics_summary_family* sizes =
       shmetrics_declare_summary(registry, "app_size_bytes", "Sizes", SHMETRICS_NO_LABELS, NULL, NULL);
@@ -99,6 +100,13 @@ static void count_every_kind(shmetrics_registry* registry) {
   shmetrics_histogram_observe(shmetrics_histogram_with(native, SHMETRICS_LABELS("mail")), 9);
   shmetrics_histogram_observe(shmetrics_histogram_with(seconds, SHMETRICS_LABELS("mail")), NAN);
   shmetrics_histogram_observe(shmetrics_histogram_with(seconds, SHMETRICS_LABELS("print")), 2); /* past the limit */
+  CHECK(!shmetrics_is_overflow(hits.series) && !shmetrics_is_overflow(active.series));
+  CHECK(!shmetrics_is_overflow(shmetrics_find(seconds, SHMETRICS_LABELS("mail"))));
+  CHECK(shmetrics_is_overflow(shmetrics_find(seconds, SHMETRICS_LABELS("print"))));
+  rooms =
+      shmetrics_declare_gauge(registry, "app_rooms", "Rooms", SHMETRICS_LABELS("floor"), SHMETRICS_MAX, &options, NULL);
+  CHECK(!shmetrics_is_overflow(shmetrics_find(rooms, SHMETRICS_LABELS("1"))));
+  CHECK(shmetrics_is_overflow(shmetrics_find(rooms, SHMETRICS_LABELS("2"))));
   shmetrics_summary_observe(shmetrics_summary_with(sizes, SHMETRICS_NO_LABELS), 100);
   CHECK(shmetrics_info(registry, "app_build_info", "Build", (const char* const[]){"version"},
                        (const char* const[]){"1.2.3"}, 1, NULL) == SHMETRICS_OK);
@@ -162,6 +170,7 @@ static void misuse(shmetrics_registry* registry) {
   refused_counter = shmetrics_declare_counter(registry, "app_hits", "Hits", SHMETRICS_NO_LABELS, NULL, &error);
   CHECK(error.code == SHMETRICS_INVALID_ARGUMENT && strstr(error.message, "app_hits_total") != NULL);
   CHECK(refused_counter != NULL); /* its updates are counted as dropped */
+  CHECK(shmetrics_is_overflow(shmetrics_find(refused_counter, SHMETRICS_NO_LABELS)));
   shmetrics_counter_inc(shmetrics_counter_with(refused_counter, SHMETRICS_NO_LABELS));
   refused_gauge =
       shmetrics_declare_gauge(registry, "app_requests_total", "X", SHMETRICS_NO_LABELS, SHMETRICS_SUM, NULL, &error);
@@ -205,6 +214,7 @@ static void misuse(shmetrics_registry* registry) {
   CHECK(shmetrics_open(&newer.known, &error) == NULL && error.code == SHMETRICS_INVALID_ARGUMENT);
 
   errno = 4711;
+  CHECK(shmetrics_is_overflow(inert.series));
   shmetrics_counter_inc(inert);
   shmetrics_counter_inc(shmetrics_counter_with(NULL, SHMETRICS_LABELS("x")));
   shmetrics_histogram_observe(shmetrics_histogram_with(NULL, SHMETRICS_NO_LABELS), 1);

@@ -152,6 +152,38 @@ setInterval(process.argv[1] === 'new' ? count : () => undefined, 50);
 """
 
 
+# Label sets that are new while the file system is full, and afterwards the same once more.
+FULL = """
+const client = require('@shmetrics/prom-client');
+const fs = require('fs');
+const counter = new client.Counter({ name: 'a_total', help: 'A', labelNames: ['p'], seriesLimit: 100000 });
+const filler = fs.openSync(process.argv[1], 'w');
+try { for (;;) fs.writeSync(filler, Buffer.alloc(4096)); } catch (error) { console.log(error.code); }
+for (let i = 0; i < 20000; i += 1) counter.inc({ p: i });
+fs.ftruncateSync(filler);
+const isShown = text => text.includes('{p="19999"}');
+(async () => {
+  if (isShown(await client.register.metrics())) throw new Error('there was room');
+  for (let i = 0; i < 600 && !isShown(await client.register.metrics()); i += 1) {
+    counter.inc({ p: 19999 });
+    await new Promise(resolve => setTimeout(resolve, 50));
+  }
+  console.log(isShown(await client.register.metrics()));
+})();
+"""
+
+
+class NodeFull(unittest.TestCase):
+    def test_what_had_no_room_gets_a_series_when_there_is_room_again(self):
+        if subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode != 0:
+            self.skipTest("NOT TESTED: needs root, to mount a small file system")
+        folder = new_directory()
+        command = f"mount -t tmpfs -o size=1200k none {folder} && exec {node.NODE} -e \"$0\" {folder}/filler"
+        done = subprocess.run(["unshare", "--mount", "sh", "-c", command, FULL], text=True, capture_output=True,
+                              env=node.environment(folder / "test.seg"), timeout=120)
+        self.assertEqual((done.stdout.split(), done.stderr), (["ENOSPC", "true"], ""))
+
+
 class NodeRefused(unittest.TestCase):
     def start(self, segment, which):
         process = node.start(segment, "-e", REFUSED, which, flags=["--no-warnings"])

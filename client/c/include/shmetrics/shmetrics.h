@@ -232,6 +232,9 @@ typedef struct shmetrics_string {
 SHMETRICS_C_API shmetrics_series shmetrics_find(const void* family, const char* const* values, size_t count);
 SHMETRICS_C_API shmetrics_series shmetrics_find_strings(const void* family, const shmetrics_string* values,
                                                         size_t count);
+/* 1 while the label set has no series of its own: its updates go to the overflow series, or are dropped. Who keeps
+ * handles looks such a one up again, since what it lacks may come: memory, or the end of a worker of another type. */
+SHMETRICS_C_API int shmetrics_is_overflow(shmetrics_series series);
 
 #define SHMETRICS_DEFINE_WITH_(kind)                                                                             \
   static inline shmetrics_##kind shmetrics_##kind##_with(const shmetrics_##kind##_family* family,                \

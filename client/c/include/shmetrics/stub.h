@@ -124,6 +124,10 @@ SHMETRICS_C_API shmetrics_series shmetrics_find_strings(const void* family, cons
   return inert;
 }
 
+SHMETRICS_C_API int shmetrics_is_overflow(shmetrics_series series) {
+  return 0;
+}
+
 SHMETRICS_C_API void shmetrics_counter_add_slow(shmetrics_series series, int64_t n) {}
 
 SHMETRICS_C_API void shmetrics_float_counter_add_slow(shmetrics_series series, double n) {}
