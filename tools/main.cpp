@@ -43,11 +43,10 @@ constexpr char kExamples[] =
     "`shmetrics COMMAND --help` has more.\n"
     "\n"
     "Exit codes:\n"
-    "              0             1                       2\n"
-    "  dump, top   it is shown   no segment to show      wrong command line\n"
-    "  check       sound         damaged                 no answer\n"
-    "  diff        equal         different               no answer\n"
-    "  doctor      no problem    at least one problem    no answer\n"
+    "  dump, top   0: it is shown; 1: no segment to show; 2: wrong command line\n"
+    "  check       0: sound; 1: damaged; 2: no answer\n"
+    "  diff        0: equal; 1: different; 2: no answer\n"
+    "  doctor      0: no problem; 1: at least one problem; 2: no answer\n"
     "No answer: the command line is wrong, or the file is missing, unreadable, not a segment, or of another version.";
 constexpr char kDumpExamples[] =
     "Examples:\n"
