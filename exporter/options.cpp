@@ -96,6 +96,11 @@ std::uint64_t byte_size(const char* flag, const std::string& word) {
   refuse(fmt::format("{} {}: give bytes, or 512k, 256MiB, 1G", flag, word));
 }
 
+/// Of an unset variable, in quotes: without TLS or tokens the exporter would start as if nobody had asked for them.
+std::string complaint_of_empty(const std::string& value) {
+  return value.empty() ? "needs a value" : "";
+}
+
 void declare_segment_and_web(CLI::App& app, Options& options, Words& words, const std::string& default_segment) {
   app.add_option("--segment", words.segments,
                  "Shared-memory segment to read. It may appear later. Repeatable; quote a glob.\n"
@@ -127,10 +132,12 @@ void declare_segment_and_web(CLI::App& app, Options& options, Words& words, cons
                  "TLS, users and headers, in the schema of exporter-toolkit (promtool check web-config);\n"
                  "read again, with the files it names, when one changes and on SIGHUP.")
       ->group("Web")
+      ->check(complaint_of_empty)
       ->option_text("FILE");
   app.add_option("--web.token-file", options.token_file,
                  "Tokens, one a line, beside those of METRICS_TOKEN; read again when it changes and on SIGHUP.")
       ->group("Web")
+      ->check(complaint_of_empty)
       ->option_text("FILE");
   const auto flag = [&app](const std::string& name, bool& value, const std::string& text) {
     const char* group = name.starts_with("web.") ? "Web" : "Segment";

@@ -98,6 +98,8 @@ TEST(Options, AWrongCommandLineIsOneLineThatNamesWhatIsWrong) {
       {{"--segment="}, "--segment"},
       {{"--segment", ""}, "--segment"},
       {{"--segment=/a", "--segment="}, "--segment"},
+      {{"--web.config.file", ""}, "--web.config.file: needs a value"},
+      {{"--web.token-file", ""}, "--web.token-file: needs a value"},
       {{"--segment", "/a", "/b"}, "/b"},
       {{"--segment=/a", "--segment=/x/a"}, "has the name a too"},
       {{"--segment=a=/run/*"}, "--segment a=/run/*: one name cannot stand for many files"},
