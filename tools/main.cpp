@@ -64,17 +64,22 @@ constexpr char kCheckExamples[] =
     "Examples:\n"
     "  shmetrics check                                   a line per finding; `is sound` when there is none\n"
     "  shmetrics check /tmp/copied.seg && echo sound     for scripts\n"
+    "\n"
     "Exits with 0 if the segment is sound, 1 if it is damaged, 2 if there is no answer.";
 constexpr char kDoctorExamples[] =
     "A line for each thing that it looks at: ok, note, or problem with what to do. Run it as the user of the "
     "exporter.\n"
+    "\n"
     "Examples:\n"
     "  shmetrics doctor                                  the default segment\n"
     "  shmetrics doctor /run/app/metrics.seg | grep ^problem\n"
+    "                                                    only what needs something done\n"
+    "\n"
     "Exits with 0 if there is no problem, 1 if there is one, 2 if there is no answer.";
 constexpr char kTopExamples[] =
     "On a terminal it redraws until q or Ctrl-C: arrows and pages scroll, / filters, s sorts. Elsewhere it prints one\n"
     "table. NO_COLOR is honoured.\n"
+    "\n"
     "Examples:\n"
     "  shmetrics top                                     the default segment, every 2 s\n"
     "  shmetrics top /run/app/metrics.seg --interval 500ms\n"
@@ -82,11 +87,13 @@ constexpr char kTopExamples[] =
     "  shmetrics top --once --interval 1m | head -20     the rates of one minute";
 constexpr char kDiffExamples[] =
     "Prints `name{labels} a b delta` for each series that differs; `-` if a segment does not have it.\n"
+    "\n"
     "Examples:\n"
-    "  cp --sparse=always /run/app/metrics.seg before.seg; sleep 60; cp --sparse=always /run/app/metrics.seg "
-    "after.seg\n"
-    "  shmetrics diff before.seg after.seg\n"
-    "  shmetrics diff before.seg /run/app/metrics.seg    live gauges differ: a copy has no live workers\n"
+    "  cp --sparse=always /run/app/metrics.seg before.seg\n"
+    "                                                    a copy to compare with\n"
+    "  shmetrics diff before.seg after.seg               what changed between two copies\n"
+    "  shmetrics diff before.seg /run/app/metrics.seg    what changed since; live gauges too: a copy has no live worker\n"
+    "\n"
     "Exits with 0 if they are equal, 1 if they differ, 2 if there is no answer.";
 
 int fail(const std::string& problem, int code) {
