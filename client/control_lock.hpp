@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <mutex>
 #include <new>
 #include <thread>
@@ -32,22 +33,20 @@ class Deadline {
 /// pthread_mutex_clocklock.
 class ControlLock {
  public:
-  bool try_lock() noexcept {
-    if (!mutex_.try_lock()) return false;
-    is_late_.store(false, std::memory_order_relaxed);  // of the holder before
-    return true;
-  }
+  bool try_lock() noexcept { return mutex_.try_lock(); }
   void unlock() noexcept {
-    is_late_.store(false, std::memory_order_relaxed);
+    holder_.fetch_add(1, std::memory_order_relaxed);
     mutex_.unlock();
   }
   bool try_lock_until(const Deadline& deadline) noexcept {
     constexpr auto kPause = std::chrono::microseconds(20);  // a few registrations
+    const std::uint64_t first = holder_.load(std::memory_order_relaxed);
     while (!try_lock()) {
+      const std::uint64_t holder = holder_.load(std::memory_order_relaxed);
       // Another thread has already waited for this holder in vain: this one does not wait again.
-      if (is_late_.load(std::memory_order_relaxed)) return false;
+      if (late_holder_.load(std::memory_order_relaxed) == holder) return false;
       if (deadline.is_over()) {
-        is_late_.store(true, std::memory_order_relaxed);
+        if (holder == first) late_holder_.store(holder, std::memory_order_relaxed);
         return false;
       }
       std::this_thread::sleep_for(kPause);
@@ -57,12 +56,13 @@ class ControlLock {
   /// In a forked child: its holder, if any, is a thread of the parent.
   void start_anew() noexcept {
     new (&mutex_) std::mutex;
-    is_late_.store(false, std::memory_order_relaxed);
+    holder_.fetch_add(1, std::memory_order_relaxed);
   }
 
  private:
   std::mutex mutex_;
-  std::atomic<bool> is_late_{false};  // the present holder has kept somebody waiting for the whole of kPatience
+  std::atomic<std::uint64_t> holder_{1};       // a number for each
+  std::atomic<std::uint64_t> late_holder_{0};  // the last that kept somebody waiting to the end
 };
 
 // A constant-initialised global, not a function's static: a fork in the middle of its making would leave the child
