@@ -92,7 +92,7 @@ constexpr char kDiffExamples[] =
     "  cp --sparse=always /run/app/metrics.seg before.seg\n"
     "                                                    a copy to compare with\n"
     "  shmetrics diff before.seg after.seg               what changed between two copies\n"
-    "  shmetrics diff before.seg /run/app/metrics.seg    what changed since; live gauges too: a copy has no live worker\n"
+    "  shmetrics diff before.seg /run/app/metrics.seg    what changed since, and live gauges: a copy has none\n"
     "\n"
     "Exits with 0 if they are equal, 1 if they differ, 2 if there is no answer.";
 
