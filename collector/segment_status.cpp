@@ -5,6 +5,7 @@
 #include <boost/algorithm/hex.hpp>
 #include <iterator>
 #include <span>
+#include <utility>
 
 #include "collector/snapshot.hpp"
 #include "collector/worker_row.hpp"
@@ -41,8 +42,9 @@ void count_workers(const Snapshot& snapshot, SegmentStatus& status) {
   }
 }
 
-void count_overflow(const CatalogFamily& family, const Totals& totals, SegmentStatus& status) {
-  std::array<std::uint64_t, shm::kOverflowReasons> counts{};
+using Overflows = std::array<std::uint64_t, shm::kOverflowReasons>;  // label sets, by reason
+
+void count_overflow(const CatalogFamily& family, const Totals& totals, Overflows& counts) {
   const auto add = [&](const CatalogFamily& generation) {
     if (generation.overflow_tally == 0) return;
     for (std::size_t i = 0; i < counts.size(); ++i) {
@@ -51,8 +53,11 @@ void count_overflow(const CatalogFamily& family, const Totals& totals, SegmentSt
   };
   add(family);
   for (const CatalogFamily* generation : family.generations) add(*generation);
+}
+
+void list_overflow(std::string_view family, const Overflows& counts, SegmentStatus& status) {
   for (std::size_t i = 0; i < counts.size(); ++i) {
-    if (counts[i] > 0) status.series_overflow.push_back({family.name, {kOverflowNames[i], counts[i]}});
+    if (counts[i] > 0) status.series_overflow.push_back({std::string(family), {kOverflowNames[i], counts[i]}});
   }
 }
 
@@ -70,12 +75,15 @@ void count_catalog(const Catalog& catalog, const Snapshot& snapshot, SegmentStat
   // The two cell spaces have the same limit: the one that is nearer to it is shown.
   status.cells_used = std::max(catalog.cells().thread_cells, catalog.cells().process_cells);
   status.directory_used_bytes = snapshot.directory_used_bytes;
+  Overflows counts{};
   for (const CatalogFamily* family : catalog.families()) {
-    count_overflow(*family, snapshot.totals, status);
+    count_overflow(*family, snapshot.totals, counts);
+    if (status.series_overflow.size() < kMostOverflows) list_overflow(family->name, std::exchange(counts, {}), status);
     if (!family->generations.empty()) {
       status.family_generations.emplace_back(family->name, family->generations.size());
     }
   }
+  list_overflow(kOtherFamilies, counts, status);
   status.quarantined_families = catalog.quarantined_families() + (snapshot.is_directory_cut ? 1 : 0);
   status.quarantined_series = catalog.quarantined_series();
   status.newer_records = catalog.newer_records();

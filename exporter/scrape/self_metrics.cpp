@@ -168,7 +168,7 @@ constexpr SelfMetric kMetrics[] = {
      "If it grows without end, a label has values without end: use a route for a path, no user id.",
      of_segments<&S::series>},
     {"shmetrics_series_overflow_total", kCounter, "Label sets that have no series of their own, by family and reason.",
-     "`family`: of the application; shown only where it is not 0\n"
+     "`family`: of the application; shown only where it is not 0; `(others)`: all beyond 1,000 lines\n"
      "`reason`: series_limit, cells, directory, invalid_value, no_memory, busy",
      "The family's totals are right, the label sets are counted as `__overflow__`. "
      "[operations.md](operations.md#refused-dropped-overflowed) has the remedy of each reason.",

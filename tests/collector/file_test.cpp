@@ -69,6 +69,23 @@ TEST_F(FileTest, ValuesThatEachWorkerShowsTakeMemoryToo) {
   EXPECT_TRUE(scraper.read().up);
 }
 
+TEST_F(FileTest, FamiliesWhoseLabelSetsOverflowAreListedUpToALimitAndThenAddedUp) {
+  constexpr std::uint32_t kFamilies = kMostOverflows + 10;
+  SegmentBuilder segment({.workers = 1, .thread_slots = 1, .cells = 8 * shm::kGrowthCells, .directory_bytes = 1 << 20});
+  for (std::uint32_t i = 0; i < kFamilies; ++i) {
+    const auto family = segment.family(tests::counter("a" + std::to_string(1'000'000 + i) + "_total", {"x"}));
+    segment.spill(family.tally + static_cast<std::uint32_t>(shm::Overflow::kCells)).store_relaxed(3);
+  }
+  const SegmentStatus status = Scraper(segment.path()).read();
+  ASSERT_TRUE(status.up) << status.problem;
+  ASSERT_EQ(status.series_overflow.size(), kMostOverflows + 1);
+  EXPECT_EQ(status.series_overflow[kMostOverflows - 1].family, "a1000999_total");
+  EXPECT_EQ(status.series_overflow[kMostOverflows - 1].refused.count, 3u);
+  EXPECT_EQ(status.series_overflow.back().family, kOtherFamilies);
+  EXPECT_EQ(status.series_overflow.back().refused.reason, "cells");
+  EXPECT_EQ(status.series_overflow.back().refused.count, 30u);
+}
+
 TEST_F(FileTest, ReadLocksOfAProcessThatIsNoWorkerAreToldApartFromWorkers) {
   const shm::Descriptor worker = segment_.live(0), other = segment_.live(2);
   scrape();
