@@ -90,6 +90,20 @@ class MmapTest < Minitest::Test
     end
   end
 
+  def test_a_gauge_of_each_worker_reads_its_own_value_back
+    gauge = registry.gauge(:mmap_own, 'G', {}, :all)
+    read, write = IO.pipe
+    in_process do
+      gauge.set({}, 5)
+      in_process do
+        gauge.set({}, 7)
+        write.write(gauge.get({}))
+      end
+    end
+    write.close
+    assert_equal '7.0', read.read
+  end
+
   def test_its_rack_middleware_counts_and_shows_the_same_from_every_process
     builder = Prometheus::Client::Rack
     app = builder::Exporter.new(builder::Collector.new(->(_) { [200, {}, []] }))

@@ -15,7 +15,7 @@ module Shmetrics
   module ClientMmap
     NO_LABELS = {}.freeze
 
-    # One series. `get` is the value of all processes.
+    # One series. `get` is the value of all processes, in the modes of each worker this one's.
     class Value
       def self.multiprocess
         true
@@ -27,6 +27,7 @@ module Shmetrics
         family = ClientMmap.family(type.to_s, metric_name.to_s, help, names, bounds, MODES.index(mode.to_sym) || 0)
         @name = metric_name.to_s
         @labels = labels.to_h { |name, value| [name, value.to_s] }
+        @own = family if %i[all liveall].include?(mode.to_sym)
         # A family that is refused is declared again later; its series stay refused.
         @place, @given = family.problem ? [family, @labels] : [family.series(@labels), NO_LABELS]
       end
@@ -48,6 +49,8 @@ module Shmetrics
       end
 
       def get
+        return @own.own(@labels) || 0.0 if @own
+
         found = ClientMmap.segment.values(@name)
         found.fetch(@labels) { found.find { |labels, _| @labels <= labels }&.last || 0.0 }
       end
