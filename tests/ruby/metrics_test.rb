@@ -103,6 +103,17 @@ class MetricsTest < StoreTest
     assert_includes said, 'wide'
   end
 
+  def test_a_name_with_other_labels_in_the_same_process_is_refused_and_the_first_counts_on
+    declare = ->(label) { Prometheus::Client::Counter.new(:hits_total, docstring: 'Hits', labels: [label]) }
+    first = declare.call(:path)
+    second = nil
+    _, said = capture_subprocess_io { second = declare.call(:user) }
+    assert_match(/hits_total.*other labels/, said)
+    first.increment(labels: { path: '/' })
+    second.increment(labels: { user: 1 })
+    assert_equal({ { path: '/' } => 1.0 }, second.values)
+  end
+
   def test_what_is_refused_beside_another_worker_counts_when_that_has_ended
     declare = lambda do |kind|
       [[:sizes, []], [:sizes_of_path, [:path]]].map do |name, labels|
