@@ -12,6 +12,9 @@ junit=$(realpath -m "${1:-build/log/containers.xml}")
 for program in podman podman-compose debootstrap runc catatonit; do
   command -v "$program" >/dev/null || { echo "containers: needs $program" >&2 && exit 1; }
 done
+for port in 5000 8080 9090; do
+  ! (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { echo "containers: another program has port $port" >&2 && exit 1; }
+done
 
 work=$(mktemp -d)
 storage=${SHMETRICS_CONTAINERS:-$work}
@@ -114,6 +117,7 @@ asked() { # asked QUERY: of Prometheus
 }
 
 the_deployment_runs() {
+  local counted exporter
   writable_folder "$memory/pod" && writable_folder "$work/database" && writable_folder "$work/tokens"
   printf %s "$token" >"$work/tokens/tokens" && chmod 0444 "$work/tokens/tokens"
   python3 tests/package/containers/host_pod.py deploy/kubernetes/deployment.yaml segment="$memory/pod" \
@@ -122,8 +126,8 @@ the_deployment_runs() {
   wait_until 60 curl -fs http://localhost:8080/contacts/1 || { pod ps -a && pod logs mastercrm-pod-app && return 1; }
   wait_until 30 curl -fs http://localhost:5000/-/ready || return 1
   request 8080 20
-  [ "$(exposed 5000)" -ge 20 ] || return 1
-  local exporter
+  counted=$(exposed 5000)
+  [ "$counted" -ge 20 ] || { echo "counted $counted" && return 1; }
   exporter=$(pod ps --filter name=exporter --format '{{.Names}}')
   equals "memory limit" $((512 << 20)) "$(pod container inspect "$exporter" --format '{{.HostConfig.Memory}}')" &&
     pod kube down "$work/pod.yaml"
