@@ -170,7 +170,7 @@ TEST_F(PiecesTest, ASnapshotForThePageDoesNotSayHowMuchTextIsExpected) {
   EXPECT_LT(text({.representation = {}, .names = {}}).capacity(), plain.size() + plain.size() / 3);
 }
 
-TEST_F(PiecesTest, ASnapshotForThePageIsTheSameIsTheSameInBothCodings) {
+TEST_F(PiecesTest, ASnapshotForThePageIsTheSameInBothCodings) {
   read();
   ScrapeQuery snapshot{.representation = {}, .snapshot_of = ""};
   const std::string plain = text(snapshot);

@@ -61,8 +61,8 @@ typedef int (*shmetrics_wanted)(void* context, const char* name);
 /* Takes the next bytes. Not 0: no more. */
 typedef int (*shmetrics_sink)(void* context, const char* bytes, size_t size);
 
-/* Gives the families that are wanted (NULL: all), by name, to `sink`, one call a family. Returns 0, what `sink`
- * returned, or -1 and the error. */
+/* Gives the families that are wanted (NULL: all), by name, to `sink`, one call a family; JSON in one call. Returns 0,
+ * what `sink` returned, or -1 and the error. */
 SHMETRICS_READER_API int shmetrics_reading_render(const shmetrics_reading* reading, enum shmetrics_format format,
                                                   shmetrics_wanted wanted, void* wanted_context, shmetrics_sink sink,
                                                   void* sink_context, shmetrics_reader_error* error);
