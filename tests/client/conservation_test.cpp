@@ -1,5 +1,5 @@
-// Each update is in a series or in a count of dropped ones, whatever a program declares and however little there is room
-// for: random programs over segments that are too small for them.
+// Each update is in a series or counted as dropped, whatever a program declares and however little room there is:
+// random programs over segments that are too small for them.
 #include <gtest/gtest.h>
 #include <shmetrics/shmetrics.hpp>
 
