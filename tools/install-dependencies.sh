@@ -69,7 +69,7 @@ packages_of() {
       command -v npm >/dev/null || echo nodejs npm
       ;;
     *)
-      echo "usage: tools/install-dependencies.sh [build] [test] [long] [parts] [peers] [python] [node] [prometheus]" >&2
+      echo "usage: tools/install-dependencies.sh {build|test|long|parts|peers|python|node|prometheus}..." >&2
       exit 2
       ;;
   esac
@@ -144,15 +144,15 @@ leave_out_what_apt_lacks() {
 }
 
 # Debian starts a service when its package is installed (prometheus and nginx are two); a dependency must not.
-policy_is_ours=no
+readonly mark='# of tools/install-dependencies.sh, while it installs'
 forbid_services() {
   [ -e "$policy" ] && return
-  policy_is_ours=yes
-  printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+  printf '#!/bin/sh\n%s\nexit 101\n' "$mark" | "${as_root[@]}" tee "$policy" >/dev/null
   "${as_root[@]}" chmod 755 "$policy"
 }
+# One that a killed run left goes too: with it no service would ever start again.
 allow_services() {
-  [ "$policy_is_ours" = no ] || "${as_root[@]}" rm -f "$policy"
+  ! grep -qsxF "$mark" "$policy" || "${as_root[@]}" rm -f "$policy"
 }
 
 apt_update() {
@@ -181,7 +181,7 @@ ask_cmake() {
   fi
 }
 
-for group in "$@"; do packages_of "$group" >/dev/null; done
+for group in "${@:-}"; do packages_of "$group" >/dev/null; done
 if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
   ask_cmake
   exit

@@ -5,12 +5,14 @@
 #
 # usage: dependencies_test.sh REPOSITORY
 set -euo pipefail
-script=$(realpath "$1")/tools/install-dependencies.sh
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-bin=$work/bin base=$work/base
-mkdir "$base"
-for program in bash sed grep sort tr mktemp rm cp tail cat env true dirname; do
+bin=$work/bin base=$work/base policy=$work/policy script=$work/tools/install-dependencies.sh
+mkdir "$base" "$work/tools"
+cp "$1/tools/requirements.cmake" "$work/tools"
+sed "s|=/usr/sbin/policy-rc.d|=$policy|" "$1/tools/install-dependencies.sh" >"$script"
+grep -qF "$policy" "$script"
+for program in bash sed grep sort tr mktemp rm cp tail cat env true dirname tee chmod; do
   ln -s "$(type -P "$program")" "$base/$program"
 done
 fail() { echo "dependencies_test: $1" >&2; [ ! -e "$work/out" ] || sed 's/^/  | /' "$work/out" >&2; exit 1; }
@@ -42,13 +44,11 @@ name=\${@: -1}
 TEXT
   stand_in apt-get <<TEXT
 echo "apt-get \$*" >>$work/calls
+[ ! -x $policy ] || echo without services >>$work/calls
 [ "\$1" != update ] || [ ! -e $work/lists_of_update ] || cp $work/lists_of_update $work/lists
 TEXT
   stand_in id <<<'echo 0'
   stand_in systemctl </dev/null
-  # What the script writes by them is the policy against services, which is the machine's.
-  stand_in tee <<<'while read -r _; do :; done'
-  stand_in chmod </dev/null
 }
 
 run() { # run STATUS GROUP...
@@ -134,7 +134,24 @@ printf '%s\n' anything=1 libboost-dev=1.83.0.1 >"$work/lists"
 run 0 build
 installs libboost-dev
 
+# No service starts by its package, and all others do: also after a run that was killed, but not against the machine.
+a_system anything=1 libboost-dev=1.83.0.1 clang=1:19.0
+run 0 build
+grep -qx 'without services' "$work/calls" || fail "lets services start"
+[ ! -e "$policy" ] || fail "keeps services from starting"
+stand_in apt-get <<<'kill -KILL $PPID'
+run 137 build
+[ -e "$policy" ] || fail "is not killed while it installs"
+a_system anything=1 libboost-dev=1.83.0.1 clang=1:19.0
+run 0 build
+[ ! -e "$policy" ] || fail "keeps services from starting for ever, once it was killed"
+echo 'exit 101' >"$policy"
+run 0 build
+[ -e "$policy" ] || fail "removes a policy of the machine"
+
 run 2 nonsense
+says "usage:"
+run 2
 says "usage:"
 
 # Another system: CMake is asked.
