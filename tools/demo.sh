@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # The whole way of the data: MasterCRM counts, the exporter serves, a load generator checks the sum; Prometheus asks.
 set -euo pipefail
-set -m # each background job is a process group of its own, so that cleaning up reaches all of it and nothing else
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 usage() {
@@ -66,12 +65,15 @@ is_busy() {
   (exec 3<>"/dev/tcp/localhost/$1") 2>/dev/null
 }
 
-# start LOG COMMAND...: in the background; its process group is `started` and will be stopped.
+# start LOG COMMAND...: in the background, as a process group of its own, `started`, so that cleaning up reaches all of
+# it and nothing else. What waits in the foreground stays in the group of this script: Ctrl-C is for both.
 start() {
   local log=$1
   shift
+  set -m
   "$@" >"$log" 2>&1 </dev/null &
   started=$!
+  set +m
   groups+=("$started")
 }
 
@@ -137,19 +139,20 @@ install_node_packages() {
 start_upstream() {
   start "$directory/upstream.log" python3 "$example/fake_upstream.py" 0
   wait_until grep -qs ' serves ' "$directory/upstream.log" || fail "the fake upstream does not start"
-  upstream_port=$(sed -n 's|.* serves http://127.0.0.1:\([0-9]*\)/.*|\1|p' "$directory/upstream.log")
+  upstream_port=$(port_in "$directory/upstream.log")
 }
 
-# The application's port is nobody's business: the next one that is free.
+port_in() { # port_in LOG: where the program serves
+  sed -n 's|.* serves http://127.0.0.1:\([0-9]*\)/.*|\1|p' "$1"
+}
+
+# On a free port: on one that others know, their requests would be counted beside those of the load.
 start_application() {
-  for ((app_port = 8080; app_port < 8180; ++app_port)); do
-    [ "$app_port" -ne "$port" ] || continue
-    start "$directory/mastercrm.log" "$bin/mastercrm" --port "$app_port" --segment "$segment" \
-      --database "$directory/crm.db" --upstream-port "$upstream_port"
-    wait_until grep -qs ' serves ' "$directory/mastercrm.log" && return
-    grep -q 'cannot listen' "$directory/mastercrm.log" || break
-  done
-  fail "the application does not start: $(tail -n 1 "$directory/mastercrm.log")"
+  start "$directory/mastercrm.log" "$bin/mastercrm" --port 0 --segment "$segment" \
+    --database "$directory/crm.db" --upstream-port "$upstream_port"
+  wait_until grep -qs ' serves ' "$directory/mastercrm.log" ||
+    fail "the application does not start: $(tail -n 1 "$directory/mastercrm.log")"
+  app_port=$(port_in "$directory/mastercrm.log")
 }
 
 # Its workers serve the metrics on the port where the guide has them.
@@ -253,6 +256,7 @@ if [ "$keep" = yes ]; then
   worker= # where the kernel does not list children, none is named
   # The file ends without a newline.
   read -r worker _ 2>/dev/null <"/proc/$application/task/$application/children" || true
+  trap 'exit 0' INT TERM
   echo "demo: running under load until Ctrl-C; from a browser or another shell:"
   [ "$node" = yes ] || echo "  http://localhost:$port/ui/   # the live page"
   echo "  curl http://localhost:$port/api/metrics"
@@ -262,7 +266,6 @@ if [ "$keep" = yes ]; then
   [ "$with_prometheus" = no ] || echo "  http://localhost:$prometheus_port/graph   # Prometheus"
   [ -z "$worker" ] ||
     echo "  kill -9 $worker   # a worker: no counter goes down, and another takes its place"
-  trap 'exit 0' INT TERM
   wait -n "$application" "$server" "$load" || true
   fail "a program ended: $(tail -qn 1 "$directory"/*.log)"
 fi
