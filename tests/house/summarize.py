@@ -34,6 +34,12 @@ def last_words(case):
     return (case.findtext("system-out") or "no output").rstrip().splitlines()[-25:]
 
 
+def is_told(stage, failed):
+    """Whether it is a stage of tests, and its failures have been counted one by one."""
+    tests = stage.removesuffix("-tests")
+    return tests != stage and any(name.startswith((f"{tests}: ", f"{tests}-")) for name in failed)
+
+
 def main(directory):
     results = {"passed": [], "failed": [], "skipped": []}
     times = []
@@ -48,10 +54,10 @@ def main(directory):
                 outputs[name] = last_words(case)
     ran = len(results["passed"]) + len(results["failed"])
 
-    # A stage counts as a test of its own, apart from a stage of tests whose failures have been counted one by one.
+    # A stage counts as a test of its own, unless its tests have been counted.
     for line in (directory / "stages.tsv").read_text().splitlines():
         name, result = line.split("\t")
-        if result == "failed" and not (name.endswith("-tests") and results["failed"]):
+        if result == "failed" and not is_told(name, results["failed"]):
             results["failed"].append(f"stage {name}")
         elif result == "ok" and name in ("format", "shell", "tidy", "fuzz-replay", "fuzz"):
             results["passed"].append(f"stage {name}")

@@ -51,6 +51,11 @@ class Summarize(unittest.TestCase):
         self.assertEqual(status, 1)
         self.assertIn("failed: stage tidy", lines)
 
+    def test_a_stage_of_tests_is_a_failure_if_none_of_its_own_tests_tells_it(self):
+        lines = summary([FAILED], "dev-tests\tfailed\nmusl-tests\tfailed\narm64-tests\tfailed\n")[1]
+        self.assertEqual(["failed: dev: A.Fails", "failed: stage musl-tests", "failed: stage arm64-tests"],
+                         [line for line in lines if line.startswith("failed:")])
+
 
 if __name__ == "__main__":
     unittest.main()

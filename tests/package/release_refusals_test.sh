@@ -30,7 +30,7 @@ tools/release.sh --help >"$work/out" && grep -q '^usage: tools/release.sh \[FOLD
 refuses 2 'unknown flag --folder; try --help' --folder
 refuses 2 'one folder, not 2' a b
 export GIT_CEILING_DIRECTORIES=$work
-refuses 1 'this is no checkout of git'
+refuses 1 'git says fatal: not a git repository'
 
 git init -q && commit "as it is"
 version=$(sed -n 's/^project(shmetrics VERSION \([0-9.]*\) .*/\1/p' CMakeLists.txt)
