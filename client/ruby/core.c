@@ -15,7 +15,6 @@ VALUE text_of(const char* text, size_t size) {
 static void mark_family(void* data) {
   const Family* family = data;
   rb_gc_mark(family->labels);
-  rb_gc_mark(family->problem);
 }
 
 const rb_data_type_t kFamilyType = {
@@ -117,10 +116,6 @@ static VALUE family_own(VALUE self, VALUE labels) {
   return shmetrics_gauge_own(gauge, &value) ? rb_float_new(value) : Qnil;
 }
 
-static VALUE family_problem(VALUE self) {
-  return family_of(self)->problem;
-}
-
 /* ---- a series: a family whose labels are all given; its updates look nothing up ---- */
 
 typedef struct {
@@ -135,13 +130,13 @@ static const rb_data_type_t kSeriesType = {
 };
 static VALUE series_class;
 
-/* nil: these are not the family's labels. */
+/* nil: these are not the family's labels, or they have no series of their own, which may come: ask the family. */
 static VALUE family_series(VALUE self, VALUE labels) {
   const Family* family = family_of(self);
   Series* series;
   VALUE made = TypedData_Make_Struct(series_class, Series, &kSeriesType, series);
   series->kind = family->kind;
-  return find(family, labels, &series->series) ? made : Qnil;
+  return find(family, labels, &series->series) && !shmetrics_is_overflow(series->series) ? made : Qnil;
 }
 
 /* add(labels, n), and so for the others, as a family has them: no labels are left. */
@@ -193,7 +188,6 @@ __attribute__((visibility("default"))) void Init_shmetrics_core(void) {
   rb_define_method(family_class, "observe", family_observe, 2);
   rb_define_method(family_class, "series", family_series, 1);
   rb_define_method(family_class, "own", family_own, 1);
-  rb_define_method(family_class, "problem", family_problem, 0);
   rb_define_method(series_class, "add", series_add, 2);
   rb_define_method(series_class, "set", series_set, 2);
   rb_define_method(series_class, "observe", series_observe, 2);

@@ -10,7 +10,6 @@ typedef struct {
   char kind;          /* c, g, h or s; r: a gauge of the most recent value, that can only be set */
   long label_count;   /* -1: more than there may be, so it is refused, and any labels are dropped */
   VALUE labels;       /* a frozen array */
-  VALUE problem;      /* why it is refused, else nil */
 } Family;
 
 extern const rb_data_type_t kFamilyType;

@@ -40,20 +40,20 @@ typedef struct {
   shmetrics_family_options options;
 } Declaration;
 
-static const void* declare(shmetrics_registry* registry, const Declaration* wanted, shmetrics_error* error) {
+static const void* declare(shmetrics_registry* registry, const Declaration* wanted) {
   switch (wanted->kind[0]) {
     case 'c':
       return shmetrics_declare_float_counter(registry, wanted->name, wanted->help, wanted->labels, wanted->label_count,
-                                             &wanted->options, error);
+                                             &wanted->options, NULL);
     case 'g':
       return shmetrics_declare_gauge(registry, wanted->name, wanted->help, wanted->labels, wanted->label_count,
-                                     (enum shmetrics_gauge_mode)wanted->mode, &wanted->options, error);
+                                     (enum shmetrics_gauge_mode)wanted->mode, &wanted->options, NULL);
     case 'h':
       return shmetrics_declare_histogram(registry, wanted->name, wanted->help, wanted->labels, wanted->label_count,
-                                         wanted->bounds, wanted->bound_count, &wanted->options, error);
+                                         wanted->bounds, wanted->bound_count, &wanted->options, NULL);
     default:
       return shmetrics_declare_summary(registry, wanted->name, wanted->help, wanted->labels, wanted->label_count,
-                                       &wanted->options, error);
+                                       &wanted->options, NULL);
   }
 }
 
@@ -62,7 +62,6 @@ static const void* declare(shmetrics_registry* registry, const Declaration* want
 static VALUE segment_declare(VALUE self, VALUE kind, VALUE name, VALUE help, VALUE labels, VALUE bounds, VALUE mode,
                              VALUE series_limit) {
   Declaration wanted = {.options = SHMETRICS_FAMILY_OPTIONS_INIT};
-  shmetrics_error error = {0, ""};
   VALUE texts = rb_ary_new();
   Check_Type(labels, T_ARRAY);
   Check_Type(bounds, T_ARRAY);
@@ -86,14 +85,12 @@ static VALUE segment_declare(VALUE self, VALUE kind, VALUE name, VALUE help, VAL
   Family* family;
   VALUE made = TypedData_Make_Struct(family_class, Family, &kFamilyType, family);
   family->labels = rb_ary_freeze(rb_ary_dup(labels));
-  family->problem = Qnil;
   family->kind = wanted.kind[0];
   if (family->kind == 'g' && (wanted.mode == SHMETRICS_MOSTRECENT || wanted.mode == SHMETRICS_LIVEMOSTRECENT)) {
     family->kind = 'r';
   }
   family->label_count = wanted.label_count > MOST_LABELS ? -1 : (long)wanted.label_count;
-  family->family = declare(registry_of(self), &wanted, &error);
-  if (error.code != 0) family->problem = text_of(error.message, strlen(error.message));
+  family->family = declare(registry_of(self), &wanted);
   RB_GC_GUARD(texts);
   return made;
 }

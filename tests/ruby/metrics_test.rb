@@ -162,7 +162,8 @@ class MetricsTest < StoreTest
 
   def test_label_sets_without_bound_share_a_series_and_cost_no_memory
     counter = @registry.counter(:hits_total, docstring: 'Hits', labels: [:path], store_settings: { series_limit: 10 })
-    2000.times { |i| counter.increment(labels: { path: "/#{i}" }) }
+    1995.times { |i| counter.increment(labels: { path: "/#{i}" }) }
+    5.times { |i| counter.with_labels(path: "/kept/#{i}").increment }
     assert_equal 1990.0, counter.get(labels: { path: '__overflow__' })
   end
 

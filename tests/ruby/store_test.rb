@@ -172,6 +172,14 @@ class ExtensionTest < StoreTest
     assert_equal({}, segment.values('h_seconds'))
   end
 
+  def test_a_label_set_without_a_series_of_its_own_gives_none_to_keep
+    family = @store.segment.declare('counter', 'c_total', 'C', [:a], [], 0, 1)
+    assert family.series({ a: 1 }).add({}, 1)
+    assert_nil family.series({ a: 2 })
+    assert family.add({ a: 2 }, 1)
+    assert_equal %w[1 __overflow__], @store.segment.values('c_total').keys.map { |labels| labels[:a] }
+  end
+
   def test_names_are_those_of_the_call_whatever_becomes_of_their_objects
     segment = @store.segment
     segment.declare('counter', 'named_total', 'N', [], [], 0, 0)

@@ -28,8 +28,8 @@ module Shmetrics
         @name = metric_name.to_s
         @labels = labels.to_h { |name, value| [name, value.to_s] }
         @own = family if %i[all liveall].include?(mode.to_sym)
-        # A family that is refused is declared again later; its series stay refused.
-        @place, @given = family.problem ? [family, @labels] : [family.series(@labels), NO_LABELS]
+        series = family.series(@labels)
+        @place, @given = series ? [series, NO_LABELS] : [family, @labels]
       end
 
       def increment(amount = 1)

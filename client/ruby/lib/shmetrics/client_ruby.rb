@@ -44,9 +44,7 @@ module Shmetrics
         return unless @store.is_a?(MetricStore)
 
         if @all_labels_preset
-          series = @store.series(preset_labels)
-          @in_segment = series unless @store.problem # a family is declared again later, its series stay refused
-          series
+          @in_segment = @store.series(preset_labels)
         elsif preset_labels.empty?
           @in_segment = @store.family
         end

@@ -136,11 +136,6 @@ module Shmetrics
       values
     end
 
-    # Why the segment refuses it; nil if it does not.
-    def problem
-      @family&.problem
-    end
-
     private
 
     def family_for(labels)
