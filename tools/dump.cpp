@@ -172,7 +172,10 @@ int dump(const DumpOptions& options, std::string& out, std::string& problem) {
       for (const PlainFamily& family : plain_families(scraper.view(), wanted)) append_family(out, family);
       break;
   }
-  return kFine;
+  if (rendered.left_out().empty()) return kFine;
+  problem = options.path + " makes more than " + std::to_string(collector::kMaxTextBytes >> 20) +
+            " MiB of this format: choose families by --family, or take --format json";
+  return kFailed;
 }
 
 }  // namespace shmetrics::tools

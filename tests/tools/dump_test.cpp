@@ -196,6 +196,29 @@ TEST_F(Dump, EveryFormatOfNoSegmentFails) {
   }
 }
 
+TEST_F(Dump, TextThatWouldBeCutIsRefusedAndTheRemedyTakesIt) {
+  tests::SegmentBuilder large(
+      {.workers = shm::kMaxWorkers, .thread_slots = 1, .cells = shm::kGrowthCells, .directory_bytes = 2 << 20});
+  const std::string value(1000, 'y');
+  const std::vector<std::string_view> labels{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"};
+  const std::vector<std::string_view> values(labels.size(), value);
+  for (int i = 0; i < 24; ++i) {  // 24 families of 1,024 lines of 12 KB
+    const std::string name = "large_" + std::to_string(i);
+    const std::uint32_t cell = large.series(large.family(tests::gauge(name, shm::GaugeMode::kAll, labels)), values);
+    for (std::uint32_t worker = 0; worker < shm::kMaxWorkers; ++worker) large.set_gauge(worker, cell, 1);
+  }
+  for (std::uint32_t worker = 0; worker < shm::kMaxWorkers; ++worker) large.dead(worker);
+  for (const char* format : {"text", "openmetrics", "protobuf"}) {
+    const Outcome outcome = run_program({"dump", large.path(), "--format", format});
+    EXPECT_EQ(outcome.code, 1) << format;
+    EXPECT_EQ(outcome.out.size(), 0U);
+    EXPECT_THAT(outcome.error, HasSubstr("makes more than 256 MiB of this format: choose families by --family"));
+  }
+  const Outcome one = run_program({"dump", large.path(), "--format", "text", "--family", "large_7"});
+  EXPECT_EQ(one.code, 0) << one.error;
+  EXPECT_GT(one.out.size(), 12'000'000U);
+}
+
 TEST_F(Dump, ShowsTheNativeBucketsThatHaveCounted) {
   const auto native = segment_.family(tests::native_histogram("app_native", 1, 4, 1.5));
   segment_.thread(0, native.cell + shm::kHistogramSum).store_double_relaxed(12);
