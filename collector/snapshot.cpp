@@ -231,7 +231,8 @@ void SnapshotReader::copy_workers(const SigbusGuard& guard) {
       standing = copy_worker(i, gauges);
     }
     if (guard.is_damaged()) return;
-    if (standing) add_gauges(gauges, catalog(), i, *standing, snapshot_.totals);
+    if (!standing) continue;
+    add_gauges(gauges, catalog(), i, *standing, snapshot_.totals);
     require_memory();  // each worker may show a value of each gauge
   }
 }
