@@ -212,9 +212,13 @@ class ExtensionTest < StoreTest
     end
     [-> { segment.text }, -> { segment.values('wide_seconds') }].each do |look|
       killed.call(20, &look)
-      before = resident.call
-      killed.call(100, &look)
-      assert_operator resident.call - before, :<, 60_000, 'KiB'
+      # What is lost grows each time. The arenas of malloc, one a thread at once, grow once.
+      grown = Array.new(3) do
+        before = resident.call
+        killed.call(100, &look)
+        resident.call - before
+      end
+      assert_operator grown.min, :<, 20_000, 'KiB'
     end
   end
 
