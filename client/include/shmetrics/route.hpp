@@ -35,11 +35,12 @@ class Route {
 /// only then.
 SHMETRICS_API Route normalize_route(std::string_view path);
 /// The same of a temporary string: the route keeps it.
-Route normalize_route(std::same_as<std::string> auto&& path) {
+template <std::same_as<std::string> Text>
+Route normalize_route(Text&& path) {
   Route route = normalize_route(std::string_view(path));
   if (route.view().data() != path.data()) return route;
   path.resize(route.view().size());
-  return Route(std::move(path));
+  return Route(std::forward<Text>(path));
 }
 
 }  // namespace shmetrics
