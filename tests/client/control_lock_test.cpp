@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <thread>
 
 namespace shmetrics::detail {
@@ -22,7 +23,12 @@ TEST(ControlLock, WhoHasWaitedForSeveralHoldersInVainKeepsNobodyFromWaitingForTh
   bool has_waited_in_vain = false;
   while (!has_waited_in_vain) {  // else it came between the two holders
     ASSERT_TRUE(lock.try_lock());
-    std::thread first([&] { has_waited_in_vain = !comes_by(lock, milliseconds(40)); });
+    std::atomic<bool> has_begun = false;  // on a busy machine it would else wait for the second holder alone
+    std::thread first([&] {
+      has_begun = true;
+      has_waited_in_vain = !comes_by(lock, milliseconds(40));
+    });
+    while (!has_begun) std::this_thread::yield();
     std::this_thread::sleep_for(milliseconds(20));
     lock.unlock();
     while (!lock.try_lock()) std::this_thread::yield();
