@@ -6,7 +6,7 @@
 namespace shmetrics::tools {
 
 inline constexpr int kFine = 0;       // and, for check: sound; for diff: equal; for doctor: no problem
-inline constexpr int kFailed = 1;     // dump, top: no segment to show
+inline constexpr int kFailed = 1;     // dump, top: it cannot be shown
 inline constexpr int kUsage = 2;      // the command line is wrong
 inline constexpr int kDamaged = 1;    // check; doctor: there is a problem
 inline constexpr int kDifferent = 1;  // diff

@@ -43,7 +43,7 @@ constexpr char kExamples[] =
     "`shmetrics COMMAND --help` has more.\n"
     "\n"
     "Exit codes:\n"
-    "  dump, top   0: it is shown; 1: no segment to show; 2: wrong command line\n"
+    "  dump, top   0: it is shown; 1: it cannot be shown; 2: wrong command line\n"
     "  check       0: sound; 1: damaged; 2: no answer\n"
     "  diff        0: equal; 1: different; 2: no answer\n"
     "  doctor      0: no problem; 1: at least one problem; 2: no answer\n"
