@@ -30,7 +30,7 @@ esac
 
 version=$(sed -n 's/^project(shmetrics VERSION \([0-9.]*\) .*/\1/p' CMakeLists.txt)
 folder=$(realpath -m "${1:-build/release-$version}")
-revision=$(git rev-parse --short=12 HEAD 2>&1) || fail "git says ${revision%%$'\n'*}"
+revision=$(git rev-parse --short=12 HEAD 2>/dev/null) || fail "git says $(git rev-parse HEAD 2>&1 | head -n 1)"
 [ -z "$(git status --porcelain)" ] || fail "there are changes that are not committed; git status shows them"
 changes=$(awk -v head="## $version" '/^## / { is_ours = $0 == head; next } is_ours' CHANGELOG.md)
 [ -n "${changes//[[:space:]]/}" ] || fail "CHANGELOG.md says nothing below '## $version'"
