@@ -18,10 +18,9 @@ struct ReasonCount {
   std::string_view reason;  // a label value of the self metrics; lives as long as the program
   std::uint64_t count = 0;
 };
-/// So many are listed of a segment: no limit but that of families keeps a segment from six of each.
+/// Once so many are listed, further families of the segment are added up: each of 32,768 may have six.
 inline constexpr std::size_t kMostOverflows = 1000;
-inline constexpr std::string_view kOtherFamilies =
-    "(others)";  // all behind these, added up; no family can have the name
+inline constexpr std::string_view kOtherFamilies = "(others)";  // their name, which no family can have
 
 /// Label sets of a family that share its overflow series, for one reason.
 struct FamilyOverflow {
