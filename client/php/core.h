@@ -46,7 +46,7 @@ void release_at_sigterm(void);
 
 /* declaration.c */
 extern const char* const kModes[]; /* in the order of enum shmetrics_gauge_mode; ends in NULL */
-/* NULL: there is no segment, or something else than strings and numbers was given. */
+/* NULL: there is no segment, or something else than strings without NUL and numbers was given. */
 const Family* family_of(const Schema* schema);
 /* Of a number or its text; else an exception, so that no handler of the program runs in between. */
 double number_of(const zval* value);

@@ -41,15 +41,24 @@ static int is_same(const Family* known, const Schema* wanted) {
   return 1;
 }
 
-/* NULL: a label name is no string, or a bound no number. */
+/* Else the library would know the metric by what stands before the NUL. */
+static int is_whole(const zend_string* text) {
+  if (strlen(ZSTR_VAL(text)) == ZSTR_LEN(text)) return 1;
+  zend_value_error("a NUL follows '%s': names and help must not have one", ZSTR_VAL(text));
+  return 0;
+}
+
+/* NULL: a label name is no string, or a bound no number, or a text has a NUL. */
 static Family* copy_schema(const Schema* wanted) {
   zval* value;
+  if (!is_whole(wanted->name) || !is_whole(wanted->help)) return NULL;
   ZEND_HASH_FOREACH_VAL(wanted->labels, value) {
     ZVAL_DEREF(value);
     if (Z_TYPE_P(value) != IS_STRING) {
       zend_type_error("a label name has to be a string");
       return NULL;
     }
+    if (!is_whole(Z_STR_P(value))) return NULL;
   }
   ZEND_HASH_FOREACH_END();
   if (wanted->bounds != NULL) {

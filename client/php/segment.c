@@ -1,4 +1,5 @@
 /* Opening the segment by the settings of php.ini or of the pool: php-fpm clears the environment. */
+#include <errno.h>
 #include <grp.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -49,7 +50,6 @@ static void tell_program(void) {
 /* NULL, or the line that says what is wrong with the setting. */
 static const char* read_group(shmetrics_options* options) {
   const char* name = SHMETRICS_G(group);
-  char buffer[4096];
   struct group entry, *found = NULL;
   if (name[0] == '\0') return NULL;
   char* end;
@@ -57,11 +57,13 @@ static const char* read_group(shmetrics_options* options) {
   options->has_group = 1;
   options->group = (uint32_t)number;
   if (*end == '\0') return NULL;
-  if (getgrnam_r(name, &entry, buffer, sizeof buffer, &found) != 0 || found == NULL) {
-    return "shmetrics.group is no group of this machine";
-  }
-  options->group = found->gr_gid;
-  return NULL;
+  size_t size = 16384;
+  char* room = emalloc(size);
+  /* A group of many members may need more room than any limit says. */
+  while (getgrnam_r(name, &entry, room, size, &found) == ERANGE) room = erealloc(room, size *= 2);
+  if (found != NULL) options->group = found->gr_gid;
+  efree(room);
+  return found == NULL ? "shmetrics.group is no group of this machine" : NULL;
 }
 
 static const char* read_mode(shmetrics_options* options) {

@@ -168,6 +168,15 @@ class PhpFunctions(OneSegment):
         self.assertIn("native", families["native_seconds"]["series"][0])
         self.assertNotIn("native", families["seconds"]["series"][0])
 
+    def test_a_nul_in_a_name_or_help_is_refused(self):
+        said = self.php("""
+            foreach ([["hits\\0x", 'H', []], ['hits', "H\\0x", []], ['hits', 'H', ["path\\0x"]]] as $schema)
+              try { Shmetrics\\counter(...$schema)->inc(array_fill(0, count($schema[2]), '/')); }
+              catch (ValueError $e) { echo $e->getMessage(), "\\n"; }""")
+        self.assertEqual(said.split("\n"), [f"a NUL follows '{what}': names and help must not have one"
+                                            for what in ("hits", "H", "path")] + [""])
+        self.assertEqual(self.shown(), {})
+
     def test_an_update_of_another_kind_is_refused(self):
         for source in ("Shmetrics\\counter('a_total', 'A')->set(1)", "Shmetrics\\counter('a_total', 'A')->observe(1)",
                        "Shmetrics\\gauge('g', 'G')->observe(1)", "Shmetrics\\summary('s', 'S')->inc()",
@@ -233,6 +242,17 @@ class PhpSegment(OneSegment):
         self.php("Shmetrics\\counter('a_total', 'A')->inc();", shmetrics__mode="0640", shmetrics__group=os.getgid())
         found = self.segment.stat()
         self.assertEqual((found.st_mode & 0o777, found.st_gid), (0o640, os.getgid()))
+
+    def test_a_group_may_have_any_number_of_members(self):
+        if subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode != 0:
+            self.skipTest("NOT TESTED: needs root, to show a program another /etc/group")
+        groups = self.segment.parent / "group"
+        groups.write_text("many:x:65534:" + ",".join(f"user{i}" for i in range(20000)) + "\n")
+        php = phps.settings(shmetrics__segment=self.segment, shmetrics__group="many")
+        subprocess.run(["unshare", "--mount", "sh", "-c", f'mount --bind {groups} /etc/group && exec php "$@"', "sh",
+                        *map(str, php), "-r", "Shmetrics\\counter('a_total', 'A')->inc();"], env=phps.environment(),
+                       check=True, timeout=60)
+        self.assertEqual(self.segment.stat().st_gid, 65534)
 
     def test_settings_that_are_none_open_nothing(self):
         for name, value in (("shmetrics__mode", "rw"), ("shmetrics__mode", "7777"), ("shmetrics__group", "nogroups")):
