@@ -49,6 +49,11 @@ void ProcessEntry::release() noexcept {
   if (claim && owner_pid_.load(std::memory_order_relaxed) == getpid()) shm::release_entry(mapping_.view, *claim);
 }
 
+void ProcessEntry::resume() noexcept {
+  const auto claim = claimed();
+  if (claim && owner_pid_.load(std::memory_order_relaxed) == getpid()) shm::resume_entry(mapping_.view, *claim);
+}
+
 void ProcessEntry::note_update(shm::EntryClaim claim) noexcept {
   if (has_counted_.load(std::memory_order_relaxed)) return;
   shm::mark_counted(mapping_.view, claim.worker);

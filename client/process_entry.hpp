@@ -33,6 +33,8 @@ class ProcessEntry {
   void claim() noexcept;
   /// Also in a signal handler.
   void release() noexcept;
+  /// Takes that back.
+  void resume() noexcept;
   /// Marks the entry as one whose owner has updated something, if it is not marked.
   void note_update(shm::EntryClaim claim) noexcept;
 

@@ -79,6 +79,11 @@ inline void release_entry(const SegmentView& view, EntryClaim claim) noexcept {
   SHMETRICS_FAILPOINT(release_entry_said);
 }
 
+/// Takes that back, while the owner lives. Any thread.
+inline void resume_entry(const SegmentView& view, EntryClaim claim) noexcept {
+  view.worker(claim.worker).released.store_release(0);
+}
+
 /// Whether any worker but `self` holds an entry of the segment behind `fd`.
 bool other_worker_alive(int fd, std::optional<std::uint32_t> self) noexcept;
 

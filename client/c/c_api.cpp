@@ -213,6 +213,10 @@ shmetrics_registry* shmetrics_open(const shmetrics_options* options, shmetrics_e
 
 int shmetrics_descriptor(const shmetrics_registry* registry) {
   if (registry == nullptr) return -1;
+void shmetrics_resume_worker() {
+  detail::Attachment::for_each([](detail::Attachment& attachment) { attachment.entry.resume(); });
+}
+
   const detail::SlowPath slow;
   return reinterpret_cast<detail::Attachment*>(const_cast<shmetrics_registry*>(registry))->mapping.file().kept_fd;
 }

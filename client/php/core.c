@@ -78,11 +78,27 @@ STD_PHP_INI_ENTRY("shmetrics.series_limit", "0", PHP_INI_SYSTEM, OnUpdateLongGEZ
                   zend_shmetrics_globals, shmetrics_globals)
 PHP_INI_END()
 
+/* The process becomes another program, which is no death. It comes back only if that fails. */
+static zif_handler pcntl_exec;
+static ZEND_NAMED_FUNCTION(release_and_exec) {
+  shmetrics_release_worker();
+  pcntl_exec(INTERNAL_FUNCTION_PARAM_PASSTHRU);
+  shmetrics_resume_worker();
+}
+
+static void wrap_exec(void) {
+  zend_internal_function* found = zend_hash_str_find_ptr(CG(function_table), ZEND_STRL("pcntl_exec"));
+  if (found == NULL) return;
+  pcntl_exec = found->handler;
+  found->handler = release_and_exec;
+}
+
 /* Opens nothing: php-fpm puts itself into the background by a fork that comes after it. */
 static PHP_MINIT_FUNCTION(shmetrics) {
   (void)type;
   REGISTER_INI_ENTRIES();
   register_family(family_methods);
+  wrap_exec();
   return SUCCESS;
 }
 

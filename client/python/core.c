@@ -313,6 +313,13 @@ static PyObject* core_set_program(PyObject* module, PyObject* name) {
 static PyMethodDef kFunctions[] = {{"open", core_open, METH_VARARGS, NULL},
                                    {"release_worker", core_release_worker, METH_NOARGS, NULL},
                                    {"set_program", core_set_program, METH_O, NULL},
+static PyObject* core_resume_worker(PyObject* module, PyObject* unused) {
+  (void)module;
+  (void)unused;
+  shmetrics_resume_worker();
+  Py_RETURN_NONE;
+}
+
                                    {"path", core_path, METH_O, NULL},
                                    {"info", core_info, METH_VARARGS, NULL},
                                    {"render", core_render, METH_VARARGS, NULL},
@@ -323,6 +330,7 @@ static PyModuleDef_Slot kSlots[] = {{Py_mod_exec, (void*)add_types}, {0, NULL}};
 static struct PyModuleDef kModule = {PyModuleDef_HEAD_INIT, .m_name = "shmetrics._core", .m_methods = kFunctions,
                                      .m_slots = kSlots};
 
+                                   {"resume_worker", core_resume_worker, METH_NOARGS, NULL},
 PyMODINIT_FUNC PyInit__core(void) {
   return PyModuleDef_Init(&kModule);
 }

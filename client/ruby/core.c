@@ -171,6 +171,12 @@ static VALUE release_worker(VALUE self) {
   return Qnil;
 }
 
+static VALUE resume_worker(VALUE self) {
+  (void)self;
+  shmetrics_resume_worker();
+  return Qnil;
+}
+
 /* ---- the module ---- */
 
 __attribute__((visibility("default"))) void Init_shmetrics_core(void) {
@@ -193,4 +199,5 @@ __attribute__((visibility("default"))) void Init_shmetrics_core(void) {
   rb_define_method(series_class, "observe", series_observe, 2);
   rb_define_module_function(module, "program=", set_program, 1);
   rb_define_module_function(module, "release_worker", release_worker, 0);
+  rb_define_module_function(module, "resume_worker", resume_worker, 0);
 }

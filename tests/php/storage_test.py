@@ -278,9 +278,15 @@ class PhpEnds(OneSegment):
         for program in ("", "exit(3);", "throw new Exception('expected');", "trigger_error('x', E_USER_ERROR);",
                         "posix_kill(getmypid(), SIGTERM); sleep(9);",
                         "if (pcntl_fork() === 0) exit; pcntl_wait($status);", "system('true');",
-                        "ini_set('memory_limit', '4M'); str_repeat('x', 9 << 20);"):
+                        "ini_set('memory_limit', '4M'); str_repeat('x', 9 << 20);", "pcntl_exec('/bin/true');"):
             with self.subTest(program):
                 self.assertEqual(self.deaths_after(program), 0)
+
+    def test_a_process_whose_exec_fails_goes_on_with_its_gauges(self):
+        text = self.php("""$g = Shmetrics\\gauge('g', 'G', [], 'livesum'); $g->set(3);
+            @pcntl_exec('/no/such/program'); $g->add(1); echo Shmetrics\\render();""")
+        self.assertEqual(samples_of(text), {"g": 4})
+        self.assertEqual(self.deaths_after("@pcntl_exec('/none'); posix_kill(getmypid(), SIGKILL);"), 1)
 
     def test_a_handler_of_the_program_stays_its_own(self):
         self.assertEqual(self.php("""pcntl_async_signals(true); pcntl_signal(SIGTERM, function () { echo 'own'; });

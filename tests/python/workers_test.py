@@ -277,6 +277,21 @@ class PythonWorkers(unittest.TestCase):
             time.sleep(0.05)
         self.fail(f"{missing} is not in {shown}")
 
+    def test_an_exec_is_no_death_and_one_that_fails_leaves_the_gauges(self):
+        for call in ("os.execv('/bin/true', ['true'])", "os.execve('/bin/true', ['true'], {})",
+                     "os.execlp('true', 'true')"):
+            with self.subTest(call):
+                segment = segments.new_directory() / "exec.seg"
+                worker = Worker(self, segment)
+                worker.does("import os; gauge = Gauge('g', 'G', multiprocess_mode='livesum'); gauge.set(3)")
+                for wrong in ("os.execv('/none', ['x'])", "os.execvp('no-such-program', ['x'])", "os.execve('/none')"):
+                    worker.does(f"""exec("try: {wrong}\\nexcept (OSError, TypeError): gauge.inc()")""")
+                self.assertEqual({"g": 6}, segments.samples(segment))
+                with self.assertRaises(AssertionError):
+                    worker.does(call)
+                worker.end()
+                self.assertEqual(0, deaths(segments.workers(segment)))
+
     def test_processes_of_multiprocessing_count_however_they_are_started(self):
         workers, counted = pooled()
         self.assertEqual(24, counted)

@@ -71,6 +71,10 @@ class RubyEnds(unittest.TestCase):
             with self.subTest(program):
                 self.assertEqual(self.deaths_after(program), 0)
 
+    def test_a_process_whose_exec_fails_is_a_worker_as_before(self):
+        program = "begin; exec('/none'); rescue SystemCallError; Process.kill(:KILL, $$); end"
+        self.assertEqual(self.deaths_after(program), 1)
+
     def test_a_kill_is_a_death(self):
         self.assertEqual(self.deaths_after("Process.kill(:KILL, $$)"), 1)
 

@@ -1,13 +1,15 @@
 """Ends that are no deaths. multiprocessing and billiard (celery) leave their children by os._exit, which skips the exit
-handlers of C. uvicorn since 0.29 sends itself the signal again that stopped it, and dies of it. And a server may repeat
-SIGTERM while Python finalises: so the worker is released as early as Python allows."""
+handlers of C, and so does what becomes another program by os.exec*. uvicorn since 0.29 sends itself the signal again
+that stopped it, and dies of it. And a server may repeat SIGTERM while Python finalises: so the worker is released as
+early as Python allows."""
 import atexit
+import functools
 import os
 import sys
 from types import ModuleType
 from typing import Any
 
-from ._core import release_worker
+from ._core import release_worker, resume_worker
 
 
 def _release_last(util: ModuleType) -> None:
@@ -35,6 +37,19 @@ def _release_before_signal(server: Any) -> None:
     server.shutdown = shutdown_and_release
 
 
+def _release_before_exec(name: str) -> None:
+    execute = getattr(os, name)
+
+    @functools.wraps(execute)
+    def release_and_execute(*args: Any, **named: Any) -> None:
+        release_worker()
+        try:
+            execute(*args, **named)
+        finally:
+            resume_worker()  # it has failed, and the process goes on
+    setattr(os, name, release_and_execute)
+
+
 def _is_ours_to_wrap(function: object) -> bool:  # it is there, and not wrapped already
     return getattr(function, "__module__", __name__) != __name__
 
@@ -53,6 +68,8 @@ def _watch_ends() -> None:
         _release_before_signal(server)
 
 
+for _name in ("execv", "execve"):  # the others call these
+    _release_before_exec(_name)
 atexit.register(release_worker)
 os.register_at_fork(after_in_child=_watch_ends)
 _watch_ends()

@@ -9,7 +9,7 @@ module Shmetrics
   MODES = %i[livesum livemin livemax liveall livemostrecent sum min max mostrecent all shared].freeze
 
   # `exit!` skips what runs at the end of a process, and unicorn's workers leave by it. A master of puma that restarts
-  # becomes its successor by `exec`.
+  # becomes its successor by `exec`; who comes back from it goes on.
   module Ends
     def exit!(*)
       Shmetrics.release_worker
@@ -19,6 +19,8 @@ module Shmetrics
     def exec(*)
       Shmetrics.release_worker
       super
+    ensure
+      Shmetrics.resume_worker
     end
   end
 
@@ -27,6 +29,8 @@ module Shmetrics
     def daemon(*)
       Shmetrics.release_worker
       super
+    ensure
+      Shmetrics.resume_worker
     end
   end
   private_constant :Ends, :Daemon

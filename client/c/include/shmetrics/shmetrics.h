@@ -93,6 +93,8 @@ SHMETRICS_C_API shmetrics_registry* shmetrics_default_registry(shmetrics_error* 
  * it by themselves; a worker that ends otherwise counts as a death. A signal handler may call it. Counters, histograms
  * and summaries go on counting after it; gauges are those of a worker that has ended. */
 SHMETRICS_C_API void shmetrics_release_worker(void);
+/* Takes that back, for a process that goes on because its `exec` has failed: gauges show again. */
+SHMETRICS_C_API void shmetrics_resume_worker(void);
 /* What the worker table calls this process, once it takes part; call it before the first update. For a script, whose
  * executable is that of its language. NULL: as the executable is called. */
 SHMETRICS_C_API void shmetrics_set_program(const char* name);

@@ -34,6 +34,7 @@ SHMETRICS_C_API shmetrics_registry* shmetrics_default_registry(shmetrics_error* 
 }
 
 SHMETRICS_C_API void shmetrics_release_worker(void) {}
+SHMETRICS_C_API void shmetrics_resume_worker(void) {}
 SHMETRICS_C_API void shmetrics_set_program(const char* name) {
   (void)name;
 }
