@@ -180,14 +180,6 @@ std::size_t write_bounds(double* bounds, std::size_t count, auto make) {
   }
 }
 
-std::size_t write_text(std::string_view text, char* out, std::size_t capacity) {
-  if (capacity == 0) return text.size();
-  const std::size_t written = std::min(text.size(), capacity - 1);
-  std::memcpy(out, text.data(), written);
-  out[written] = 0;
-  return text.size();
-}
-
 }  // namespace
 }  // namespace shmetrics::detail
 
@@ -213,16 +205,16 @@ shmetrics_registry* shmetrics_open(const shmetrics_options* options, shmetrics_e
 
 int shmetrics_descriptor(const shmetrics_registry* registry) {
   if (registry == nullptr) return -1;
-void shmetrics_resume_worker() {
-  detail::Attachment::for_each([](detail::Attachment& attachment) { attachment.entry.resume(); });
-}
-
   const detail::SlowPath slow;
   return reinterpret_cast<detail::Attachment*>(const_cast<shmetrics_registry*>(registry))->mapping.file().kept_fd;
 }
 
 void shmetrics_release_worker() {
   release_worker();
+}
+
+void shmetrics_resume_worker() {
+  detail::Attachment::for_each([](detail::Attachment& attachment) { attachment.entry.resume(); });
 }
 
 // The copy stays: a child that is forked at any moment may read it.
@@ -359,6 +351,17 @@ void shmetrics_gauge_unset(shmetrics_gauge gauge) {
   Gauge(detail::parts_of(gauge.series)).unset();
 }
 
+void shmetrics_gauge_remove(const shmetrics_gauge_family* family, const shmetrics_string* values, size_t count) {
+  const auto* state = reinterpret_cast<const detail::FamilyState*>(family);
+  if (state != nullptr && !state->is_declared()) state = state->healed.load(std::memory_order_acquire);
+  if (state == nullptr) return;
+  const detail::Views texts(values, count);
+  // If this process does not know the label set, it has set no value. In the mode shared, another process may have.
+  const bool is_known = state->attachment->mirror.series().find(state->entry, texts) != detail::SeriesTable::kUnknown;
+  const bool may_be_unknown = state->schema.labels.empty() || state->schema.gauge_mode == shm::GaugeMode::kShared;
+  if (is_known || may_be_unknown) Gauge(detail::find_series(state, texts)).unset();
+}
+
 int shmetrics_gauge_own(shmetrics_gauge gauge, double* value) {
   const detail::HandleParts parts = detail::parts_of(gauge.series);
   const auto* const attachment = detail::is_dropped(parts.cell) ? nullptr : detail::Attachment::at(parts.registry);
@@ -379,14 +382,4 @@ void shmetrics_summary_observe(shmetrics_summary summary, double value) {
 
 double shmetrics_now(void) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-size_t shmetrics_normalize_route(const char* path, size_t size, char* route, size_t capacity) {
-  const std::string_view given = path == nullptr ? std::string_view() : std::string_view(path, size);
-  try {
-    const Route normalized = normalize_route(given);
-    return detail::write_text(normalized.view(), route, capacity);
-  } catch (const std::bad_alloc&) {
-    return detail::write_text(given, route, capacity);
-  }
 }

@@ -52,13 +52,6 @@ UPDATE(gauge_set, shmetrics_gauge, shmetrics_gauge_set)
 UPDATE(histogram_observe, shmetrics_histogram, shmetrics_histogram_observe)
 UPDATE(summary_observe, shmetrics_summary, shmetrics_summary_observe)
 
-static napi_value gauge_unset(napi_env env, napi_callback_info info) {
-  const Update update = update_of(env, info);
-  const shmetrics_gauge gauge = {update.series};
-  shmetrics_gauge_unset(gauge);
-  return NULL;
-}
-
 static napi_value release_worker(napi_env env, napi_callback_info info) {
   (void)env;
   (void)info;
@@ -98,7 +91,7 @@ NAPI_MODULE_INIT() {
       FUNCTION("counterAdd", counter_add),
       FUNCTION("gaugeAdd", gauge_add),
       FUNCTION("gaugeSet", gauge_set),
-      FUNCTION("gaugeUnset", gauge_unset),
+      FUNCTION("gaugeRemove", addon_gauge_remove),
       FUNCTION("histogramObserve", histogram_observe),
       FUNCTION("summaryObserve", summary_observe),
       FUNCTION("releaseWorker", release_worker),

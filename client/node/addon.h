@@ -24,6 +24,7 @@ napi_value addon_open(napi_env env, napi_callback_info info);
 napi_value addon_set_program(napi_env env, napi_callback_info info);
 napi_value addon_declare(napi_env env, napi_callback_info info);
 napi_value addon_find(napi_env env, napi_callback_info info);
+napi_value addon_gauge_remove(napi_env env, napi_callback_info info);
 
 /* reading.c */
 napi_value addon_render(napi_env env, napi_callback_info info);

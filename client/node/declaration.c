@@ -156,28 +156,50 @@ napi_value addon_declare(napi_env env, napi_callback_info info) {
   return answer;
 }
 
-/* find(family, values, kept) -> index of the series; 0, until the next find, if it is not kept or only overflow */
-napi_value addon_find(napi_env env, napi_callback_info info) {
+/* A label set of a family, and whether it is kept. */
+typedef struct {
+  const void* family;
   char texts[MOST_LABELS][VALUE_BYTES];
   shmetrics_string values[MOST_LABELS];
-  napi_value arguments[3], element, answer = NULL;
+  uint32_t count;
+  bool is_kept;
+} LabelSet;
+
+/* The arguments (family, values[, kept]). */
+static int read_label_set(napi_env env, napi_callback_info info, LabelSet* set) {
+  napi_value arguments[3], element;
   size_t argument_count = 3;
-  uint32_t family = 0, count = 0, index = 0;
-  bool is_kept = false;
-  Environment* environment = environment_of(env);
+  uint32_t family = 0;
+  const Environment* environment = environment_of(env);
+  set->count = 0;
+  set->is_kept = false;
   napi_get_cb_info(env, info, &argument_count, arguments, NULL, NULL);
   napi_get_value_uint32(env, arguments[0], &family);
-  napi_get_array_length(env, arguments[1], &count);
-  napi_get_value_bool(env, arguments[2], &is_kept);
-  if (family >= environment->family_count || count > MOST_LABELS) return throw_error(env, "no such family");
-  for (uint32_t i = 0; i < count; ++i) {
-    values[i].data = texts[i];
-    values[i].size = 0;
-    if (napi_get_element(env, arguments[1], i, &element) != napi_ok) return NULL;
-    napi_get_value_string_utf8(env, element, texts[i], VALUE_BYTES, &values[i].size);
+  napi_get_array_length(env, arguments[1], &set->count);
+  napi_get_value_bool(env, arguments[2], &set->is_kept);
+  if (family >= environment->family_count || set->count > MOST_LABELS) {
+    throw_error(env, "no such family");
+    return 0;
   }
-  const shmetrics_series found = shmetrics_find_strings(environment->families[family], values, count);
-  if (is_kept && !shmetrics_is_overflow(found) &&
+  set->family = environment->families[family];
+  for (uint32_t i = 0; i < set->count; ++i) {
+    set->values[i].data = set->texts[i];
+    set->values[i].size = 0;
+    if (napi_get_element(env, arguments[1], i, &element) != napi_ok) return 0;
+    napi_get_value_string_utf8(env, element, set->texts[i], VALUE_BYTES, &set->values[i].size);
+  }
+  return 1;
+}
+
+/* find(family, values, kept) -> index of the series; 0, until the next find, if it is not kept or only overflow */
+napi_value addon_find(napi_env env, napi_callback_info info) {
+  LabelSet set;
+  uint32_t index = 0;
+  napi_value answer = NULL;
+  Environment* environment = environment_of(env);
+  if (!read_label_set(env, info, &set)) return NULL;
+  const shmetrics_series found = shmetrics_find_strings(set.family, set.values, set.count);
+  if (set.is_kept && !shmetrics_is_overflow(found) &&
       grow((void**)&environment->series, sizeof *environment->series, environment->series_count,
            &environment->series_room)) {
     index = environment->series_count++;
@@ -185,4 +207,10 @@ napi_value addon_find(napi_env env, napi_callback_info info) {
   environment->series[index] = found;
   napi_create_uint32(env, index, &answer);
   return answer;
+}
+
+napi_value addon_gauge_remove(napi_env env, napi_callback_info info) {
+  LabelSet set;
+  if (read_label_set(env, info, &set)) shmetrics_gauge_remove(set.family, set.values, set.count);
+  return NULL;
 }

@@ -89,16 +89,16 @@ static int read_value(PyObject* value, PyObject** held, shmetrics_string* text) 
   return 0;
 }
 
-/* Nothing is kept here, so that label values without bound cost no memory: the library finds a known series again by a
- * hash and a compare. */
-static PyObject* metric_labels(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
+typedef PyObject* (*Use)(Metric* family, const shmetrics_string* values, size_t count);
+
+static PyObject* with_values(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* keywords, Use use) {
   Metric* family = (Metric*)self;
   const Py_ssize_t named = keywords == NULL ? 0 : PyTuple_Size(keywords);
   PyObject* names = family->label_names;
   const Py_ssize_t wanted = names == NULL ? 0 : PyTuple_Size(names);
   PyObject* held[MOST_LABELS];
   shmetrics_string values[MOST_LABELS];
-  Metric* series = NULL;
+  PyObject* result = NULL;
   if (wanted == 0 || count + named != wanted || (count > 0 && named > 0)) {
     PyErr_Format(PyExc_ValueError, "labels() takes %zd values, by position or by name", wanted);
     return NULL;
@@ -110,15 +110,25 @@ static PyObject* metric_labels(PyObject* self, PyObject* const* args, Py_ssize_t
     if (value == NULL) PyErr_Format(PyExc_ValueError, "labels() misses %R", PyTuple_GetItem(names, read));
     if (value == NULL || read_value(value, &held[read], &values[read]) != 0) break;
   }
-  if (read == wanted) series = (Metric*)PyType_GenericAlloc(Py_TYPE(self), 0);
-  if (series != NULL) {
-    series->family = family->family;
-    series->only_set = family->only_set;
-    series->series = shmetrics_find_strings(family->family, values, (size_t)wanted);
-  }
+  if (read == wanted) result = use(family, values, (size_t)wanted);
   while (read > 0) Py_XDECREF(held[--read]);
   Py_DECREF(names);
+  return result;
+}
+
+/* Nothing is kept here, so that label values without bound cost no memory: the library finds a known series again by a
+ * hash and a compare. */
+static PyObject* make_series(Metric* family, const shmetrics_string* values, size_t count) {
+  Metric* series = (Metric*)PyType_GenericAlloc(Py_TYPE(family), 0);
+  if (series == NULL) return NULL;
+  series->family = family->family;
+  series->only_set = family->only_set;
+  series->series = shmetrics_find_strings(family->family, values, count);
   return (PyObject*)series;
+}
+
+static PyObject* metric_labels(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
+  return with_values(self, args, count, keywords, make_series);
 }
 
 static PyObject* counter_inc(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
@@ -190,12 +200,13 @@ static PyObject* gauge_set_to_current_time(PyObject* self, PyObject* unused) {
   Py_RETURN_NONE;
 }
 
-static PyObject* gauge_unset(PyObject* self, PyObject* unused) {
-  const shmetrics_gauge gauge = {series_of(self)};
-  (void)unused;
-  if (!is_series(self)) return NULL;
-  shmetrics_gauge_unset(gauge);
+static PyObject* remove_series(Metric* family, const shmetrics_string* values, size_t count) {
+  shmetrics_gauge_remove(family->family, values, count);
   Py_RETURN_NONE;
+}
+
+static PyObject* gauge_remove(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
+  return with_values(self, args, count, keywords, remove_series);
 }
 
 static PyObject* gauge_own_value(PyObject* self, PyObject* unused) {
@@ -269,7 +280,7 @@ static PyMethodDef kGaugeMethods[] = {
     {"set_to_current_time", gauge_set_to_current_time, METH_NOARGS,
      DOC("set_to_current_time($self)", "Is the time in seconds since 1970.")},
     {"_enter", gauge_enter, METH_NOARGS, NULL},
-    {"_unset", gauge_unset, METH_NOARGS, NULL},
+    {"_remove", FAST(gauge_remove), NULL},
     {"own_value", gauge_own_value, METH_NOARGS, DOC("own_value($self)", "What this process itself has set, or None.")},
     OF_ALL};
 static PyMethodDef kHistogramMethods[] = {{"observe", FAST(histogram_observe), OBSERVE_DOC}, OF_ALL};
@@ -302,6 +313,13 @@ static PyObject* core_release_worker(PyObject* module, PyObject* unused) {
   Py_RETURN_NONE;
 }
 
+static PyObject* core_resume_worker(PyObject* module, PyObject* unused) {
+  (void)module;
+  (void)unused;
+  shmetrics_resume_worker();
+  Py_RETURN_NONE;
+}
+
 static PyObject* core_set_program(PyObject* module, PyObject* name) {
   const char* text = text_of(name);
   (void)module;
@@ -312,14 +330,8 @@ static PyObject* core_set_program(PyObject* module, PyObject* name) {
 
 static PyMethodDef kFunctions[] = {{"open", core_open, METH_VARARGS, NULL},
                                    {"release_worker", core_release_worker, METH_NOARGS, NULL},
+                                   {"resume_worker", core_resume_worker, METH_NOARGS, NULL},
                                    {"set_program", core_set_program, METH_O, NULL},
-static PyObject* core_resume_worker(PyObject* module, PyObject* unused) {
-  (void)module;
-  (void)unused;
-  shmetrics_resume_worker();
-  Py_RETURN_NONE;
-}
-
                                    {"path", core_path, METH_O, NULL},
                                    {"info", core_info, METH_VARARGS, NULL},
                                    {"render", core_render, METH_VARARGS, NULL},
@@ -330,7 +342,6 @@ static PyModuleDef_Slot kSlots[] = {{Py_mod_exec, (void*)add_types}, {0, NULL}};
 static struct PyModuleDef kModule = {PyModuleDef_HEAD_INIT, .m_name = "shmetrics._core", .m_methods = kFunctions,
                                      .m_slots = kSlots};
 
-                                   {"resume_worker", core_resume_worker, METH_NOARGS, NULL},
 PyMODINIT_FUNC PyInit__core(void) {
   return PyModuleDef_Init(&kModule);
 }

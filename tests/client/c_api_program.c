@@ -69,6 +69,8 @@ static void count_every_kind(shmetrics_registry* registry) {
   shmetrics_gauge_family* load =
       shmetrics_declare_gauge(registry, "app_load", "Load", SHMETRICS_NO_LABELS, SHMETRICS_MAX, NULL, NULL);
   shmetrics_gauge_family* rooms;
+  const shmetrics_string floor = {"1", 1};
+  double own;
   shmetrics_histogram_family *seconds, *native;
   shmetrics_summary_family* sizes =
       shmetrics_declare_summary(registry, "app_size_bytes", "Sizes", SHMETRICS_NO_LABELS, NULL, NULL);
@@ -107,6 +109,14 @@ static void count_every_kind(shmetrics_registry* registry) {
       shmetrics_declare_gauge(registry, "app_rooms", "Rooms", SHMETRICS_LABELS("floor"), SHMETRICS_MAX, &options, NULL);
   CHECK(!shmetrics_is_overflow(shmetrics_find(rooms, SHMETRICS_LABELS("1"))));
   CHECK(shmetrics_is_overflow(shmetrics_find(rooms, SHMETRICS_LABELS("2"))));
+  shmetrics_gauge_set(shmetrics_gauge_with(rooms, SHMETRICS_LABELS("1")), 4);
+  shmetrics_gauge_remove(rooms, &floor, 0);
+  CHECK(shmetrics_gauge_own(shmetrics_gauge_with(rooms, SHMETRICS_LABELS("1")), &own) && own == 4);
+  shmetrics_gauge_remove(rooms, &floor, 1);
+  CHECK(!shmetrics_gauge_own(shmetrics_gauge_with(rooms, SHMETRICS_LABELS("1")), &own));
+  shmetrics_gauge_remove(NULL, &floor, 1);
+  shmetrics_release_worker();
+  shmetrics_resume_worker();
   shmetrics_summary_observe(shmetrics_summary_with(sizes, SHMETRICS_NO_LABELS), 100);
   CHECK(shmetrics_info(registry, "app_build_info", "Build", (const char* const[]){"version"},
                        (const char* const[]){"1.2.3"}, 1, NULL) == SHMETRICS_OK);

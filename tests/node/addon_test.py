@@ -30,8 +30,8 @@ class NodeAddon(unittest.TestCase):
             addon.counterAdd(addon.find(counter, ['2', ''], false), 3);
             const gauge = addon.find(addon.declare('gauge', 'g', 'G', [], [], 5, 0)[0], [], true);
             addon.gaugeSet(gauge, 5); addon.gaugeAdd(gauge, -2); addon.gaugeAdd(gauge);
-            const gone = addon.find(addon.declare('gauge', 'gone', 'G', [], [], 2, 0)[0], [], true);
-            addon.gaugeSet(gone, 1); addon.gaugeUnset(gone);
+            const [gone] = addon.declare('gauge', 'gone', 'G', [], [], 2, 0);
+            addon.gaugeSet(addon.find(gone, [], true), 1); addon.gaugeRemove(gone, []);
             const seconds = addon.find(addon.declare('histogram', 'h', 'H', [], [1, 2], 0, 0)[0], [], true);
             addon.histogramObserve(seconds, 1.5);
             addon.summaryObserve(addon.find(addon.declare('summary', 's', 'S', [], [], 0, 0)[0], [], true), 7);

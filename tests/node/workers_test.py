@@ -134,6 +134,31 @@ class NodeEnds(unittest.TestCase):
                                            "require('child_process').execFileSync('/bin/true');"), 0)
 
 
+SHARED = """
+const cluster = require('cluster');
+if (cluster.isPrimary) {
+  cluster.fork().on('message', () => cluster.fork({ REMOVES: 1 }).on('message', text => {
+    console.log(text);
+    process.exit();
+  }));
+} else {
+  const client = require('@shmetrics/prom-client');
+  const gauges = ['shared', 'sum'].map(name => new client.Gauge({ name, help: 'G', labelNames: ['x'], mode: name }));
+  gauges.forEach(gauge => (process.env.REMOVES ? gauge.remove('a') : gauge.set({ x: 'a' }, 5)));
+  client.register.metrics().then(text => process.send(text));
+  process.on('disconnect', () => process.exit());
+}
+"""
+
+
+class NodeShared(unittest.TestCase):
+    def test_a_shared_value_is_removed_for_all_and_any_other_for_this_worker(self):
+        program = new_directory() / "shared.js"
+        program.write_text(SHARED)
+        shown = node.run(program.with_name("test.seg"), program)[0]
+        self.assertEqual(samples_of(shown), {'sum{x="a"}': 5})
+
+
 REFUSED = """
 const client = require('@shmetrics/prom-client');
 const updates = { Counter: 'inc', Gauge: 'inc', Histogram: 'observe', Summary: 'observe' };

@@ -2,7 +2,7 @@
 //
 //   open([path]) -> segment; the first is 0    declare(kind, name, help, labels, bounds, mode, limit, segment)
 //   find(family, values, kept) -> series         -> [family, code, message]
-//   counterAdd(series[, n])                    gaugeAdd(series[, n]) gaugeSet(series, n) gaugeUnset(series)
+//   counterAdd(series[, n])                    gaugeAdd(series[, n]) gaugeSet(series, n) gaugeRemove(family, values)
 //   histogramObserve(series, n)                summaryObserve(series, n)
 //   setProgram(name) releaseWorker()           render(format, segment) -> promise of texts, one a family
 'use strict';

@@ -47,9 +47,7 @@ class GaugeChild extends Child {
       check('Value', value);
       addon.gaugeSet(this.index || this.resolve(), value);
     };
-    this.unset = () => { // what was never set must not be shown from now on
-      if (this.index || !this.isKept) addon.gaugeUnset(this.index || this.resolve());
-    };
+    this.remove = () => addon.gaugeRemove(this.family.index, this.values);
     this.setToCurrentTime = () => this.set(Date.now() / 1000);
     this.startTimer = () => this.startTimerOfMetric();
   }
@@ -102,14 +100,14 @@ class Gauge extends peer.client.Gauge {
     } else if (this.labelNames.length === 0) {
       this._family.childWithoutLabels().set(0);
     } else {
-      for (const child of this._family.children()) child.unset();
+      for (const child of this._family.children()) child.remove();
     }
   }
 
   // This worker shows the label set no more, until it sets it again.
   remove(...args) {
     if (!this._family) super.remove(...args);
-    else childOf(this, args).unset();
+    else childOf(this, args).remove();
   }
 }
 

@@ -133,7 +133,7 @@ class Gauge(_core.Gauge):
 
     def remove(self, *labelvalues: object) -> None:
         """This process shows no value for these label values any more, until it sets one. Others show theirs."""
-        self.labels(*labelvalues)._unset()
+        self._remove(*labelvalues)
 
     def track_inprogress(self) -> InprogressTracker:
         """`with` or decorator: 1 more for as long as it runs."""

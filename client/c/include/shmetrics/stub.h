@@ -143,6 +143,9 @@ SHMETRICS_C_API void shmetrics_gauge_set_to_current_time(shmetrics_gauge gauge) 
 
 SHMETRICS_C_API void shmetrics_gauge_unset(shmetrics_gauge gauge) {}
 
+SHMETRICS_C_API void shmetrics_gauge_remove(const shmetrics_gauge_family* family, const shmetrics_string* values,
+                                            size_t count) {}
+
 SHMETRICS_C_API int shmetrics_gauge_own(shmetrics_gauge gauge, double* value) {
   return 0;
 }
