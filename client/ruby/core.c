@@ -198,6 +198,7 @@ __attribute__((visibility("default"))) void Init_shmetrics_core(void) {
   rb_define_method(series_class, "set", series_set, 2);
   rb_define_method(series_class, "observe", series_observe, 2);
   rb_define_module_function(module, "program=", set_program, 1);
+  rb_ext_ractor_safe(true); /* for what follows: exit! and exec call it, and any Ractor may call those */
   rb_define_module_function(module, "release_worker", release_worker, 0);
   rb_define_module_function(module, "resume_worker", resume_worker, 0);
 }

@@ -67,7 +67,7 @@ class RubyEnds(unittest.TestCase):
                         "Process.kill(:TERM, $$); sleep", "Thread.new { exit }.join", "system('true'); `true`",
                         "Process.wait(fork { exit! })", "trap(:TERM) { exit!(0) }; Process.kill(:TERM, $$); sleep",
                         "Process.daemon(true)", "exec('true')", "Process.exec({}, 'true', close_others: true)",
-                        "Kernel.exec('true')"):
+                        "Kernel.exec('true')", "Ractor.new { exec('true') }.take", "Ractor.new { exit! }.take"):
             with self.subTest(program):
                 self.assertEqual(self.deaths_after(program), 0)
 
