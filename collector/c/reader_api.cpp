@@ -176,7 +176,10 @@ int render(const shmetrics_reading& reading, shmetrics_format format, const Want
         render_text(parts, output);
       }
       lock.unlock();
-      if (!output.left_out().empty()) throw shm::Error(shm::Fault::kFull, "a family makes more than 256 MiB of text");
+      if (!output.left_out().empty()) {
+        throw shm::Error(shm::Fault::kFull, parts.front().family->name +
+                                                " makes more than 256 MiB of text: leave it out, or walk its values");
+      }
       flush();
     });
     if (format == SHMETRICS_OPENMETRICS) end_openmetrics(text);

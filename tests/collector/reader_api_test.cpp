@@ -6,6 +6,7 @@
 #include <csignal>
 #include <fstream>
 #include <map>
+#include <memory>
 #include <sstream>
 
 #include "collector/openmetrics.hpp"
@@ -271,6 +272,30 @@ TEST_F(ReaderApi, WhatCannotBeReadSaysWhy) {
   EXPECT_EQ(shmetrics_reading_walk(nullptr, nullptr, nullptr, nullptr), -1);
   EXPECT_EQ(shmetrics_reading_workers(nullptr, nullptr, nullptr), 0);
   shmetrics_reading_free(nullptr);
+}
+
+TEST_F(ReaderApi, AFamilyWhoseTextWouldBeCutIsAnErrorThatNamesItInEveryFormatOfText) {
+  tests::SegmentBuilder large({.workers = shm::kMaxWorkers, .thread_slots = 1, .cells = shm::kGrowthCells});
+  const std::vector<std::string_view> labels{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"};
+  const auto family = large.family(tests::gauge("large", shm::GaugeMode::kAll, labels));
+  const std::string text(1000, 'y');
+  std::vector<std::string_view> values(labels.size(), text);
+  for (int i = 0; i < 24; ++i) {  // 24 series of 1,024 lines of 12 KB
+    const std::string number = std::to_string(i);
+    values.back() = number;
+    const std::uint32_t cell = large.series(family, values);
+    for (std::uint32_t worker = 0; worker < shm::kMaxWorkers; ++worker) large.set_gauge(worker, cell, 1);
+  }
+  for (std::uint32_t worker = 0; worker < shm::kMaxWorkers; ++worker) large.dead(worker);
+  const std::unique_ptr<shmetrics_reading, decltype(&shmetrics_reading_free)> reading(
+      shmetrics_read(large.path().c_str(), &error_), shmetrics_reading_free);
+  ASSERT_NE(reading, nullptr) << error_.message;
+  for (const auto format : {SHMETRICS_TEXT, SHMETRICS_OPENMETRICS, SHMETRICS_PROTOBUF}) {
+    int calls = 0;
+    EXPECT_EQ(shmetrics_reading_render(reading.get(), format, nullptr, nullptr, stop_at_once, &calls, &error_), -1);
+    EXPECT_EQ(calls, 0);
+    EXPECT_STREQ(error_.message, "large makes more than 256 MiB of text: leave it out, or walk its values");
+  }
 }
 
 }  // namespace
