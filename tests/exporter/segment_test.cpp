@@ -84,6 +84,8 @@ TEST_F(SegmentTest, WhoHoldsReadLocksOnItIsTakenForNoWorkerAndSaidOnce) {
   lock.l_start = static_cast<off_t>(shm::live_byte(1));
   lock.l_len = 1;
   ASSERT_EQ(fcntl(reader, F_OFD_SETLK, &lock), 0);
+  // It may have looked already, and looks again after kLockPause.
+  ASSERT_TRUE(eventually([&] { return scrape().find("\nshmetrics_foreign_locks 1\n") != std::string::npos; }));
   for (int i = 0; i < 3; ++i) {
     const std::string text = scrape();
     EXPECT_THAT(text, HasSubstr("\nshmetrics_foreign_locks 1\n"));
