@@ -323,7 +323,8 @@ SHMETRICS_C_API int shmetrics_gauge_add(shmetrics_gauge gauge, double n);
 SHMETRICS_C_API void shmetrics_gauge_set_to_current_time(shmetrics_gauge gauge);
 /* This process shows no value any more, until it sets one; see shmetrics::Gauge::unset. */
 SHMETRICS_C_API void shmetrics_gauge_unset(shmetrics_gauge gauge);
-/* The same of a label set, which this call does not register: what was never set stays unshown. */
+/* The same of a label set. What was never set stays unshown. It is not registered either, except in the mode shared,
+ * where another process may have set it. */
 SHMETRICS_C_API void shmetrics_gauge_remove(const shmetrics_gauge_family* family, const shmetrics_string* values,
                                             size_t count);
 /* What this process itself shows of the gauge, whatever its mode makes of many: 1 and the value, or 0 when it has set
