@@ -31,7 +31,8 @@ def outcome(case):
 
 def last_words(case):
     """The end of a failed test's output, which CI shows and a log that is gone does not."""
-    return (case.findtext("system-out") or "no output").rstrip().splitlines()[-25:]
+    lines = (case.findtext("system-out") or "no output").rstrip().splitlines()
+    return [line[:200] for line in lines[-25:]]  # some hold a whole scrape
 
 
 def is_told(stage, failed):

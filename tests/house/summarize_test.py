@@ -9,7 +9,7 @@ SUMMARIZE = pathlib.Path(__file__).with_name("summarize.py")
 PASSED = '<testcase name="A.Holds" status="run" time="0.5"/>'
 SKIPPED = ('<testcase name="A.NeedsRoot" status="notrun"><skipped message="SKIP_RETURN_CODE=77"/>'
            "<system-out>skipped: needs root</system-out></testcase>")
-FAILED = ('<testcase name="A.Fails" status="fail"><system-out>a_test.cpp:7: Failure\n  Which is: 1\n'
+FAILED = ('<testcase name="A.Fails" status="fail"><system-out>a_test.cpp:7: Failure\n  Which is: ' + "1" * 999 + "\n"
           "</system-out></testcase>")
 NOT_STARTED = '<testcase name="A.IsGone" status="notrun"><skipped message="Unable to find executable"/></testcase>'
 
@@ -34,7 +34,7 @@ class Summarize(unittest.TestCase):
         status, lines = summary([PASSED, FAILED])
         self.assertEqual(status, 1)
         begin = lines.index("failed: dev: A.Fails")
-        self.assertEqual(lines[begin + 1 : begin + 3], ["  | a_test.cpp:7: Failure", "  |   Which is: 1"])
+        self.assertEqual(lines[begin + 1 : begin + 3], ["  | a_test.cpp:7: Failure", "  |   Which is: " + "1" * 188])
         self.assertEqual(lines[-1], "1 passed, 1 failed, 0 skipped")
 
     def test_a_test_that_could_not_be_started_failed(self):
