@@ -22,7 +22,7 @@ CONFIGURATIONS = ("prometheus/prometheus.yml", "docker/prometheus.yml", "scale/l
 # What the exporter's alerts have to be about.
 EXPORTER_ALERTS = {"ExporterDown", "SegmentDown", "NoLiveWorkers", "SeriesOverflow", "DeclarationsRefused",
                    "FamilyGenerations", "UpdatesDropped", "SlotsExhausted", "SegmentFilling", "WorkerDeaths",
-                   "ReloadFailed", "CertificateExpiring"}
+                   "ReloadFailed", "CertificateExpiring", "RecordsLeftOut"}
 RULE_FILES = ("alerts.yml", "shmetrics-alerts.yml", "rules.yml")
 
 
@@ -129,7 +129,8 @@ class Prometheus(unittest.TestCase):
                    "SeriesOverflow": (f"overflow_total offset 15m\n{' ' * 14}and on (job, instance, segment) "
                                       "shmetrics_segment_up offset 15m", "overflow_total offset 15m"),
                    "ReloadFailed": ("successful == 0", "successful >= 0"), "ExporterDown": ("[1d]", "[1s]"),
-                   "SegmentDown": ("ment_up == 0", "ment_up >= 0"),
+                   "SegmentDown": ("unless on (job, instance)", "and on (job, instance)"),
+                   "RecordsLeftOut": ("quarantined > 0", "quarantined >= 0"),
                    "NoLiveWorkers": ('"live"} == 0', '"live"} >= 0')}
         for old, new in changes.values():
             path = next(path for path, text in rules.items() if old in text)
