@@ -99,7 +99,8 @@ void warn_of_generations(const Catalog& catalog, const Report& report) {
     const auto& generations = family->generations;
     if (generations.empty()) continue;
     report(shm::quoted(family->name) + " has " + to_string(generations.size()) + " schemas (" +
-           difference(*generations.end()[-2], *generations.back()) + "): restart the workers of the old release");
+           difference(*generations.end()[-2], *generations.back()) +
+           "): restart workers of the old release, if any runs");
   }
 }
 

@@ -92,9 +92,10 @@ void SnapshotReader::follow_path() {
         close();
         throw;
       }
-      orphaned_by_ = error.fault() == shm::Fault::kNotReady
-                         ? path_ + " was removed while in use: its workers go on unseen by new ones, restart them"
-                         : std::string(error.what()) + "; what was open before is served while its workers live";
+      orphaned_by_ =
+          error.fault() == shm::Fault::kNotReady
+              ? path_ + " was removed while in use: restart the application, with the master that forks the workers"
+              : std::string(error.what()) + "; what was open before is served while its workers live";
     }
   }
   bool is_unchanged = false;

@@ -236,13 +236,18 @@ Descriptor open_file(const std::string& path, int access) {
   return file;
 }
 
-// Whose file it is, as far as that can be seen without opening it.
-std::string describe_owner(const std::string& path) {
+// Who may open it, as far as that can be seen without opening it, and what lets this process in.
+std::string describe_refusal(const std::string& path) {
+  const std::string process = ", this process runs as uid " + to_string(geteuid());
   struct stat status;
-  if (lstat(path.c_str(), &status) != 0) return "this user may not enter its folder";
+  if (lstat(path.c_str(), &status) != 0) {
+    return "this user may not enter its folder" + process + "; let it enter the folder (chgrp, chmod g+x)";
+  }
   char mode[8];
   std::snprintf(mode, sizeof mode, "0%03o", static_cast<unsigned>(status.st_mode & 0777));
-  return "it belongs to uid " + to_string(status.st_uid) + ", mode " + mode;
+  return "it belongs to uid " + to_string(status.st_uid) + ", mode " + mode + process +
+         "; run as that user, give the file a group (chgrp and chmod; before it is made: SHMETRICS_MODE and "
+         "SHMETRICS_GROUP)";
 }
 
 [[noreturn]] void throw_open_error(int error_number, const std::string& path) {
@@ -256,11 +261,8 @@ std::string describe_owner(const std::string& path) {
       throw Error(Fault::kNotReady, "no segment at " + path + " yet: it appears when a worker opens it");
     case EACCES:
     case EPERM:
-      throw Error(Fault::kRefused,
-                  "no permission for " + path + ": " + describe_owner(path) + ", this process runs as uid " +
-                      to_string(geteuid()) +
-                      "; run as that user, give the file a group (SHMETRICS_MODE and SHMETRICS_GROUP), " + "or set " +
-                      kPathVariable + " to another file");
+      throw Error(Fault::kRefused, "no permission for " + path + ": " + describe_refusal(path) + ", or set " +
+                                       kPathVariable + " to another file");
     case ELOOP:
       throw Error(Fault::kRefused, path + " is a symbolic link: name the file itself");
     case EISDIR:

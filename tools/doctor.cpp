@@ -7,6 +7,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "collector/check.hpp"
@@ -53,11 +54,14 @@ std::string group_name(gid_t gid) {
   return found != nullptr ? found->gr_name : "gid " + std::to_string(gid);
 }
 
+std::string folder_of(const std::string& path) {
+  const std::string folder = std::filesystem::path(path).parent_path().string();
+  return folder.empty() ? "." : folder;
+}
+
 // A program that counts elsewhere is the usual reason: other segments of this machine.
 void report_other_segments(const std::string& path, Report& report) {
-  std::string folder = std::filesystem::path(path).parent_path().string();
-  if (folder.empty()) folder = ".";
-  const std::string own = folder + "/*.seg";
+  const std::string own = folder_of(path) + "/*.seg";
   glob_t found{};
   glob(own.c_str(), 0, nullptr, &found);
   if (own != "/dev/shm/*.seg") glob("/dev/shm/shmetrics*.seg", GLOB_APPEND, nullptr, &found);
@@ -71,8 +75,22 @@ void report_other_segments(const std::string& path, Report& report) {
   globfree(&found);
 }
 
+void report_room(const std::string& path, Report& report) {
+  struct statvfs room {};
+  if (statvfs(path.c_str(), &room) != 0) return;
+  const std::uint64_t free_bytes = room.f_bavail * room.f_frsize;
+  if (free_bytes < kLittleRoomBytes) {
+    report.problem("its file system has " + std::to_string(free_bytes / 1024) +
+                   " KiB left, and without room new workers and new series get no memory: remove files, or mount -o "
+                   "remount,size=");
+  } else {
+    report.ok("its file system has " + std::to_string(free_bytes >> 20) + " MiB left");
+  }
+}
+
 void report_missing(const std::string& path, const std::string& why, Report& report) {
   report.problem(why);
+  report_room(folder_of(path), report);
   report.note(
       "the application uses $SHMETRICS_SEGMENT, else /dev/shm/shmetrics-UID.seg, UID being its own (root: "
       "/dev/shm/shmetrics.seg), unless it names a path itself");
@@ -91,15 +109,7 @@ void report_file(const std::string& path, Report& report) {
   if ((file.st_mode & (S_IROTH | S_IWOTH)) != 0) {
     report.problem("every user of this machine may open it: chmod o-rw " + path);
   }
-  struct statvfs room {};
-  if (statvfs(path.c_str(), &room) != 0) return;
-  const std::uint64_t free_bytes = room.f_bavail * room.f_frsize;
-  if (free_bytes < kLittleRoomBytes) {
-    report.problem("its file system has " + std::to_string(free_bytes / 1024) +
-                   " KiB left, so new workers and new series get no memory: remove files, or mount -o remount,size=");
-  } else {
-    report.ok("its file system has " + std::to_string(free_bytes >> 20) + " MiB left");
-  }
+  report_room(path, report);
 }
 
 void report_workers(const SegmentStatus& status, Report& report) {
@@ -168,7 +178,7 @@ int doctor(const std::string& path, std::string& out) {
   collector::Scraper scraper(path);
   const SegmentStatus status = scraper.read();
   if (!status.up) {
-    report.problem(status.problem);
+    if (std::ranges::find(checked.findings, status.problem) == checked.findings.end()) report.problem(status.problem);
   } else {
     if (!status.notice.empty()) report.note(status.notice);
     report_workers(status, report);

@@ -7,7 +7,7 @@ namespace {
 
 constexpr std::pair<std::string_view, std::string_view> kRemedies[] = {
     {"rule", "a name, label, bound or help breaks a rule: the application's stderr names it"},
-    {"other_type", "live workers have the name as another type: restart all, or take another name"},
+    {"other_type", "live workers have the name as another type: stop all workers and start them, or take another name"},
     {"schemas", "a name has had 16 schemas: find what makes up labels or bounds, then make the segment anew"},
     {"same_process", "one process declares a name with two schemas: the application's stderr names it"},
     {"newer_release", "a newer release wrote the name: upgrade this program, or make the segment anew"},

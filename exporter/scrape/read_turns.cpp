@@ -57,7 +57,9 @@ std::vector<SegmentStatus> read_in_turn(std::list<FollowedSegment>& segments, co
     const Turn turn{&segment, &*status++};
     if (segment.is_removed) {
       turn.status->segment = segment.scraper.segment();
-      turn.status->problem = segment.scraper.path() + " was removed while its workers live: restart them";
+      turn.status->problem =
+          segment.scraper.path() +
+          " was removed while its workers live: restart the application, with the master that forks them";
     } else if (segment.pause.count() == 0 || is_alone) {
       quick.push_back(turn);
     } else if (Clock::now() >= segment.read_again) {

@@ -189,7 +189,9 @@ void SegmentSet::say_what_is_left_out(const Plan& plan) {
         {{"left_out", std::to_string(plan.too_many)}, {"limit", std::to_string(max_segments_)}});
   }
   for (const std::string& glob : plan.empty_globs) {
-    if (is_news("empty " + glob)) log(LogLevel::kWarn, "no file matches yet", {{"segment", glob}});
+    if (is_news("empty " + glob)) {
+      log(LogLevel::kWarn, "no file matches yet, or this user may not read the folder", {{"segment", glob}});
+    }
   }
   for (const std::string& glob : plan.cut_globs) {
     if (!is_news("cut " + glob)) continue;

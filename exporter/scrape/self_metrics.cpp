@@ -140,8 +140,8 @@ constexpr SelfMetric kMetrics[] = {
     {"shmetrics_family_generations", kGauge,
      "Schemas that a family has had in this segment, of families with more than one.",
      "`family`: of the application; shown only where it is more than 1",
-     "During a deploy it is as it should be. Long after one: restart the workers of the old release. A new segment "
-     "begins with one schema.",
+     "During a deploy it is as it should be. Long after one: restart workers of the old release, if any runs. A new "
+     "segment begins with one schema.",
      write_generations},
     {"shmetrics_foreign_locks", kGauge, "Read locks on the segment's lock bytes, which no worker takes.", "",
      "A process that may read the file, and is no worker, keeps workers from their entries. `lslocks` names it; take "
@@ -193,8 +193,9 @@ constexpr SelfMetric kMetrics[] = {
      "Workers crash or are killed; nothing that they counted is lost. The kernel's or the server's log says why.",
      of_segments<&S::worker_deaths>},
     {"shmetrics_workers", kGauge, "Worker entries by state.", "`state`: dead, live, released, unused",
-     "No live one: the application does not run, or has not counted yet. If none is unused or released, gauges of "
-     "new workers are dropped with `no_entry`: raise `workers`.",
+     "No live one: the application does not run, or has not counted yet. A process that has not counted, such as a "
+     "master, is `unused`, though it has an entry. Without a free entry, gauges of new workers are dropped with "
+     "`no_entry`: raise `workers`.",
      [](const SelfNumbers& n, SelfSamples& out) {
        by_part(n, out, "state",
                {{"dead", &S::workers_dead},

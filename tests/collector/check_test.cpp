@@ -186,8 +186,8 @@ TEST_F(Check, ANameWithSeveralSchemasIsAWarning) {
   segment_.family(tests::histogram("x", {1, 2}));
   const CheckReport report = check_segment(segment_.path());
   EXPECT_EQ(report.verdict, Verdict::kSound);
-  EXPECT_THAT(report.warnings, ElementsAre("'x' has 2 schemas (other bounds): restart the workers of the old "
-                                           "release"));
+  EXPECT_THAT(report.warnings, ElementsAre("'x' has 2 schemas (other bounds): restart workers of the old "
+                                           "release, if any runs"));
 }
 
 TEST_F(Check, CollidingNamesAreNamed) {

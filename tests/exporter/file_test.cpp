@@ -146,7 +146,7 @@ TEST_F(FilePrograms, ARemovedSegmentIsServedUntilANewOneIsThere) {
   EXPECT_THAT(well_formed_text(exporter), HasSubstr(kThings));
   clear();
   EXPECT_THAT(well_formed_text(exporter), HasSubstr(kThings));
-  EXPECT_TRUE(exporter.child().says("its workers go on unseen by new ones, restart them"));
+  EXPECT_TRUE(exporter.child().says("restart the application, with the master that forks the workers"));
   const Worker young(path_);
   const std::string text = well_formed_text(exporter);
   EXPECT_THAT(text, HasSubstr(kThings));

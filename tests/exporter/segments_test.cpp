@@ -78,7 +78,9 @@ TEST(Segments, AFileOfAGlobThatIsRemovedIsDownUntilItsWorkersHaveEnded) {
     EXPECT_THAT(text, Not(HasSubstr("shmetrics_worker_threads{segment=\"a\"")));
     EXPECT_THAT(text, HasSubstr("\ncrm_depth{segment=\"b\"} 4\n"));
   }
-  EXPECT_TRUE(exporter.child().says(folder.file("a.seg") + " was removed while its workers live: restart them"));
+  EXPECT_TRUE(exporter.child().says(folder.file("a.seg") +
+                                    " was removed while its workers live: restart the application, "
+                                    "with the master that forks them"));
   const Worker again(folder.file("a.seg"), 5);
   EXPECT_THAT(well_formed_text(exporter), HasSubstr("\ncrm_depth{segment=\"a\"} 5\n")) << "the file decides";
   std::filesystem::remove(folder.file("a.seg"));

@@ -108,6 +108,8 @@ TEST_F(Doctor, SaysThatItsFileSystemIsFull) {
   const Outcome outcome = run_program({"doctor", options_.path});
   EXPECT_EQ(outcome.code, 1);
   EXPECT_THAT(outcome.out, HasSubstr("problem  its file system has 4 KiB left"));
+  EXPECT_THAT(run_program({"doctor", tmpfs.file("other.seg")}).out,
+              AllOf(HasSubstr("problem  no segment at"), HasSubstr("problem  its file system has 4 KiB left")));
 }
 
 TEST_F(Doctor, OfAUserWhoMayNotReadSaysWhoMay) {
@@ -122,6 +124,18 @@ TEST_F(Doctor, OfAUserWhoMayNotReadSaysWhoMay) {
   ASSERT_EQ(chmod(path_.c_str(), 0640), 0);
   EXPECT_THAT(asked().out,
               HasSubstr("ok       it belongs to root; an exporter of root may read it, and one in group root with"));
+}
+
+TEST_F(Doctor, OfASegmentThatWasCutShortSaysSoOnce) {
+  {
+    const LiveWorker worker(options_, [](const Registry& registry) { registry.counter("app_total", "Help").inc(); });
+  }
+  std::filesystem::resize_file(path_, 100'000);
+  const Outcome outcome = asked();
+  EXPECT_EQ(outcome.code, 1);
+  const std::size_t first = outcome.out.find("was truncated");
+  EXPECT_NE(first, std::string::npos);
+  EXPECT_EQ(outcome.out.find("was truncated", first + 1), std::string::npos) << outcome.out;
 }
 
 TEST_F(Doctor, OfADamagedSegmentNamesTheDamage) {
