@@ -91,7 +91,7 @@ static_assert(std::has_unique_object_representations_v<Header>);
 struct WorkerEntry {
   SharedWord epoch;     //   0  0 = virgin, odd = being claimed, even = claimed; only grows. Release at the end of a
                         //      claim, pairs with the reader's acquire; a crash leaves it odd for the next claimer
-  SharedWord released;  //   8  1 = the owner exited in order (release); a claimer that finds 0 counts a death
+  SharedWord released;  //   8  1 = the owner ended in order; 0 again if it went on. A claimer of 0 counts a death
   SharedWord pid;       //  16  as its owner saw it
   SharedWord start_unix_ns;    //  24  when the entry was claimed
   SharedWord adoptions;        //  32  claims after an owner that had updated something
