@@ -10,8 +10,9 @@ junit=$(realpath -m "${1:-build/log/debian13.xml}")
 in_own_mounts "$PWD/tests/package/debian13.sh" "$junit"
 
 make_system trixie
-inside 'tools/install-dependencies.sh build test node'
-[ -z "$(inside 'tools/install-dependencies.sh build test node')" ] || { echo "is not silent the second time" >&2 && exit 1; }
+readonly install='tools/install-dependencies.sh build test node'
+inside "$install"
+[ -z "$(inside "$install")" ] || { echo "is not silent the second time" >&2 && exit 1; }
 status=0
 inside 'tests/run.sh --dev' || status=1
 shopt -s nullglob # none if it does not build
