@@ -1,5 +1,6 @@
 #include "shm/segment.hpp"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/random.h>
@@ -16,6 +17,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <memory>
 
 #include "shm/failpoint.hpp"
 #include "shm/lock_byte.hpp"
@@ -184,9 +186,12 @@ bool give_name(const Descriptor& file, const std::string& path) {
 
 // What replacers left that were killed: only one at a time replaces the file at a path.
 void remove_leftovers(const std::string& prefix) {
-  std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::path(prefix).parent_path(), ignored)) {
-    if (entry.path().string().starts_with(prefix)) std::filesystem::remove(entry.path(), ignored);
+  // Not by std::filesystem: GCC 14 with -O1 and -fsanitize=undefined does not link its iterator.
+  const std::string folder = prefix.substr(0, prefix.rfind('/') + 1);
+  const std::unique_ptr<DIR, int (*)(DIR*)> opened(opendir(folder.c_str()), closedir);
+  while (const dirent* const entry = opened ? readdir(opened.get()) : nullptr) {
+    const std::string path = folder + entry->d_name;
+    if (path.starts_with(prefix)) unlink(path.c_str());
   }
 }
 
