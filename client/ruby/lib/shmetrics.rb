@@ -11,27 +11,24 @@ module Shmetrics
   # `exit!` skips what runs at the end of a process, and unicorn's workers leave by it. A master of puma that restarts
   # becomes its successor by `exec`; who comes back from it goes on.
   module Ends
+    def self.leave
+      Shmetrics.release_worker
+      yield
+    ensure
+      Shmetrics.resume_worker
+    end
+
     def exit!(*)
       Shmetrics.release_worker
       super
     end
 
-    def exec(*)
-      Shmetrics.release_worker
-      super
-    ensure
-      Shmetrics.resume_worker
-    end
+    def exec(*) = Ends.leave { super }
   end
 
   # The parent of a daemon skips it, too.
   module Daemon
-    def daemon(*)
-      Shmetrics.release_worker
-      super
-    ensure
-      Shmetrics.resume_worker
-    end
+    def daemon(*) = Ends.leave { super }
   end
   private_constant :Ends, :Daemon
   Process.singleton_class.prepend(Ends, Daemon)
